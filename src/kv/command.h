@@ -1,0 +1,67 @@
+// Commands: what log entries carry. Our own canonical, versioned form of a write request. The leader encodes it straight
+// into the log buffer; the same bytes are written to disk, sent to followers and applied. Decoding is total: any bytes
+// give either a command or a defined error, the same on every replica.
+//
+// Form (little-endian), version 1:
+//   u8 version, u8 kind, u16 flags, u32 bytes (whole command), u64 range, u64 generation, i64 proposed_at_ns,
+//   u64 client, u64 client_sequence, then the kind's body. The entry's checksum covers all of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/instant.h"
+
+namespace ringfort::kv {
+
+inline constexpr std::uint8_t command_version = 1;
+
+enum class CommandKind : std::uint8_t {
+    put = 1,
+    delete_range = 2,
+    txn = 3,
+    compact = 4,
+    // 16.. belong to the directory (kv/directory.h)
+    directory_bootstrap = 16,
+};
+
+struct CommandHeader {
+    RangeId range{};
+    Generation generation{};
+    WallTime proposed_at{};
+    std::uint64_t client{0};
+    std::uint64_t client_sequence{0};
+};
+
+using CommandBody = std::variant<api::PutRequest, api::DeleteRangeRequest, api::TxnRequest, api::CompactRequest>;
+
+struct Command {
+    CommandHeader header;
+    CommandBody body;   // views into the encoded bytes and the arena
+};
+
+enum class CommandErrc : std::uint8_t { malformed, unknown_version, unknown_kind };
+
+// Exact size of the encoded form.
+std::size_t command_bytes(const CommandBody& body);
+// Requires: out.size() == command_bytes(body).
+void encode_command(MutableBytes out, const CommandHeader& header, const CommandBody& body);
+// The arena holds the trees of transactions; it is not touched for the other kinds.
+Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena);
+// The kind without decoding the rest; nullopt if the bytes are no command.
+std::optional<CommandKind> command_kind(Bytes bytes);
+
+// Checks of a request that need no state: etcd's field checks, limits and duplicate rule, in etcd's order. Run before a
+// command is made of it; apply runs them again only as assertions of its own totality.
+struct RequestLimits {
+    std::size_t txn_ops{128};
+};
+api::Errc check_request(const api::Operation& operation, const RequestLimits& limits);
+
+}  // namespace ringfort::kv

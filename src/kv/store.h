@@ -1,0 +1,120 @@
+// The state machine of one data range: etcd's multi-version key space in memory, ordered, with bounded steps.
+//
+// Applies commands in log order; serves reads at any revision between the compacted one and the current one. Pure: the
+// same commands in the same order give the same state, hash and answers, byte for byte.
+//
+// Atomicity of long commands: a command is begun, then stepped until done. Versions it writes carry the next revision
+// and stay invisible until the last step moves revision(), applied() and hash() together. Reads between steps see the
+// former revision.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/work_budget.h"
+#include "kv/command.h"
+
+namespace ringfort::kv {
+
+enum class Step : std::uint8_t { more, done };
+
+struct StoreOptions {
+    DomainId domain{};
+};
+
+class RangeRead;
+class CheckpointWriter;
+class CheckpointReader;
+
+class Store {
+  public:
+    explicit Store(const StoreOptions& options);
+    ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    // ---- apply. `bytes` must stay valid until done. `answer`: where to build the reply if somebody waits for it here;
+    // null otherwise (then nested ranges are not executed: they cannot change state).
+    void begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* answer);
+    // Entries that carry no command (noop, config, fence) move applied() only.
+    void skip(LogIndex index);
+    [[nodiscard]] Step step(WorkBudget& budget);
+    bool applying() const;
+    // Of the command just done. Views are valid until the next begin() (and the answer arena's reset).
+    const std::variant<api::Result, api::Errc>& outcome() const;
+
+    // ---- state
+    api::Revision revision() const;          // of a fresh store: 1
+    api::Revision compact_revision() const;  // 0: never compacted... etcd: reads below it fail, at it succeed
+    LogIndex applied() const;
+    std::uint64_t hash() const;              // H = hash(H, index, command checksum, ordered mutations)
+    std::uint64_t key_count() const;         // live keys at revision()
+    std::uint64_t live_bytes() const;        // counted memory of all versions not yet compacted (quota, status)
+
+    // ---- reads
+    // The key at a revision (0: latest). nullopt: absent there. Requires: compact_revision() <= revision <= revision().
+    std::optional<api::KeyValue> get(std::string_view key, api::Revision revision = 0) const;
+    // Checks the request against the state and pins its revision. Errc: compacted, future_revision, invalid_sort_option.
+    Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
+
+    // ---- compaction: logical with the command; the space comes back in steps whenever the shard has time.
+    bool compaction_pending() const;
+    void compact_step(WorkBudget& budget);
+
+    // ---- checkpoints: the cut is applied() now. Compaction steps wait behind the pin while a writer lives.
+    std::unique_ptr<CheckpointWriter> open_checkpoint();
+    // Fills an empty store. Requires: fresh.
+    std::unique_ptr<CheckpointReader> load_checkpoint();
+
+    void check_invariants() const;
+
+    struct Impl;
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+// A range read in pieces at one pinned revision. Dies before the store does. While it lives its revision stays readable
+// even if a compaction command moves past it (the pin is bounded by the session: it closes old readers).
+class RangeRead {
+  public:
+    virtual ~RangeRead() = default;
+    // Appends to `out` until done, the budget is spent, or `piece_bytes` are reached. Spans and texts in `out` live in
+    // the arena or in the store until the next apply step or compact_step.
+    [[nodiscard]] virtual Step step(WorkBudget& budget, std::size_t piece_bytes, Arena& arena,
+                                    api::RangeResponse& out) = 0;
+    virtual api::Revision revision() const = 0;
+};
+
+// Gives the state as a byte stream in bounded pieces; format at the head of checkpoint.cc; versioned, self-checking.
+class CheckpointWriter {
+  public:
+    virtual ~CheckpointWriter() = default;
+    // Fills `out` with up to out.size() bytes; returns how many. 0 with Step::done: the end.
+    struct Piece {
+        std::size_t bytes;
+        Step step;
+    };
+    virtual Piece next(MutableBytes out, WorkBudget& budget) = 0;
+    virtual LogIndex applied() const = 0;
+    virtual std::uint64_t hash() const = 0;
+};
+
+class CheckpointReader {
+  public:
+    virtual ~CheckpointReader() = default;
+    // Takes any cut of the stream's bytes. false: the bytes are no checkpoint (then the store must be thrown away).
+    // Steps: returns after the budget is spent; call again with the rest. `consumed` says how far it came.
+    virtual bool feed(Bytes bytes, WorkBudget& budget, std::size_t& consumed) = 0;
+    // After the last byte: true if the stream was whole and the state's hash is the one it names.
+    virtual bool finish() = 0;
+};
+
+}  // namespace ringfort::kv

@@ -1,0 +1,207 @@
+// One Raft group as a pure state machine: step(event) -> effects. No clock, no I/O, no randomness.
+//
+// The shard feeds it messages, proposals, durable notices and liveness news, and carries out the effects. It calls
+// flush() once at the end of a turn: appends, commit announcements and hard state changes of the turn leave together.
+//
+// The core never holds payloads. It knows of each entry its id and its size while the shard keeps it in memory; older
+// ones it knows by runs of terms only, and asks for them (`need_entries`) when a follower is far behind.
+//
+// Invariants: commit <= last index, except after a restart or with damage (commit may lie beyond the own log's end);
+// first index <= commit + 1; a leader never truncates; term never falls; nothing in `send_when_durable` may leave
+// before everything in `persist` of this and earlier steps is durable.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "base/instant.h"
+#include "raft/types.h"
+
+namespace ringfort::raft {
+
+struct Options {
+    RangeId range{};
+    NodeId self{};
+    std::size_t append_bytes_max{256 * 1024};       // payload of one append message
+    std::size_t window_bytes_max{4 * 1024 * 1024};  // unanswered appends per follower
+};
+
+// What the log and the checkpoint say at start.
+struct InitialState {
+    HardState hard_state;
+    EntryId snapshot{};                     // last entry the checkpoint covers; (0,0): none
+    Configuration snapshot_configuration;   // in force at `snapshot`
+    // Entries after the snapshot, in order, without gaps. Payloads are read for config and fence kinds only (and are
+    // valid during the call). `damaged` names those whose payload is lost; their id and checksum are known.
+    std::span<const Entry> entries;
+    std::span<const LogIndex> damaged;
+};
+
+// ---- effects
+
+struct Persist {
+    // Entries with index >= truncate_from are void; before `entries` are appended. 0: nothing to truncate.
+    LogIndex truncate_from{};
+    // New entries for the log. Spans into what step() was given (messages) or into `own_payloads` (config, fence, noop).
+    std::vector<Entry> entries;
+    bool hard_state_changed{false};         // then Raft::hard_state() goes into the same batch
+};
+
+struct NeedEntries {
+    NodeId to{};
+    LogIndex first{};
+    LogIndex last{};                        // inclusive
+    std::size_t bytes_max{0};
+};
+
+struct ReadState {                          // see Raft::read_index
+    LogIndex index{};
+};
+
+// Collected over steps; the shard drains it after each step (persist first) and clears it.
+struct Effects {
+    Persist persist;
+    std::vector<Message> send_now;
+    std::vector<Message> send_when_durable;  // after the batch that holds all `persist` so far
+    std::vector<NeedEntries> need_entries;   // read them, then step(EntriesRead)
+    std::vector<NodeId> need_snapshot;       // stream a checkpoint to the peer, then step(SnapshotSent)
+    bool committed{false};                   // Raft::commit() moved
+    bool role_changed{false};                // Raft::role(), leader() or term() changed
+    bool configuration_changed{false};
+    bool want_election_timer{false};         // leader unknown or lost: call step(ElectionDue) after a random delay
+    // The committed fence of this replica is durable here: it counts again.
+    bool doubt_ended{false};
+    // Owners of payloads the core itself made (config, fence); live until clear().
+    std::vector<std::vector<std::byte>> own_payloads;
+    // Owners of FetchItem arrays in messages; live until clear().
+    std::vector<std::vector<FetchItem>> own_fetch_items;
+
+    void clear();
+};
+
+// ---- events
+
+struct MessageReceived {
+    const Message* message;
+};
+// Leader only. The shard has written the payload already; the core gives it its id. Answer: the id, or nothing if this
+// node cannot accept proposals now (not leader, transfer under way).
+struct Propose {
+    EntryKind kind{EntryKind::command};
+    std::uint32_t payload_bytes{0};
+    std::uint64_t checksum{0};
+};
+// Everything persisted up to entry `last`, submitted when the log's last entry at that index had `last.term`, is
+// durable; void for entries overwritten since. hard_state: the hard state of that time is durable with it.
+struct Durable {
+    EntryId last;
+};
+struct PeerLost {
+    NodeId peer;
+};
+struct PeerBack {
+    NodeId peer;
+};
+struct ElectionDue {
+    bool force{false};   // skip pre-vote: transfer or a test
+};
+struct TransferLeadership {
+    NodeId target;       // 0: the most advanced voter
+};
+struct TransferTimedOut {};
+struct ChangeConfiguration {
+    Configuration target;   // voters and learners wanted; joint phases are the core's business
+};
+// Answer to need_entries: these are in memory now; the append message leaves with them attached.
+struct EntriesRead {
+    NodeId to;
+    std::span<const Entry> entries;   // a prefix of what was asked; empty: they are gone (compacted or unreadable)
+};
+struct SnapshotSent {
+    NodeId to;
+    EntryId snapshot;
+    bool ok{false};      // the stream ended; the receiver's snapshot_response says whether it was installed
+};
+// A whole snapshot has arrived, is durable and named by the log: the core makes it its new beginning.
+struct SnapshotInstalled {
+    EntryId snapshot;
+    Configuration configuration;
+    NodeId from;
+    Term term;           // the sender's term
+};
+struct EntryRepaired {
+    LogIndex index;      // a damaged entry's payload is durable again
+};
+
+using Event = std::variant<MessageReceived, Durable, PeerLost, PeerBack, ElectionDue, TransferLeadership,
+                           TransferTimedOut, ChangeConfiguration, EntriesRead, SnapshotSent, SnapshotInstalled,
+                           EntryRepaired>;
+
+struct Progress;
+
+// A leader's view of one follower, for status replies and tests.
+struct PeerStatus {
+    NodeId node{};
+    LogIndex match{};
+    LogIndex next{};
+    bool alive{false};
+    bool counts{true};
+    bool snapshot{false};
+};
+
+class Raft {
+  public:
+    Raft(const Options& options, const InitialState& initial);
+    ~Raft();
+    Raft(const Raft&) = delete;
+    Raft& operator=(const Raft&) = delete;
+
+    void step(const Event& event, Effects& effects);
+    // Appends a proposal to the leader's log. Ensures: the entry is in effects.persist.entries? No: the shard has it
+    // already; only the id is given. nullopt: this node does not accept proposals now.
+    std::optional<EntryId> propose(const Propose& proposal, Effects& effects);
+    // End of turn: emits the appends that new entries, acknowledgements and commits call for.
+    void flush(Effects& effects);
+
+    // ---- state
+    Role role() const;
+    bool is_leader() const { return role() == Role::leader; }
+    bool accepts_proposals() const;              // leader, and no transfer under way
+    NodeId leader() const;                       // 0: unknown
+    Term term() const;
+    const HardState& hard_state() const;
+    LogIndex commit() const;
+    EntryId last() const;
+    EntryId snapshot() const;
+    // Term of an entry at or after the snapshot. nullopt: compacted or beyond the end.
+    std::optional<Term> term_at(LogIndex index) const;
+    const Configuration& configuration() const;
+    // Entries up to here may be applied: committed, present and not damaged.
+    LogIndex appliable() const;
+    bool in_doubt() const;
+    std::vector<PeerStatus> peers() const;
+
+    // ---- reads (thesis 6.4). The commit index if this leader may serve reads once a quorum confirms its term: only
+    // after an entry of its own term is committed.
+    std::optional<LogIndex> read_index() const;
+    // Whether these nodes (self is always counted if it counts) form a quorum of the configuration.
+    bool is_quorum(std::span<const NodeId> confirmed) const;
+
+    // ---- what the shard tells about its memory
+    // Entries up to `through` are covered by a checkpoint; the core may forget them.
+    void compact(LogIndex through, const Configuration& configuration_at);
+    // Payloads up to `through` left memory: appends that need them go through need_entries.
+    void evicted(LogIndex through);
+
+    void check_invariants() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ringfort::raft

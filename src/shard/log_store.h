@@ -1,0 +1,161 @@
+// One shard's log: open batch, flushes, segments, entries in memory and on disk, recovery, space.
+//
+// All ranges of the shard append to the open batch; close_batch() submits it and opens the next. A batch is durable when
+// it and all before it are: then on_durable(sequence) runs. The batch's memory is also where followers' appends and apply
+// read entries from; it stays in memory until its entries were released and the window needs the room.
+//
+// Disk format: log/format.h. Recovery table: log/recovery.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/instant.h"
+#include "env/world.h"
+#include "raft/types.h"
+
+namespace ringfort::shard {
+
+// Counts the shard's batches since this start; strictly rising. Batch 0 does not exist.
+using BatchSequence = std::uint64_t;
+
+// A checkpoint as a log record names it.
+struct CheckpointRecord {
+    raft::EntryId applied{};
+    std::uint64_t state_hash{0};
+    std::uint64_t bytes{0};
+    std::uint64_t file_checksum{0};
+    raft::Configuration configuration;   // in force at `applied`
+    std::string file;                    // name in the shard's directory; empty: the initial state (1, 1), no file
+};
+
+// What recovery found of one range.
+struct RecoveredReplica {
+    RangeId range{};
+    raft::HardState hard_state;
+    bool promises_in_doubt{false};           // hard state lost or damaged: the replica needs a new incarnation
+    std::optional<CheckpointRecord> checkpoint;
+    std::vector<raft::Entry> entries;        // after the checkpoint, in order; payloads in memory for config and fence
+                                             // kinds, else empty views (read them with read())
+    std::vector<LogIndex> damaged;           // entries whose payload is lost but id and checksum are known
+};
+
+struct RecoveredLog {
+    bool fresh{false};                       // no log was there
+    std::vector<RecoveredReplica> replicas;  // by range id
+    std::vector<std::string> notes;          // one line each for the operator: cuts, damage
+};
+
+struct LogOptions {
+    ShardId shard{};
+    InstanceId instance{};
+    std::string directory;                   // "shard-0"
+    std::size_t segment_bytes{limits::segment_bytes_default};
+    std::size_t window_bytes{32 * mib};      // batches kept in memory
+};
+
+struct LogCounters {
+    std::uint64_t batches{0};         // durable
+    std::uint64_t flushes{0};         // device flushes asked for (dsync writes, syncs)
+    std::uint64_t bytes_written{0};   // to log files, padding included
+    std::uint64_t entry_bytes{0};     // payloads appended
+    std::uint64_t segments{0};
+    Duration flush_p99{0};
+    Duration oldest_flush{0};         // age of the oldest write in flight; 0: none
+};
+
+// Who is told. All calls come from dispatch of the disk, not from inside LogStore's own calls.
+class LogListener {
+  public:
+    virtual ~LogListener() = default;
+    virtual void on_recovered(RecoveredLog& recovered) = 0;      // views are valid during the call
+    virtual void on_durable(BatchSequence through) = 0;
+    // The log took its last write: nothing more becomes durable. Permanent.
+    virtual void on_log_failed(std::string_view reason) = 0;
+    // A checkpoint of this range would free the oldest segment.
+    virtual void on_checkpoint_wanted(RangeId range) = 0;
+};
+
+// Reads old entries; a member of whoever asks.
+class EntryRead {
+  public:
+    using Callback = void (*)(EntryRead& read);
+    Callback callback{nullptr};
+    void* context{nullptr};
+    bool in_flight{false};
+    // Results: entries with payloads in `memory`, a prefix of what was asked; `damaged` if the next one is unreadable.
+    std::vector<raft::Entry> entries;
+    bool damaged{false};
+    std::unique_ptr<class EntryReadState> state;
+
+    EntryRead();
+    ~EntryRead();
+};
+
+class LogStore {
+  public:
+    LogStore(env::World& world, const LogOptions& options, LogListener& listener);
+    ~LogStore();
+    LogStore(const LogStore&) = delete;
+    LogStore& operator=(const LogStore&) = delete;
+
+    // Reads every segment, decides by the recovery table, opens a new epoch, syncs all files; then on_recovered().
+    void start();
+
+    // ---- building the open batch. Always possible within admission (see can_append).
+    // Room for an entry's payload in the batch: fill it, then seal_entry() with its checksum before the next append.
+    MutableBytes append_entry(RangeId range, raft::EntryId id, raft::EntryKind kind, std::size_t payload_bytes);
+    void seal_entry(std::uint64_t checksum);
+    // A replica's first record; before any other of its range. Initial state (1, 1) or empty (joins by snapshot).
+    void append_created(RangeId range, const raft::HardState& hard_state, const CheckpointRecord* initial);
+    void append_hard_state(RangeId range, const raft::HardState& hard_state);
+    void append_truncate(RangeId range, LogIndex from);             // entries >= from are void
+    void append_checkpoint(RangeId range, const CheckpointRecord& checkpoint);        // made here
+    void append_snapshot_installed(RangeId range, const CheckpointRecord& checkpoint);  // came from a peer; voids the log
+    void append_repaired(RangeId range, const raft::Entry& entry);  // a damaged entry's payload, found again
+    void append_removed(RangeId range);
+
+    // Whether an entry of this size can be taken now: window, disk space and batch bounds. false: try after on_durable.
+    bool can_append(std::size_t payload_bytes) const;
+    // Whether the disk has room for the log to grow; false: refuse writes with no_space, keep deletes and compaction.
+    bool has_space() const;
+
+    // The sequence the open batch will have. Effects that wait for durability wait for this.
+    BatchSequence open_batch() const;
+    BatchSequence durable() const;
+    // Submits the open batch if it holds anything and fewer than the bound are in flight; else it goes on growing.
+    // Called at the end of each turn. Also seals an idle log (10 ms) and does background work in small steps.
+    void close_batch(Instant now);
+    // When close_batch() wants to be called at the latest although nothing happens.
+    Instant next_deadline() const;
+
+    // ---- entries
+    // In memory: the entry, valid until the next close_batch() or release; else nullopt.
+    std::optional<raft::Entry> find(RangeId range, LogIndex index) const;
+    // From memory or disk, asynchronously. Results hold their own memory.
+    void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);
+    // Applied through here: memory up to this may be reused.
+    void release(RangeId range, LogIndex applied);
+    // First entry still in memory without a read.
+    LogIndex first_in_memory(RangeId range) const;
+    // Log bytes of the range since its last checkpoint.
+    std::uint64_t bytes_since_checkpoint(RangeId range) const;
+
+    const LogCounters& counters(Instant now);
+    bool failed() const;
+
+    struct Impl;
+
+  private:
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ringfort::shard

@@ -1,0 +1,74 @@
+// The client protocol's bodies: api types <-> FlatBuffers of schemas/client.fbs. The schema's README tells a stranger
+// everything; this header tells the rest of the code. Only wire/ sees generated types.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/result.h"
+#include "wire/frame.h"
+#include "wire/out_buffer.h"
+
+namespace ringfort::wire {
+
+// Kinds of frames on a client connection. Replies carry the kind of their request.
+enum class ClientKind : std::uint8_t {
+    hello = 1,
+    range = 2,
+    put = 3,
+    delete_range = 4,
+    txn = 5,
+    compact = 6,
+    status = 7,
+    member_list = 8,
+    move_leader = 9,
+    credit = 10,     // client -> server: more bytes of a long reply may be sent
+    cancel = 11,     // client -> server: stop a long reply
+};
+
+ClientKind kind_of(const api::Operation& operation);
+
+struct ClientHello {
+    ClusterId cluster_id{};           // 0: any
+    std::string_view client_name;     // for logs
+    // The shard wanted: by number, or by the range that holds `key`; neither: the node chooses.
+    bool has_shard{false};
+    ShardId shard{};
+    std::string_view key;
+    // Bytes of reply frames of one long reply the client takes before it grants more. 0: the node's default.
+    std::uint32_t reply_credit_bytes{0};
+};
+
+struct ClientHelloReply {
+    ClusterId cluster_id{};
+    NodeId member_id{};
+    ShardId shard{};
+    std::uint32_t shard_count{0};
+    std::uint32_t frame_bytes_max{0};
+    std::uint32_t requests_max{0};
+    std::string_view server_version;
+};
+
+// Appends whole frames (header, body, padding) to `out`.
+void encode_client_hello(const ClientHello& hello, OutBuffer& out);
+void encode_client_hello_reply(const ClientHelloReply& reply, OutBuffer& out);
+void encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out);
+void encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out);
+void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out);
+void encode_cancel(std::uint64_t request_id, OutBuffer& out);
+
+// Bodies are verified (alignment, bounds, depth, decoded size) and then read. Views point into `body` or the arena.
+Result<ClientHello, FrameErrc> decode_client_hello(Bytes body);
+Result<ClientHelloReply, FrameErrc> decode_client_hello_reply(Bytes body);
+// An api::Errc, so that it can be answered: malformed_request closes the connection afterwards, others do not.
+// A decode bounded by limits::decoded_bytes_max, limits::txn_depth_max (too_deep), limits::txn_ops_max (too_many_ops).
+Result<api::Request, api::Errc> decode_request(ClientKind kind, Bytes body, Arena& arena);
+Result<api::Response, FrameErrc> decode_response(ClientKind kind, std::uint8_t flags, Bytes body, Arena& arena);
+Result<std::uint32_t, FrameErrc> decode_credit(Bytes body);
+
+}  // namespace ringfort::wire
