@@ -135,7 +135,8 @@ def stage_release(count, _options):
 
 def stage_sanitize(count, options):
     folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", *SANITIZED], count,
-                             lambda test: not any(suite.endswith("tidy") for suite in test["suite"]), SANITIZER_ENVIRONMENT, factor=5)
+                             lambda test: not any(suite.endswith("tidy") for suite in test["suite"]),
+                             SANITIZER_ENVIRONMENT, factor=5)
     simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
 
 
