@@ -52,7 +52,7 @@ PLANTED = [
     ("determinism", "src/kv/bad.h", HEADER + "std::shared_ptr<int> p;\n"),
     ("determinism", "src/kv/bad.h", HEADER + "std::set<Node*> ordered;\n"),
     ("floating-point", "src/kv/bad.h", HEADER + "double d = 1;\n"),
-    ("hash-order", "src/kv/bad.h", HEADER + "std::unordered_map<int, int> m_;\nvoid f() { for (auto& x : m_) g(x); }\n"),
+    ("hash-order", "src/kv/bad.h", HEADER + "std::unordered_set<int> m_;\nvoid f() { for (auto& x : m_) g(x); }\n"),
     ("hash-order", "src/kv/store.cc", '#include "kv/store.h"\nauto x = hashed_.begin();\n'),
     ("header", "src/kv/bad.h", "// A comment but no guard.\n"),
     ("header", "src/kv/bad.h", "#pragma once\n#include <cstdint>\n"),

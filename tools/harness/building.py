@@ -56,7 +56,8 @@ def build(folder, targets=()):
 
 
 def introspect(folder, what):
-    result = subprocess.run(["meson", "introspect", f"--{what}", str(folder)], capture_output=True, text=True, check=False)
+    command = ["meson", "introspect", f"--{what}", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise BuildFailed(result.stderr)
     return json.loads(result.stdout)

@@ -64,8 +64,8 @@ def die_with_parent():
 def run(command, seconds=20, text=None):
     """(exit code or None on timeout, standard output, standard error)."""
     try:
-        result = subprocess.run([str(word) for word in command], input=text, capture_output=True, text=True, errors="replace",
-                                timeout=seconds, stdin=None if text is not None else subprocess.DEVNULL, check=False)
+        result = subprocess.run([str(word) for word in command], input=text or "", capture_output=True, text=True,
+                                errors="replace", timeout=seconds, check=False)
         return result.returncode, result.stdout, result.stderr
     except subprocess.TimeoutExpired as expired:
         said = [part.decode(errors="replace") if part else "" for part in (expired.stdout, expired.stderr)]

@@ -90,15 +90,17 @@ def drive(cluster, options, folder):
     load = Load(programs, cluster.endpoints, folder, seconds=options.seconds, history=True, live=True)
     try:
         begin = time.monotonic()
-        wait_until(lambda: not load.running() or time.monotonic() - begin >= options.seconds / 3, options.seconds, "load runs")
+        ran = lambda share: not load.running() or time.monotonic() - begin >= options.seconds * share
+        wait_until(lambda: ran(1 / 3), options.seconds, "the load runs")
         leader = cluster.wait_leader()
         totals.before_kill(cluster, leader)
         leader.kill()
+        killed = time.monotonic()
         say(f"\nkilled the leader, {leader.name}, with SIGKILL")
         others = [node for node in cluster.nodes if node is not leader]
         successor = cluster.wait_leader(others)
-        say(f"{successor.name} leads, seen {(time.monotonic() - begin - options.seconds / 3) * 1000:.0f} ms later")
-        wait_until(lambda: not load.running() or time.monotonic() - begin >= options.seconds * 2 / 3, options.seconds, "load runs")
+        say(f"{successor.name} leads, seen {(time.monotonic() - killed) * 1000:.0f} ms later")
+        wait_until(lambda: ran(2 / 3), options.seconds, "the load runs")
         cluster.start(leader)
         cluster.wait_ready([leader])
         say(f"\n{leader.name} is back and answers")
@@ -118,13 +120,14 @@ def show(result, spent, code, verdict):
         ("throughput", f"{result['per_second']:,.0f} puts/s over the whole run, the gap included"),
         ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f} ms" for name in ("p50_us", "p99_us", "p999_us"))),
         ("longest gap", f"{result['longest_gap_ms']:.0f} ms without an acknowledged write (the leader's death)"),
-        ("flushes", f"{spent['log_flushes']:,} on three nodes, {3 * requests / max(1, spent['log_flushes']):.1f} writes in each"),
+        ("flushes", f"{spent['log_flushes']:,} on three nodes, "
+                    f"{3 * requests / max(1, spent['log_flushes']):.1f} writes in each"),
         ("bytes written", f"{spent['log_bytes_written'] / 1e6:,.0f} MB on three nodes, "
                           f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} per byte of entries"),
         ("CPU per request", f"{spent['cpu_seconds'] * 1e6 / requests:.1f} us over three nodes"),
     ]
-    say("\nput, 16 connections x 16 in flight, 10,000 keys of 8 bytes, values of 256 bytes; every put durable on a majority;")
-    say("auto compaction off (the default): every revision is kept\n")
+    say("\nput, 16 connections x 16 in flight, 10,000 keys of 8 bytes, values of 256 bytes; every put durable on a")
+    say("majority; auto compaction off (the default): every revision is kept\n")
     for name, value in rows:
         say(f"  {name:18} {value}")
     for line in verdict.splitlines():

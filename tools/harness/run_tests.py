@@ -116,7 +116,8 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1)
     known = {str(folder / path): path for path in building.executables(folder).values()}
     targets = sorted({known[word] for test in tests for word in test["cmd"] if word in known})
     # Tests of whole programs find them by path: build those too.
-    targets += [path for path in known.values() if only is None and not path.startswith("tests/") and path not in targets]
+    if only is None:
+        targets += [path for path in known.values() if not path.startswith("tests/") and path not in targets]
     building.build(folder, targets)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         parallel = [test for test in tests if test["is_parallel"]]
