@@ -73,12 +73,12 @@ def tail(text, lines):
     return "\n".join(text.rstrip().split("\n")[-lines:])
 
 
-def release_binaries(names):
+def release_binaries(names, name="release", options=()):
     """Builds the named programs for release and returns name -> path."""
-    folder = configure("release")
+    folder = configure(name, options)
     known = executables(folder)
-    missing = [name for name in names if name not in known]
+    missing = [program for program in names if program not in known]
     if missing:
         sys.exit(f"the build has no program named {', '.join(missing)}")
-    build(folder, [known[name] for name in names])
-    return {name: folder / known[name] for name in names}
+    build(folder, [known[program] for program in names])
+    return {program: folder / known[program] for program in names}
