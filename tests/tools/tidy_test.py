@@ -49,7 +49,7 @@ PLANTED = [
     ("determinism", "src/kv/bad.h", HEADER + "std::atomic<int> a;\n"),
     ("determinism", "src/kv/bad.h", HEADER + "std::mutex m;\n"),
     ("determinism", "src/kv/bad.h", HEADER + "#include <iostream>\n"),
-    ("determinism", "src/kv/bad.h", HEADER + "std::shared_ptr<int> p;\n"),
+    ("shared-ownership", "src/kv/bad.h", HEADER + "std::shared_ptr<int> p;\n"),
     ("determinism", "src/kv/bad.h", HEADER + "std::set<Node*> ordered;\n"),
     ("floating-point", "src/kv/bad.h", HEADER + "double d = 1;\n"),
     ("hash-order", "src/kv/bad.h", HEADER + "std::unordered_set<int> m_;\nvoid f() { for (auto& x : m_) g(x); }\n"),
@@ -97,8 +97,8 @@ class TidyTest(unittest.TestCase):
 
     def test_a_finding_is_lifted_only_by_its_own_rule_with_a_reason(self):
         line = "std::shared_ptr<int> p;"
-        for comment, code in [("// tidy-allow(determinism): shown to be harmless", 0),
-                              ("// tidy-allow(determinism):", 1), ("// tidy-allow(header): wrong rule", 1)]:
+        for comment, code in [("// tidy-allow(shared-ownership): shown to be harmless", 0),
+                              ("// tidy-allow(shared-ownership):", 1), ("// tidy-allow(header): wrong rule", 1)]:
             with self.subTest(comment=comment):
                 found, output = run_tidy({**CLEAN, "src/kv/some.h": HEADER + f"{line}  {comment}\n"})
                 self.assertEqual(found, code, output)
