@@ -247,15 +247,33 @@ void SocketNetwork::fail(Socket& socket, env::CloseReason reason) {
     done_.push_back({.connection = socket.id, .sent = false, .reason = reason});
 }
 
-int SocketNetwork::poll(int timeout_ms) {
+// Kernels before 5.11 and strict containers have no nanosecond timeout: then milliseconds, rounded up.
+static int wait_events(int epoll, epoll_event* events, int events_max, Duration timeout) {
+    static thread_local bool precise = true;
+    if (precise) {
+        const timespec limit{timeout.count() / 1'000'000'000, timeout.count() % 1'000'000'000};
+        const int count = ::epoll_pwait2(epoll, events, events_max, timeout == Duration::max() ? nullptr : &limit, nullptr);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM)) {
+            return count;
+        }
+        precise = false;
+    }
+    const std::int64_t ms = std::min<std::int64_t>(timeout.count() / 1'000'000, 3'600'000);
+    const bool round = ms * 1'000'000 < timeout.count();
+    return ::epoll_wait(epoll, events, events_max, static_cast<int>(ms) + (round ? 1 : 0));
+}
+
+int SocketNetwork::poll(Duration timeout) {
     epoll_event events[events_max];
-    const int count = ::epoll_wait(epoll_, events, events_max, timeout_ms);
+    const int count = wait_events(epoll_, events, events_max, timeout);
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 == 0) {
             std::uint64_t wakes = 0;
             ASSERT(::read(wake_, &wakes, sizeof(wakes)) == sizeof(wakes));
         } else {
-            ready_.emplace_back(events[i].data.u64, events[i].events);
+            const std::uint64_t connection = events[i].data.u64;   // the struct is packed: no references into it
+            const std::uint32_t what = events[i].events;
+            ready_.emplace_back(connection, what);
         }
     }
     return count;
@@ -268,19 +286,13 @@ void SocketNetwork::wait(Instant until) {
     Instant now = clock_.now();
     const Instant spin_end = now + options_.spin;
     while (now < spin_end && now < until) {
-        if (poll(0) > 0) {
+        if (poll(0ns) > 0) {
             return;
         }
         ::sched_yield();
         now = clock_.now();
     }
-    int timeout_ms = -1;
-    if (until != never) {
-        // Rounded up: waking early would only mean to wait once more.
-        const std::int64_t wait_ns = until <= now ? 0 : (until - now).count();
-        timeout_ms = static_cast<int>(std::min<std::int64_t>(div_ceil<std::int64_t>(wait_ns, 1'000'000), 60'000));
-    }
-    poll(timeout_ms);
+    poll(until == never ? Duration::max() : std::max(until - now, Duration(0)));
 }
 
 void SocketNetwork::wake() {
@@ -308,7 +320,7 @@ void SocketNetwork::dispatch(env::ConnectionClass cls) {
     }
     telling_.clear();
     if (ready_.empty()) {
-        poll(0);
+        poll(0ns);
     }
     // Handlers make no events of their own, so ready_ does not grow here.
     for (const auto& [connection, events] : ready_) {

@@ -74,7 +74,7 @@ class SocketNetwork final : public env::Network {
     void finish_connect(Socket& socket);
     void note_unreachable(const Socket& socket);
     void fail(Socket& socket, env::CloseReason reason);
-    int poll(int timeout_ms);
+    int poll(Duration timeout);
 
     static constexpr std::size_t receive_bytes = 256 * kib;
     static constexpr int events_max = 256;
