@@ -84,8 +84,9 @@ Instant Core::Impl::turn() {
 void Core::Impl::deliver_refusals() {
     refused_now.swap(refused);
     for (const Refused& one : refused_now) {
+        const bool bound = one.code == api::Errc::too_many_requests;
         one.callback(one.context, one.token,
-                     error_response(api::Errc::too_many_requests, "the client's own bound of requests in flight"));
+                     error_response(one.code, bound ? "the client's own bound of requests in flight" : ""));
     }
     refused_now.clear();
 }

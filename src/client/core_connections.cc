@@ -70,9 +70,8 @@ void Core::Impl::release_requests(Connection& connection) {
         }
         detach(index);
         slot.avoid = connection.number();
-        if (left) {
-            slot.last_error = api::Errc::ok;
-            reencode(index, options.follow_leader);
+        if (left && !reencode(index, options.follow_leader)) {
+            continue;
         }
         slot.waiting = true;
         pending.append(waiting, index);
@@ -118,7 +117,8 @@ void Core::Impl::keep_alive(Connection& connection) {
     } else if (silent_until <= now) {
         api::Request ping;
         ping.op = api::StatusRequest{};
-        wire::encode_request(ping_request_id, ping, connection.out());
+        const bool encoded = wire::encode_request(ping_request_id, ping, connection.out());
+        ASSERT(encoded);
         connection.note_appended();
         connection.pinged = true;
     }

@@ -31,7 +31,8 @@ struct Core::Impl final : ConnectionOwner {
     bool has_room(const Connection& connection) const;
     void pump();                                             // waiting requests onto connections
     void detach(std::uint32_t index);                        // out of its list and off its connection
-    void reencode(std::uint32_t index, bool ask_redirect);
+    // False: answered, it cannot be tried again.
+    [[nodiscard]] bool reencode(std::uint32_t index, bool ask_redirect);
     void complete(std::uint32_t index, const api::Response& response);
     void complete_with(std::uint32_t index, api::Errc code, std::string_view detail);
     void rest(std::uint32_t index);                          // until its next try
@@ -65,7 +66,9 @@ struct Core::Impl final : ConnectionOwner {
         std::uint64_t token;
         Callback callback;
         void* context;
+        api::Errc code;
     };
+    std::uint64_t refuse(Callback callback, void* context, api::Errc code);
 
     env::Network& network;
     env::Clock& clock;

@@ -16,6 +16,14 @@ constexpr Duration pause_last = 100ms;
 constexpr std::uint8_t redirects_max = 2;
 constexpr std::uint32_t refused_index = UINT32_MAX;
 
+bool nested_at_most(const api::TxnRequest& txn, std::size_t depth) {
+    const auto fits = [depth](const api::RequestOp& op) {
+        const auto* nested = std::get_if<api::TxnRequest>(&op.op);
+        return nested == nullptr || nested_at_most(*nested, depth - 1);
+    };
+    return depth > 0 && std::ranges::all_of(txn.success, fits) && std::ranges::all_of(txn.failure, fits);
+}
+
 void count_up(std::uint8_t& counter) {
     counter = static_cast<std::uint8_t>(std::min(counter + 1, 255));
 }
@@ -35,10 +43,11 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     ASSERT(callback != nullptr);
     counters.requests++;
     if (pending.full() || pending.frame_bytes() >= options.held_bytes_max) {
-        // Tokens of refusals count up in the generation half, with an index no request has.
-        const std::uint64_t token = (++refused_tokens << 32) | refused_index;
-        refused.push_back({token, callback, context});
-        return token;
+        return refuse(callback, context, api::Errc::too_many_requests);
+    }
+    const auto* txn = std::get_if<api::TxnRequest>(&request.op);
+    if (txn != nullptr && !nested_at_most(*txn, limits::txn_depth_max)) {
+        return refuse(callback, context, api::Errc::too_deep);
     }
     const std::uint32_t index = pending.acquire();
     Pending& slot = pending[index];
@@ -54,13 +63,19 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     Connection* connection = waiting.count == 0 ? pick(no_connection) : nullptr;
     wire::OutBuffer& out = connection != nullptr ? connection->out() : scratch;
     const std::size_t start = out.pending_bytes();
+    bool encoded = false;
     if (request.timeout == timeout && (request.redirect || !options.follow_leader)) {
-        wire::encode_request(token, request, out);
+        encoded = wire::encode_request(token, request, out);
     } else {
         api::Request completed = request;
         completed.timeout = timeout;
         completed.redirect = request.redirect || options.follow_leader;
-        wire::encode_request(token, completed, out);
+        encoded = wire::encode_request(token, completed, out);
+    }
+    if (!encoded) {
+        request_timers.clear(index);
+        pending.release(index);
+        return refuse(callback, context, api::Errc::request_too_large);
     }
     const std::size_t frame_bytes = out.pending_bytes() - start;
     pending.keep_frame(index, {out.at(start), frame_bytes});
@@ -75,6 +90,14 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     out.truncate(start);
     slot.waiting = true;
     pending.append(waiting, index);
+    return token;
+}
+
+// Answered by the next turn: a callback never runs inside of submit().
+std::uint64_t Core::Impl::refuse(Callback callback, void* context, api::Errc code) {
+    // Tokens of refusals count up in the generation half, with an index no request has.
+    const std::uint64_t token = (++refused_tokens << 32) | refused_index;
+    refused.push_back({token, callback, context, code});
     return token;
 }
 
@@ -184,20 +207,26 @@ void Core::Impl::detach(std::uint32_t index) {
     }
 }
 
-void Core::Impl::reencode(std::uint32_t index, bool ask_redirect) {
+bool Core::Impl::reencode(std::uint32_t index, bool ask_redirect) {
     Pending& slot = pending[index];
     retry_arena.reset();
     const Bytes body = Bytes(slot.frame).subspan(limits::frame_header_bytes);
     auto request = wire::decode_request(slot.kind, body, retry_arena);
-    ASSERT(request.has_value());   // we encoded it
+    if (!request) {
+        // Over a bound that only decoding checks: every server would say the same.
+        complete_with(index, request.error(), {});
+        return false;
+    }
     request->redirect = ask_redirect;
     request->timeout = std::max<Duration>(slot.deadline - now, 1ms);
     ASSERT(scratch.pending_bytes() == 0);
-    wire::encode_request(pending.token_of(index), *request, scratch);
+    const bool encoded = wire::encode_request(pending.token_of(index), *request, scratch);
+    ASSERT(encoded);   // it differs in numbers only
     // The old frame is read until here.
     pending.keep_frame(index, {scratch.at(0), scratch.pending_bytes()});
     scratch.truncate(0);
     counters.retries++;
+    return true;
 }
 
 void Core::Impl::complete(std::uint32_t index, const api::Response& response) {
@@ -234,8 +263,9 @@ void Core::Impl::on_timer(std::uint32_t index) {
     }
     ASSERT(slot.connection == no_connection && !slot.waiting);
     request_timers.set(index, slot.deadline);
-    reencode(index, options.follow_leader && slot.redirects < redirects_max);
-    route(index);
+    if (reencode(index, options.follow_leader && slot.redirects < redirects_max)) {
+        route(index);
+    }
 }
 
 void Core::Impl::expire(std::uint32_t index) {
@@ -332,8 +362,9 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     detach(index);
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
-        reencode(index, options.follow_leader);
-        route(index);
+        if (reencode(index, options.follow_leader)) {
+            route(index);
+        }
         return;
     }
     rest(index);
@@ -357,7 +388,9 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     }
     Connection* target = endpoint ? pick_endpoint(*endpoint) : nullptr;
     // Without a connection to the leader the servers forward it: faster than to connect first.
-    reencode(index, target != nullptr && slot.redirects < redirects_max);
+    if (!reencode(index, target != nullptr && slot.redirects < redirects_max)) {
+        return;
+    }
     if (target != nullptr) {
         place(index, *target);
     } else {
