@@ -180,7 +180,9 @@ void Replay::conclude() {
 // A replica first met by a record that is neither its creation nor its state has lost those.
 void Replay::check_number(ReplayedReplica& replica, const Record& record) {
     const bool is_state = record.header.type == RecordType::state;
-    if (is_state && epoch_opens_) {
+    // The first batch of all ends with the state of every replica, which says where its numbering stands.
+    const bool in_first_batch = next_batch_ == 0 && !judgement_.start_lost;
+    if (in_first_batch || (is_state && epoch_opens_)) {
         return;
     }
     if (record.sequences() == 0 && !is_state) {

@@ -81,6 +81,13 @@ class LogHarness final : public shard::LogListener {
     LogHarness(const LogHarness&) = delete;
 
     void start() {
+        begin();
+        for (int i = 0; i < 100'000 && !recovered && failure.empty(); i++) {
+            turn();
+        }
+        ASSERT(recovered || !failure.empty());
+    }
+    void begin() {
         recovered = false;
         found.clear();
         notes.clear();
@@ -88,10 +95,6 @@ class LogHarness final : public shard::LogListener {
         failure.clear();
         log = std::make_unique<shard::LogStore>(world_, options, *this);
         log->start();
-        for (int i = 0; i < 100'000 && !recovered && failure.empty(); i++) {
-            turn();
-        }
-        ASSERT(recovered || !failure.empty());
     }
     void turn() {
         disk.dispatch();
@@ -114,6 +117,13 @@ class LogHarness final : public shard::LogListener {
         restart_from(image);
     }
     void restart_from(const std::map<std::string, MemoryDisk::Content>& image) {
+        begin_restart(image);
+        for (int i = 0; i < 100'000 && !recovered && failure.empty(); i++) {
+            turn();
+        }
+        ASSERT(recovered || !failure.empty());
+    }
+    void begin_restart(const std::map<std::string, MemoryDisk::Content>& image) {
         log.reset();
         const env::Durability recipe = disk.recipe;
         const bool no_space = disk.no_space;
@@ -124,7 +134,7 @@ class LogHarness final : public shard::LogListener {
         disk.no_space = no_space;
         disk.unreadable = unreadable;
         disk.load(image);
-        start();
+        begin();
     }
 
     // ---- short ways to append
