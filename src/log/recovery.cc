@@ -158,14 +158,16 @@ void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
         return;
     }
     const Bytes copy = next.scan->kept(batch.copy);
-    if (header.previous_bytes < header_bytes || !directory_is_sound(copy, header.previous_bytes - header_bytes)) {
+    if (header.previous_bytes < header_bytes || header.previous_bytes % limits::block_bytes != 0 ||
+        header.previous_bytes > whole_batch_bytes_max || header.previous_offset % limits::block_bytes != 0 ||
+        header.previous_offset > UINT32_MAX || !directory_is_sound(copy, header.previous_bytes - header_bytes)) {
         return;
     }
     out.finding.directory = DirectoryState::copy;
     out.directory = copy;
     out.place = {header.previous_segment, header.previous_offset, header.sequence - 1, header.previous_bytes};
     out.checksum = header.previous_checksum;
-    out.payloads_judged = batch.previous_judged;
+    out.payloads_judged = batch.previous_judged || copy.empty();
     out.damaged_payloads = batch.previous_damaged_payloads;
     out.kept_payloads = batch.previous_kept_payloads;
     out.kept_by = next.scan;
@@ -276,5 +278,18 @@ Bytes JudgedBatch::kept_payload(std::uint32_t offset) const {
 }
 
 Judgement judge(std::span<const SegmentScan> scans) { return Judge(scans).run(); }
+
+void judge_payloads(Judgement& judgement, std::size_t batch, Bytes bytes, std::uint32_t kept_kinds) {
+    JudgedBatch& out = judgement.batches[batch];
+    ASSERT(!out.payloads_judged && bytes.size() == out.place.bytes);
+    const SegmentScan& scan = judgement.rereads.emplace_back(SegmentIdentity{}, kept_kinds);
+    const FoundBatch& found = judgement.rereads.back().judge_by(bytes, out.directory);
+    out.payloads_judged = true;
+    out.damaged_payloads = found.damaged_payloads;
+    out.kept_payloads = found.kept_payloads;
+    out.kept_by = &scan;
+    out.finding.payloads = found.damaged_payloads.empty();
+    out.verdict = decide(out.finding);
+}
 
 }  // namespace ringfort::log

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -64,10 +65,15 @@ struct Judgement {
     bool newer_format{false};           // written by a later version: must not be touched
     std::uint64_t newest_epoch{0};      // seen anywhere, whether it counts or not
     std::uint64_t dropped{0};           // batches with an intact header that count for nothing
+    std::deque<SegmentScan> rereads;    // what judge_payloads() found
     bool empty() const { return batches.empty(); }
 };
 
 // Requires: scans by segment number, each done; they outlive the judgement.
 Judgement judge(std::span<const SegmentScan> scans);
+
+// A batch known only by the copy in the next segment: its payloads could not be judged while that was scanned. `bytes`
+// is the batch's place, read again. Requires: batch.payloads_judged is false, bytes.size() is place.bytes.
+void judge_payloads(Judgement& judgement, std::size_t batch, Bytes bytes, std::uint32_t kept_kinds);
 
 }  // namespace ringfort::log

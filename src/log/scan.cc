@@ -84,6 +84,12 @@ void SegmentScan::judge_previous(Bytes segment, FoundBatch& batch) {
     batch.previous_judged = true;
 }
 
+const FoundBatch& SegmentScan::judge_by(Bytes batch, Bytes directory) {
+    FoundBatch& out = batches_.emplace_back();
+    check_payloads(batch, directory, out.damaged_payloads, out.kept_payloads);
+    return out;
+}
+
 void SegmentScan::check_payloads(Bytes batch, Bytes directory, std::vector<std::uint32_t>& damaged,
                                  std::vector<KeptPayload>& kept) {
     DirectoryReader reader(directory);

@@ -48,6 +48,8 @@ class SegmentScan {
     // Goes on for about `budget` bytes within the segment's first `valid_bytes`, which have been read. Returns whether
     // it can do no more with them. Requires: `segment` is the whole file, the same memory and size on each call.
     bool step(Bytes segment, std::size_t valid_bytes, std::size_t budget);
+    // Judges one batch's payloads by a directory known otherwise, as a further batch of this scan's.
+    const FoundBatch& judge_by(Bytes batch, Bytes directory);
     bool done(std::size_t segment_bytes) const { return position_ >= segment_bytes; }
 
     const SegmentIdentity& identity() const { return identity_; }

@@ -83,6 +83,11 @@ void LogReader::read_run(EntryReadState& state) {
     }
     segment->readers++;
     state.segment_ = segment->number;
+    state.narrow_ = false;
+    begin_run(state);
+}
+
+void LogReader::begin_run(EntryReadState& state) {
     const log::BatchPlace& place = state.run_.place;
     if (const Bytes healed = owner_.healed_directory(place.sequence); !healed.empty()) {
         state.directory_.assign(healed.begin(), healed.end());
@@ -91,7 +96,8 @@ void LogReader::read_run(EntryReadState& state) {
     if (state.directory_batch_ == place.sequence) {
         take_payloads(state);
     } else {
-        const std::uint64_t end = place.bytes <= whole_bytes_max ? place.bytes : limits::block_bytes;
+        const bool whole = place.bytes <= whole_bytes_max && !state.narrow_;
+        const std::uint64_t end = whole ? place.bytes : limits::block_bytes;
         issue(state, EntryReadState::Stage::header, 0, end);
     }
 }
@@ -116,8 +122,14 @@ void EntryReadState::on_read(env::DiskOperation& op) {
 void LogReader::on_read(EntryReadState& state) {
     using Stage = EntryReadState::Stage;
     const Stage stage = std::exchange(state.stage_, Stage::idle);
-    if (state.op_.error != env::DiskErrc::ok) {
+    if (state.op_.error != env::DiskErrc::ok && state.narrow_) {
         finish(state, true);
+        return;
+    }
+    if (state.op_.error != env::DiskErrc::ok) {
+        state.narrow_ = true;
+        state.buffer_ = AlignedBuffer();
+        begin_run(state);
         return;
     }
     switch (stage) {
@@ -182,7 +194,9 @@ void LogReader::take_payloads(EntryReadState& state) {
     auto items = items_of(state);
     std::size_t bytes = 0;
     std::size_t count = 0;
-    while (count < items.size() && ((count == 0 && read.entries.empty()) || bytes + items[count].length() <= state.bytes_left_)) {
+    const std::size_t count_max = state.narrow_ ? 1 : items.size();
+    while (count < count_max &&
+           ((count == 0 && read.entries.empty()) || bytes + items[count].length() <= state.bytes_left_)) {
         bytes += items[count].length();
         count++;
     }

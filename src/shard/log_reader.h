@@ -36,6 +36,7 @@ class EntryReadState {
     Stage stage_{Stage::idle};
     env::DiskOperation op_;
     log::EntryRun run_;            // being read, a part of it
+    bool narrow_{false};           // a block could not be read: no more is read at once than one entry needs
     std::uint64_t segment_{0};     // held while reading; 0: none
     std::uint64_t buffer_offset_{0};  // of buffer_ in the batch
     AlignedBuffer buffer_;
@@ -75,6 +76,7 @@ class LogReader {
     void go_on(EntryReadState& state);
     bool take_from_memory(EntryReadState& state);
     void read_run(EntryReadState& state);
+    void begin_run(EntryReadState& state);
     void issue(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
     void on_read(EntryReadState& state);
     bool take_header(EntryReadState& state);

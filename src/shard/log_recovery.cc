@@ -40,6 +40,7 @@ void LogRecovery::on_operation(env::DiskOperation& op) {
             self.on_opened();
             return;
         case Stage::reading:
+        case Stage::rereading:
             self.on_read();
             return;
         case Stage::idle:
@@ -88,23 +89,34 @@ void LogRecovery::on_opened() {
         return;
     }
     file.file = op_.file;
-    if (buffer_.size() != file.bytes) {
-        buffer_ = AlignedBuffer(file.bytes);
+    stage_ = Stage::reading;
+    begin_reading(current_, 0, file.bytes);
+}
+
+void LogRecovery::begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes) {
+    current_ = file;
+    region_offset_ = offset;
+    if (buffer_.size() != bytes) {
+        buffer_ = AlignedBuffer(bytes);
     }
     read_ = 0;
+    by_blocks_until_ = 0;
     read_next();
 }
 
 void LogRecovery::read_next() {
-    File& file = files_[current_];
-    if (read_ == file.bytes) {
-        stage_ = Stage::scanning;
+    if (read_ == buffer_.size()) {
+        if (stage_ == Stage::reading) {
+            stage_ = Stage::scanning;
+        } else {
+            log::judge_payloads(judgement_, reread_, buffer_.span(), kept_kinds);
+            reread_next();
+        }
         return;
     }
-    stage_ = Stage::reading;
     by_blocks_ = read_ < by_blocks_until_;
-    reading_ = std::min<std::uint64_t>(by_blocks_ ? limits::block_bytes : slice_bytes, file.bytes - read_);
-    disk_.read(op_, file.file, read_, buffer_.span().subspan(read_, reading_));
+    reading_ = std::min<std::uint64_t>(by_blocks_ ? limits::block_bytes : slice_bytes, buffer_.size() - read_);
+    disk_.read(op_, files_[current_].file, region_offset_ + read_, buffer_.span().subspan(read_, reading_));
 }
 
 // A sector that cannot be read is one that holds nothing: the slice is read again block by block, around it.
@@ -120,7 +132,11 @@ void LogRecovery::on_read() {
         file.unreadable_blocks++;
     }
     read_ += reading_;
+    const bool segment_read = stage_ == Stage::reading;
     read_next();
+    if (!segment_read) {
+        return;
+    }
     const Bytes segment = buffer_.span();
     scans_[current_].step(segment, read_, scan_bytes_per_step);  // what is left over is done in scan()
 }
@@ -131,7 +147,6 @@ void LogRecovery::scan() {
         return;
     }
     ASSERT(scan.done(files_[current_].bytes));
-    by_blocks_until_ = 0;
     current_++;
     open_next_file();
 }
@@ -149,6 +164,26 @@ void LogRecovery::judge_all() {
             at->counts = true;
         }
     }
+    stage_ = Stage::rereading;
+    reread_next();
+}
+
+// Batches that could not be judged whole: each the last of a segment whose successor alone tells what it held.
+void LogRecovery::reread_next() {
+    for (; reread_ < judgement_.batches.size(); reread_++) {
+        const log::JudgedBatch& batch = judgement_.batches[reread_];
+        if (batch.payloads_judged) {
+            continue;
+        }
+        const auto at = std::lower_bound(files_.begin(), files_.end(), batch.place.segment,
+                                         [](const File& f, std::uint64_t n) { return f.number < n; });
+        if (at != files_.end() && at->number == batch.place.segment &&
+            batch.place.offset + batch.place.bytes <= at->bytes) {
+            begin_reading(static_cast<std::size_t>(at - files_.begin()), batch.place.offset, batch.place.bytes);
+            return;
+        }
+    }
+    buffer_ = AlignedBuffer();
     replay_ = std::make_unique<log::Replay>(judgement_);
     stage_ = Stage::replaying;
 }

@@ -48,14 +48,16 @@ class LogRecovery {
     std::vector<std::string> notes() const;
 
   private:
-    enum class Stage : std::uint8_t { idle, listing, opening, reading, scanning, judging, replaying, done };
+    enum class Stage : std::uint8_t { idle, listing, opening, reading, scanning, judging, rereading, replaying, done };
 
     static void on_operation(env::DiskOperation& op);
     void on_listed();
     void open_next_file();
     void on_opened();
+    void begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes);
     void read_next();
     void on_read();
+    void reread_next();
     void scan();
     void judge_all();
     void refuse(std::string why);
@@ -68,8 +70,10 @@ class LogRecovery {
     std::vector<File> files_;             // by number
     std::vector<log::SegmentScan> scans_; // one for each file
     std::size_t current_{0};              // file being read
-    AlignedBuffer buffer_;                // the whole segment
-    std::uint64_t read_{0};               // bytes of it read
+    AlignedBuffer buffer_;                // what is read of it: the whole segment, or one batch
+    std::uint64_t region_offset_{0};      // where that begins in the file
+    std::size_t reread_{0};               // batch being read again
+    std::uint64_t read_{0};               // bytes of the buffer read
     std::uint64_t reading_{0};            // bytes asked for now
     bool by_blocks_{false};               // a slice could not be read: block by block until its end
     std::uint64_t by_blocks_until_{0};
