@@ -18,7 +18,7 @@ LogCollector::LogCollector(Owner& owner, ReplicaTable& replicas, SegmentSet& seg
 
 // `space`: the log is larger than wanted. Else it may still hold more garbage than is worth keeping.
 bool LogCollector::wanted(bool& space) const {
-    const std::uint64_t bytes = segments_.bytes();
+    const std::uint64_t bytes = segments_.live_segments_bytes();
     const std::uint64_t segment_bytes = segments_.oldest().bytes;
     space = bytes > bytes_goal_;
     return space || bytes > 2 * segments_.live_bytes() + 6 * segment_bytes;
@@ -44,7 +44,8 @@ bool LogCollector::step() {
         return false;
     }
     const bool few = (oldest.live_bytes + 64 * oldest.live_entries) * few_live_share <= oldest.bytes;
-    const bool force = segments_.bytes() > 2 * bytes_goal_ && segments_.bytes() > 3 * segments_.live_bytes();
+    const std::uint64_t bytes = segments_.live_segments_bytes();
+    const bool force = bytes > 2 * bytes_goal_ && bytes > 3 * segments_.live_bytes();
     if ((few || force) && unreadable_segment_ != oldest.number) {
         segment_ = oldest.number;
         reading_range_ = holder.range;

@@ -13,8 +13,9 @@ constexpr std::size_t name_digits = 16;
 
 }  // namespace
 
-SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes)
-    : disk_(disk), directory_(std::move(directory)), segment_bytes_(segment_bytes), op_(&on_done, this) {}
+SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal)
+    : disk_(disk), directory_(std::move(directory)), segment_bytes_(segment_bytes), bytes_goal_(bytes_goal),
+      op_(&on_done, this) {}
 
 std::string SegmentSet::name(std::uint64_t number) const {
     std::string out = directory_ + '/' + std::string(name_prefix) + std::string(name_digits, '0');
@@ -96,11 +97,16 @@ void SegmentSet::drop_live(const log::EntryRun& run, std::uint64_t batch) {
     live_bytes_ -= run.payload_bytes;
 }
 
-std::uint64_t SegmentSet::bytes() const {
+std::uint64_t SegmentSet::live_segments_bytes() const {
     std::uint64_t sum = 0;
     for (const Segment& segment : live_) {
         sum += segment.bytes;
     }
+    return sum;
+}
+
+std::uint64_t SegmentSet::bytes() const {
+    std::uint64_t sum = live_segments_bytes();
     for (const Ready& ready : ready_) {
         sum += ready.bytes;
     }
@@ -116,8 +122,10 @@ void SegmentSet::step(Instant now, std::uint64_t durable) {
         return;
     }
     free_oldest_if_dead(durable);
-    if (!unused_.empty()) {
-        recycle_unused();
+    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+        remove_unused();
+    } else if (!unused_.empty() && ready_.size() < ready_wanted) {
+        rename_unused();
     } else if (ready_.size() < ready_wanted && (!no_space_ || now >= retry_at_)) {
         create();
     }
@@ -125,7 +133,7 @@ void SegmentSet::step(Instant now, std::uint64_t durable) {
 
 // The last live segment stays: while nothing is written, it alone holds the state of all replicas.
 void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
-    if (live_.size() < 2 || !unused_.empty()) {
+    if (live_.size() < 2) {
         return;
     }
     // What the next one's first batch states replaces this one: `free_after` is at least that batch.
@@ -140,16 +148,15 @@ void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
     live_.erase(live_.begin());
 }
 
-void SegmentSet::recycle_unused() {
-    const Unused unused = unused_.front();
-    if (ready_.size() < ready_wanted && unused.bytes == segment_bytes_) {
-        stage_ = Stage::renaming;
-        working_number_ = next_number_++;
-        disk_.rename(op_, name(unused.number), name(working_number_));
-    } else {
-        stage_ = Stage::removing;
-        disk_.remove(op_, name(unused.number));
-    }
+void SegmentSet::rename_unused() {
+    stage_ = Stage::renaming;
+    working_number_ = next_number_++;
+    disk_.rename(op_, name(unused_.front().number), name(working_number_));
+}
+
+void SegmentSet::remove_unused() {
+    stage_ = Stage::removing;
+    disk_.remove(op_, name(unused_.front().number));
 }
 
 void SegmentSet::create() {
@@ -200,7 +207,10 @@ Instant SegmentSet::next_deadline() const {
     if (stage_ != Stage::idle || failed()) {
         return never;
     }
-    if (!unused_.empty()) {
+    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+        return now_;
+    }
+    if (!unused_.empty() && ready_.size() < ready_wanted) {
         return now_;
     }
     if (ready_.size() < ready_wanted) {

@@ -1,11 +1,13 @@
 // The log's segment files: which are live, which stand ready, and how old ones come back.
 //
 // Two segments stand ready ahead of need. They are made in the background: an old segment is renamed to the next number
-// (its bytes then name another segment and never parse), else a file of zero blocks is created. ENOSPC at creation is
+// (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are kept
+// for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at creation is
 // an ordinary answer; it is tried again from time to time, and when a segment becomes free.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
-// last one dead are durable. So the files on disk are always the newest part of the log.
+// last one dead are durable; and they are renamed or removed in that order. So the files on disk are always the newest
+// part of the log, without a gap.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +36,8 @@ class SegmentSet {
     static constexpr std::size_t ready_wanted = 2;
     static constexpr Duration retry_after{1s};
 
-    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes);
+    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal);
+    void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
 
     // ---- recovery
     void add_recovered(const Segment& segment);          // in order
@@ -55,8 +58,9 @@ class SegmentSet {
     Segment* find(std::uint64_t number);
     Segment& oldest() { return live_.front(); }
     std::size_t live_count() const { return live_.size(); }
-    std::size_t count() const { return live_.size() + ready_.size(); }
-    std::uint64_t bytes() const;
+    std::size_t count() const { return live_.size() + ready_.size() + unused_.size(); }
+    std::uint64_t live_segments_bytes() const;
+    std::uint64_t bytes() const;                    // of all files
     std::uint64_t live_bytes() const { return live_bytes_; }
     Segment& operator[](std::size_t i) { return live_[i]; }
 
@@ -89,7 +93,8 @@ class SegmentSet {
     };
 
     void free_oldest_if_dead(std::uint64_t durable);
-    void recycle_unused();
+    void rename_unused();
+    void remove_unused();
     void create();
     static void on_done(env::DiskOperation& op);
     void finish_stage();
@@ -97,6 +102,7 @@ class SegmentSet {
     env::Disk& disk_;
     std::string directory_;
     std::uint64_t segment_bytes_;
+    std::uint64_t bytes_goal_;
     std::uint64_t next_number_{1};
     std::vector<Segment> live_;     // by number, the active one last
     bool has_active_{false};

@@ -15,7 +15,7 @@ using Phase = LogStore::Impl::Phase;
 
 LogStore::Impl::Impl(env::World& env_world, const LogOptions& log_options, LogListener& log_listener)
     : world(env_world), options(log_options), listener(log_listener), window(log_options.window_bytes),
-      segments(env_world.disk, log_options.directory, log_options.segment_bytes),
+      segments(env_world.disk, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal),
       writer(env_world.disk, env_world.clock, *this),
       reader(env_world.disk, *this, log_options.instance, log_options.shard),
       collector(*this, replicas, segments, log_options.log_bytes_goal) {
@@ -601,7 +601,10 @@ std::uint64_t LogStore::bytes_since_checkpoint(RangeId range) const {
     return replica == nullptr ? 0 : replica->payload_bytes;
 }
 
-void LogStore::set_log_goal(std::uint64_t bytes) { impl_->collector.set_bytes_goal(bytes); }
+void LogStore::set_log_goal(std::uint64_t bytes) {
+    impl_->collector.set_bytes_goal(bytes);
+    impl_->segments.set_bytes_goal(bytes);
+}
 
 const LogCounters& LogStore::counters(Instant now) {
     Impl& s = *impl_;

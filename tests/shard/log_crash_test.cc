@@ -78,6 +78,7 @@ void random_history(std::uint64_t seed) {
     Prng& random = m.random;
     m.h.options.segment_bytes = 64 * kib * random.between(1, 3);
     m.h.options.window_bytes = 256 * kib;
+    m.h.options.log_bytes_goal = 64 * kib * random.between(1, 40);
     m.payload_bytes_max = random.between(2, 2500);
     m.h.start();
     m.by_batch[m.h.log->durable()] = m.now;

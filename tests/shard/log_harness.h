@@ -57,7 +57,7 @@ struct FoundReplica {
     std::vector<std::string> payloads;   // of `entries`
 };
 
-class LogHarness final : public shard::LogListener {
+class LogHarness : public shard::LogListener {
   public:
     MemoryDisk disk;
     TestClock clock;
