@@ -52,6 +52,7 @@ HeaderState read_header(Bytes block, const SegmentIdentity& identity, std::uint6
         return header.version > format_version ? HeaderState::newer : HeaderState::none;
     }
     if (!zeros_are_zero(header) || !sizes_fit(header, segment_bytes) || header.epoch == 0 || header.sequence == 0 ||
+        header.epoch > epoch_max || header.sequence > sequence_max ||
         header.epoch_begin == 0 || header.epoch_begin > header.sequence ||
         header.durable_through >= header.sequence) {
         return HeaderState::none;

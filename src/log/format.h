@@ -84,6 +84,10 @@ inline constexpr std::size_t whole_directory_bytes_max =
 inline constexpr std::size_t whole_batch_bytes_max =
     own_bytes_max + replicas_max * state_record_bytes_max + whole_directory_bytes_max + 2 * limits::block_bytes;
 
+// No log ever gets here; so that arithmetic on what a header says cannot overflow.
+inline constexpr std::uint64_t sequence_max = std::uint64_t{1} << 43;
+inline constexpr std::uint64_t epoch_max = std::uint64_t{1} << 43;
+
 // Payload lengths have 24 bits in the directory.
 inline constexpr std::size_t payload_bytes_max = limits::command_bytes_max;
 
