@@ -9,6 +9,7 @@
 
 #include "api/types.h"
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "wire/frame.h"
@@ -33,6 +34,14 @@ enum class ClientKind : std::uint8_t {
 
 ClientKind kind_of(const api::Operation& operation);
 
+// Any frame of a client connection, header included; leaves room for the head of the peer frame that forwards it.
+inline constexpr std::size_t client_frame_bytes_max = limits::frame_bytes_max - 64 * kib;
+// What a reply may decode to. A reply holds small objects whose decoded form is larger than their encoded one.
+inline constexpr std::size_t reply_decoded_bytes_max = 8 * limits::frame_bytes_max;
+inline constexpr std::size_t client_name_bytes_max = 256;
+// Longer timeouts are this long.
+inline constexpr Duration request_timeout_max = std::chrono::hours(24);
+
 struct ClientHello {
     ClusterId cluster_id{};           // 0: any
     std::string_view client_name;     // for logs
@@ -52,22 +61,30 @@ struct ClientHelloReply {
     std::uint32_t frame_bytes_max{0};
     std::uint32_t requests_max{0};
     std::string_view server_version;
+    std::uint16_t version{protocol_version};   // spoken from here on
 };
 
-// Appends whole frames (header, body, padding) to `out`.
+// Append whole frames (header, body, padding) to `out`. Those that carry data of any size give false, and leave `out`
+// as it was, if the frame would be longer than client_frame_bytes_max.
 void encode_client_hello(const ClientHello& hello, OutBuffer& out);
 void encode_client_hello_reply(const ClientHelloReply& reply, OutBuffer& out);
-void encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out);
-void encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out);
+// Requires: transactions nested at most limits::txn_depth_max deep.
+bool encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out);
+// `kind`: of the request. Requires: the result is of that kind; an error may be of any.
+bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out);
 void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out);
 void encode_cancel(std::uint64_t request_id, OutBuffer& out);
 
-// Bodies are verified (alignment, bounds, depth, decoded size) and then read. Views point into `body` or the arena.
+// Bodies are checked as they are read (bounds, depth, decoded size: flat_reader.h), at any alignment. Views point into
+// `body` or the arena.
 Result<ClientHello, FrameErrc> decode_client_hello(Bytes body);
 Result<ClientHelloReply, FrameErrc> decode_client_hello_reply(Bytes body);
 // An api::Errc, so that it can be answered: malformed_request closes the connection afterwards, others do not.
-// A decode bounded by limits::decoded_bytes_max, limits::txn_depth_max (too_deep), limits::txn_ops_max (too_many_ops).
+// Bounds: limits::decoded_bytes_max (request_too_large), limits::txn_depth_max (too_deep), limits::txn_ops_max in each
+// list (too_many_ops). Unknown kinds, operations, compare results and targets: unsupported_request. Sort options are
+// handed on as they are: the store refuses unknown ones.
 Result<api::Request, api::Errc> decode_request(ClientKind kind, Bytes body, Arena& arena);
+// `kind` and `flags` of the frame's header. An error reply may be of any kind of request.
 Result<api::Response, FrameErrc> decode_response(ClientKind kind, std::uint8_t flags, Bytes body, Arena& arena);
 Result<std::uint32_t, FrameErrc> decode_credit(Bytes body);
 

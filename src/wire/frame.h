@@ -72,7 +72,7 @@ class FrameReader {
         FrameHeader header;
         Bytes body;       // aligned to 8; padding included; valid until the next call of next() or feed()
     };
-    // Requires: the last bytes fed were used up (next() gave nothing).
+    // Requires: the last bytes fed were used up (next() gave nothing). `bytes` stay valid until they are used up.
     void feed(Bytes bytes);
     // A frame; nothing (bytes used up); or an error (the connection must be closed).
     Result<std::optional<Frame>, FrameErrc> next();
@@ -84,6 +84,12 @@ class FrameReader {
     std::size_t held_bytes() const;
 
   private:
+    Result<std::optional<Frame>, FrameErrc> next_gathered();
+    // Moves fed bytes to held_ until it has that many. False: not enough were fed.
+    bool gather(std::size_t bytes);
+    // Forgets the gathered frame that was handed out.
+    void drop_given();
+
     std::size_t frame_bytes_max_;
     Bytes fed_;                       // not yet consumed part of what was fed
     std::vector<std::uint64_t> held_; // gathered bytes, in words so that frames are aligned

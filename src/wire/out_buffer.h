@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/assertion.h"
@@ -14,6 +17,7 @@ namespace ringfort::wire {
 class OutBuffer {
   public:
     // Room for `count` more bytes at the end, aligned to 8 if all appends were multiples of 8. Valid until the next call.
+    // Not initialised.
     std::byte* extend(std::size_t count) {
         const std::size_t at = growing_.size();
         growing_.resize(at + count);
@@ -46,15 +50,37 @@ class OutBuffer {
     void send_done() {
         ASSERT(!sending_.empty());
         if (sending_.capacity() > keep_bytes_max) {
-            std::vector<std::byte>().swap(sending_);
+            Buffer().swap(sending_);
         }
         sending_.clear();
     }
 
+    // A stack for the codecs: offsets of the tables of a vector that is being built. Empty between messages.
+    std::vector<std::uint32_t>& offsets() { return offsets_; }
+
   private:
+    // Leaves new bytes as they are: every byte is written by whoever extended the buffer.
+    template <class T>
+    struct Uninitialised : std::allocator<T> {
+        template <class U>
+        struct rebind {
+            using other = Uninitialised<U>;
+        };
+        template <class U>
+        void construct(U* at) {
+            ::new (static_cast<void*>(at)) U;
+        }
+        template <class U, class... Args>
+        void construct(U* at, Args&&... args) {
+            ::new (static_cast<void*>(at)) U(std::forward<Args>(args)...);
+        }
+    };
+    using Buffer = std::vector<std::byte, Uninitialised<std::byte>>;
+
     static constexpr std::size_t keep_bytes_max = 1 * mib;
-    std::vector<std::byte> growing_;
-    std::vector<std::byte> sending_;
+    Buffer growing_;
+    Buffer sending_;
+    std::vector<std::uint32_t> offsets_;
 };
 
 }  // namespace ringfort::wire

@@ -1,0 +1,166 @@
+// Replies: api types -> frames.
+#include <variant>
+
+#include "base/assertion.h"
+#include "wire/client_frame.h"
+
+namespace ringfort::wire {
+
+namespace {
+
+class ResponseEncoder {
+  public:
+    ResponseEncoder(FlatBuilder& builder, OutBuffer& out) : builder_(builder), out_(out) {}
+
+    Flat<void> operator()(const api::RangeResponse& range) {
+        const auto kvs = put_kvs(range.kvs);
+        return protocol::CreateRangeResponse(builder_, kvs, range.more, range.count).Union();
+    }
+    Flat<void> operator()(const api::PutResponse& put) {
+        const Flat<protocol::KeyValue> prev_kv = put.prev_kv ? put_kv(*put.prev_kv) : 0;
+        return protocol::CreatePutResponse(builder_, prev_kv).Union();
+    }
+    Flat<void> operator()(const api::DeleteRangeResponse& remove) {
+        const auto prev_kvs = put_kvs(remove.prev_kvs);
+        return protocol::CreateDeleteRangeResponse(builder_, remove.deleted, prev_kvs).Union();
+    }
+    Flat<void> operator()(const api::TxnResponse& txn) {
+        const auto responses =
+            put_vector<protocol::ResponseOp>(builder_, out_, txn.responses, [&](const api::ResponseOp& item) {
+                const Flat<void> op = std::visit(*this, item.op);
+                return protocol::CreateResponseOp(builder_, static_cast<protocol::TxnOpResult>(item.op.index() + 1),
+                                                  op);
+            });
+        return protocol::CreateTxnResponse(builder_, txn.succeeded, responses).Union();
+    }
+    Flat<void> operator()(const api::CompactResponse&) { return protocol::CreateCompactResponse(builder_).Union(); }
+    Flat<void> operator()(const api::StatusResponse& status) {
+        const auto version = put_text(builder_, status.version);
+        const auto ranges =
+            put_vector<protocol::RangeStatus>(builder_, out_, status.ranges,
+                                              [&](const api::RangeStatus& range) { return put_range_status(range); });
+        const auto errors = put_texts(status.errors);
+        return protocol::CreateStatusResponse(builder_, version, status.memory_bytes, status.memory_quota_bytes,
+                                              status.log_bytes_written, status.log_entry_bytes, status.log_flushes,
+                                              status.cpu_us, ranges, errors)
+            .Union();
+    }
+    Flat<void> operator()(const api::MemberListResponse& list) {
+        const auto members = put_vector<protocol::Member>(
+            builder_, out_, list.members, [&](const api::Member& member) { return put_member(member); });
+        return protocol::CreateMemberListResponse(builder_, members).Union();
+    }
+    Flat<void> operator()(const api::MoveLeaderResponse&) {
+        return protocol::CreateMoveLeaderResponse(builder_).Union();
+    }
+
+  private:
+    Flat<protocol::KeyValue> put_kv(const api::KeyValue& kv) {
+        const auto value = put_bytes(builder_, kv.value);
+        const auto key = put_bytes(builder_, kv.key);
+        return protocol::CreateKeyValue(builder_, key, kv.create_revision, kv.mod_revision, kv.version, value,
+                                        kv.lease);
+    }
+    Flat<flatbuffers::Vector<Flat<protocol::KeyValue>>> put_kvs(std::span<const api::KeyValue> kvs) {
+        return put_vector<protocol::KeyValue>(builder_, out_, kvs,
+                                              [&](const api::KeyValue& kv) { return put_kv(kv); });
+    }
+    // An empty text among others is there, not absent.
+    Flat<flatbuffers::Vector<Flat<flatbuffers::String>>> put_texts(std::span<const std::string_view> texts) {
+        return put_vector<flatbuffers::String>(builder_, out_, texts, [&](std::string_view text) {
+            return builder_.CreateString(text.empty() ? "" : text.data(), text.size());
+        });
+    }
+    Flat<protocol::RangeStatus> put_range_status(const api::RangeStatus& range) {
+        const auto begin = put_bytes(builder_, range.begin);
+        const auto end = put_bytes(builder_, range.end);
+        return protocol::CreateRangeStatus(builder_, range.range.value, range.domain.value, begin, end,
+                                           range.leader.value, range.term.value, range.commit.value,
+                                           range.applied.value, range.revision, range.compact_revision,
+                                           range.state_hash, range.live_bytes, range.shard.value);
+    }
+    Flat<protocol::Member> put_member(const api::Member& member) {
+        const auto name = put_text(builder_, member.name);
+        const auto peer_urls = put_texts(member.peer_urls);
+        const auto client_urls = put_texts(member.client_urls);
+        return protocol::CreateMember(builder_, member.id.value, name, peer_urls, client_urls, member.is_learner);
+    }
+
+    FlatBuilder& builder_;
+    OutBuffer& out_;
+};
+
+// Bytes of keys and values: never more than the encoded form, and most of it.
+struct DataBytes {
+    static std::size_t of(const api::KeyValue& kv) { return kv.key.size() + kv.value.size(); }
+    static std::size_t of(std::span<const api::KeyValue> kvs) {
+        // Their tables are at least this long.
+        constexpr std::size_t table_bytes = 8;
+        std::size_t bytes = kvs.size() * table_bytes;
+        for (const api::KeyValue& kv : kvs) {
+            bytes += of(kv);
+        }
+        return bytes;
+    }
+    std::size_t operator()(const api::RangeResponse& range) const { return of(range.kvs); }
+    std::size_t operator()(const api::PutResponse& put) const { return put.prev_kv ? of(*put.prev_kv) : 0; }
+    std::size_t operator()(const api::DeleteRangeResponse& remove) const { return of(remove.prev_kvs); }
+    std::size_t operator()(const api::TxnResponse& txn) const {
+        std::size_t bytes = 0;
+        for (const api::ResponseOp& item : txn.responses) {
+            bytes += std::visit(*this, item.op);
+        }
+        return bytes;
+    }
+    template <class Other>
+    std::size_t operator()(const Other&) const {
+        return 0;
+    }
+};
+
+bool encode_result(FrameHeader header, const api::ResponseHeader& from, const api::Result& result, OutBuffer& out) {
+    const std::size_t data_bytes = std::visit(DataBytes{}, result);
+    if (data_bytes > client_frame_bytes_max) {
+        return false;
+    }
+    return append_client_frame(out, header, data_bytes + small_body_bytes, [&](FlatBuilder& builder) {
+        const Flat<void> body = std::visit(ResponseEncoder(builder, out), result);
+        return protocol::CreateReply(builder, from.cluster_id.value, from.member_id.value, from.revision,
+                                     from.raft_term.value, from.domain.value,
+                                     static_cast<protocol::Result>(result.index() + 1), body);
+    });
+}
+
+bool encode_error(FrameHeader header, const api::ResponseHeader& from, const api::ErrorInfo& error, OutBuffer& out) {
+    const std::size_t data_bytes = error.detail.size() + error.leader_address.size();
+    if (data_bytes > client_frame_bytes_max) {
+        return false;
+    }
+    header.flags |= flag_error;
+    return append_client_frame(out, header, data_bytes + small_body_bytes, [&](FlatBuilder& builder) {
+        const auto detail = put_text(builder, error.detail);
+        const auto address = put_text(builder, error.leader_address);
+        return protocol::CreateError(builder, from.cluster_id.value, from.member_id.value, from.revision,
+                                     from.raft_term.value, from.domain.value, static_cast<std::uint16_t>(error.code),
+                                     static_cast<protocol::ErrorClass>(api::error_class(error.code)), detail,
+                                     error.leader.value, address);
+    });
+}
+
+}  // namespace
+
+bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out) {
+    const FrameHeader header{.kind = static_cast<std::uint8_t>(kind),
+                             .flags = response.more_frames ? std::uint8_t{flag_more} : std::uint8_t{0},
+                             .request_id = request_id};
+    if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
+        ASSERT(error->code != api::Errc::ok && !response.more_frames);
+        return encode_error(header, response.header, *error, out);
+    }
+    const auto& result = *std::get_if<api::Result>(&response.body);
+    static_assert(static_cast<int>(ClientKind::range) == 2);
+    ASSERT(result.index() + 2 == static_cast<std::size_t>(kind));
+    return encode_result(header, response.header, result, out);
+}
+
+}  // namespace ringfort::wire

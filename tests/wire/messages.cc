@@ -1,0 +1,440 @@
+#include "messages.h"
+
+#include "base/checksum.h"
+
+namespace ringfort::wire::test {
+
+// ---------------------------------------------------------------------------------------------- random
+
+std::uint64_t RandomMessages::u64() {
+    // Zero, small, and of every bit length.
+    return prng_.one_in(4) ? 0 : prng_.next() >> prng_.below(64);
+}
+
+std::string_view RandomMessages::text(std::size_t bytes_max) {
+    const std::size_t bytes = prng_.one_in(4) ? 0 : prng_.between(1, bytes_max);
+    std::string out(bytes, '\0');
+    for (char& c : out) {
+        c = static_cast<char>(prng_.below(256));
+    }
+    return arena_.copy(out);
+}
+
+std::span<const std::string_view> RandomMessages::texts() {
+    const auto out = arena_.make_array<std::string_view>(prng_.below(4));
+    for (auto& item : out) {
+        item = text(30);
+    }
+    return out;
+}
+
+api::KeyValue RandomMessages::kv() {
+    return {.key = text(40),
+            .create_revision = i64(),
+            .mod_revision = i64(),
+            .version = i64(),
+            .value = text(300),
+            .lease = i64()};
+}
+
+std::span<const api::KeyValue> RandomMessages::kvs() {
+    const auto out = arena_.make_array<api::KeyValue>(prng_.below(5));
+    for (auto& item : out) {
+        item = kv();
+    }
+    return out;
+}
+
+std::span<const api::RequestOp> RandomMessages::ops(std::size_t depth) {
+    const auto out = arena_.make_array<api::RequestOp>(prng_.below(4));
+    for (auto& item : out) {
+        const api::Operation random = operation(prng_.below(3));
+        if (depth < 4 && prng_.one_in(4)) {
+            item.op = txn(depth + 1);
+        } else if (const auto* range = std::get_if<api::RangeRequest>(&random)) {
+            item.op = *range;
+        } else if (const auto* put = std::get_if<api::PutRequest>(&random)) {
+            item.op = *put;
+        } else if (const auto* remove = std::get_if<api::DeleteRangeRequest>(&random)) {
+            item.op = *remove;
+        }
+    }
+    return out;
+}
+
+api::TxnRequest RandomMessages::txn(std::size_t depth) {
+    const auto compare = arena_.make_array<api::Compare>(prng_.below(4));
+    for (auto& item : compare) {
+        item = {.result = static_cast<api::CompareResult>(prng_.below(4)),
+                .target = static_cast<api::CompareTarget>(prng_.below(5)),
+                .key = text(40),
+                .range_end = text(40),
+                .number = i64(),
+                .value = text(100)};
+    }
+    const auto success = ops(depth);
+    const auto failure = ops(depth);
+    return {.compare = compare, .success = success, .failure = failure};
+}
+
+api::Operation RandomMessages::operation(std::size_t index) {
+    switch (index) {
+        case 0:
+            return api::RangeRequest{.key = text(40),
+                                     .range_end = text(40),
+                                     .limit = i64(),
+                                     .revision = i64(),
+                                     .sort_order = static_cast<api::SortOrder>(prng_.below(256)),
+                                     .sort_target = static_cast<api::SortTarget>(prng_.below(256)),
+                                     .serializable = coin(),
+                                     .keys_only = coin(),
+                                     .count_only = coin(),
+                                     .min_mod_revision = i64(),
+                                     .max_mod_revision = i64(),
+                                     .min_create_revision = i64(),
+                                     .max_create_revision = i64()};
+        case 1:
+            return api::PutRequest{.key = text(40),
+                                   .value = text(2000),
+                                   .lease = i64(),
+                                   .prev_kv = coin(),
+                                   .ignore_value = coin(),
+                                   .ignore_lease = coin()};
+        case 2: return api::DeleteRangeRequest{.key = text(40), .range_end = text(40), .prev_kv = coin()};
+        case 3: return txn(1);
+        case 4: return api::CompactRequest{.revision = i64(), .physical = coin()};
+        case 5: return api::StatusRequest{};
+        case 6: return api::MemberListRequest{.linearizable = coin()};
+        default: break;
+    }
+    api::MoveLeaderRequest move{.target = NodeId(u64()), .range = {}};
+    if (coin()) {
+        move.range = RangeId(u64());
+    }
+    return move;
+}
+
+api::Request RandomMessages::request() {
+    api::Request request;
+    request.op = operation(prng_.below(std::variant_size_v<api::Operation>));
+    if (coin()) {
+        request.domain = DomainId(u64());
+    }
+    request.timeout = Duration(prng_.below(static_cast<std::uint64_t>(request_timeout_max.count()) + 1));
+    request.redirect = coin();
+    request.client = u64();
+    request.client_sequence = u64();
+    return request;
+}
+
+api::TxnResponse RandomMessages::txn_response(std::size_t depth) {
+    const auto responses = arena_.make_array<api::ResponseOp>(prng_.below(4));
+    for (auto& item : responses) {
+        const std::size_t index = prng_.below(depth < 4 ? 4 : 3);
+        if (index == 3) {
+            item.op = txn_response(depth + 1);
+            continue;
+        }
+        const api::Result random = result(index);
+        if (const auto* range = std::get_if<api::RangeResponse>(&random)) {
+            item.op = *range;
+        } else if (const auto* put = std::get_if<api::PutResponse>(&random)) {
+            item.op = *put;
+        } else if (const auto* remove = std::get_if<api::DeleteRangeResponse>(&random)) {
+            item.op = *remove;
+        }
+    }
+    return {.succeeded = coin(), .responses = responses};
+}
+
+api::Result RandomMessages::result(std::size_t index) {
+    switch (index) {
+        case 0: return api::RangeResponse{.kvs = kvs(), .more = coin(), .count = i64()};
+        case 1: {
+            api::PutResponse put;
+            if (coin()) {
+                put.prev_kv = kv();
+            }
+            return put;
+        }
+        case 2: return api::DeleteRangeResponse{.deleted = i64(), .prev_kvs = kvs()};
+        case 3: return txn_response(1);
+        case 4: return api::CompactResponse{};
+        case 5: {
+            const auto ranges = arena_.make_array<api::RangeStatus>(prng_.below(4));
+            for (auto& item : ranges) {
+                item = {.range = RangeId(u64()), .domain = DomainId(u64()), .begin = text(20), .end = text(20),
+                        .leader = NodeId(u64()), .term = Term(u64()), .commit = LogIndex(u64()),
+                        .applied = LogIndex(u64()), .revision = i64(), .compact_revision = i64(),
+                        .state_hash = u64(), .live_bytes = u64(), .shard = ShardId(u64())};
+            }
+            return api::StatusResponse{.version = text(20), .memory_bytes = u64(), .memory_quota_bytes = u64(),
+                                       .log_bytes_written = u64(), .log_entry_bytes = u64(), .log_flushes = u64(),
+                                       .cpu_us = u64(), .ranges = ranges, .errors = texts()};
+        }
+        case 6: {
+            const auto members = arena_.make_array<api::Member>(prng_.below(5));
+            for (auto& item : members) {
+                item = {.id = NodeId(u64()), .name = text(20), .peer_urls = texts(), .client_urls = texts(),
+                        .is_learner = coin()};
+            }
+            return api::MemberListResponse{.members = members};
+        }
+        default: return api::MoveLeaderResponse{};
+    }
+}
+
+api::Response RandomMessages::response() {
+    api::Response response;
+    response.header = {.cluster_id = ClusterId(u64()), .member_id = NodeId(u64()), .revision = i64(),
+                       .raft_term = Term(u64()), .domain = DomainId(u64())};
+    if (prng_.one_in(4)) {
+        std::uint16_t code = 0;
+        while (code == 0 || !api::known_error(code)) {
+            code = static_cast<std::uint16_t>(prng_.below(50));
+        }
+        response.body = api::ErrorInfo{.code = static_cast<api::Errc>(code), .detail = text(100),
+                                       .leader = NodeId(u64()), .leader_address = text(30)};
+    } else {
+        response.body = result(prng_.below(std::variant_size_v<api::Result>));
+        response.more_frames = coin();
+    }
+    return response;
+}
+
+ClientHello RandomMessages::client_hello() {
+    return {.cluster_id = ClusterId(u64()), .client_name = text(client_name_bytes_max), .has_shard = coin(),
+            .shard = ShardId(u64()), .key = text(100), .reply_credit_bytes = u32()};
+}
+
+ClientHelloReply RandomMessages::client_hello_reply() {
+    return {.cluster_id = ClusterId(u64()), .member_id = NodeId(u64()), .shard = ShardId(u64()),
+            .shard_count = u32(), .frame_bytes_max = u32(), .requests_max = u32(), .server_version = text(30),
+            .version = static_cast<std::uint16_t>(u64())};
+}
+
+raft::Message RandomMessages::raft_message() {
+    const auto entries = arena_.make_array<raft::Entry>(prng_.below(6));
+    for (auto& item : entries) {
+        const Bytes payload = as_bytes(text(500));
+        item = {.id = entry_id(), .kind = static_cast<raft::EntryKind>(prng_.between(1, 4)),
+                .checksum = checksum(payload), .payload = payload};
+    }
+    const auto fetch = arena_.make_array<raft::FetchItem>(prng_.below(4));
+    for (auto& item : fetch) {
+        item = {.id = entry_id(), .checksum = u64(), .result = static_cast<raft::FetchResult>(prng_.between(1, 3))};
+    }
+    const auto type = static_cast<raft::MessageType>(prng_.between(1, 11));
+    return {.type = type, .range = RangeId(u64()), .from = NodeId(u64()), .to = NodeId(u64()),
+            .incarnation = Incarnation(u64()), .term = Term(u64()), .prev = entry_id(), .commit = LogIndex(u64()),
+            .entry_count = type == raft::MessageType::append ? static_cast<std::uint32_t>(entries.size()) : u32(),
+            .entries = entries, .reject = coin(), .counts = coin(), .match = LogIndex(u64()), .hint = entry_id(),
+            .transfer = coin(), .fetch = fetch};
+}
+
+PeerFrame RandomMessages::peer_frame(std::size_t index) {
+    switch (index) {
+        case 0:
+            return PeerHello{.cluster_id = ClusterId(u64()), .node = NodeId(u64()), .target = NodeId(u64()),
+                             .instance = InstanceId(u64()), .incarnation = Incarnation(u64()),
+                             .shard = ShardId(u64()), .shard_count = u32(), .target_shard = ShardId(u64()),
+                             .feature_level = u32(), .bootstrapped = coin(), .probe = coin()};
+        case 1:
+            return PeerHelloReply{.refusal = static_cast<Refusal>(prng_.below(8)), .cluster_id = ClusterId(u64()),
+                                  .node = NodeId(u64()), .instance = InstanceId(u64()),
+                                  .incarnation = Incarnation(u64()), .shard = ShardId(u64()), .shard_count = u32(),
+                                  .feature_level = u32(), .bootstrapped = coin(),
+                                  .your_instance = InstanceId(u64()), .your_incarnation = Incarnation(u64())};
+        case 2: return raft_message();
+        case 3: {
+            const auto items = arena_.make_array<ReadRoundItem>(prng_.below(6));
+            for (auto& item : items) {
+                item = {RangeId(u64()), Term(u64())};
+            }
+            return ReadRound{.round = {u64(), u64()}, .items = items};
+        }
+        case 4: {
+            const auto confirmed = arena_.make_array<RangeId>(prng_.below(6));
+            for (auto& item : confirmed) {
+                item = RangeId(u64());
+            }
+            return ReadRoundAnswer{.round = {u64(), u64()}, .confirmed = confirmed};
+        }
+        case 5:
+            return Beat{.sent_at_ns = i64(), .echo_ns = i64(), .durable_age_ns = i64(), .load = u32(),
+                        .disk_slow = coin()};
+        case 6:
+            return Forward{.token = u64(), .range = RangeId(u64()), .generation = Generation(u64()),
+                           .timeout_ns = i64(), .kind = static_cast<std::uint8_t>(u64()),
+                           .body = as_bytes(text(1000))};
+        case 7:
+            return ForwardReply{.token = u64(), .kind = static_cast<std::uint8_t>(u64()),
+                                .flags = static_cast<std::uint8_t>(u64()), .body = as_bytes(text(1000))};
+        case 8: return ForwardCancel{.token = u64()};
+        case 9:
+            return SnapshotSlice{.range = RangeId(u64()), .term = Term(u64()), .snapshot = entry_id(),
+                                 .total_bytes = u64(), .offset = u64(), .state_hash = u64(),
+                                 .file_checksum = u64(), .configuration = as_bytes(text(100)),
+                                 .data = as_bytes(text(3000))};
+        case 10:
+            return SnapshotAnswer{.range = RangeId(u64()), .term = Term(u64()), .snapshot = entry_id(),
+                                  .offset = u64(), .verdict = static_cast<SnapshotVerdict>(prng_.between(1, 3))};
+        default: return Credit{.cls = static_cast<LinkClass>(prng_.below(4)), .bytes = u64()};
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- texts
+
+namespace {
+
+// Writes fields one behind the other; texts and lists with their lengths, so that no two messages share a text.
+class Writer {
+  public:
+    template <class... Fields>
+    Writer& add(const Fields&... fields) {
+        (put(fields), ...);
+        return *this;
+    }
+    std::string out;
+
+  private:
+    template <class T>
+        requires std::is_integral_v<T> || std::is_enum_v<T>
+    void put(T value) {
+        out += std::to_string(static_cast<std::int64_t>(value)) + " ";
+    }
+    template <class T>
+        requires std::is_base_of_v<Id<T>, T>
+    void put(const T& id) {
+        out += std::to_string(id.value) + " ";
+    }
+    void put(std::string_view value) {
+        out += std::to_string(value.size()) + "'";
+        out += value;
+        out += "' ";
+    }
+    void put(Bytes value) { put(as_text(value)); }
+    template <class T>
+    void put(const std::optional<T>& value) {
+        out += value ? "some " : "none ";
+        if (value) {
+            put(*value);
+        }
+    }
+    template <class T>
+    void put(std::span<const T> list) {
+        out += "[" + std::to_string(list.size()) + ": ";
+        for (const T& item : list) {
+            put(item);
+        }
+        out += "] ";
+    }
+    template <class... T>
+    void put(const std::variant<T...>& value) {
+        out += "#" + std::to_string(value.index()) + " ";
+        std::visit([&](const auto& item) { put(item); }, value);
+    }
+    void put(const api::RangeRequest& r) {
+        add(r.key, r.range_end, r.limit, r.revision, r.sort_order, r.sort_target, r.serializable, r.keys_only,
+            r.count_only, r.min_mod_revision, r.max_mod_revision, r.min_create_revision, r.max_create_revision);
+    }
+    void put(const api::PutRequest& r) { add(r.key, r.value, r.lease, r.prev_kv, r.ignore_value, r.ignore_lease); }
+    void put(const api::DeleteRangeRequest& r) { add(r.key, r.range_end, r.prev_kv); }
+    void put(const api::Compare& c) { add(c.result, c.target, c.key, c.range_end, c.number, c.value); }
+    void put(const api::RequestOp& op) { put(op.op); }
+    void put(const api::TxnRequest& r) { add(r.compare, r.success, r.failure); }
+    void put(const api::CompactRequest& r) { add(r.revision, r.physical); }
+    void put(const api::StatusRequest&) {}
+    void put(const api::MemberListRequest& r) { put(r.linearizable); }
+    void put(const api::MoveLeaderRequest& r) { add(r.target, r.range); }
+    void put(const api::KeyValue& kv) {
+        add(kv.key, kv.create_revision, kv.mod_revision, kv.version, kv.value, kv.lease);
+    }
+    void put(const api::RangeResponse& r) { add(r.kvs, r.more, r.count); }
+    void put(const api::PutResponse& r) { put(r.prev_kv); }
+    void put(const api::DeleteRangeResponse& r) { add(r.deleted, r.prev_kvs); }
+    void put(const api::ResponseOp& op) { put(op.op); }
+    void put(const api::TxnResponse& r) { add(r.succeeded, r.responses); }
+    void put(const api::CompactResponse&) {}
+    void put(const api::RangeStatus& s) {
+        add(s.range, s.domain, s.begin, s.end, s.leader, s.term, s.commit, s.applied, s.revision,
+            s.compact_revision, s.state_hash, s.live_bytes, s.shard);
+    }
+    void put(const api::StatusResponse& r) {
+        add(r.version, r.memory_bytes, r.memory_quota_bytes, r.log_bytes_written, r.log_entry_bytes, r.log_flushes,
+            r.cpu_us, r.ranges, r.errors);
+    }
+    void put(const api::Member& m) { add(m.id, m.name, m.peer_urls, m.client_urls, m.is_learner); }
+    void put(const api::MemberListResponse& r) { put(r.members); }
+    void put(const api::MoveLeaderResponse&) {}
+    void put(const api::ErrorInfo& e) { add(e.code, e.detail, e.leader, e.leader_address); }
+
+    void put(const raft::EntryId& id) { add(id.term, id.index); }
+    void put(const raft::Entry& e) { add(e.id, e.kind, e.checksum, e.payload); }
+    void put(const raft::FetchItem& item) { add(item.id, item.checksum, item.result); }
+    void put(const PeerHello& h) {
+        add(h.cluster_id, h.node, h.target, h.instance, h.incarnation, h.shard, h.shard_count, h.target_shard,
+            h.feature_level, h.bootstrapped, h.probe);
+    }
+    void put(const PeerHelloReply& h) {
+        add(h.refusal, h.cluster_id, h.node, h.instance, h.incarnation, h.shard, h.shard_count, h.feature_level,
+            h.bootstrapped, h.your_instance, h.your_incarnation);
+    }
+    void put(const raft::Message& m) {
+        add(m.type, m.range, m.from, m.to, m.incarnation, m.term, m.prev, m.commit, m.entry_count, m.entries,
+            m.reject, m.counts, m.match, m.hint, m.transfer, m.fetch);
+    }
+    void put(const ReadRoundItem& item) { add(item.range, item.term); }
+    void put(const ReadRound& r) { add(r.round[0], r.round[1], r.items); }
+    void put(const ReadRoundAnswer& r) { add(r.round[0], r.round[1], r.confirmed); }
+    void put(const Beat& b) { add(b.sent_at_ns, b.echo_ns, b.durable_age_ns, b.load, b.disk_slow); }
+    void put(const Forward& f) { add(f.token, f.range, f.generation, f.timeout_ns, f.kind, f.body); }
+    void put(const ForwardReply& f) { add(f.token, f.kind, f.flags, f.body); }
+    void put(const ForwardCancel& f) { put(f.token); }
+    void put(const SnapshotSlice& s) {
+        add(s.range, s.term, s.snapshot, s.total_bytes, s.offset, s.state_hash, s.file_checksum, s.configuration,
+            s.data);
+    }
+    void put(const SnapshotAnswer& s) { add(s.range, s.term, s.snapshot, s.offset, s.verdict); }
+    void put(const Credit& c) { add(c.cls, c.bytes); }
+};
+
+}  // namespace
+
+std::string text_of(const api::Request& request) {
+    return Writer()
+        .add(request.op, request.domain, request.timeout.count(), request.redirect, request.client,
+             request.client_sequence)
+        .out;
+}
+std::string text_of(const api::Response& response) {
+    const api::ResponseHeader& header = response.header;
+    return Writer()
+        .add(header.cluster_id, header.member_id, header.revision, header.raft_term, header.domain, response.body,
+             response.more_frames)
+        .out;
+}
+std::string text_of(const ClientHello& hello) {
+    return Writer()
+        .add(hello.cluster_id, hello.client_name, hello.has_shard, hello.shard, hello.key, hello.reply_credit_bytes)
+        .out;
+}
+std::string text_of(const ClientHelloReply& reply) {
+    return Writer()
+        .add(reply.cluster_id, reply.member_id, reply.shard, reply.shard_count, reply.frame_bytes_max,
+             reply.requests_max, reply.server_version, reply.version)
+        .out;
+}
+std::string text_of(const PeerFrame& frame) {
+    return Writer().add(frame).out;
+}
+
+ClientKind kind_of_result(std::size_t index) {
+    return static_cast<ClientKind>(index + 2);
+}
+
+void encode_peer_frame(const PeerFrame& frame, OutBuffer& out) {
+    std::visit([&](const auto& message) { encode_peer(message, out); }, frame);
+}
+
+}  // namespace ringfort::wire::test

@@ -1,0 +1,132 @@
+// What is encoded is decoded again, field by field, whatever it holds.
+#include <gtest/gtest.h>
+
+#include "frames.h"
+#include "messages.h"
+
+namespace ringfort::wire {
+namespace {
+
+using test::only_frame;
+using test::pending;
+using test::RandomMessages;
+using test::text_of;
+
+constexpr std::uint64_t seeds = 300;
+
+TEST(WireRoundTrip, requests_of_every_kind) {
+    Arena arena;
+    std::array<int, std::variant_size_v<api::Operation>> seen{};
+    for (std::uint64_t seed = 0; seed < seeds; seed++) {
+        arena.reset();
+        RandomMessages random(seed, arena);
+        const api::Request request = random.request();
+        OutBuffer out;
+        ASSERT_TRUE(encode_request(seed, request, out));
+        const auto frame = only_frame(pending(out));
+        EXPECT_EQ(frame.header.request_id, seed);
+        EXPECT_EQ(frame.header.kind, static_cast<std::uint8_t>(kind_of(request.op)));
+        const auto decoded = decode_request(kind_of(request.op), frame.body, arena);
+        ASSERT_TRUE(decoded) << seed << " " << api::error_name(decoded.error());
+        ASSERT_EQ(text_of(*decoded), text_of(request)) << seed;
+        seen[request.op.index()]++;
+    }
+    for (const int count : seen) {
+        EXPECT_GT(count, 0);
+    }
+}
+
+TEST(WireRoundTrip, responses_and_errors_of_every_kind) {
+    Arena arena;
+    std::array<int, std::variant_size_v<api::Result> + 1> seen{};
+    for (std::uint64_t seed = 0; seed < seeds; seed++) {
+        arena.reset();
+        RandomMessages random(seed, arena);
+        const api::Response response = random.response();
+        const auto* result = std::get_if<api::Result>(&response.body);
+        const std::size_t index = result != nullptr ? result->index() : random.prng().below(8);
+        OutBuffer out;
+        ASSERT_TRUE(encode_response(seed, test::kind_of_result(index), response, out));
+        const auto frame = only_frame(pending(out));
+        EXPECT_EQ(frame.header.request_id, seed);
+        const auto decoded =
+            decode_response(static_cast<ClientKind>(frame.header.kind), frame.header.flags, frame.body, arena);
+        ASSERT_TRUE(decoded) << seed << " " << to_string(decoded.error());
+        ASSERT_EQ(text_of(*decoded), text_of(response)) << seed;
+        seen[result != nullptr ? index : seen.size() - 1]++;
+    }
+    for (const int count : seen) {
+        EXPECT_GT(count, 0);
+    }
+}
+
+TEST(WireRoundTrip, hello_credit_and_cancel) {
+    Arena arena;
+    for (std::uint64_t seed = 0; seed < seeds; seed++) {
+        RandomMessages random(seed, arena);
+        OutBuffer out;
+        const ClientHello hello = random.client_hello();
+        encode_client_hello(hello, out);
+        auto decoded = decode_client_hello(only_frame(pending(out)).body);
+        ASSERT_TRUE(decoded);
+        ASSERT_EQ(text_of(*decoded), text_of(hello));
+
+        out.truncate(0);
+        const ClientHelloReply reply = random.client_hello_reply();
+        encode_client_hello_reply(reply, out);
+        auto decoded_reply = decode_client_hello_reply(only_frame(pending(out)).body);
+        ASSERT_TRUE(decoded_reply);
+        ASSERT_EQ(text_of(*decoded_reply), text_of(reply));
+
+        out.truncate(0);
+        const auto credit = static_cast<std::uint32_t>(random.prng().next());
+        encode_credit(seed, credit, out);
+        auto frame = only_frame(pending(out));
+        EXPECT_EQ(frame.header.request_id, seed);
+        auto decoded_credit = decode_credit(frame.body);
+        ASSERT_TRUE(decoded_credit);
+        ASSERT_EQ(*decoded_credit, credit);
+
+        out.truncate(0);
+        encode_cancel(seed, out);
+        frame = only_frame(pending(out));
+        EXPECT_EQ(frame.header.request_id, seed);
+        EXPECT_EQ(frame.header.kind, static_cast<std::uint8_t>(ClientKind::cancel));
+        EXPECT_TRUE(frame.body.empty());
+        arena.reset();
+    }
+}
+
+TEST(WireRoundTrip, peer_frames_of_every_kind) {
+    Arena arena;
+    for (std::uint64_t seed = 0; seed < seeds; seed++) {
+        for (std::size_t index = 0; index < std::variant_size_v<PeerFrame>; index++) {
+            arena.reset();
+            RandomMessages random(seed * 100 + index, arena);
+            const PeerFrame message = random.peer_frame(index);
+            OutBuffer out;
+            test::encode_peer_frame(message, out);
+            const auto decoded = decode_peer(only_frame(pending(out)), arena);
+            ASSERT_TRUE(decoded) << seed << " " << index << " " << to_string(decoded.error());
+            ASSERT_EQ(text_of(*decoded), text_of(message)) << seed << " " << index;
+        }
+    }
+}
+
+TEST(WireRoundTrip, encoding_gives_the_same_bytes_whatever_the_buffer_held_before) {
+    for (std::uint64_t seed = 0; seed < 50; seed++) {
+        Arena arena;
+        RandomMessages random(seed, arena);
+        const api::Request request = random.request();
+        OutBuffer fresh;
+        ASSERT_TRUE(encode_request(1, request, fresh));
+        OutBuffer used;
+        std::memset(used.extend(8192), 0xa5, 8192);
+        used.truncate(64);
+        ASSERT_TRUE(encode_request(1, request, used));
+        ASSERT_EQ(as_text(pending(fresh)), as_text(pending(used).subspan(64)));
+    }
+}
+
+}  // namespace
+}  // namespace ringfort::wire
