@@ -271,7 +271,9 @@ void LogStore::Impl::close(Instant now) {
         tell_failure();
         return;
     }
-    segments.step(now, writer.durable());
+    if (phase == Phase::opening || phase == Phase::running) {
+        segments.step(now, writer.durable());
+    }
     if (segments.failed()) {
         fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
     }

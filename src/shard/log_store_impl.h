@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checksum.h"
 #include "log/format.h"
 #include "log/records.h"
 #include "shard/log_collector.h"
@@ -133,7 +134,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     // The batch before the open one.
     log::DirectoryWriter previous_directory;
-    std::uint64_t previous_directory_checksum{0};
+    std::uint64_t previous_directory_checksum{checksum({})};
     std::uint64_t previous_checksum{0};
     log::BatchPlace previous_place;
     bool previous_is_seal{true};

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "log_harness.h"
+#include "log/dump.h"
 
 namespace ringfort::test {
 namespace {
