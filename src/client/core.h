@@ -3,6 +3,11 @@
 //
 // Rules: reads are retried on another endpoint until their deadline; a write is retried by itself only if it never left
 // this process, or was refused with a definite or redirect error that invites it; everything else is the caller's.
+// retry_policy.h has the table.
+//
+// Errors made here and not by a server: connection_lost and timed_out mean that the request had left, and of a write
+// that its outcome is unknown. A request that never left is answered with the definite no_leader, and `detail` says
+// why nobody could be reached; too_many_requests if this client's own bounds are reached (delivered by the next turn).
 #pragma once
 
 #include <cstdint>
@@ -27,8 +32,28 @@ struct CoreOptions {
     std::string name;                    // for the server's log
     // Which endpoint is tried first; others follow round robin.
     std::size_t first_endpoint{0};
+    // Every request asks for a redirect instead of being forwarded, and the connections move to the leader's node.
+    bool follow_leader{false};
+    // Bytes of one long reply that may be under way before the callback has seen them.
+    std::uint32_t reply_credit_bytes{1 << 20};
+    // Bytes of encoded requests held for sending and retries; more are refused with too_many_requests.
+    std::size_t held_bytes_max{256 << 20};
+    // A connection that owes answers and is silent for so long is asked for its status, and closed when it stays
+    // silent for as long again.
+    Duration keepalive_time{1s};
 };
 
+// Since the start; for reports.
+struct CoreCounters {
+    std::uint64_t requests{0};
+    std::uint64_t retries{0};             // tries after the first
+    std::uint64_t redirects{0};           // answers that named another node
+    std::uint64_t connects{0};            // connections that became ready
+    std::uint64_t connections_lost{0};    // of those that were ready
+    std::uint64_t protocol_errors{0};     // connections closed because of what a server sent
+};
+
+// Requires of the network: after ~Core() it neither calls back nor reads memory of sends still in flight.
 class Core {
   public:
     Core(env::Network& network, env::Clock& clock, std::uint64_t seed, const CoreOptions& options);
@@ -44,11 +69,15 @@ class Core {
     // The caller no longer waits: the callback will not run. The request may still happen.
     void cancel(std::uint64_t token);
 
-    // Dispatches the network, runs timers, sends. Returns when it wants to run again at the latest.
+    // Dispatches the network, runs timers, sends. Returns when it wants to run again at the latest. Requests submitted
+    // between turns are sent by the next one. Not to be called from a callback.
     Instant turn();
     // Requests submitted and not yet answered.
     std::size_t pending() const;
+    // Some connection is ready to take requests.
     bool connected() const;
+    std::size_t ready_connections() const;
+    const CoreCounters& counters() const;
 
     struct Impl;
 

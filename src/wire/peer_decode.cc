@@ -113,7 +113,11 @@ Outcome PeerDecoder::hello(const FlatTable& table) {
                                          .target_shard = ShardId(u64(table, Table::VT_TARGET_SHARD)),
                                          .feature_level = u32(table, Table::VT_FEATURE_LEVEL),
                                          .bootstrapped = table.boolean(Table::VT_BOOTSTRAPPED),
-                                         .probe = table.boolean(Table::VT_PROBE)});
+                                         .probe = table.boolean(Table::VT_PROBE),
+                                         .your_instance = InstanceId(u64(table, Table::VT_YOUR_INSTANCE)),
+                                         .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION)),
+                                         .client_address =
+                                             table.text(Table::VT_CLIENT_ADDRESS, client_address_bytes_max)});
 }
 
 Outcome PeerDecoder::hello_reply(const FlatTable& table) {
@@ -129,7 +133,9 @@ Outcome PeerDecoder::hello_reply(const FlatTable& table) {
                                               .feature_level = u32(table, Table::VT_FEATURE_LEVEL),
                                               .bootstrapped = table.boolean(Table::VT_BOOTSTRAPPED),
                                               .your_instance = InstanceId(u64(table, Table::VT_YOUR_INSTANCE)),
-                                              .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION))});
+                                              .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION)),
+                                              .client_address =
+                                                  table.text(Table::VT_CLIENT_ADDRESS, client_address_bytes_max)});
 }
 
 Outcome PeerDecoder::message(const FlatTable& table) {

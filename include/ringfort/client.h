@@ -1,0 +1,134 @@
+// The Ringfort client library.
+//
+// Link with libringfort and pthread. C++17 or newer, no exceptions needed; the header needs no other library.
+//
+//     #include <ringfort/client.h>
+//
+//     ringfort::Client client({.endpoints = {"10.0.0.1:2379", "10.0.0.2:2379", "10.0.0.3:2379"}});
+//     auto put = client.put("hello", "world");
+//     if (!put) {
+//         fprintf(stderr, "%s\n", put.error().text().c_str());
+//     }
+//     auto got = client.get("hello");                                   // linearizable
+//     auto all = client.get("app/", ringfort::prefix("app/"));          // every key that starts with app/
+//     auto old = client.get("hello", {.revision = put->header.revision});
+//
+// Compare and set:
+//
+//     ringfort::Txn txn;
+//     txn.compares.push_back({.target = ringfort::CompareTarget::mod, .key = "k", .number = 7});
+//     txn.success.push_back(ringfort::OpPut{.key = "k", .value = "new"});
+//     txn.failure.push_back(ringfort::OpGet{.key = "k"});
+//     auto done = client.txn(txn);      // done->succeeded, done->replies
+//
+// Asynchronous: every call has an _async form whose callback runs once, on the client's thread. It must not block, and
+// may start other asynchronous calls.
+//
+//     client.put_async("k", "v", {}, [](ringfort::Outcome<ringfort::PutReply> put) { ... });
+//
+// What the client does by itself
+// - It connects to the endpoints in order, reconnects with growing pauses, and spreads requests over its connections.
+//   Any node takes any request. `follow_leader` saves the hop to the leader.
+// - Reads are tried again on another endpoint until their timeout. A write is tried again only if it never left, or
+//   was refused without having been proposed. Otherwise you get the error, and `error_class` says what is known:
+//   definite (did not happen), indefinite (may have happened: read before you write again), redirect (did not happen).
+// - timed_out and connection_lost of a write are indefinite; no_leader is definite.
+//
+// Threads: with the default, `background`, the client has a thread of its own and every method may be called from every
+// thread (synchronous ones not from a callback). With `polled` it has none: all calls from one thread; synchronous
+// calls run the network while they wait; asynchronous ones move only in poll(). Lowest latency, and no locks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ringfort/error.h"
+#include "ringfort/types.h"
+
+namespace ringfort {
+
+enum class Threading : std::uint8_t { background, polled };
+
+struct ClientOptions {
+    // "host:port", "[v6]:port", or either behind "http://". At least one.
+    std::vector<std::string> endpoints{"127.0.0.1:2379"};
+    std::int64_t dial_timeout_ms{2000};
+    std::int64_t request_timeout_ms{5000};
+    std::size_t connections{1};
+    std::size_t in_flight_max{4096};      // further requests get too_many_requests
+    std::uint64_t cluster_id{0};          // 0: any; otherwise others are refused
+    std::string name{"libringfort"};      // for the server's log
+    bool follow_leader{false};
+    Threading threading{Threading::background};
+    std::int64_t poll_us{0};              // before it sleeps, the network is polled for so long
+};
+
+// Options of a get for every key that starts with `text` (which is also the key to give).
+inline GetOptions prefix(std::string_view text) {
+    GetOptions options;
+    options.range_end = prefix_end(text);
+    return options;
+}
+
+class Client {
+  public:
+    template <class T>
+    using Callback = std::function<void(Outcome<T>)>;
+    // A part of a long reply, in key order; false: enough.
+    using PieceCallback = std::function<bool(std::vector<KeyValue>)>;
+
+    // Endpoints that are no addresses: invalid_endpoint() says which; every call then fails with unsupported_request.
+    explicit Client(const ClientOptions& options = {});
+    // Requests still in flight are answered `cancelled` (their outcome is unknown).
+    ~Client();
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+
+    // ---- synchronous
+    Outcome<PutReply> put(std::string_view key, std::string_view value, const PutOptions& options = {});
+    Outcome<GetReply> get(std::string_view key, const GetOptions& options = {});
+    // A range of any size in constant memory: `piece` sees it part by part. The reply has header and count, no kvs.
+    Outcome<GetReply> stream(std::string_view key, const GetOptions& options, const PieceCallback& piece);
+    Outcome<DeleteReply> del(std::string_view key, const DeleteOptions& options = {});
+    Outcome<TxnReply> txn(const Txn& txn, const CallOptions& options = {});
+    // Forgets what was overwritten or deleted before `revision`.
+    Outcome<CompactReply> compact(std::int64_t revision, const CompactOptions& options = {});
+    Outcome<StatusReply> status(const CallOptions& options = {});
+    Outcome<MemberListReply> member_list(bool linearizable = true, const CallOptions& options = {});
+    Outcome<MoveLeaderReply> move_leader(std::uint64_t target_member, const CallOptions& options = {});
+
+    // ---- asynchronous
+    void put_async(std::string_view key, std::string_view value, const PutOptions& options, Callback<PutReply> done);
+    void get_async(std::string_view key, const GetOptions& options, Callback<GetReply> done);
+    void stream_async(std::string_view key, const GetOptions& options, PieceCallback piece, Callback<GetReply> done);
+    void del_async(std::string_view key, const DeleteOptions& options, Callback<DeleteReply> done);
+    void txn_async(const Txn& txn, const CallOptions& options, Callback<TxnReply> done);
+    void compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done);
+    void status_async(const CallOptions& options, Callback<StatusReply> done);
+    void member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done);
+    void move_leader_async(std::uint64_t target_member, const CallOptions& options, Callback<MoveLeaderReply> done);
+
+    // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight.
+    std::size_t poll(std::int64_t timeout_ms);
+    // The endpoint that cannot be read, or nothing.
+    std::optional<std::string> invalid_endpoint() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+// "host:port" of an endpoint as people write it (scheme and trailing slash removed); nothing if it is none. https is
+// refused: there is no TLS yet.
+std::optional<std::string> normalize_endpoint(std::string_view endpoint);
+
+// The library's version.
+std::string_view version();
+
+}  // namespace ringfort

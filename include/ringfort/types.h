@@ -1,0 +1,205 @@
+// What a Ringfort client sends and gets: owning types, with etcd's names and meanings.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace ringfort {
+
+// In every reply. `revision`: of a write the one it made, otherwise the store's current one.
+struct Header {
+    std::uint64_t cluster_id{0};
+    std::uint64_t member_id{0};      // who evaluated the request
+    std::int64_t revision{0};
+    std::uint64_t raft_term{0};
+    std::uint64_t domain{0};
+};
+
+struct KeyValue {
+    std::string key{};
+    std::int64_t create_revision{0};
+    std::int64_t mod_revision{0};
+    std::int64_t version{0};         // writes since it was created; 1: the first
+    std::string value{};
+    std::int64_t lease{0};
+};
+
+// ---------------------------------------------------------------------------------------------- which keys
+// `range_end` of every range operation: empty: the one key; "\0" (one zero byte): every key >= key; otherwise every
+// key in [key, range_end).
+
+// The range_end for "every key that starts with prefix".
+std::string prefix_end(std::string_view prefix);
+// The range_end for "every key from here on".
+inline std::string from_key_end() { return std::string(1, '\0'); }
+
+enum class SortOrder : std::uint8_t { none = 0, ascend = 1, descend = 2 };
+enum class SortTarget : std::uint8_t { key = 0, version = 1, create = 2, mod = 3, value = 4 };
+
+// ---------------------------------------------------------------------------------------------- options
+
+// timeout_ms everywhere: from the call to the answer; 0: the client's own.
+struct CallOptions {
+    std::int64_t timeout_ms{0};
+};
+
+struct GetOptions {
+    std::string range_end{};
+    std::int64_t limit{0};           // 0: none
+    std::int64_t revision{0};        // 0: the newest
+    SortOrder sort_order{SortOrder::none};
+    SortTarget sort_target{SortTarget::key};
+    bool serializable{false};        // from the asked node's own state: fast, possibly stale
+    bool keys_only{false};
+    bool count_only{false};
+    std::int64_t min_mod_revision{0};
+    std::int64_t max_mod_revision{0};
+    std::int64_t min_create_revision{0};
+    std::int64_t max_create_revision{0};
+    std::int64_t timeout_ms{0};
+};
+
+struct PutOptions {
+    std::int64_t lease{0};
+    bool prev_kv{false};             // the reply carries the pair as it was
+    bool ignore_value{false};        // keep the value (give an empty one), change the rest
+    bool ignore_lease{false};        // keep the lease
+    std::int64_t timeout_ms{0};
+};
+
+struct DeleteOptions {
+    std::string range_end{};
+    bool prev_kv{false};
+    std::int64_t timeout_ms{0};
+};
+
+struct CompactOptions {
+    bool physical{false};            // answer when the space is free
+    std::int64_t timeout_ms{0};
+};
+
+// ---------------------------------------------------------------------------------------------- replies
+
+struct GetReply {
+    Header header{};
+    std::vector<KeyValue> kvs{};
+    bool more{false};                // `limit` cut it
+    std::int64_t count{0};           // keys in the range, whatever the limit
+};
+
+struct PutReply {
+    Header header{};
+    std::optional<KeyValue> prev_kv{};
+};
+
+struct DeleteReply {
+    Header header{};
+    std::int64_t deleted{0};
+    std::vector<KeyValue> prev_kvs{};
+};
+
+struct CompactReply {
+    Header header{};
+};
+
+// ---------------------------------------------------------------------------------------------- transactions
+
+enum class CompareResult : std::uint8_t { equal = 0, greater = 1, less = 2, not_equal = 3 };
+enum class CompareTarget : std::uint8_t { version = 0, create = 1, mod = 2, value = 3, lease = 4 };
+
+// `key`'s target is `result` than number (or value). With a range_end every key of the range must hold.
+struct Compare {
+    CompareTarget target{CompareTarget::version};
+    CompareResult result{CompareResult::equal};
+    std::string key{};
+    std::string range_end{};
+    std::int64_t number{0};
+    std::string value{};
+};
+
+struct Txn;
+struct OpGet {
+    std::string key{};
+    GetOptions options{};
+};
+struct OpPut {
+    std::string key{};
+    std::string value{};
+    PutOptions options{};
+};
+struct OpDelete {
+    std::string key{};
+    DeleteOptions options{};
+};
+using Op = std::variant<OpGet, OpPut, OpDelete, Txn>;
+
+// All compares hold: `success` runs, else `failure`; all of it at one revision, or nothing.
+struct Txn {
+    std::vector<Compare> compares{};
+    std::vector<Op> success{};
+    std::vector<Op> failure{};
+};
+
+struct TxnReply;
+using OpReply = std::variant<GetReply, PutReply, DeleteReply, TxnReply>;
+
+struct TxnReply {
+    Header header{};
+    bool succeeded{false};
+    std::vector<OpReply> replies{};    // same order and kinds as the branch taken
+};
+
+// ---------------------------------------------------------------------------------------------- the cluster
+
+struct RangeStatus {
+    std::uint64_t range{0};
+    std::uint64_t domain{0};
+    std::string begin{};
+    std::string end{};                 // empty: no end
+    std::uint64_t leader{0};         // 0: unknown
+    std::uint64_t raft_term{0};
+    std::uint64_t commit_index{0};
+    std::uint64_t applied_index{0};
+    std::int64_t revision{0};
+    std::int64_t compact_revision{0};
+    std::uint64_t state_hash{0};     // at applied_index
+    std::uint64_t live_bytes{0};
+    std::uint64_t shard{0};
+};
+
+// Of the one node that answered.
+struct StatusReply {
+    Header header{};
+    std::string version{};
+    std::uint64_t memory_bytes{0};
+    std::uint64_t memory_quota_bytes{0};
+    std::uint64_t log_bytes_written{0};
+    std::uint64_t log_entry_bytes{0};
+    std::uint64_t log_flushes{0};
+    std::uint64_t cpu_us{0};
+    std::vector<RangeStatus> ranges{}; // replicas on this node, the directory (range 0) first
+    std::vector<std::string> errors{};
+};
+
+struct Member {
+    std::uint64_t id{0};
+    std::string name{};
+    std::vector<std::string> peer_urls{};
+    std::vector<std::string> client_urls{};
+    bool is_learner{false};
+};
+
+struct MemberListReply {
+    Header header{};
+    std::vector<Member> members{};
+};
+
+struct MoveLeaderReply {
+    Header header{};
+};
+
+}  // namespace ringfort

@@ -1,0 +1,144 @@
+// The upkeep of connections: dial, pause, keep-alive, following the leader, and what a loss means for requests.
+#include <algorithm>
+
+#include "base/assertion.h"
+#include "client/core_impl.h"
+
+namespace ringfort::client {
+
+namespace {
+// A connection follows the leader at most so often: with several leaders it would be on the road all the time.
+constexpr Duration move_pause = 100ms;
+}  // namespace
+
+void Core::Impl::on_sendable(Connection& connection) {
+    ASSERT(!connection.queued_for_flush);
+    connection.queued_for_flush = true;
+    sendable.push_back(&connection);
+}
+
+void Core::Impl::on_ready(Connection& connection) {
+    endpoints.succeeded(connection.endpoint);
+    connection.next_endpoint = connection.endpoint;
+    connection.received_at = now;
+    ready_count++;
+    counters.connects++;
+    connection_timers.set(connection.number(), now + options.keepalive_time);
+}
+
+void Core::Impl::on_down(Connection& connection, bool was_ready, const DownReason& reason) {
+    const std::uint32_t failed = connection.endpoint;
+    endpoints[failed].refusal = reason.refusal;
+    if (reason.protocol_error) {
+        counters.protocol_errors++;
+    }
+    if (was_ready) {
+        ready_count--;
+    }
+    if (!connection.retiring) {
+        counters.connections_lost += was_ready ? 1 : 0;
+        endpoints.failed(failed, now, prng, reason.text);
+        connection.next_endpoint = (failed + 1) % endpoints.count();
+    }
+    connection_timers.set(connection.number(), now);
+    release_requests(connection);
+    const api::Errc refusal = endpoints.refused_by_all();
+    if (refusal != api::Errc::ok) {
+        refuse_waiting(refusal);
+    }
+}
+
+void Core::Impl::release_requests(Connection& connection) {
+    // Callbacks may cancel or submit: walk over tokens, not over the list.
+    lost.clear();
+    for (std::uint32_t index = connection.requests.first; index != no_request; index = pending[index].next) {
+        lost.push_back(pending.token_of(index));
+    }
+    for (std::size_t i = 0; i < lost.size(); i++) {
+        const std::uint32_t index = pending.find(lost[i]);
+        if (index == no_request) {
+            continue;
+        }
+        Pending& slot = pending[index];
+        ASSERT(slot.connection == connection.number());
+        const bool left = slot.epoch < connection.epoch();
+        const Verdict verdict =
+            after_connection_lost({.read = slot.read, .left = left, .pieces_seen = slot.pieces_seen});
+        if (verdict == Verdict::give_up) {
+            complete_with(index, api::Errc::connection_lost, endpoints[connection.endpoint].last_error);
+            continue;
+        }
+        detach(index);
+        slot.avoid = connection.number();
+        if (left && !reencode(index, options.follow_leader)) {
+            continue;
+        }
+        slot.waiting = true;
+        pending.append(waiting, index);
+    }
+    ASSERT(connection.requests.count == 0);
+}
+
+void Core::Impl::on_connection_timer(Connection& connection) {
+    switch (connection.state()) {
+        case Connection::State::down: start(connection); return;
+        case Connection::State::connecting:
+            connection.fail({.text = "no connection within the dial timeout"});
+            return;
+        case Connection::State::greeting: connection.fail({.text = "no hello within the dial timeout"}); return;
+        case Connection::State::ready: keep_alive(connection); return;
+    }
+}
+
+void Core::Impl::start(Connection& connection) {
+    connection.reap();
+    const std::uint32_t choice = endpoints.choose(connection.next_endpoint, now);
+    if (endpoints[choice].retry_at > now) {
+        connection_timers.set(connection.number(), endpoints[choice].retry_at);
+        return;
+    }
+    connection.endpoint = choice;
+    connection_timers.set(connection.number(), now + options.dial_timeout);
+    connection.start(endpoints[choice].address);
+}
+
+void Core::Impl::keep_alive(Connection& connection) {
+    const Instant silent_until = connection.received_at + options.keepalive_time;
+    if (connection.retiring && connection.requests.count == 0) {
+        retire_if_done(connection);
+        return;
+    }
+    if (connection.requests.count == 0) {
+        connection.received_at = now;   // owes nothing
+        connection.pinged = false;
+    } else if (silent_until <= now && connection.pinged) {
+        connection.fail({.text = "the server went silent"});
+        return;
+    } else if (silent_until <= now) {
+        api::Request ping;
+        ping.op = api::StatusRequest{};
+        const bool encoded = wire::encode_request(ping_request_id, ping, connection.out());
+        ASSERT(encoded);
+        connection.note_appended();
+        connection.pinged = true;
+    }
+    connection_timers.set(connection.number(), now + options.keepalive_time);
+}
+
+void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
+    const bool paused = connection.moved_at.ns != INT64_MIN && connection.moved_at + move_pause > now;
+    if (endpoint == connection.endpoint || endpoints[endpoint].retry_at > now || connection.retiring || paused) {
+        return;
+    }
+    connection.moved_at = now;
+    connection.next_endpoint = endpoint;
+    connection.retiring = true;
+}
+
+void Core::Impl::retire_if_done(Connection& connection) {
+    if (connection.ready() && connection.retiring && connection.requests.count == 0) {
+        connection.fail({.text = "moved to the leader's node"});
+    }
+}
+
+}  // namespace ringfort::client

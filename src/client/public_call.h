@@ -1,0 +1,78 @@
+// One call of the public library: its request, held in an arena, and what to do with the answer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "client/core.h"
+#include "client/public_convert.h"
+#include "ringfort/client.h"
+
+namespace ringfort::client {
+
+class Call {
+  public:
+    Call() = default;
+    virtual ~Call() = default;
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    // A part of a long reply. True: the caller wants no more of it, and was told that this is the end.
+    virtual bool on_piece(const api::Response& response) = 0;
+    virtual void finish(const api::Response& response) = 0;
+    virtual void fail(Error error) = 0;
+
+    Arena arena{1024};
+    api::Request request;
+    void* owner{nullptr};   // the client
+    Call* prev{nullptr};    // in the client's list of calls in flight
+    Call* next{nullptr};
+};
+
+template <class Reply, class ApiReply>
+class CallOf : public Call {
+  public:
+    explicit CallOf(std::function<void(Outcome<Reply>)> done) : done_(std::move(done)) {}
+
+    bool on_piece(const api::Response&) override { return false; }   // only ranges have pieces
+    void finish(const api::Response& response) override {
+        const auto& result = std::get<api::Result>(response.body);
+        const auto* mine = std::get_if<ApiReply>(&result);
+        if (mine == nullptr) {
+            fail(unexpected_reply());
+            return;
+        }
+        Reply reply = to_public(*mine);
+        reply.header = to_public(response.header);
+        done_(std::move(reply));
+    }
+    void fail(Error error) override { done_(std::move(error)); }
+
+  protected:
+    static Error unexpected_reply() {
+        return {ErrorCode::connection_lost, ErrorClass::indefinite, "ringfort: reply of another kind", {}};
+    }
+    std::function<void(Outcome<Reply>)> done_;
+};
+
+class GetCall final : public CallOf<GetReply, api::RangeResponse> {
+  public:
+    GetCall(Client::PieceCallback piece, std::function<void(Outcome<GetReply>)> done)
+        : CallOf(std::move(done)), piece_(std::move(piece)) {}
+
+    bool on_piece(const api::Response& response) override;
+    void finish(const api::Response& response) override;
+
+  private:
+    // False: the caller has enough.
+    bool take(std::vector<KeyValue> kvs);
+
+    Client::PieceCallback piece_;       // empty: gather
+    std::vector<KeyValue> gathered_;
+};
+
+}  // namespace ringfort::client

@@ -1,0 +1,407 @@
+// The public library: the core, plain sockets, and, unless polled, a thread of its own.
+#include <algorithm>
+#include <condition_variable>
+#include <iterator>
+#include <mutex>
+#include <thread>
+
+#include "api/key_range.h"
+#include "base/assertion.h"
+#include "client/core.h"
+#include "client/endpoint_table.h"
+#include "client/public_call.h"
+#include "client/socket_network.h"
+#include "ringfort/client.h"
+
+namespace ringfort {
+
+using client::Call;
+using client::CallOf;
+using client::GetCall;
+
+namespace {
+
+Duration from_ms(std::int64_t count) {
+    return std::chrono::milliseconds(count);
+}
+
+client::CoreOptions core_options(const ClientOptions& options) {
+    client::CoreOptions core;
+    for (const std::string& endpoint : options.endpoints) {
+        if (const auto normal = normalize_endpoint(endpoint)) {
+            core.endpoints.push_back(*client::parse_address(*normal));
+        }
+    }
+    core.dial_timeout = from_ms(options.dial_timeout_ms);
+    core.request_timeout = from_ms(options.request_timeout_ms);
+    core.connections = options.connections;
+    core.in_flight_max = options.in_flight_max;
+    core.cluster_id = ClusterId(options.cluster_id);
+    core.name = options.name;
+    core.follow_leader = options.follow_leader;
+    return core;
+}
+
+std::optional<std::string> find_invalid(const ClientOptions& options) {
+    if (options.endpoints.empty()) {
+        return std::string();
+    }
+    for (const std::string& endpoint : options.endpoints) {
+        if (!normalize_endpoint(endpoint)) {
+            return endpoint;
+        }
+    }
+    return std::nullopt;
+}
+
+// Spreads reconnects of several clients; decides nothing else.
+std::uint64_t fresh_seed(const void* address) {
+    const auto wall = static_cast<std::uint64_t>(client::SystemClock().wall().ns);
+    return wall ^ reinterpret_cast<std::uintptr_t>(address);
+}
+
+}  // namespace
+
+struct Client::Impl {
+    explicit Impl(const ClientOptions& options)
+        : invalid(find_invalid(options)),
+          threading(options.threading),
+          network({.spin = std::chrono::microseconds(options.poll_us)}) {
+        if (invalid) {
+            return;
+        }
+        core.emplace(network, clock, fresh_seed(this), core_options(options));
+        if (threading == Threading::background) {
+            thread = std::thread([this] { run(); });
+        }
+    }
+    ~Impl() {
+        {
+            const std::lock_guard lock(mutex);
+            stopping = true;
+        }
+        if (thread.joinable()) {
+            network.wake();
+            thread.join();
+        }
+        core.reset();
+        while (first != nullptr) {
+            const std::unique_ptr<Call> call(first);
+            unlink(*call);
+            call->fail(cancelled());
+        }
+        for (const auto& call : handed_in) {
+            call->fail(cancelled());
+        }
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    static Error cancelled() {
+        return {ErrorCode::cancelled, ErrorClass::indefinite, "etcdserver: request canceled", "the client was closed"};
+    }
+
+    void start(std::unique_ptr<Call> call) {
+        if (invalid) {
+            call->fail({ErrorCode::unsupported_request, ErrorClass::definite,
+                        "ringfort: not an endpoint: \"" + *invalid + "\"", "host:port or http://host:port is one"});
+            return;
+        }
+        const bool own_thread = threading == Threading::polled || std::this_thread::get_id() == thread.get_id();
+        bool ring = false;
+        bool refused = false;
+        {
+            const std::lock_guard lock(mutex);
+            refused = stopping;
+            if (!own_thread && !refused) {
+                ring = handed_in.empty();
+                handed_in.push_back(std::move(call));
+            }
+        }
+        if (refused) {
+            call->fail(cancelled());
+        } else if (own_thread) {
+            submit(std::move(call));
+        }
+        if (ring) {
+            network.wake();
+        }
+    }
+
+    void submit(std::unique_ptr<Call> owned) {
+        Call* const call = owned.release();
+        call->next = first;
+        if (first != nullptr) {
+            first->prev = call;
+        }
+        first = call;
+        call->owner = this;
+        core->submit(call->request, &Impl::on_response, call);
+    }
+
+    static void on_response(void* context, std::uint64_t token, const api::Response& response);
+
+    void unlink(Call& call) {
+        (call.prev == nullptr ? first : call.prev->next) = call.next;
+        if (call.next != nullptr) {
+            call.next->prev = call.prev;
+        }
+        call.prev = nullptr;
+        call.next = nullptr;
+    }
+
+    void run() {
+        while (true) {
+            {
+                const std::lock_guard lock(mutex);
+                if (stopping) {
+                    return;
+                }
+                taken.swap(handed_in);
+            }
+            for (auto& call : taken) {
+                submit(std::move(call));
+            }
+            taken.clear();
+            network.wait(core->turn());
+        }
+    }
+
+    const std::optional<std::string> invalid;
+    const Threading threading;
+    client::SystemClock clock;
+    client::SocketNetwork network;
+    std::optional<client::Core> core;
+    Call* first{nullptr};                             // calls in flight; the running thread's
+    std::vector<std::unique_ptr<Call>> taken;
+
+    std::mutex mutex;                                 // guards the two below
+    std::vector<std::unique_ptr<Call>> handed_in;     // not yet taken by the thread
+    bool stopping{false};
+    std::thread thread;
+};
+
+void Client::Impl::on_response(void* context, std::uint64_t token, const api::Response& response) {
+    Call* const call = static_cast<Call*>(context);
+    Impl& self = *static_cast<Impl*>(call->owner);
+    if (response.more_frames) {
+        if (!call->on_piece(response)) {
+            return;
+        }
+        self.core->cancel(token);
+    }
+    const std::unique_ptr<Call> owned(call);
+    self.unlink(*call);
+    if (response.more_frames) {
+        return;   // on_piece() has told the caller
+    }
+    if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
+        call->fail(client::to_public(*error));
+    } else {
+        call->finish(response);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- asynchronous
+
+namespace {
+
+template <class Reply, class ApiReply>
+std::unique_ptr<Call> make_call(api::Operation op, std::int64_t timeout_ms, Client::Callback<Reply> done) {
+    auto call = std::make_unique<CallOf<Reply, ApiReply>>(std::move(done));
+    call->request.op = op;
+    call->request.timeout = from_ms(timeout_ms);
+    return call;
+}
+
+}  // namespace
+
+void Client::put_async(std::string_view key, std::string_view value, const PutOptions& options,
+                       Callback<PutReply> done) {
+    auto call = std::make_unique<CallOf<PutReply, api::PutResponse>>(std::move(done));
+    call->request.op = client::to_api(key, value, options, call->arena);
+    call->request.timeout = from_ms(options.timeout_ms);
+    impl_->start(std::move(call));
+}
+
+void Client::get_async(std::string_view key, const GetOptions& options, Callback<GetReply> done) {
+    stream_async(key, options, {}, std::move(done));
+}
+
+void Client::stream_async(std::string_view key, const GetOptions& options, PieceCallback piece,
+                          Callback<GetReply> done) {
+    auto call = std::make_unique<GetCall>(std::move(piece), std::move(done));
+    call->request.op = client::to_api(key, options, call->arena);
+    call->request.timeout = from_ms(options.timeout_ms);
+    impl_->start(std::move(call));
+}
+
+void Client::del_async(std::string_view key, const DeleteOptions& options, Callback<DeleteReply> done) {
+    auto call = std::make_unique<CallOf<DeleteReply, api::DeleteRangeResponse>>(std::move(done));
+    call->request.op = client::to_api(key, options, call->arena);
+    call->request.timeout = from_ms(options.timeout_ms);
+    impl_->start(std::move(call));
+}
+
+void Client::txn_async(const Txn& txn, const CallOptions& options, Callback<TxnReply> done) {
+    auto call = std::make_unique<CallOf<TxnReply, api::TxnResponse>>(std::move(done));
+    call->request.op = client::to_api(txn, call->arena);
+    call->request.timeout = from_ms(options.timeout_ms);
+    impl_->start(std::move(call));
+}
+
+void Client::compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done) {
+    impl_->start(make_call<CompactReply, api::CompactResponse>(
+        api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done)));
+}
+
+void Client::status_async(const CallOptions& options, Callback<StatusReply> done) {
+    impl_->start(make_call<StatusReply, api::StatusResponse>(api::StatusRequest{}, options.timeout_ms,
+                                                             std::move(done)));
+}
+
+void Client::member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done) {
+    impl_->start(make_call<MemberListReply, api::MemberListResponse>(
+        api::MemberListRequest{.linearizable = linearizable}, options.timeout_ms, std::move(done)));
+}
+
+void Client::move_leader_async(std::uint64_t target_member, const CallOptions& options,
+                               Callback<MoveLeaderReply> done) {
+    api::MoveLeaderRequest request;
+    request.target = NodeId(target_member);
+    impl_->start(make_call<MoveLeaderReply, api::MoveLeaderResponse>(request, options.timeout_ms, std::move(done)));
+}
+
+// ---------------------------------------------------------------------------------------------- synchronous
+
+namespace {
+
+// Where a waiting thread finds its answer.
+template <class T>
+struct Waiter {
+    std::mutex mutex;
+    std::condition_variable answered;
+    std::optional<Outcome<T>> outcome;
+
+    std::function<void(Outcome<T>)> callback() {
+        return [this](Outcome<T> result) {
+            const std::lock_guard lock(mutex);
+            outcome.emplace(std::move(result));
+            answered.notify_one();
+        };
+    }
+};
+
+}  // namespace
+
+// Starts the call with `start(callback)` and waits for its answer.
+template <class T, class Start>
+static Outcome<T> wait_for(Client& client, Threading threading, Start start) {
+    Waiter<T> waiter;
+    start(waiter.callback());
+    if (threading == Threading::polled) {
+        while (!waiter.outcome) {
+            client.poll(1000);
+        }
+        return std::move(*waiter.outcome);
+    }
+    std::unique_lock lock(waiter.mutex);
+    waiter.answered.wait(lock, [&waiter] { return waiter.outcome.has_value(); });
+    return std::move(*waiter.outcome);
+}
+
+Outcome<PutReply> Client::put(std::string_view key, std::string_view value, const PutOptions& options) {
+    return wait_for<PutReply>(*this, impl_->threading,
+                              [&](auto done) { put_async(key, value, options, std::move(done)); });
+}
+Outcome<GetReply> Client::get(std::string_view key, const GetOptions& options) {
+    return wait_for<GetReply>(*this, impl_->threading, [&](auto done) { get_async(key, options, std::move(done)); });
+}
+Outcome<GetReply> Client::stream(std::string_view key, const GetOptions& options, const PieceCallback& piece) {
+    return wait_for<GetReply>(*this, impl_->threading,
+                              [&](auto done) { stream_async(key, options, piece, std::move(done)); });
+}
+Outcome<DeleteReply> Client::del(std::string_view key, const DeleteOptions& options) {
+    return wait_for<DeleteReply>(*this, impl_->threading,
+                                 [&](auto done) { del_async(key, options, std::move(done)); });
+}
+Outcome<TxnReply> Client::txn(const Txn& txn, const CallOptions& options) {
+    return wait_for<TxnReply>(*this, impl_->threading, [&](auto done) { txn_async(txn, options, std::move(done)); });
+}
+Outcome<CompactReply> Client::compact(std::int64_t revision, const CompactOptions& options) {
+    return wait_for<CompactReply>(*this, impl_->threading,
+                                  [&](auto done) { compact_async(revision, options, std::move(done)); });
+}
+Outcome<StatusReply> Client::status(const CallOptions& options) {
+    return wait_for<StatusReply>(*this, impl_->threading,
+                                 [&](auto done) { status_async(options, std::move(done)); });
+}
+Outcome<MemberListReply> Client::member_list(bool linearizable, const CallOptions& options) {
+    return wait_for<MemberListReply>(*this, impl_->threading, [&](auto done) {
+        member_list_async(linearizable, options, std::move(done));
+    });
+}
+Outcome<MoveLeaderReply> Client::move_leader(std::uint64_t target_member, const CallOptions& options) {
+    return wait_for<MoveLeaderReply>(*this, impl_->threading, [&](auto done) {
+        move_leader_async(target_member, options, std::move(done));
+    });
+}
+
+// ---------------------------------------------------------------------------------------------- the rest
+
+Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+Client::~Client() = default;
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+
+std::size_t Client::poll(std::int64_t timeout_ms) {
+    ASSERT(impl_->threading == Threading::polled);
+    if (!impl_->core) {
+        return 0;
+    }
+    client::Core& core = *impl_->core;
+    const Instant until = impl_->clock.now() + from_ms(timeout_ms);
+    impl_->network.wait(std::min(core.turn(), until));
+    core.turn();
+    return core.pending();
+}
+
+std::optional<std::string> Client::invalid_endpoint() const {
+    return impl_->invalid;
+}
+
+std::optional<std::string> normalize_endpoint(std::string_view endpoint) {
+    constexpr std::string_view scheme = "http://";
+    if (endpoint.substr(0, scheme.size()) == scheme) {
+        endpoint.remove_prefix(scheme.size());
+    }
+    if (!endpoint.empty() && endpoint.back() == '/') {
+        endpoint.remove_suffix(1);
+    }
+    const auto address = client::parse_address(endpoint);
+    if (!address || address->host.find('/') != std::string::npos) {
+        return std::nullopt;
+    }
+    return std::string(endpoint);
+}
+
+std::string prefix_end(std::string_view prefix) {
+    return api::prefix_end(prefix);
+}
+
+std::string_view error_name(ErrorCode code) {
+    const auto number = static_cast<std::uint16_t>(code);
+    return api::known_error(number) ? api::error_name(static_cast<api::Errc>(number)) : "unknown";
+}
+
+std::string_view version() {
+    return RINGFORT_VERSION;
+}
+
+// The public numbers are the protocol's.
+static_assert(static_cast<int>(ErrorCode::stale_route) == static_cast<int>(api::Errc::stale_route));
+static_assert(static_cast<int>(ErrorCode::unsupported_version) == static_cast<int>(api::Errc::unsupported_version));
+static_assert(static_cast<int>(ErrorCode::too_many_requests) == static_cast<int>(api::Errc::too_many_requests));
+static_assert(static_cast<int>(ErrorCode::lease_not_found) == static_cast<int>(api::Errc::lease_not_found));
+
+}  // namespace ringfort

@@ -1,0 +1,30 @@
+// Between the public library's owning types and api's views.
+#pragma once
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "ringfort/error.h"
+#include "ringfort/types.h"
+
+namespace ringfort::client {
+
+// Texts are copied into the arena; spans lie there.
+api::RangeRequest to_api(std::string_view key, const GetOptions& options, Arena& arena);
+api::PutRequest to_api(std::string_view key, std::string_view value, const PutOptions& options, Arena& arena);
+api::DeleteRangeRequest to_api(std::string_view key, const DeleteOptions& options, Arena& arena);
+api::TxnRequest to_api(const Txn& txn, Arena& arena);
+
+Error to_public(const api::ErrorInfo& error);
+Header to_public(const api::ResponseHeader& header);
+KeyValue to_public(const api::KeyValue& kv);
+// Without the header, which stands once beside them.
+GetReply to_public(const api::RangeResponse& response);
+PutReply to_public(const api::PutResponse& response);
+DeleteReply to_public(const api::DeleteRangeResponse& response);
+TxnReply to_public(const api::TxnResponse& response);
+CompactReply to_public(const api::CompactResponse& response);
+StatusReply to_public(const api::StatusResponse& response);
+MemberListReply to_public(const api::MemberListResponse& response);
+MoveLeaderReply to_public(const api::MoveLeaderResponse& response);
+
+}  // namespace ringfort::client
