@@ -75,8 +75,8 @@ void Cluster::make_nodes() {
         SimNodeOptions node;
         node.config = config_of(options_, members, node_name(i));
         node.disk = options_.disk;
-        const auto drift = options_.drift_ppm_max;
-        node.clock.drift_ppm = drift == 0 ? 0 : static_cast<std::int64_t>(random_.below(2 * static_cast<std::uint64_t>(drift) + 1)) - drift;
+        const auto drift_max = static_cast<std::uint64_t>(options_.drift_ppm_max);
+        node.clock.drift_ppm = static_cast<std::int64_t>(random_.below(2 * drift_max + 1)) - options_.drift_ppm_max;
         node.clock.start = Duration(static_cast<std::int64_t>(random_.below(1'000'000'000'000)));
         node.turn_cost = options_.turn_cost;
         node.seed = random_.next();

@@ -21,7 +21,7 @@ class Cluster final : public TurnObserver {
     EventQueue& queue() { return queue_; }
     SimNetwork& network() { return *network_; }
     const RunOptions& options() const { return options_; }
-    Prng& random() { return random_; }
+    Prng& prng() { return random_; }
     History& history() { return history_; }
     std::size_t node_count() const { return nodes_.size(); }
     SimNode& node(std::size_t index) { return *nodes_[index]; }

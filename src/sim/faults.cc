@@ -105,7 +105,8 @@ void FaultScheduler::inject(FaultKind kind) {
             return;
         }
         case FaultKind::wall_jump:
-            cluster_.node(index).clock().jump_wall(Duration(static_cast<std::int64_t>(random_.below(7'200'000'000'000))) - 3600s);
+            cluster_.node(index).clock().jump_wall(
+                Duration(static_cast<std::int64_t>(random_.below(7'200'000'000'000))) - 3600s);
             return;
     }
     UNREACHABLE();
@@ -266,7 +267,8 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
 
 void FaultScheduler::start_node(std::size_t index) {
     SimNode& node = cluster_.node(index);
-    const bool disk_fails = node.media().profile().write_error_per_million > 0 || node.media().profile().sync_error_per_million > 0;
+    const DiskProfile& disk = node.media().profile();
+    const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
     if (node.powered() && !node.running() && !node.starting() && !disk_fails) {
         cluster_.expect_no_halt(index);
         node.start();

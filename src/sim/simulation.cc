@@ -19,7 +19,7 @@ constexpr Duration settle_max = 60s;          // from the healing to the last pe
 
 class Run {
   public:
-    explicit Run(const RunOptions& options) : cluster_(options), faults_(cluster_, cluster_.random().next()) {}
+    explicit Run(const RunOptions& options) : cluster_(options), faults_(cluster_, cluster_.prng().next()) {}
 
     Verdict run() {
         if (form() && work() && settle()) {
@@ -79,14 +79,14 @@ bool Run::form() {
         client->start();
     }
     // Some clusters have trouble from their first moment on.
-    if (cluster_.random().one_in(4)) {
+    if (cluster_.prng().one_in(4)) {
         return true;
     }
     bool in_time = false;
     if (!run_until(form_max, [&] { return cluster_.all_ready(); }, in_time)) {
         return false;
     }
-    return in_time || wrong(VerdictKind::liveness, "the cluster did not form in " + std::to_string(form_max.count() / 1'000'000'000) + " s");
+    return in_time || wrong(VerdictKind::liveness, "the cluster did not form");
 }
 
 bool Run::work() {
@@ -134,7 +134,7 @@ bool Run::read_everything() {
         bool answered = false;
         const Instant end = cluster_.queue().now() + settle_max;
         while (!answered && cluster_.queue().now() < end) {
-            SimClient& client = *cluster_.clients()[cluster_.random().below(cluster_.clients().size())];
+            SimClient& client = *cluster_.clients()[cluster_.prng().below(cluster_.clients().size())];
             const std::uint64_t number = client.ask(all);
             bool in_time = false;
             if (!run_until(settle_max, [&] { return client.pending() == 0; }, in_time)) {

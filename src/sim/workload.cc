@@ -124,8 +124,8 @@ RecordedOperation Workload::next() {
         out.serializable = true;
     } else if (drawn(o.past_gets)) {
         out.success.push_back(random_.one_in(2) ? get(domain) : range(domain));
-        const api::Revision seen = revision_[domain];
-        out.success[0].revision = seen > 0 ? static_cast<api::Revision>(random_.between(1, static_cast<std::uint64_t>(seen))) : 0;
+        const auto seen = static_cast<std::uint64_t>(revision_[domain]);
+        out.success[0].revision = static_cast<api::Revision>(seen > 0 ? random_.between(1, seen) : 0);
     } else if (drawn(o.ranges)) {
         out.success.push_back(range(domain));
     } else if (drawn(o.removes)) {
