@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "shard/auto_compaction.h"
 #include "shard/bootstrap.h"
 #include "shard/checkpoints.h"
 #include "shard/context.h"
@@ -37,6 +38,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Sessions sessions;
     Checkpoints checkpoints;
     Bootstrap bootstrap;
+    AutoCompaction auto_compaction;
     Instant stop_at{never};
     Instant timers_at{};
     bool stop_told{false};
@@ -84,7 +86,8 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       router(context),
       sessions(context),
       checkpoints(context),
-      bootstrap(context) {
+      bootstrap(context),
+      auto_compaction(context) {
     context.now = world.clock.now();
     context.started_at = context.now;
     context.log = &log;
@@ -168,8 +171,9 @@ void Shard::Impl::timers() {
     streams.on_timers(context.now);
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
+    auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
-                                   sessions.next_deadline(), rounds.idle() ? never : context.now + 50ms,
+                                   sessions.next_deadline(), auto_compaction.next_deadline(), rounds.idle() ? never : context.now + 50ms,
                                    context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }
