@@ -225,10 +225,8 @@ bool LogStore::Impl::submit_open(std::uint32_t flags) {
 
     std::byte* const memory = window.open_memory();
     std::memcpy(memory, &header, sizeof(header));
-    std::memcpy(memory + header.directory_offset(), directory.bytes().data(), directory.size());
-    if (previous_directory.size() > 0) {
-        std::memcpy(memory + header.copy_offset(), previous_directory.bytes().data(), previous_directory.size());
-    }
+    std::ranges::copy(directory.bytes(), memory + header.directory_offset());
+    std::ranges::copy(previous_directory.bytes(), memory + header.copy_offset());
     std::memset(memory + header.used_bytes(), 0, header.bytes - header.used_bytes());
 
     const log::BatchPlace place{segment.number, segment.used, open_sequence, header.bytes};

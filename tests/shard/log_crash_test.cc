@@ -124,7 +124,7 @@ void random_history(std::uint64_t seed) {
 }
 
 TEST(LogCrash, random_histories_survive_power_cuts) {
-    for (std::uint64_t seed = 1; seed <= 60; seed++) {
+    for (std::uint64_t seed = 1; seed <= 30; seed++) {
         random_history(seed);
         if (HasFatalFailure()) {
             return;

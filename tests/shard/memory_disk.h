@@ -35,17 +35,6 @@ class MemoryDisk final : public env::Disk {
     struct File {
         Content durable;
         std::vector<Unsynced> unsynced;   // in order of submission
-        std::uint64_t write_count{0};
-
-        Content current() const {         // as reads see it: completed writes
-            Content out = durable;
-            for (const Unsynced& write : unsynced) {
-                if (write.completed) {
-                    std::memcpy(out.data() + write.offset, write.bytes.data(), write.bytes.size());
-                }
-            }
-            return out;
-        }
     };
 
     // ---- what the disk does next
@@ -219,8 +208,7 @@ class MemoryDisk final : public env::Disk {
         push(op, [this, id, offset, bytes](env::DiskOperation& o) {
             reads++;
             const auto& [name, file] = open_.at(id);
-            const Content now = file->current();
-            if (offset + bytes.size() > now.size()) {
+            if (offset + bytes.size() > file->durable.size()) {
                 o.error = env::DiskErrc::read_failed;
                 return;
             }
@@ -230,7 +218,14 @@ class MemoryDisk final : public env::Disk {
                     return;
                 }
             }
-            std::memcpy(bytes.data(), now.data() + offset, bytes.size());
+            std::memcpy(bytes.data(), file->durable.data() + offset, bytes.size());
+            for (const Unsynced& write : file->unsynced) {
+                const std::uint64_t begin = std::max(offset, write.offset);
+                const std::uint64_t end = std::min(offset + bytes.size(), write.offset + write.bytes.size());
+                if (write.completed && begin < end) {
+                    std::memcpy(bytes.data() + (begin - offset), write.bytes.data() + (begin - write.offset), end - begin);
+                }
+            }
         });
     }
     void sync(env::DiskOperation& op, env::FileId id) override {
