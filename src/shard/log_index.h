@@ -22,7 +22,6 @@ struct LogReplica {
     log::RunList runs;               // after the checkpoint
     std::uint64_t last_sequence{0};  // number of its last record
     std::uint64_t payload_bytes{0};  // of `runs`
-    LogIndex released{};             // the shard needs nothing up to here in memory
     LogIndex memory_first{1};        // entries from here on were appended in batches that are in memory
     std::uint64_t hard_state_batch{0};   // the open batch that holds its hard state record, at
     std::uint32_t hard_state_record{0};

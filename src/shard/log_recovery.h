@@ -74,7 +74,7 @@ class LogRecovery {
     std::uint64_t region_offset_{0};      // where that begins in the file
     std::size_t reread_{0};               // batch being read again
     std::uint64_t read_{0};               // bytes of the buffer read
-    std::uint64_t reading_{0};            // bytes asked for now
+    std::uint64_t reading_{0};            // bytes asked for
     bool by_blocks_{false};               // a slice could not be read: block by block until its end
     std::uint64_t by_blocks_until_{0};
     log::Judgement judgement_;

@@ -45,15 +45,13 @@ bool LogStore::Impl::can_append(std::size_t payload, std::size_t entries) const 
     if (phase != Phase::running) {
         return false;
     }
-    const std::size_t payloads = payload_bytes + payload + entries * log::payload_alignment;
+    const std::size_t reserved = payload < payload_reserved ? payload_reserved : 0;
+    const std::size_t payloads = payload_bytes + payload + reserved + (entries + 1) * log::payload_alignment;
     const std::size_t items = directory.size() + log::items_offset + entries * sizeof(log::EntryItem);
     const std::size_t reserve = directory_bytes_max();
-    if (log::header_bytes + payloads + reserve > own_bytes_max() || items > reserve / 2) {
-        return false;
-    }
     const std::size_t bytes = batch_bytes(payloads, reserve + replicas.state_bytes_max());
-    if (bytes > window.capacity()) {
-        payload_wanted = std::max(payload_wanted, payload);
+    if (log::header_bytes + payloads + reserve > own_bytes_max() || items > reserve / 2 || bytes > window.capacity()) {
+        payload_refused = std::max(payload_refused, payload);
         return false;
     }
     return disk_has_room(bytes);
@@ -104,6 +102,7 @@ MutableBytes LogStore::Impl::append(RecordType type, LogReplica& replica, const 
         run.payload_bytes = static_cast<std::uint32_t>(bytes);
     }
     unsealed_item = directory.add_entry(item);
+    payload_reserved = bytes >= payload_reserved ? 0 : payload_reserved;
     if (type == RecordType::entries) {
         if (goes_on) {
             replica.runs.extend_last(static_cast<std::uint32_t>(bytes));
@@ -240,6 +239,10 @@ bool LogStore::Impl::submit_open(std::uint32_t flags) {
     std::swap(directory, previous_directory);
     directory.clear();
     payload_bytes = 0;
+    payload_reserved = std::exchange(payload_refused, 0);
+    if (payload_reserved > log::payload_bytes_max || payload_reserved + 2 * directory_bytes_max() > own_bytes_max()) {
+        payload_reserved = 0;  // would keep everything out, and may never fit
+    }
     directory_ends_in_entries = false;
     copy_run.count = 0;
     open_sequence++;
@@ -583,10 +586,9 @@ void LogStore::read(RangeId range, LogIndex first, LogIndex last, std::size_t by
     impl_->reader.start(range, first.value, last.value, bytes_max, read);
 }
 
-void LogStore::release(RangeId range, LogIndex applied) {
-    if (LogReplica* replica = impl_->replicas.find(range)) {
-        replica->released = std::max(replica->released, applied);
-    }
+void LogStore::release(RangeId range, [[maybe_unused]] LogIndex applied) {
+    const LogReplica* replica = impl_->replicas.find(range);
+    VERIFY(replica == nullptr || applied <= replica->last().index);
 }
 
 LogIndex LogStore::first_in_memory(RangeId range) const {

@@ -130,7 +130,9 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     log::EntryRun copy_run;            // the copies that end the directory; count 0: none do
     std::uint32_t unsealed_item{0};    // of the entry being filled; 0: none
     Bytes unsealed_payload;
-    mutable std::size_t payload_wanted{0};  // largest refused by can_append since the batch was opened
+    // Small entries must not keep a large one out for ever: what was refused in one batch has room set aside in the next.
+    mutable std::size_t payload_refused{0};  // the largest, since the batch was opened
+    std::size_t payload_reserved{0};         // smaller entries leave room for this
 
     // The batch before the open one.
     log::DirectoryWriter previous_directory;

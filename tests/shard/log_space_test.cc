@@ -367,6 +367,28 @@ TEST(LogWindow, a_large_entry_gets_its_room_although_small_ones_keep_coming) {
     }
 }
 
+TEST(LogWindow, what_was_refused_is_taken_by_the_next_batch_although_small_entries_come_first) {
+    SmallLog h;
+    h.start();
+    h.create(1);
+    h.settle();
+    std::uint64_t index = 2;
+    const std::size_t large = 9 * kib;
+    std::size_t taken = 0;
+    for (int turn = 0; turn < 40; turn++) {
+        while (h.log->can_append(500)) {
+            h.append(1, 1, index++, std::string(500, 's'));
+        }
+        if (h.log->can_append(large)) {
+            h.append(1, 1, index++, std::string(large, 'L'));
+            taken++;
+        }
+        h.turn();
+        h.checkpoint(1, 1, index - 1);
+    }
+    EXPECT_GE(taken, 15U);
+}
+
 TEST(LogWindow, the_largest_command_fits_with_default_settings) {
     LogHarness h;
     h.options.segment_bytes = limits::segment_bytes_default;
