@@ -106,7 +106,7 @@ class Sitting:
         leader = cluster.wait_leader()
         before = leader.memory_bytes()
         shape = {"keys": self.keys_many, "key_bytes": 32}
-        self.load(cluster, "fill", op="fill", requests=self.keys_many, **shape)
+        self.load(cluster, "fill", requests=self.keys_many, extra=["--distribution", "sequential"], **shape)
         raw = self.keys_many * (32 + 256)
         self.ours["memory"] = (leader.memory_bytes() - before) / raw
         self.ours["memory_counted"] = int(cluster.status(leader)["memory_bytes"]) / raw

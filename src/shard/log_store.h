@@ -60,6 +60,7 @@ struct LogOptions {
     std::string directory;                   // "shard-0"
     std::size_t segment_bytes{limits::segment_bytes_default};
     std::size_t window_bytes{32 * mib};      // batches kept in memory
+    std::uint64_t log_bytes_goal{1 * gib};   // above it, what holds the oldest segment is asked to go (set_log_goal)
 };
 
 struct LogCounters {
@@ -67,7 +68,8 @@ struct LogCounters {
     std::uint64_t flushes{0};         // device flushes asked for (dsync writes, syncs)
     std::uint64_t bytes_written{0};   // to log files, padding included
     std::uint64_t entry_bytes{0};     // payloads appended
-    std::uint64_t segments{0};
+    std::uint64_t segments{0};        // files, live and ready
+    std::uint64_t copied_entries{0};  // live entries written again so that an old segment can go
     Duration flush_p99{0};
     Duration oldest_flush{0};         // age of the oldest write in flight; 0: none
 };
@@ -124,7 +126,7 @@ class LogStore {
     void append_removed(RangeId range);
 
     // Whether an entry of this size can be taken now: window, disk space and batch bounds. false: try after on_durable.
-    bool can_append(std::size_t payload_bytes) const;
+    bool can_append(std::size_t payload_bytes, std::size_t entries = 1) const;
     // Whether the disk has room for the log to grow; false: refuse writes with no_space, keep deletes and compaction.
     bool has_space() const;
 
@@ -148,6 +150,9 @@ class LogStore {
     LogIndex first_in_memory(RangeId range) const;
     // Log bytes of the range since its last checkpoint.
     std::uint64_t bytes_since_checkpoint(RangeId range) const;
+
+    // How large the log may grow before idle ranges are asked for checkpoints: about max(1 GiB, live data).
+    void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
     bool failed() const;

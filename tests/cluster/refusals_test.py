@@ -89,9 +89,14 @@ class Refusals(ClusterCase):
             (["--shards", "0x"], "shards"),
             (["--shards", "100000"], "shards"),
             (["--initial-cluster-state", "maybe"], "initial-cluster-state"),
-            (["--initial-domains", "m,a"], "initial-domains"),
+            (["--initial-domains", "a,a"], "initial-domains"),
             (["--auto-compaction-mode", "sometimes"], "auto-compaction-mode"),
             (["--quota-backend-bytes", "many"], "quota-backend-bytes"),
+            (["--poll-us", "soon"], "poll-us"),
+            (["--shard-cpus", "100000"], "shard-cpus"),
+            (["--cert-file", "x"], "TLS"),
+            (["--config-file", "/nonexistent"], "config-file"),
+            (["stray"], "stray"),
         ]
         for extra, word in cases:
             with self.subTest(flags=extra):
