@@ -386,7 +386,7 @@ TEST(WireCrafted, an_append_whose_count_is_not_that_of_its_entries_is_malformed)
 }
 
 TEST(WireCrafted, unknown_enumerators_of_peers_are_malformed_and_unknown_kinds_unknown) {
-    for (const int type : {0, 12, 255}) {
+    for (const int type : {0, static_cast<int>(raft::message_type_last) + 1, 255}) {
         Builder builder;
         builder.Finish(peer_protocol::CreateRaftMessage(builder, static_cast<peer_protocol::MessageType>(type)));
         EXPECT_EQ(peer_error(PeerKind::raft, builder), FrameErrc::malformed_body);
@@ -402,6 +402,20 @@ TEST(WireCrafted, unknown_enumerators_of_peers_are_malformed_and_unknown_kinds_u
     EXPECT_EQ(peer_error(PeerKind::credit, credit), FrameErrc::malformed_body);
     for (const int kind : {0, 13, 255}) {
         EXPECT_EQ(peer_error(static_cast<PeerKind>(kind), credit), FrameErrc::unknown_kind) << kind;
+    }
+}
+
+TEST(WireCrafted, client_addresses_of_the_bound_are_taken_and_longer_ones_refused) {
+    for (const std::size_t bytes : {client_address_bytes_max, client_address_bytes_max + 1}) {
+        Builder builder;
+        const auto address = builder.CreateString(std::string(bytes, 'a'));
+        const auto start = builder.StartTable();
+        builder.AddOffset(peer_protocol::Hello::VT_CLIENT_ADDRESS, address);
+        builder.Finish(Offset<peer_protocol::Hello>(builder.EndTable(start)));
+        std::vector<std::uint64_t> memory;
+        Arena arena;
+        EXPECT_EQ(decode_peer(peer_frame(memory, PeerKind::hello, bytes_of(builder), {}), arena).has_value(),
+                  bytes == client_address_bytes_max);
     }
 }
 
