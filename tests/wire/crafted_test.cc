@@ -194,7 +194,8 @@ TEST(WireCrafted, a_reply_longer_than_a_frame_is_not_encoded) {
     EXPECT_FALSE(encode_response(1, ClientKind::delete_range, response, out));
     EXPECT_EQ(out.pending_bytes(), 0u);
     // Small objects: their bytes alone would fit.
-    const std::vector<api::KeyValue> many(500'000, api::KeyValue{.key = "k", .create_revision = 1, .mod_revision = 1, .value = {}});
+    const api::KeyValue kv{.key = "k", .create_revision = 1, .mod_revision = 1, .value = {}};
+    const std::vector<api::KeyValue> many(500'000, kv);
     const api::Response small{.header = {}, .body = api::Result(api::RangeResponse{.kvs = many})};
     EXPECT_FALSE(encode_response(1, ClientKind::range, small, out));
     EXPECT_EQ(out.pending_bytes(), 0u);
@@ -317,7 +318,8 @@ TEST(WireCrafted, unknown_error_codes_and_errors_that_go_on_are_refused) {
 }
 
 TEST(WireCrafted, errors_say_their_class) {
-    const api::Response response{.header = {}, .body = api::ErrorInfo{.code = api::Errc::leader_changed, .detail = {}, .leader_address = {}}};
+    const api::ErrorInfo info{.code = api::Errc::leader_changed, .detail = {}, .leader_address = {}};
+    const api::Response response{.header = {}, .body = info};
     OutBuffer out;
     ASSERT_TRUE(encode_response(1, ClientKind::put, response, out));
     const auto* error = flatbuffers::GetRoot<protocol::Error>(only_frame(pending(out)).body.data());
@@ -357,8 +359,8 @@ TEST(WireCrafted, an_entry_whose_payload_is_not_its_proposers_is_a_checksum_erro
                                                         0, 0, 1, entries));
         std::vector<std::uint64_t> memory;
         Arena arena;
-        const auto decoded =
-            decode_peer(peer_frame(memory, PeerKind::raft, bytes_of(builder), as_bytes(right ? "payload" : "payloaf")), arena);
+        const Bytes payload = as_bytes(right ? "payload" : "payloaf");
+        const auto decoded = decode_peer(peer_frame(memory, PeerKind::raft, bytes_of(builder), payload), arena);
         ASSERT_EQ(decoded.has_value(), right);
         if (!right) {
             EXPECT_EQ(decoded.error(), FrameErrc::bad_checksum);
@@ -384,7 +386,7 @@ TEST(WireCrafted, an_append_whose_count_is_not_that_of_its_entries_is_malformed)
 }
 
 TEST(WireCrafted, unknown_enumerators_of_peers_are_malformed_and_unknown_kinds_unknown) {
-    for (const int type : {0, 12, 255}) {
+    for (const int type : {0, static_cast<int>(raft::message_type_last) + 1, 255}) {
         Builder builder;
         builder.Finish(peer_protocol::CreateRaftMessage(builder, static_cast<peer_protocol::MessageType>(type)));
         EXPECT_EQ(peer_error(PeerKind::raft, builder), FrameErrc::malformed_body);
@@ -400,6 +402,20 @@ TEST(WireCrafted, unknown_enumerators_of_peers_are_malformed_and_unknown_kinds_u
     EXPECT_EQ(peer_error(PeerKind::credit, credit), FrameErrc::malformed_body);
     for (const int kind : {0, 13, 255}) {
         EXPECT_EQ(peer_error(static_cast<PeerKind>(kind), credit), FrameErrc::unknown_kind) << kind;
+    }
+}
+
+TEST(WireCrafted, client_addresses_of_the_bound_are_taken_and_longer_ones_refused) {
+    for (const std::size_t bytes : {client_address_bytes_max, client_address_bytes_max + 1}) {
+        Builder builder;
+        const auto address = builder.CreateString(std::string(bytes, 'a'));
+        const auto start = builder.StartTable();
+        builder.AddOffset(peer_protocol::Hello::VT_CLIENT_ADDRESS, address);
+        builder.Finish(Offset<peer_protocol::Hello>(builder.EndTable(start)));
+        std::vector<std::uint64_t> memory;
+        Arena arena;
+        EXPECT_EQ(decode_peer(peer_frame(memory, PeerKind::hello, bytes_of(builder), {}), arena).has_value(),
+                  bytes == client_address_bytes_max);
     }
 }
 
