@@ -21,7 +21,13 @@ struct Handler {
             return false;
         }
         Replica* replica = context.replicas->find(message.range);
-        if (replica != nullptr && !context.halted) {
+        std::size_t payload_bytes = 0;
+        for (const raft::Entry& entry : message.entries) {
+            payload_bytes += entry.payload.size();
+        }
+        // No room in the log now: as if it had been lost on the way. The leader probes again.
+        const bool room = message.entries.empty() || context.log->can_append(payload_bytes, message.entries.size());
+        if (replica != nullptr && !context.halted && room) {
             replica->step(raft::MessageReceived{&message});
         }
         return true;   // a range not yet made here: raft tries again

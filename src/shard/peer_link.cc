@@ -46,13 +46,15 @@ void Link::on_connected() {
     context_.links->mark_dirty(*this);
 }
 
-void Link::adopt(env::ConnectionId connection, Bytes unconsumed) {
+void Link::adopt(env::ConnectionId connection, Bytes hello_reply, Bytes unconsumed) {
     if (state_ != State::down) {
         drop("replaced by a new connection of the peer");
     }
     connection_ = connection;
     reader_ = wire::FrameReader(limits::frame_bytes_max);
     out_ = wire::OutBuffer();
+    out_.append(hello_reply);
+    context_.links->mark_dirty(*this);
     context_.world.network.set_handler(connection, *this);
     become_up();
     if (!unconsumed.empty()) {

@@ -98,12 +98,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
         ASSERT(link != nullptr);
         const auto rest = reader_.take_unconsumed();
         done_ = true;
-        link->adopt(connection_, {});
-        link->out_.append({out_.at(0), out_.pending_bytes()});
-        links_.mark_dirty(*link);
-        if (!rest.empty()) {
-            link->on_received(rest);
-        }
+        link->adopt(connection_, {out_.at(0), out_.pending_bytes()}, rest);
     }
 
     // To the shard the hello names: it sees the whole exchange from its beginning.

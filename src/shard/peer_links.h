@@ -39,8 +39,9 @@ class Link final : public env::ConnectionHandler {
     bool peer_disk_slow() const { return peer_disk_slow_; }
 
     void dial(const env::Address& address);
-    // Takes over an accepted connection whose hello was good; the unread rest of its bytes comes along.
-    void adopt(env::ConnectionId connection, Bytes unconsumed);
+    // Takes over an accepted connection whose hello was good. The answer to it leaves before anything else; the unread
+    // rest of the connection's bytes comes along.
+    void adopt(env::ConnectionId connection, Bytes hello_reply, Bytes unconsumed);
     void drop(std::string_view why);
 
     // Frames of a class without credit wait (appends) or are refused (false: forwards, snapshots).

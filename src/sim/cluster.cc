@@ -1,5 +1,6 @@
 #include "sim/cluster.h"
 
+#include <cstdio>
 #include <algorithm>
 #include <map>
 
@@ -135,6 +136,25 @@ std::size_t Cluster::leader_node() {
 void Cluster::report(std::string violation) {
     if (violation_.empty()) {
         violation_ = std::move(violation);
+    }
+}
+
+void Cluster::describe() {
+    for (const auto& node : nodes_) {
+        std::fprintf(stderr, "  %s: %s%s\n", node->name().c_str(), node->running() ? "running" : "not running",
+                     node->running() && !node->ready() ? ", not ready" : "");
+        if (!node->running()) {
+            continue;
+        }
+        for (const shard::ReplicaView& view : node->inspect()) {
+            std::fprintf(stderr, "    range %llu role %s term %llu leader %llx commit %llu applied %llu last %llu%s\n",
+                         static_cast<unsigned long long>(view.range.value), std::string(raft::to_string(view.role)).c_str(),
+                         static_cast<unsigned long long>(view.term.value),
+                         static_cast<unsigned long long>(view.leader.value),
+                         static_cast<unsigned long long>(view.commit.value),
+                         static_cast<unsigned long long>(view.applied.value),
+                         static_cast<unsigned long long>(view.last.index.value), view.in_doubt ? " in doubt" : "");
+        }
     }
 }
 

@@ -39,6 +39,8 @@ class Cluster final : public TurnObserver {
     std::vector<std::size_t> take_halted() { return std::exchange(halted_, {}); }
 
     bool all_ready() const;
+    // Every node's replicas, one line each, to stderr: what a person looks at when something did not come back.
+    void describe();
     // Every replica of every range has applied the same and is in the same state; else why not.
     std::string difference();
 

@@ -113,6 +113,7 @@ bool Run::settle() {
         return false;
     }
     if (!in_time) {
+        cluster_.describe();
         return wrong(VerdictKind::liveness, cluster_.all_ready() ? "requests are pending long after the healing"
                                                                  : "a node is not ready long after the healing");
     }
