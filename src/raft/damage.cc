@@ -45,6 +45,13 @@ bool Search::has_asked(NodeId node) const {
     return std::find(asked.begin(), asked.end(), node) != asked.end();
 }
 
+void Search::ask_again(NodeId node) {
+    if (outstanding == node) {
+        outstanding = NodeId{};
+    }
+    std::erase(asked, node);
+}
+
 void Search::clear() {
     outstanding = NodeId{};
     asked.clear();

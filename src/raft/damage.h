@@ -47,6 +47,7 @@ struct Search {
     NodeId compacted{};              // a voter that has the entry applied and forgotten
 
     bool has_asked(NodeId node) const;
+    void ask_again(NodeId node);     // its answer was lost, or may be another now
     void clear();
 };
 

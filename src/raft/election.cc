@@ -31,9 +31,7 @@ void Core::on(const PeerLost& event, Effects& out) {
     }
     Progress& peer = peers.get(event.peer);
     peer.alive = false;
-    if (search.outstanding == event.peer) {
-        search.outstanding = NodeId{};
-    }
+    search.ask_again(event.peer);
     if (role == Role::leader) {
         peer.become_probe(peer.match.next());
         if (transferee == event.peer) {
@@ -51,7 +49,7 @@ void Core::on(const PeerBack& event, Effects&) {
     }
     Progress& peer = peers.get(event.peer);
     peer.alive = true;
-    std::erase(search.asked, event.peer);
+    search.ask_again(event.peer);
     if (role == Role::leader) {
         peer.become_probe(peer.match.next());
         appends_due = true;

@@ -209,6 +209,8 @@ class Raft {
     const Configuration& configuration() const;
     // Entries up to here may be applied: committed, present and not damaged.
     LogIndex appliable() const;
+    // Entries whose payload is still lost, rising.
+    std::vector<LogIndex> damaged() const;
     bool in_doubt() const;
     std::vector<PeerStatus> peers() const;
 
