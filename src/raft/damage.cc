@@ -49,11 +49,15 @@ void Search::ask_again(NodeId node) {
     if (outstanding == node) {
         outstanding = NodeId{};
     }
+    if (passing == node) {
+        passing = NodeId{};
+    }
     std::erase(asked, node);
 }
 
 void Search::clear() {
     outstanding = NodeId{};
+    passing = NodeId{};
     asked.clear();
     compacted = NodeId{};
 }

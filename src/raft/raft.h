@@ -123,6 +123,8 @@ struct Durable {
     EntryId last;
     Term term;
 };
+// What the peer's ended process had sent is not stepped after this: else this replica might wait for a leader that is
+// none, and one in doubt cannot tell it so. (Safety does not depend on it.)
 struct PeerLost {
     NodeId peer;
 };

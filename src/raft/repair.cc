@@ -21,7 +21,8 @@ constexpr std::size_t fetch_items_max = 16;
 }  // namespace
 
 void Core::maybe_fetch(Effects& out) {
-    if (bool(search.outstanding)) {
+    const bool all_found = std::all_of(damage.begin(), damage.end(), [](const DamagedEntry& entry) { return entry.found; });
+    if (bool(search.outstanding) || all_found) {
         return;
     }
     const NodeId node = whom_to_ask();
@@ -29,18 +30,26 @@ void Core::maybe_fetch(Effects& out) {
         maybe_give_way(out);
         return;
     }
+    if (search.passing != node) {
+        search.passing = node;
+        search.asked_through = LogIndex{};
+    }
     std::vector<FetchItem> items;
     for (const DamagedEntry& entry : damage) {
-        if (!entry.found && items.size() < fetch_items_max) {
+        if (!entry.found && entry.id.index > search.asked_through && items.size() < fetch_items_max) {
             items.push_back({.id = entry.id, .checksum = entry.checksum, .result = FetchResult::never});
         }
     }
     if (items.empty()) {
+        search.asked.push_back(node);  // it was asked for everything
+        maybe_fetch(out);
         return;
     }
     search.outstanding = node;
+    search.question = search.question.next();
     out.own_fetch_items.push_back(std::move(items));
     Message message = make(MessageType::fetch, node);
+    message.prev.index = search.question;
     message.fetch = out.own_fetch_items.back();
     send_when_durable(message, out);
 }
@@ -73,6 +82,7 @@ void Core::on_fetch(const Message& message, Effects& out) {
     }
     out.own_fetch_items.push_back(std::move(items));
     Message response = make(MessageType::fetch_response, message.from);
+    response.prev.index = message.prev.index;
     response.fetch = out.own_fetch_items.back();
     response.entry_count = have_count;
     send_when_durable(response, out);
@@ -93,11 +103,10 @@ FetchResult Core::lookup(const FetchItem& item) {
 }
 
 void Core::on_fetch_response(const Message& message, Effects& out) {
-    if (message.from != search.outstanding) {
-        return;
+    if (message.from != search.outstanding || message.prev.index != search.question) {
+        return;  // a late or repeated answer: it does not say that the peer has nothing of what is sought now
     }
     search.outstanding = NodeId{};
-    const std::size_t found_before = out.repaired.size();
     for (const FetchItem& item : message.fetch) {
         DamagedEntry* entry = damage.find(item.id.index);
         if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found) {
@@ -115,8 +124,10 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
             case FetchResult::compacted: search.compacted = message.from; break;
         }
     }
-    if (out.repaired.size() == found_before) {
-        search.asked.push_back(message.from);  // else it may have more
+    if (message.fetch.empty()) {
+        search.asked.push_back(message.from);
+    } else {
+        search.asked_through = std::max(search.asked_through, message.fetch.back().id.index);
     }
     maybe_drop_damaged(out);
 }

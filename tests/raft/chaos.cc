@@ -252,6 +252,7 @@ void Chaos::crash() {
     }
     node->crash(prng_.below(node->batches_in_flight() + 1));
     stats_.crashes++;
+    std::erase_if(streams_, [&](const SnapshotStream& begun) { return begun.from == node->id(); });
     // A closed connection loses what was on it, sometimes.
     if (prng_.one_in(2)) {
         std::erase_if(network_, [&](const OwnedMessage& message) { return message.message.from == node->id(); });
@@ -302,7 +303,12 @@ void Chaos::restart(TestNode& node) {
 }
 
 void Chaos::tell_lost(TestNode& node, NodeId peer) {
-    owed_.erase({node.id(), peer});
+    if (owed_.erase({node.id(), peer}) != 0) {
+        // Nothing that an ended process sent arrives after the news of its end.
+        std::erase_if(network_, [&](const OwnedMessage& owned) {
+            return owned.message.from == peer && owned.message.to == node.id();
+        });
+    }
     node.step(PeerLost{.peer = peer});
     collect(node);
 }

@@ -1,4 +1,5 @@
-// Thousands of storms, each from its seed. A failure prints the seed; RAFT_CHAOS_SEED in the environment runs only that.
+// Thousands of storms, each from its seed. A failure prints the seed; RAFT_CHAOS_SEED in the environment runs only that;
+// RAFT_CHAOS_COUNT sets how many.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -12,6 +13,9 @@ ChaosStats run_seeds(std::uint64_t seed_count, std::uint64_t voter_count, std::u
     ChaosStats total;
     const char* only = std::getenv("RAFT_CHAOS_SEED");
     const std::uint64_t first = only == nullptr ? 1 : std::strtoull(only, nullptr, 10);
+    if (const char* count = std::getenv("RAFT_CHAOS_COUNT")) {
+        seed_count = std::strtoull(count, nullptr, 10);
+    }
     const std::uint64_t end = only == nullptr ? first + seed_count : first + 1;
     for (std::uint64_t seed = first; seed < end; seed++) {
         Chaos chaos({.seed = seed, .voter_count = voter_count, .spare_count = spare_count, .steps = 1200});
@@ -47,15 +51,15 @@ void expect_eventful(const ChaosStats& stats) {
 }
 
 TEST(RaftChaos, three_voters_keep_every_property_and_come_to_rest) {
-    expect_eventful(run_seeds(1500, 3, 0));
+    expect_eventful(run_seeds(3000, 3, 0));
 }
 
 TEST(RaftChaos, five_voters_keep_every_property_and_come_to_rest) {
-    expect_eventful(run_seeds(1000, 5, 0));
+    expect_eventful(run_seeds(2000, 5, 0));
 }
 
 TEST(RaftChaos, changing_members_keep_every_property_and_come_to_rest) {
-    expect_eventful(run_seeds(1000, 3, 2));
+    expect_eventful(run_seeds(2000, 3, 2));
 }
 
 }  // namespace
