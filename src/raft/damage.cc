@@ -59,7 +59,7 @@ void Search::clear() {
     outstanding = NodeId{};
     passing = NodeId{};
     asked.clear();
-    compacted = NodeId{};
+    compacted.clear();
 }
 
 }  // namespace ringfort::raft

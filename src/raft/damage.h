@@ -47,7 +47,7 @@ struct Search {
     LogIndex asked_through{};        // how far it has answered
     std::vector<NodeId> asked;
     LogIndex question{};             // number of the last question; never falls, so a late answer is told apart
-    NodeId compacted{};              // a voter that has the entry applied and forgotten
+    std::vector<NodeId> compacted;   // who have an entry applied and forgotten
 
     bool has_asked(NodeId node) const;
     void ask_again(NodeId node);     // its answer was lost, or may be another now

@@ -121,7 +121,7 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
                 }
                 break;
             case FetchResult::damaged: break;
-            case FetchResult::compacted: search.compacted = message.from; break;
+            case FetchResult::compacted: search.compacted.push_back(message.from); break;
         }
     }
     if (message.fetch.empty()) {
@@ -195,10 +195,22 @@ void Core::maybe_drop_damaged(Effects& out) {
     }
 }
 
-// Everybody was asked, and one has the entry only in its checkpoint: led by that one, this replica gets a snapshot.
+// Everybody was asked, and some have the entry only in their checkpoints: led by one of them, this replica gets a
+// snapshot. By the farthest: a lesser one might need entries that cannot be read here before it can take over.
 void Core::maybe_give_way(Effects& out) {
-    if (role == Role::leader && bool(search.compacted) && !bool(transferee)) {
-        on(TransferLeadership{.target = search.compacted}, out);
+    if (role != Role::leader || bool(transferee)) {
+        return;
+    }
+    const Progress* best = nullptr;
+    for (const NodeId node : search.compacted) {
+        const Progress* peer = peers.find(node);
+        const bool eligible = configurations.current().is_voter(node) && peer->alive && peer->counted();
+        if (eligible && (best == nullptr || peer->match > best->match)) {
+            best = peer;
+        }
+    }
+    if (best != nullptr) {
+        on(TransferLeadership{.target = best->node}, out);
     }
 }
 
