@@ -83,6 +83,7 @@ void Core::start_election(bool transfer, Effects& out) {
     answer = Answer{};
     search.clear();
     out.role_changed = true;
+    out.want_election_timer = true;  // told to stand by a leader that leaves, it has none running
     hard_state.term = hard_state.term.next();
     hard_state.vote = options.self;
     persist_hard_state(out);

@@ -349,6 +349,19 @@ TEST(RaftThesis310, a_leader_hands_over_only_to_a_target_that_has_everything) {
     EXPECT_TRUE(replica->propose("z").has_value());
 }
 
+TEST(RaftThesis310, a_target_told_to_stand_skips_the_pre_vote_and_tries_again_by_itself) {
+    Replica replica;
+    replica.append(2, 2, id_of(1, 1), {});
+    static_cast<void>(replica.sent(MessageType::append_response));
+    replica->timer = false;
+    replica->receive(Replica::message(MessageType::timeout_now, 2, 2));
+    EXPECT_EQ(replica.core().role(), Role::candidate);
+    EXPECT_TRUE(replica->timer);
+    const auto requests = replica.sent(MessageType::vote);
+    ASSERT_EQ(requests.size(), 2U);
+    EXPECT_TRUE(requests[0].message.transfer);  // so a living leader is no reason to refuse
+}
+
 TEST(RaftThesis4, a_joint_configuration_commits_with_both_majorities_only) {
     Replica replica;
     replica.lead();
