@@ -16,6 +16,7 @@ void Core::on(const ElectionDue& event, Effects& out) {
     // Asked for again at once: if this attempt fails, the next one is due after another random delay.
     out.want_election_timer = true;
     if (!may_campaign()) {
+        announce_resignation(out);  // who takes it for the leader (its first word was lost) must not wait for it
         return;
     }
     if (event.force) {

@@ -401,6 +401,25 @@ TEST(RaftThesis4, a_leader_outside_the_new_configuration_leads_until_it_is_commi
     EXPECT_EQ(replica.core().commit(), LogIndex(4));
 }
 
+TEST(RaftThesis4, a_removed_leader_says_again_that_it_leads_no_more) {
+    Replica replica;
+    replica.lead();
+    replica.acknowledge(2, 2);
+    Configuration target;
+    target.voters = {NodeId(2), NodeId(3)};
+    replica->step(ChangeConfiguration{.target = target});
+    for (const std::uint64_t index : {3U, 4U}) {
+        static_cast<void>(replica.sent(MessageType::append));
+        replica.acknowledge(2, index);
+        replica.acknowledge(3, index);
+    }
+    ASSERT_FALSE(replica.core().is_leader());
+    EXPECT_EQ(replica.sent(MessageType::resigned).size(), 2U);
+    replica->step(ElectionDue{});
+    EXPECT_EQ(replica.sent(MessageType::resigned).size(), 2U);
+    EXPECT_EQ(replica.core().role(), Role::follower);
+}
+
 TEST(Raft7, a_snapshot_within_the_log_keeps_what_follows_it) {
     Replica replica({command(2, 2), command(2, 3), command(2, 4)});
     replica->install({.from = NodeId(2), .to = NodeId(1), .term = Term(3),
