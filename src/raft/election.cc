@@ -61,8 +61,12 @@ void Core::on(const PeerBack& event, Effects&) {
 
 // A replica in doubt has forgotten whom it voted for; one whose commit hint lies beyond its log knows that it lacks
 // committed entries; one with an unreadable configuration entry does not know who the voters are.
+// One that the last configuration leaves out stands all the same until that is committed (thesis 4.2.2): the others may
+// not have it, and refuse each other while this log is the newest. It does not count itself then.
 bool Core::may_campaign() const {
-    return is_voter() && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
+    const LogIndex changed = configurations.index();
+    const bool still_needed = changed > hard_state.commit && configurations.at(changed.prev()).is_voter(options.self);
+    return (is_voter() || still_needed) && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
            !damage.has_kind(EntryKind::config);
 }
 

@@ -401,6 +401,21 @@ TEST(RaftThesis4, a_leader_outside_the_new_configuration_leads_until_it_is_commi
     EXPECT_EQ(replica.core().commit(), LogIndex(4));
 }
 
+TEST(RaftThesis4, a_voter_left_out_by_an_uncommitted_configuration_still_stands_without_its_own_vote) {
+    Configuration target;
+    target.voters = {NodeId(2), NodeId(3)};
+    StoredEntry change{.id = id_of(2, 2), .kind = EntryKind::config, .checksum = 0, .payload = encode(target), .damaged = false};
+    change.checksum = checksum(change.payload);
+    Replica replica({change});
+    replica->step(ElectionDue{.force = true});
+    ASSERT_EQ(replica.sent(MessageType::vote).size(), 2U);
+    const std::uint64_t term = replica.core().term().value;
+    replica.vote(MessageType::vote_response, 2, term);
+    EXPECT_EQ(replica.core().role(), Role::candidate);
+    replica.vote(MessageType::vote_response, 3, term);
+    EXPECT_EQ(replica.core().role(), Role::leader);
+}
+
 TEST(RaftThesis4, a_removed_leader_says_again_that_it_leads_no_more) {
     Replica replica;
     replica.lead();
