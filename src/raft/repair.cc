@@ -54,7 +54,8 @@ void Core::maybe_fetch(Effects& out) {
     send_when_durable(message, out);
 }
 
-// A follower asks its leader first, then like a leader everybody.
+// A follower asks its leader first, then like a leader everybody: also the voters of the time, whom a later configuration
+// may have left out. They may be the only ones to have the entry.
 NodeId Core::whom_to_ask() const {
     if (!leader_alive()) {
         return NodeId{};
@@ -62,8 +63,13 @@ NodeId Core::whom_to_ask() const {
     if (leader != options.self && !search.has_asked(leader)) {
         return leader;
     }
+    const auto concerns = [&](const Progress& peer) {
+        return peer.member || std::any_of(damage.begin(), damage.end(), [&](const DamagedEntry& entry) {
+                   return configurations.at(entry.id.index).is_voter(peer.node);
+               });
+    };
     for (const Progress& peer : peers) {
-        if (peer.member && peer.alive && !search.has_asked(peer.node)) {
+        if (peer.alive && concerns(peer) && !search.has_asked(peer.node)) {
             return peer.node;
         }
     }

@@ -477,6 +477,15 @@ std::string Chaos::state() const {
         for (const LogIndex lost : core.damaged()) {
             out += " lost " + to_text({.term = *core.term_at(lost), .index = lost});
         }
+        const Configuration& configuration = core.configuration();
+        const std::pair<const char*, const std::vector<NodeId>*> lists[] = {
+            {" voters", &configuration.voters}, {" outgoing", &configuration.outgoing}, {" learners", &configuration.learners}};
+        for (const auto& [name, list] : lists) {
+            out += list->empty() ? "" : name;
+            for (const NodeId member : *list) {
+                out += " " + std::to_string(member.value);
+            }
+        }
         out += "\n";
         for (const PeerStatus& peer : core.peers()) {
             if (core.is_leader()) {
