@@ -163,6 +163,7 @@ void Chaos::act() {
 
 void Chaos::collect(TestNode& node) {
     for (OwnedMessage& message : node.outbox) {
+        checker_.on_sent(node, message.message);
         network_.push_back(std::move(message));
     }
     node.outbox.clear();

@@ -36,6 +36,19 @@ void Checker::on_durable(NodeId node, const Store& disk) {
     }
 }
 
+void Checker::on_sent(const TestNode& node, const Message& message) {
+    const HardState& durable = node.disk().hard_state;
+    const bool promises = message.type == MessageType::vote || message.type == MessageType::vote_response ||
+                          message.type == MessageType::append_response;
+    if (promises && message.term > durable.term) {
+        breach(node.id(), "speaks in term " + std::to_string(message.term.value) + ", which is not durable");
+    }
+    const bool votes = message.type == MessageType::vote_response && !message.reject;
+    if (votes && message.term == durable.term && message.to != durable.vote) {
+        breach(node.id(), "its vote for " + std::to_string(message.to.value) + " is not durable");
+    }
+}
+
 void Checker::note_commit(NodeId node, LogIndex index, EntryId id) {
     const auto [known, is_new] = committed_.try_emplace(index, id);
     if (!is_new && known->second != id) {

@@ -15,6 +15,8 @@ class Checker : public NodeListener {
     // The nodes it may look at; set before anything happens.
     std::map<NodeId, TestNode*> nodes;
     std::vector<std::string> breaches;
+    // A message that leaves `node`: what it promises must be on its disk.
+    void on_sent(const TestNode& node, const Message& message);
     LogIndex committed_last() const { return committed_.empty() ? LogIndex{} : committed_.rbegin()->first; }
 
     void on_stored(NodeId node, const StoredEntry& entry, EntryId prev) override;

@@ -199,6 +199,20 @@ TEST(Raft52, a_vote_leaves_when_it_is_durable_and_outlives_a_crash) {
     EXPECT_TRUE(votes[0].message.reject);
 }
 
+// The term was durable before: only the vote is new.
+TEST(Raft52, a_vote_in_a_term_already_known_outlives_a_crash_too) {
+    Replica replica({command(1, 2)});
+    replica.ask_vote(MessageType::vote, 3, 2, id_of(1, 1));  // refused: its log is older
+    ASSERT_EQ(replica.sent(MessageType::vote_response).size(), 1U);
+    replica.ask_vote(MessageType::vote, 2, 2, id_of(1, 2));
+    const auto votes = replica.sent(MessageType::vote_response);
+    ASSERT_EQ(votes.size(), 1U);
+    ASSERT_FALSE(votes[0].message.reject);
+    replica->crash();
+    replica->start();
+    EXPECT_EQ(replica.core().hard_state().vote, NodeId(2));
+}
+
 TEST(Raft52, a_vote_of_an_older_term_is_refused) {
     Replica replica;
     replica.ask_vote(MessageType::vote, 2, 5, id_of(1, 1));
