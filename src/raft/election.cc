@@ -34,7 +34,7 @@ void Core::on(const PeerLost& event, Effects& out) {
     peer.alive = false;
     search.ask_again(event.peer);
     if (role == Role::leader) {
-        peer.become_probe(peer.match.next());
+        peer.probe_again();
         if (transferee == event.peer) {
             transferee = NodeId{};
         }
@@ -52,7 +52,7 @@ void Core::on(const PeerBack& event, Effects&) {
     peer.alive = true;
     search.ask_again(event.peer);
     if (role == Role::leader) {
-        peer.become_probe(peer.match.next());
+        peer.probe_again();
         appends_due = true;
     } else if (leader == event.peer) {
         doubt_announced = false;
@@ -217,7 +217,7 @@ void Core::on_any_vote_response(const Message& message, Effects& out) {
 void Core::remind_of_leader(NodeId node) {
     Progress* peer = peers.find(node);
     if (role == Role::leader && peer != nullptr && peer->member && peer->state != Replication::snapshot) {
-        peer->become_probe(peer->match.next());
+        peer->probe_again();
         appends_due = true;
     }
 }
