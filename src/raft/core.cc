@@ -223,12 +223,11 @@ void Core::set_leader(NodeId node, Effects& out) {
     }
 }
 
-// Followers take a leader for alive as long as its node is: they must be told when it only ceases to lead.
+// Followers take a leader for alive as long as its node is: they must be told when it only ceases to lead. So must those
+// that a later configuration left out: they may not have heard of it, and be voters to others who have not either.
 void Core::announce_resignation(Effects& out) {
     for (const Progress& peer : peers) {
-        if (peer.member) {
-            out.send_when_durable.push_back(make(MessageType::resigned, peer.node));
-        }
+        out.send_when_durable.push_back(make(MessageType::resigned, peer.node));
     }
 }
 
@@ -343,7 +342,7 @@ void Core::check_invariants() const {
         ASSERT(hard_state.vote == options.self);
         ASSERT(!hard_state.in_doubt);
         ASSERT(hard_state.commit <= log.last().index);
-        ASSERT(log.term_at(term_start) == hard_state.term);
+        ASSERT(term_start < log.snapshot().index || log.term_at(term_start) == hard_state.term);
     } else {
         ASSERT(leader != options.self);
     }

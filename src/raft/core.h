@@ -124,7 +124,7 @@ struct Core {
 
     // ---- doubt.cc
     void raise_incarnation(Progress& peer, const Message& message, Effects& out);
-    static void note_standing(Progress& peer, const Message& message);
+    void note_standing(Progress& peer, const Message& message);
     void ask_for_fence(const Message& message, Effects& out);
     void ensure_fence(const Progress& peer, LogIndex after, Effects& out);
     void announce_doubt(Effects& out);

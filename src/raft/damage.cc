@@ -45,10 +45,21 @@ bool Search::has_asked(NodeId node) const {
     return std::find(asked.begin(), asked.end(), node) != asked.end();
 }
 
+void Search::ask_again(NodeId node) {
+    if (outstanding == node) {
+        outstanding = NodeId{};
+    }
+    if (passing == node) {
+        passing = NodeId{};
+    }
+    std::erase(asked, node);
+}
+
 void Search::clear() {
     outstanding = NodeId{};
+    passing = NodeId{};
     asked.clear();
-    compacted = NodeId{};
+    compacted.clear();
 }
 
 }  // namespace ringfort::raft

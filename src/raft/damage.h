@@ -43,10 +43,14 @@ class DamagedSet {
 // Whom this replica has asked since something last changed. One question at a time: an answer carries payloads.
 struct Search {
     NodeId outstanding{};
+    NodeId passing{};                // who is being asked for everything, question by question
+    LogIndex asked_through{};        // how far it has answered
     std::vector<NodeId> asked;
-    NodeId compacted{};              // a voter that has the entry applied and forgotten
+    LogIndex question{};             // number of the last question; never falls, so a late answer is told apart
+    std::vector<NodeId> compacted;   // who have an entry applied and forgotten
 
     bool has_asked(NodeId node) const;
+    void ask_again(NodeId node);     // its answer was lost, or may be another now
     void clear();
 };
 

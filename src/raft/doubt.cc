@@ -45,6 +45,9 @@ void Core::note_standing(Progress& peer, const Message& message) {
         case MessageType::snapshot_response:
         case MessageType::fetch_response:
             if (message.counts) {
+                if (peer.standing == Standing::doubtful) {
+                    search.ask_again(peer.node);  // in doubt it could not say never
+                }
                 peer.standing = Standing::counts;
                 return;
             }

@@ -16,6 +16,7 @@ void Core::on(const ElectionDue& event, Effects& out) {
     // Asked for again at once: if this attempt fails, the next one is due after another random delay.
     out.want_election_timer = true;
     if (!may_campaign()) {
+        announce_resignation(out);  // who takes it for the leader (its first word was lost) must not wait for it
         return;
     }
     if (event.force) {
@@ -31,11 +32,9 @@ void Core::on(const PeerLost& event, Effects& out) {
     }
     Progress& peer = peers.get(event.peer);
     peer.alive = false;
-    if (search.outstanding == event.peer) {
-        search.outstanding = NodeId{};
-    }
+    search.ask_again(event.peer);
     if (role == Role::leader) {
-        peer.become_probe(peer.match.next());
+        peer.probe_again();
         if (transferee == event.peer) {
             transferee = NodeId{};
         }
@@ -51,9 +50,9 @@ void Core::on(const PeerBack& event, Effects&) {
     }
     Progress& peer = peers.get(event.peer);
     peer.alive = true;
-    std::erase(search.asked, event.peer);
+    search.ask_again(event.peer);
     if (role == Role::leader) {
-        peer.become_probe(peer.match.next());
+        peer.probe_again();
         appends_due = true;
     } else if (leader == event.peer) {
         doubt_announced = false;
@@ -62,8 +61,12 @@ void Core::on(const PeerBack& event, Effects&) {
 
 // A replica in doubt has forgotten whom it voted for; one whose commit hint lies beyond its log knows that it lacks
 // committed entries; one with an unreadable configuration entry does not know who the voters are.
+// One that the last configuration leaves out stands all the same until that is committed (thesis 4.2.2): the others may
+// not have it, and refuse each other while this log is the newest. It does not count itself then.
 bool Core::may_campaign() const {
-    return is_voter() && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
+    const LogIndex changed = configurations.index();
+    const bool still_needed = changed > hard_state.commit && configurations.at(changed.prev()).is_voter(options.self);
+    return (is_voter() || still_needed) && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
            !damage.has_kind(EntryKind::config);
 }
 
@@ -85,6 +88,7 @@ void Core::start_election(bool transfer, Effects& out) {
     answer = Answer{};
     search.clear();
     out.role_changed = true;
+    out.want_election_timer = true;  // told to stand by a leader that leaves, it has none running
     hard_state.term = hard_state.term.next();
     hard_state.vote = options.self;
     persist_hard_state(out);
@@ -213,7 +217,7 @@ void Core::on_any_vote_response(const Message& message, Effects& out) {
 void Core::remind_of_leader(NodeId node) {
     Progress* peer = peers.find(node);
     if (role == Role::leader && peer != nullptr && peer->member && peer->state != Replication::snapshot) {
-        peer->become_probe(peer->match.next());
+        peer->probe_again();
         appends_due = true;
     }
 }

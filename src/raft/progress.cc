@@ -32,6 +32,10 @@ void Progress::become_probe(LogIndex first) {
     in_flight.clear();
 }
 
+void Progress::probe_again() {
+    become_probe(state == Replication::probe ? next : match.next());
+}
+
 void Progress::become_replicate() {
     ASSERT(next > match);
     state = Replication::replicate;

@@ -60,6 +60,9 @@ struct Progress {
 
     bool counted() const { return standing != Standing::doubtful; }
     void become_probe(LogIndex first);
+    // What is on its way may be lost. A probe that was never answered goes on where it stood: nothing known of the
+    // follower (match 0) is no reason to begin at the first entry, which may be compacted.
+    void probe_again();
     void become_replicate();
     void become_snapshot();
     // A new leader, or a new incarnation: nothing is known.

@@ -52,6 +52,14 @@ const Configuration& Raft::configuration() const { return impl_->configurations.
 LogIndex Raft::appliable() const { return impl_->appliable(); }
 bool Raft::in_doubt() const { return impl_->hard_state.in_doubt; }
 
+std::vector<LogIndex> Raft::damaged() const {
+    std::vector<LogIndex> out;
+    for (const DamagedEntry& entry : impl_->damage) {
+        out.push_back(entry.id.index);
+    }
+    return out;
+}
+
 std::vector<PeerStatus> Raft::peers() const {
     std::vector<PeerStatus> out;
     for (const Progress& peer : impl_->peers) {

@@ -123,6 +123,8 @@ struct Durable {
     EntryId last;
     Term term;
 };
+// What the peer's ended process had sent is not stepped after this: else this replica might wait for a leader that is
+// none, and one in doubt cannot tell it so. (Safety does not depend on it.)
 struct PeerLost {
     NodeId peer;
 };
@@ -209,6 +211,8 @@ class Raft {
     const Configuration& configuration() const;
     // Entries up to here may be applied: committed, present and not damaged.
     LogIndex appliable() const;
+    // Entries whose payload is still lost, rising.
+    std::vector<LogIndex> damaged() const;
     bool in_doubt() const;
     std::vector<PeerStatus> peers() const;
 

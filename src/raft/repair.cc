@@ -21,7 +21,8 @@ constexpr std::size_t fetch_items_max = 16;
 }  // namespace
 
 void Core::maybe_fetch(Effects& out) {
-    if (bool(search.outstanding)) {
+    const bool all_found = std::all_of(damage.begin(), damage.end(), [](const DamagedEntry& entry) { return entry.found; });
+    if (bool(search.outstanding) || all_found) {
         return;
     }
     const NodeId node = whom_to_ask();
@@ -29,23 +30,32 @@ void Core::maybe_fetch(Effects& out) {
         maybe_give_way(out);
         return;
     }
+    if (search.passing != node) {
+        search.passing = node;
+        search.asked_through = LogIndex{};
+    }
     std::vector<FetchItem> items;
     for (const DamagedEntry& entry : damage) {
-        if (!entry.found && items.size() < fetch_items_max) {
+        if (!entry.found && entry.id.index > search.asked_through && items.size() < fetch_items_max) {
             items.push_back({.id = entry.id, .checksum = entry.checksum, .result = FetchResult::never});
         }
     }
     if (items.empty()) {
+        search.asked.push_back(node);  // it was asked for everything
+        maybe_fetch(out);
         return;
     }
     search.outstanding = node;
+    search.question = search.question.next();
     out.own_fetch_items.push_back(std::move(items));
     Message message = make(MessageType::fetch, node);
+    message.prev.index = search.question;
     message.fetch = out.own_fetch_items.back();
     send_when_durable(message, out);
 }
 
-// A follower asks its leader first, then like a leader everybody.
+// A follower asks its leader first, then like a leader everybody: also the voters of the time, whom a later configuration
+// may have left out. They may be the only ones to have the entry.
 NodeId Core::whom_to_ask() const {
     if (!leader_alive()) {
         return NodeId{};
@@ -53,8 +63,13 @@ NodeId Core::whom_to_ask() const {
     if (leader != options.self && !search.has_asked(leader)) {
         return leader;
     }
+    const auto concerns = [&](const Progress& peer) {
+        return peer.member || std::any_of(damage.begin(), damage.end(), [&](const DamagedEntry& entry) {
+                   return configurations.at(entry.id.index).is_voter(peer.node);
+               });
+    };
     for (const Progress& peer : peers) {
-        if (peer.member && peer.alive && !search.has_asked(peer.node)) {
+        if (peer.alive && concerns(peer) && !search.has_asked(peer.node)) {
             return peer.node;
         }
     }
@@ -73,6 +88,7 @@ void Core::on_fetch(const Message& message, Effects& out) {
     }
     out.own_fetch_items.push_back(std::move(items));
     Message response = make(MessageType::fetch_response, message.from);
+    response.prev.index = message.prev.index;
     response.fetch = out.own_fetch_items.back();
     response.entry_count = have_count;
     send_when_durable(response, out);
@@ -93,11 +109,10 @@ FetchResult Core::lookup(const FetchItem& item) {
 }
 
 void Core::on_fetch_response(const Message& message, Effects& out) {
-    if (message.from != search.outstanding) {
-        return;
+    if (message.from != search.outstanding || message.prev.index != search.question) {
+        return;  // a late or repeated answer: it does not say that the peer has nothing of what is sought now
     }
     search.outstanding = NodeId{};
-    const std::size_t found_before = out.repaired.size();
     for (const FetchItem& item : message.fetch) {
         DamagedEntry* entry = damage.find(item.id.index);
         if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found) {
@@ -112,11 +127,13 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
                 }
                 break;
             case FetchResult::damaged: break;
-            case FetchResult::compacted: search.compacted = message.from; break;
+            case FetchResult::compacted: search.compacted.push_back(message.from); break;
         }
     }
-    if (out.repaired.size() == found_before) {
-        search.asked.push_back(message.from);  // else it may have more
+    if (message.fetch.empty()) {
+        search.asked.push_back(message.from);
+    } else {
+        search.asked_through = std::max(search.asked_through, message.fetch.back().id.index);
     }
     maybe_drop_damaged(out);
 }
@@ -184,10 +201,22 @@ void Core::maybe_drop_damaged(Effects& out) {
     }
 }
 
-// Everybody was asked, and one has the entry only in its checkpoint: led by that one, this replica gets a snapshot.
+// Everybody was asked, and some have the entry only in their checkpoints: led by one of them, this replica gets a
+// snapshot. By the farthest: a lesser one might need entries that cannot be read here before it can take over.
 void Core::maybe_give_way(Effects& out) {
-    if (role == Role::leader && bool(search.compacted) && !bool(transferee)) {
-        on(TransferLeadership{.target = search.compacted}, out);
+    if (role != Role::leader || bool(transferee)) {
+        return;
+    }
+    const Progress* best = nullptr;
+    for (const NodeId node : search.compacted) {
+        const Progress* peer = peers.find(node);
+        const bool eligible = configurations.current().is_voter(node) && peer->alive && peer->counted();
+        if (eligible && (best == nullptr || peer->match > best->match)) {
+            best = peer;
+        }
+    }
+    if (best != nullptr) {
+        on(TransferLeadership{.target = best->node}, out);
     }
 }
 

@@ -40,6 +40,9 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
                                          leader != event.from)) {
         become_follower(event.term, event.from, out);
     }
+    if (event.snapshot.term > hard_state.term) {
+        become_follower(event.snapshot.term, NodeId{}, out);  // the sender went on while it was streaming
+    }
     if (role == Role::leader) {
         return;  // late: what a leader needs it fetches
     }

@@ -107,6 +107,7 @@ struct Message {
 
     // append: entries follow `prev`. vote, pre_vote: `prev` is the candidate's last entry.
     // append_response: prev.index is the `prev` of the append it answers. announce: the sender's snapshot.
+    // fetch: prev.index is the number of the question; the response repeats it.
     EntryId prev{};
     LogIndex commit{};            // append: the leader's. snapshot_response: index of the snapshot
     // append: how many entries follow, prev.index+1 ... prev.index+count. On sending the core leaves `entries` empty and

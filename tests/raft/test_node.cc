@@ -70,8 +70,16 @@ void TestNode::start() {
     end_turn();
 }
 
-void TestNode::crash() {
+void TestNode::crash(std::size_t written_batches) {
     ASSERT(running());
+    for (std::size_t i = 0; i < written_batches; i++) {
+        for (const Operation& operation : batches_[i].operations) {
+            perform(operation, disk_);
+        }
+    }
+    if (listener_ != nullptr && written_batches > 0) {
+        listener_->on_durable(id(), disk_);
+    }
     core_.reset();
     effects_.clear();
     open_ = Batch{};

@@ -74,7 +74,9 @@ class TestNode {
     TestNode(const Options& options, const Store& disk, NodeListener* listener = nullptr);
 
     void start();
-    void crash();
+    // The first `written_batches` reached the disk, but nobody was told.
+    void crash(std::size_t written_batches = 0);
+    std::size_t batches_in_flight() const { return batches_.size(); }
     bool running() const { return core_ != nullptr; }
     Raft& core() { return *core_; }
     const Raft& core() const { return *core_; }
