@@ -16,6 +16,9 @@ namespace {
 
 using namespace checkpoint;
 
+// In keys walked: an item makes a block, and with a key's first version entries in both indexes.
+constexpr std::int64_t item_cost = 2;
+
 class StateReader final : public CheckpointReader {
   public:
     StateReader(StoreState& state, DomainId domain) : state_(state), domain_(domain) {
@@ -160,7 +163,7 @@ bool StateReader::parse(WorkBudget& budget) {
                 if (!parse_fixed(rest)) {
                     return false;
                 }
-                budget.take(1, 0);
+                budget.take(item_cost, 0);
                 break;
             case Expect::key:
                 key_.append(as_text(rest.first(text_bytes)));
