@@ -1,11 +1,12 @@
 #include "uring/thread_setup.h"
 
-#include <linux/sched/types.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <cstdint>
 
 #include "base/instant.h"
 
@@ -13,6 +14,19 @@ namespace ringfort::uring {
 namespace {
 
 constexpr Duration long_slice = 100ms;
+
+// The kernel's struct sched_attr, first version; its own header cannot stand beside glibc's <sched.h>.
+struct SchedulerAttributes {
+    std::uint32_t size;
+    std::uint32_t policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime;
+    std::uint64_t deadline;
+    std::uint64_t period;
+};
+static_assert(sizeof(SchedulerAttributes) == 48);
 
 void raise(__rlimit_resource_t resource) {
     rlimit limit{};
@@ -36,10 +50,10 @@ bool pin_thread(unsigned cpu) {
 }
 
 void ask_for_long_slice() {
-    sched_attr attributes{};
+    SchedulerAttributes attributes{};
     attributes.size = sizeof(attributes);
-    attributes.sched_policy = SCHED_OTHER;
-    attributes.sched_runtime = static_cast<std::uint64_t>(long_slice.count());
+    attributes.policy = SCHED_OTHER;
+    attributes.runtime = static_cast<std::uint64_t>(long_slice.count());
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
