@@ -16,6 +16,12 @@ namespace {
 
 using namespace checkpoint;
 
+// In keys walked: an item makes a block, and with a key's first version entries in both indexes.
+constexpr std::int64_t item_cost = 2;
+
+// Of revisions and version numbers: no store gets there, and there is room to count on.
+constexpr std::int64_t number_max = INT64_MAX / 2;
+
 class StateReader final : public CheckpointReader {
   public:
     StateReader(StoreState& state, DomainId domain) : state_(state), domain_(domain) {
@@ -160,7 +166,7 @@ bool StateReader::parse(WorkBudget& budget) {
                 if (!parse_fixed(rest)) {
                     return false;
                 }
-                budget.take(1, 0);
+                budget.take(item_cost, 0);
                 break;
             case Expect::key:
                 key_.append(as_text(rest.first(text_bytes)));
@@ -251,7 +257,7 @@ bool StateReader::on_head(ByteReader& reader) {
     hash_ = reader.number<std::uint64_t>();
     head_seen_ = true;
     return found_magic == magic && version == format_version && domain == domain_ && revision_ >= 1 &&
-           floor_ >= 0 && floor_ <= revision_;
+           revision_ <= number_max && floor_ >= 0 && floor_ <= revision_;
 }
 
 bool StateReader::on_key_head(ByteReader& reader) {
@@ -298,7 +304,7 @@ bool StateReader::on_version(ByteReader& reader) {
         add_version(state_.new_tombstone(spec.mod, spec.sub, nullptr, nullptr), removal, last);
         return true;
     }
-    if (spec.create < 2 || spec.create > spec.mod || spec.version < 1 ||
+    if (spec.create < 2 || spec.create > spec.mod || spec.version < 1 || spec.version > number_max ||
         spec.value_bytes > limits::command_bytes_max || (!last && spec.mod <= floor_)) {
         return false;
     }

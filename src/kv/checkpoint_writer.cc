@@ -45,6 +45,7 @@ class StateWriter final : public CheckpointWriter {
     bool fill_value(WorkBudget& budget);
     bool fill_versions(WorkBudget& budget);
     bool fill_fixed();
+    void find_next_key();
     const Version* below(const Version& version) const;
 
     StoreState& state_;
@@ -63,6 +64,9 @@ class StateWriter final : public CheckpointWriter {
     std::uint64_t versions_{0};
 
     std::string position_;              // the next key to look at
+    KeyTree::Cursor cursor_;            // at the same place, while the tree has the shape it was taken in
+    std::uint64_t cursor_shape_{0};
+    bool cursor_set_{false};
     const KeyRecord* record_{nullptr};  // the key being written, or being looked into
     const Version* version_{nullptr};   // where among its versions
     bool key_written_{false};
@@ -176,15 +180,27 @@ const Version* StateWriter::below(const Version& version) const {
     return older == nullptr || (older->mod <= floor_ && older->tombstone()) ? nullptr : older;
 }
 
+// Ensures: cursor_ is at the first key not yet written.
+void StateWriter::find_next_key() {
+    if (cursor_set_ && cursor_shape_ == state_.tree.shape()) {
+        cursor_.next();
+        return;
+    }
+    cursor_ = state_.tree.lower_bound(position_);
+    cursor_shape_ = state_.tree.shape();
+    cursor_set_ = true;
+}
+
 // Advances by one step through keys and versions. False: no room for an item, or no key left.
 bool StateWriter::fill_versions(WorkBudget& budget) {
     if (record_ == nullptr) {
-        const auto cursor = state_.tree.lower_bound(position_);
-        if (cursor.at_end()) {
+        find_next_key();
+        if (cursor_.at_end()) {
             stage_ = Stage::end;
             return false;
         }
-        record_ = cursor.record();
+        cursor_.prefetch_next();
+        record_ = cursor_.record();
         version_ = record_->latest;
         key_written_ = false;
         budget.take(1, 0);

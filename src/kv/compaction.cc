@@ -4,6 +4,13 @@
 
 namespace ringfort::kv {
 
+namespace {
+
+// In keys walked. With a removal its key may leave both indexes.
+constexpr std::int64_t version_cost = 2, key_cost = 4;
+
+}  // namespace
+
 bool Store::compaction_pending() const {
     const StoreState& state = impl_->state;
     return !state.garbage.empty() && state.garbage.front()->mod <= state.forget_limit();
@@ -14,7 +21,7 @@ void Store::compact_step(WorkBudget& budget) {
     while (!budget.spent() && compaction_pending()) {
         Version* version = state.garbage.front();
         state.garbage.pop();
-        budget.take(version->tombstone() ? 2 : 1, 0);
+        budget.take(version->tombstone() ? key_cost : version_cost, 0);
         state.forget(version);
     }
 }

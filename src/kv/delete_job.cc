@@ -4,6 +4,13 @@
 
 namespace ringfort::kv {
 
+namespace {
+
+// What a removal counts for, in keys walked: it writes a version and corrects the counts of the tree.
+constexpr std::int64_t removal_keys = 2;
+
+}  // namespace
+
 void DeleteJob::begin(StoreState& state, const api::DeleteRangeRequest& request, Arena* answer) {
     const api::KeyRange range{request.key, request.range_end};
     point_ = api::is_point(range);
@@ -51,7 +58,7 @@ void DeleteJob::remove(StoreState& state, KeyRecord& record, WorkBudget& budget)
     }
     state.remove(record);
     deleted_++;
-    budget.take(1, static_cast<std::int64_t>(record.key_bytes));
+    budget.take(removal_keys, static_cast<std::int64_t>(record.key_bytes));
 }
 
 api::DeleteRangeResponse DeleteJob::response() const {

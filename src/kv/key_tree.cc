@@ -82,6 +82,7 @@ void KeyTree::free_node(Node* node) {
 
 // Full nodes are split on the way down, so that the parent of a node being split always has room.
 void KeyTree::insert(KeyRecord* record, bool live) {
+    shape_++;
     const std::string_view key = record->key();
     if (root_ == nullptr) {
         root_ = new_leaf();
@@ -267,6 +268,7 @@ void KeyTree::set_live(const KeyRecord* record, bool live) {
 // ---------------------------------------------------------------------------------------------- erase
 
 void KeyTree::erase(const KeyRecord* record) {
+    shape_++;
     Path path;
     Leaf* leaf = descend(record->key(), path);
     const std::uint32_t at = leaf->lower(record->key());

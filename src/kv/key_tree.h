@@ -25,7 +25,7 @@ class KeyTree {
     struct Leaf;
     struct Inner;
 
-    // A place in the tree; invalid after any insert or erase.
+    // A place in the tree; invalid once shape() has changed.
     class Cursor {
       public:
         bool at_end() const { return leaf_ == nullptr; }
@@ -66,6 +66,8 @@ class KeyTree {
     // Entries with begin <= key < end.
     Counts count(std::string_view begin, std::optional<std::string_view> end) const;
     Counts totals() const { return totals_; }
+    // Changes with every insert and erase.
+    std::uint64_t shape() const { return shape_; }
 
     void check_invariants() const;
 
@@ -89,6 +91,7 @@ class KeyTree {
     Slab& slab_;
     Node* root_{nullptr};   // null: empty
     Counts totals_;
+    std::uint64_t shape_{0};
 };
 
 }  // namespace ringfort::kv

@@ -1,8 +1,10 @@
 #include "kv/range_scan.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "api/key_range.h"
+#include "kv/key_tree_node.h"
 
 namespace ringfort::kv {
 
@@ -17,9 +19,8 @@ bool within(api::Revision value, api::Revision min, api::Revision max) {
     return (min == 0 || value >= min) && (max == 0 || value <= max);
 }
 
-int three_way(std::int64_t a, std::int64_t b) {
-    return a < b ? -1 : (a > b ? 1 : 0);
-}
+// What a push into the heap counts for, in keys walked.
+constexpr std::int64_t heap_push_keys = 2;
 
 }  // namespace
 
@@ -137,9 +138,10 @@ Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink
             count_ += there && !count_known_ ? 1 : 0;
             matched_ += match ? 1 : 0;
             if (emits) {
-                emit({&record, chain_}, budget, sink);
+                emit(record, *chain_, budget, sink);
             } else if (match && sorted()) {
                 take(record, *chain_);
+                budget.take(heap_push_keys, 0);
             }
             chain_ = nullptr;
             budget.take(1, 0);
@@ -170,8 +172,8 @@ bool RangeScan::find_visible(const KeyRecord& record, WorkBudget& budget) {
     return true;
 }
 
-void RangeScan::emit(const Reference& reference, WorkBudget& budget, PairSink& sink) {
-    api::KeyValue pair = key_value(*reference.record, *reference.version);
+void RangeScan::emit(const KeyRecord& record, const Version& version, WorkBudget& budget, PairSink& sink) {
+    api::KeyValue pair = key_value(record, version);
     if (request_.keys_only) {
         pair.value = {};   // the lease stays: etcd's index path drops it by accident
     }
@@ -186,16 +188,17 @@ void RangeScan::emit(const Reference& reference, WorkBudget& budget, PairSink& s
 
 // ---------------------------------------------------------------------------------------------- sort
 
-int RangeScan::order_of(const Version& a, const Version& b) const {
+std::int64_t RangeScan::order_of(const Version& version) const {
     switch (request_.sort_target) {
         case api::SortTarget::version:
-            return three_way(a.version(), b.version());
+            return version.version();
         case api::SortTarget::create:
-            return three_way(a.create(), b.create());
+            return version.create();
         case api::SortTarget::mod:
-            return three_way(a.mod, b.mod);
+            return version.mod;
         case api::SortTarget::value:
-            return a.value().compare(b.value());
+            // The first seven bytes: they fit a positive number.
+            return static_cast<std::int64_t>(key_head(version.value(), 0) >> 8);
         case api::SortTarget::key:
             break;
     }
@@ -204,9 +207,15 @@ int RangeScan::order_of(const Version& a, const Version& b) const {
 
 // Whether a stands before b in the answer.
 bool RangeScan::precedes(const Reference& a, const Reference& b) const {
-    const int order = order_of(*a.version, *b.version);
-    if (order != 0) {
-        return request_.sort_order == api::SortOrder::descend ? order > 0 : order < 0;
+    const bool down = request_.sort_order == api::SortOrder::descend;
+    if (a.order != b.order) {
+        return down ? a.order > b.order : a.order < b.order;
+    }
+    if (request_.sort_target == api::SortTarget::value) {
+        const int order = a.version->value().compare(b.version->value());
+        if (order != 0) {
+            return down ? order > 0 : order < 0;
+        }
     }
     return a.record->key() < b.record->key();
 }
@@ -214,7 +223,7 @@ bool RangeScan::precedes(const Reference& a, const Reference& b) const {
 // Keeps a heap whose top is the last in order.
 void RangeScan::take(const KeyRecord& record, const Version& version) {
     const auto before = [this](const Reference& a, const Reference& b) { return precedes(a, b); };
-    const Reference reference{&record, &version};
+    const Reference reference{&record, &version, order_of(version)};
     if (limit_ > 0 && references_.size() == limit_) {
         if (!precedes(reference, references_.front())) {
             return;
@@ -234,8 +243,8 @@ Step RangeScan::sort(WorkBudget& budget) {
             return Step::more;
         }
         std::pop_heap(references_.begin(), references_.begin() + static_cast<std::ptrdiff_t>(unsorted_), before);
+        budget.take(static_cast<std::int64_t>(std::bit_width(unsorted_)), 0);   // the way down the heap
         unsorted_--;
-        budget.take(1, 0);
     }
     return Step::done;
 }
@@ -245,7 +254,7 @@ Step RangeScan::emit_sorted(WorkBudget& budget, PairSink& sink) {
         if (budget.spent() || sink.full()) {
             return Step::more;
         }
-        emit(references_[emitted_], budget, sink);
+        emit(*references_[emitted_].record, *references_[emitted_].version, budget, sink);
         budget.take(1, 0);
     }
     return Step::done;

@@ -1,7 +1,7 @@
 // A range request executed in steps over the tree, at one revision. Engine of stand-alone reads and of ranges in
 // transactions.
 //
-// Natural order, either way, streams in constant memory. Any other order collects references (16 B a key; with a limit only
+// Natural order, either way, streams in constant memory. Any other order collects references (24 B a key; with a limit only
 // the best `limit` of them) in a heap with the last in order on top, sorts it in place pop by pop, then streams. Ties
 // are in key order, whichever way the request sorts.
 #pragma once
@@ -45,6 +45,7 @@ class RangeScan {
     struct Reference {
         const KeyRecord* record;
         const Version* version;
+        std::int64_t order;   // what is sorted by, or as much of it as fits: spares most looks at the version
     };
 
     bool sorted() const;
@@ -53,14 +54,14 @@ class RangeScan {
     // Whether the rest of the walk can change the answer.
     bool walk_over() const;
     bool precedes(const Reference& a, const Reference& b) const;
-    int order_of(const Version& a, const Version& b) const;
+    std::int64_t order_of(const Version& version) const;
     KeyTree::Cursor resume(const StoreState& state) const;
     bool inside(std::string_view key) const;
     Step walk(const StoreState& state, WorkBudget& budget, PairSink& sink);
     // False: the budget ended among the versions of the key.
     bool find_visible(const KeyRecord& record, WorkBudget& budget);
     void take(const KeyRecord& record, const Version& version);
-    void emit(const Reference& reference, WorkBudget& budget, PairSink& sink);
+    void emit(const KeyRecord& record, const Version& version, WorkBudget& budget, PairSink& sink);
     Step sort(WorkBudget& budget);
     Step emit_sorted(WorkBudget& budget, PairSink& sink);
 

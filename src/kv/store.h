@@ -32,8 +32,9 @@ struct StoreOptions {
     std::uint64_t hash_seed{0};
 };
 
-// A stand-alone range in another order than that of keys collects references: with no limit (or one above this), an
-// interval that holds more keys than this, removed ones not yet compacted included, is refused with too_many_requests.
+// A stand-alone range in another order than that of keys collects references (24 B each): with no limit (or one above
+// this), an interval that holds more keys than this, removed ones not yet compacted included, is refused with
+// too_many_requests.
 inline constexpr std::uint64_t sorted_range_keys_max = std::uint64_t{1} << 20;
 
 class RangeRead;

@@ -59,14 +59,27 @@ class ModelRun {
         while (!open_.empty()) {
             step_open_read();
         }
-        compare_all();
+        while (checkpoint_) {
+            step_checkpoint();
+        }
+        compare_all(*store_, model_);
     }
+
+    int checkpoints_interleaved{0};
 
   private:
     struct OpenRead {
         std::unique_ptr<RangeRead> read;
         Model::Answer expected;
         Model::Answer found;
+    };
+    // Being written while commands and compaction go on.
+    struct OpenCheckpoint {
+        std::unique_ptr<CheckpointWriter> writer;
+        std::vector<std::byte> bytes;
+        Model cut;
+        std::uint64_t hash;
+        LogIndex applied;
     };
 
     StoreOptions options() { return {DomainId(3), maker_.prng.next()}; }
@@ -109,6 +122,32 @@ class ModelRun {
         if (!open_.empty() && maker_.prng.one_in(2)) {
             step_open_read();
         }
+        if (checkpoint_) {
+            step_checkpoint();
+        } else if (maker_.prng.one_in(60)) {
+            checkpoint_ = OpenCheckpoint{store_->open_checkpoint(), {}, model_, store_->hash(), store_->applied()};
+        }
+    }
+
+    void step_checkpoint() {
+        std::byte piece[200];
+        WorkBudget budget = tiny();
+        const std::size_t room = maker_.prng.between(1, sizeof(piece));
+        const auto [bytes, step] = checkpoint_->writer->next(MutableBytes(piece).first(room), budget);
+        checkpoint_->bytes.insert(checkpoint_->bytes.end(), piece, piece + bytes);
+        if (step == Step::more) {
+            return;
+        }
+        Store loaded(options());
+        ASSERT_TRUE(load_checkpoint(loaded, checkpoint_->bytes, maker_));
+        loaded.check_invariants();
+        ASSERT_EQ(loaded.hash(), checkpoint_->hash);
+        ASSERT_EQ(loaded.applied(), checkpoint_->applied);
+        ASSERT_EQ(loaded.revision(), checkpoint_->cut.revision);
+        ASSERT_EQ(loaded.compact_revision(), checkpoint_->cut.compacted);
+        compare_all(loaded, checkpoint_->cut);
+        checkpoints_interleaved++;
+        checkpoint_.reset();
     }
 
     void read() {
@@ -164,22 +203,23 @@ class ModelRun {
         ASSERT_EQ(restored->key_count(), store_->key_count());
         ASSERT_EQ(write_checkpoint(*restored, maker_) == bytes, true);
         open_.clear();
+        checkpoint_.reset();
         store_ = std::move(restored);
     }
 
-    void compare_all() {
-        for (api::Revision at = std::max<api::Revision>(model_.compacted, 1); at <= model_.revision; at++) {
+    static void compare_all(Store& store, const Model& model) {
+        for (api::Revision at = std::max<api::Revision>(model.compacted, 1); at <= model.revision; at++) {
             api::RangeRequest all;
             all.key = std::string_view("\0", 1);
             all.range_end = all.key;
             all.revision = at;
-            auto read = store_->open_range(all);
+            auto read = store.open_range(all);
             ASSERT_TRUE(read.has_value());
             Arena arena;
             api::RangeResponse out;
             WorkBudget budget{100000, 1 << 30};
             ASSERT_EQ((*read)->step(budget, 1 << 30, arena, out), Step::done);
-            ASSERT_EQ(Driver::copy(out) == std::get<Model::Answer>(model_.range(all)), true);
+            ASSERT_EQ(Driver::copy(out) == std::get<Model::Answer>(model.range(all)), true);
         }
     }
 
@@ -187,17 +227,22 @@ class ModelRun {
     Model model_;
     std::unique_ptr<Store> store_;
     std::vector<OpenRead> open_;
+    std::optional<OpenCheckpoint> checkpoint_;
     LogIndex index_{};
 };
 
 TEST(Store, does_what_the_naive_model_does_in_the_smallest_steps) {
+    int checkpoints_interleaved = 0;
     for (std::uint64_t seed = 1; seed <= 60; seed++) {
         SCOPED_TRACE(seed);
-        ModelRun(seed).run(250);
+        ModelRun one(seed);
+        one.run(250);
         if (::testing::Test::HasFailure()) {
             return;
         }
+        checkpoints_interleaved += one.checkpoints_interleaved;
     }
+    EXPECT_GT(checkpoints_interleaved, 60);
 }
 
 TEST(Store, replicas_agree_whatever_their_budgets_answers_seeds_and_compaction) {

@@ -1,0 +1,346 @@
+// What applying and reading costs: one store, 32-byte keys, 256-byte values, random order. Arguments are key counts.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <ctime>
+#include <unistd.h>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/prng.h"
+#include "kv/store.h"
+
+namespace ringfort::kv {
+namespace {
+
+constexpr std::size_t key_bytes = 32;
+constexpr std::size_t value_bytes = 256;
+
+void write_key(char (&out)[key_bytes + 1], std::uint64_t number) {
+    // "/registry/pods/ns0123/0123456789" scattered over 10,000 groups
+    std::snprintf(out, sizeof(out), "/registry/pods/ns%04u/%010u", static_cast<unsigned>(number * 7919 % 10000),
+                  static_cast<unsigned>(number % 10'000'000'000));
+}
+
+class Fixture {
+  public:
+    explicit Fixture(std::uint64_t keys) : keys_(keys), store_(StoreOptions{DomainId(1), 42}) {
+        value_.assign(value_bytes, 'v');
+        std::vector<std::uint32_t> order(keys);
+        for (std::uint32_t i = 0; i < keys; i++) {
+            order[i] = i;
+        }
+        for (std::uint64_t i = keys; i > 1; i--) {
+            std::swap(order[i - 1], order[prng_.below(i)]);
+        }
+        for (const std::uint32_t number : order) {
+            put(number);
+        }
+    }
+
+    void put(std::uint64_t number) {
+        char key[key_bytes + 1];
+        write_key(key, number);
+        const CommandBody body = api::PutRequest{{key, key_bytes}, value_, 0, false, false, false};
+        std::byte command[512];
+        const std::size_t bytes = command_bytes(body);
+        const MutableBytes out(command, bytes);
+        encode_command(out, CommandHeader{RangeId(1), Generation(1), WallTime{0}, 0, 0}, body);
+        apply(out);
+    }
+    void apply(Bytes command) {
+        index_ = index_.next();
+        store_.begin(command, index_.value, index_, nullptr);
+        WorkBudget budget;
+        while (store_.step(budget) == Step::more) {
+            budget = {};
+        }
+    }
+    void compact_all() {
+        const CommandBody body = api::CompactRequest{store_.revision(), false};
+        std::vector<std::byte> command(command_bytes(body));
+        encode_command(command, {}, body);
+        apply(command);
+        while (store_.compaction_pending()) {
+            WorkBudget budget;
+            store_.compact_step(budget);
+        }
+    }
+    std::uint64_t random_key() { return prng_.below(keys_); }
+    std::uint64_t keys() const { return keys_; }
+    Store& store() { return store_; }
+    LogIndex next_index() { return index_ = index_.next(); }
+
+  private:
+    std::uint64_t keys_;
+    Store store_;
+    Prng prng_{1};
+    std::string value_;
+    LogIndex index_{};
+};
+
+Fixture& fixture(std::uint64_t keys) {
+    static std::unique_ptr<Fixture> cached;
+    if (!cached || cached->keys() != keys) {
+        cached.reset();
+        cached = std::make_unique<Fixture>(keys);
+    }
+    return *cached;
+}
+
+std::uint64_t resident_bytes() {
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+        if (std::fscanf(file, "%" SCNu64 " %" SCNu64, &total, &resident) != 2) {
+            resident = 0;
+        }
+        std::fclose(file);
+    }
+    return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Encode and apply one overwrite. Old versions are compacted away outside the timing, often enough for the memory.
+void put_overwrite(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    std::uint64_t since_compaction = 0;
+    for (auto _ : state) {
+        world.put(world.random_key());
+        if (++since_compaction == 1'000'000) {
+            state.PauseTiming();
+            world.compact_all();
+            since_compaction = 0;
+            state.ResumeTiming();
+        }
+    }
+    world.compact_all();
+}
+
+// The whole load in random order, per key; memory after it.
+void load_random(benchmark::State& state) {
+    const auto keys = static_cast<std::uint64_t>(state.range(0));
+    const double raw = static_cast<double>(keys * (key_bytes + value_bytes));
+    for (auto _ : state) {
+        const std::uint64_t before = resident_bytes();
+        Fixture world(keys);
+        state.counters["live/raw"] = static_cast<double>(world.store().live_bytes()) / raw;
+        state.counters["reserved/raw"] = static_cast<double>(world.store().reserved_bytes()) / raw;
+        state.counters["resident/raw"] = static_cast<double>(resident_bytes() - before) / raw;
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(keys) * state.iterations());
+}
+
+void get_latest(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    char key[key_bytes + 1];
+    for (auto _ : state) {
+        write_key(key, world.random_key());
+        benchmark::DoNotOptimize(world.store().get({key, key_bytes}));
+    }
+}
+
+// What of put and get is the benchmark's own making of keys.
+void make_key(benchmark::State& state) {
+    Fixture& world = fixture(10'000);
+    char key[key_bytes + 1];
+    for (auto _ : state) {
+        write_key(key, world.random_key());
+        benchmark::DoNotOptimize(key[0]);
+    }
+}
+
+api::RangeRequest all_keys() {
+    api::RangeRequest request;
+    request.key = std::string_view("\0", 1);
+    request.range_end = request.key;
+    return request;
+}
+
+void range_100(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    Arena arena;
+    char key[key_bytes + 1];
+    for (auto _ : state) {
+        write_key(key, world.random_key());
+        api::RangeRequest request = all_keys();
+        request.key = {key, key_bytes};
+        request.limit = 100;
+        auto read = world.store().open_range(request);
+        api::RangeResponse out;
+        WorkBudget budget;
+        while ((*read)->step(budget, 1 << 20, arena, out) == Step::more) {
+            budget = {};
+        }
+        benchmark::DoNotOptimize(out.kvs.data());
+        arena.reset();
+    }
+}
+
+double thread_cpu_us() {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
+// The longest step matters more than the sum: reported as max_us, in CPU time of the thread.
+template <class Body>
+void timed_steps(benchmark::State& state, Body body) {
+    double worst_us = 0;
+    bool more = true;
+    while (more) {
+        const double start_us = thread_cpu_us();
+        more = body();
+        worst_us = std::max(worst_us, thread_cpu_us() - start_us);
+    }
+    state.counters["max_us"] = std::max(state.counters["max_us"].value, worst_us);
+}
+
+void scan_all(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    for (auto _ : state) {
+        auto read = world.store().open_range(all_keys());
+        Arena arena;
+        timed_steps(state, [&] {
+            api::RangeResponse out;
+            WorkBudget budget;
+            arena.reset();
+            return (*read)->step(budget, 256 * kib, arena, out) == Step::more;
+        });
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+void sort_all_by_mod(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    for (auto _ : state) {
+        api::RangeRequest request = all_keys();
+        request.sort_target = api::SortTarget::mod;
+        auto read = world.store().open_range(request);
+        Arena arena;
+        timed_steps(state, [&] {
+            api::RangeResponse out;
+            WorkBudget budget;
+            arena.reset();
+            return (*read)->step(budget, 256 * kib, arena, out) == Step::more;
+        });
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+void count_interval(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    char key[key_bytes + 1];
+    Arena arena;
+    for (auto _ : state) {
+        write_key(key, world.random_key());
+        api::RangeRequest request = all_keys();
+        request.key = {key, key_bytes};
+        request.count_only = true;
+        api::RangeResponse out;
+        WorkBudget budget;
+        benchmark::DoNotOptimize((*world.store().open_range(request))->step(budget, 1, arena, out));
+        arena.reset();
+    }
+}
+
+void checkpoint_write(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    std::vector<std::byte> piece(256 * kib);
+    std::uint64_t bytes = 0;
+    for (auto _ : state) {
+        auto writer = world.store().open_checkpoint();
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            const auto [written, step] = writer->next(piece, budget);
+            bytes += written;
+            return step == Step::more;
+        });
+    }
+    state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+void checkpoint_load(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    std::vector<std::byte> stream;
+    auto writer = world.store().open_checkpoint();
+    for (;;) {
+        const std::size_t at = stream.size();
+        stream.resize(at + 256 * kib);
+        WorkBudget budget;
+        const auto [written, step] = writer->next(MutableBytes(stream).subspan(at), budget);
+        stream.resize(at + written);
+        if (step == Step::done) {
+            break;
+        }
+    }
+    for (auto _ : state) {
+        Store loaded(StoreOptions{DomainId(1), 42});
+        auto reader = loaded.load_checkpoint();
+        Bytes rest = stream;
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            std::size_t consumed = 0;
+            const bool good = reader->feed(rest, budget, consumed);
+            rest = rest.subspan(consumed);
+            return good && !rest.empty();
+        });
+        if (!reader->finish()) {
+            state.SkipWithError("the checkpoint does not load");
+        }
+        state.counters["live/raw"] = static_cast<double>(loaded.live_bytes()) /
+                                     static_cast<double>(world.keys() * (key_bytes + value_bytes));
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+void delete_all_and_compact(benchmark::State& state) {
+    for (auto _ : state) {
+        state.PauseTiming();
+        Fixture world(static_cast<std::uint64_t>(state.range(0)));
+        const CommandBody body =
+            api::DeleteRangeRequest{std::string_view("\0", 1), std::string_view("\0", 1), false};
+        std::vector<std::byte> command(command_bytes(body));
+        encode_command(command, {}, body);
+        const LogIndex index = world.next_index();
+        state.ResumeTiming();
+        world.store().begin(command, 1, index, nullptr);
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            return world.store().step(budget) == Step::more;
+        });
+        state.counters["delete_max_us"] = state.counters["max_us"].value;
+        const CommandBody compact = api::CompactRequest{world.store().revision(), false};
+        std::vector<std::byte> compact_command(command_bytes(compact));
+        encode_command(compact_command, {}, compact);
+        world.apply(compact_command);
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            world.store().compact_step(budget);
+            return world.store().compaction_pending();
+        });
+        state.counters["left_bytes"] = static_cast<double>(world.store().live_bytes());
+        state.counters["left_reserved"] = static_cast<double>(world.store().reserved_bytes());
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+BENCHMARK(make_key);
+BENCHMARK(put_overwrite)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(get_latest)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(range_100)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(count_interval)->Arg(1'000'000);
+BENCHMARK(scan_all)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(sort_all_by_mod)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(checkpoint_write)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(checkpoint_load)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(delete_all_and_compact)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(load_random)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
+
+}  // namespace
+}  // namespace ringfort::kv
+

@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kv/command.h"
+
+namespace ringfort::kv {
+namespace {
+
+using api::Errc;
+using Ops = std::vector<api::RequestOp>;
+
+api::RequestOp put(std::string_view key) { return {api::PutRequest{.key = key, .value = "v"}}; }
+api::RequestOp remove(std::string_view key, std::string_view end = {}) {
+    return {api::DeleteRangeRequest{.key = key, .range_end = end}};
+}
+api::RequestOp nested(const Ops& success, const Ops& failure = {}) {
+    return {api::TxnRequest{{}, success, failure}};
+}
+Errc check(const api::Operation& operation) { return check_request(operation, {}); }
+Errc check_ops(const Ops& success, const Ops& failure = {}) {
+    return check(api::TxnRequest{{}, success, failure});
+}
+
+TEST(CheckRequest, an_empty_key_is_refused_everywhere) {
+    EXPECT_EQ(check(api::PutRequest{}), Errc::empty_key);
+    EXPECT_EQ(check(api::RangeRequest{}), Errc::empty_key);
+    EXPECT_EQ(check(api::DeleteRangeRequest{}), Errc::empty_key);
+    EXPECT_EQ(check_ops({put("")}), Errc::empty_key);
+    EXPECT_EQ(check_ops({}, {remove("")}), Errc::empty_key);
+    const api::Compare compare;
+    EXPECT_EQ(check(api::TxnRequest{{&compare, 1}, {}, {}}), Errc::empty_key);
+}
+
+TEST(CheckRequest, ignore_flags_refuse_what_they_ignore) {
+    EXPECT_EQ(check(api::PutRequest{.key = "a", .value = "v", .ignore_value = true}), Errc::value_provided);
+    EXPECT_EQ(check(api::PutRequest{.key = "a", .value = {}, .lease = 1, .ignore_lease = true}), Errc::lease_provided);
+    EXPECT_EQ(check(api::PutRequest{.key = "a", .value = {}, .ignore_value = true, .ignore_lease = true}), Errc::ok);
+}
+
+TEST(CheckRequest, an_unknown_sort_is_refused) {
+    api::RangeRequest range{.key = "a", .range_end = {}};
+    range.sort_order = static_cast<api::SortOrder>(3);
+    EXPECT_EQ(check(range), Errc::invalid_sort_option);
+    range.sort_order = api::SortOrder::descend;
+    range.sort_target = static_cast<api::SortTarget>(5);
+    EXPECT_EQ(check(range), Errc::invalid_sort_option);
+    range.sort_target = api::SortTarget::value;
+    EXPECT_EQ(check(range), Errc::ok);
+}
+
+TEST(CheckRequest, ops_of_a_list_are_bounded_at_the_limit_and_nesting_gets_the_rest) {
+    std::vector<api::RequestOp> ranges(128, {api::RangeRequest{.key = "a", .range_end = {}}});
+    EXPECT_EQ(check_ops(ranges), Errc::ok);
+    ranges.push_back(ranges.front());
+    EXPECT_EQ(check_ops(ranges), Errc::too_many_ops);
+    ranges.resize(127);
+    EXPECT_EQ(check_ops({nested(ranges)}), Errc::ok);
+    ranges.push_back(ranges.front());
+    EXPECT_EQ(check_ops({nested(ranges)}), Errc::too_many_ops);
+}
+
+TEST(CheckRequest, a_key_is_put_once_in_a_list_and_what_is_nested_in_it) {
+    EXPECT_EQ(check_ops({put("a"), put("a")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({put("a"), put("b")}), Errc::ok);
+    EXPECT_EQ(check_ops({put("a")}, {put("a")}), Errc::ok);
+    const Ops a{put("a")};
+    EXPECT_EQ(check_ops({put("a"), nested(a)}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({nested(a), nested(a)}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({nested(a, a)}), Errc::ok);
+}
+
+TEST(CheckRequest, a_put_does_not_fall_into_a_delete_of_its_list) {
+    EXPECT_EQ(check_ops({put("a"), remove("a")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({remove("a", "c"), put("b")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({remove("a", "c"), put("c")}), Errc::ok);
+    EXPECT_EQ(check_ops({remove("a", "c"), remove("b", "d")}), Errc::ok);
+    EXPECT_EQ(check_ops({remove("a", "c")}, {put("b")}), Errc::ok);
+    const Ops inner{put("b")};
+    EXPECT_EQ(check_ops({remove("a", "c"), nested(inner)}), Errc::duplicate_key);
+}
+
+TEST(CheckRequest, an_endless_delete_and_a_later_sibling_count_where_etcd_forgets_them) {
+    const std::string_view endless("\0", 1);
+    EXPECT_EQ(check_ops({remove("a", endless), put("z")}), Errc::duplicate_key);
+    const Ops puts{put("b")};
+    const Ops removes{remove("a", "c")};
+    EXPECT_EQ(check_ops({nested(puts), nested(removes)}), Errc::duplicate_key);
+}
+
+}  // namespace
+}  // namespace ringfort::kv
