@@ -53,6 +53,13 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     return out;
 }
 
+std::string progress(const shard::ReplicaView& view) {
+    return std::string(raft::to_string(view.role)) + " of term " + std::to_string(view.term.value) + " following " +
+           std::to_string(view.leader.value) + ", applied " + std::to_string(view.applied.value) + " of commit " +
+           std::to_string(view.commit.value) + ", last " + std::to_string(view.last.term.value) + "/" +
+           std::to_string(view.last.index.value) + (view.in_doubt ? ", in doubt" : "");
+}
+
 }  // namespace
 
 Cluster::Cluster(const RunOptions& options)
@@ -154,8 +161,8 @@ std::string Cluster::difference() {
             const auto& other = found->second.second;
             count[view.range]++;
             if (!added && (other.applied != view.applied || other.state_hash != view.state_hash)) {
-                return "range " + std::to_string(view.range.value) + ": " + found->second.first->name() + " has applied " +
-                       std::to_string(other.applied.value) + ", " + node->name() + " " + std::to_string(view.applied.value);
+                return "range " + std::to_string(view.range.value) + ": " + found->second.first->name() + " " +
+                       progress(other) + "; " + node->name() + " " + progress(view);
             }
             if (view.in_doubt) {
                 return "range " + std::to_string(view.range.value) + ": " + node->name() + " is in doubt";
