@@ -342,6 +342,7 @@ void Core::check_invariants() const {
         ASSERT(hard_state.vote == options.self);
         ASSERT(!hard_state.in_doubt);
         ASSERT(hard_state.commit <= log.last().index);
+        // The noop leaves the log like any other entry once a checkpoint covers it.
         ASSERT(term_start < log.snapshot().index || log.term_at(term_start) == hard_state.term);
     } else {
         ASSERT(leader != options.self);

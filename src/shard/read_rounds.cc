@@ -19,7 +19,7 @@ constexpr Duration resend_after = 500ms;
 }  // namespace
 
 ReadRounds::ReadRounds(Context& context)
-    : context_(context), nonce_(context.prng.next()), open_(fresh_round()) {}
+    : context_(context), nonce_(context.prng.next()), open_(std::make_unique<Round>()) {}
 
 std::unique_ptr<ReadRounds::Round> ReadRounds::fresh_round() {
     if (spare_.empty()) {

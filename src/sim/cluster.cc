@@ -1,7 +1,7 @@
 #include "sim/cluster.h"
 
-#include <cstdio>
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 #include "base/assertion.h"
@@ -52,6 +52,13 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.checkpoint_log_bytes = options.checkpoint_log_bytes;
     out.version = "simulated";
     return out;
+}
+
+std::string progress(const shard::ReplicaView& view) {
+    return std::string(raft::to_string(view.role)) + " of term " + std::to_string(view.term.value) + " following " +
+           std::to_string(view.leader.value) + ", applied " + std::to_string(view.applied.value) + " of commit " +
+           std::to_string(view.commit.value) + ", last " + std::to_string(view.last.term.value) + "/" +
+           std::to_string(view.last.index.value) + (view.in_doubt ? ", in doubt" : "");
 }
 
 }  // namespace
@@ -147,13 +154,8 @@ void Cluster::describe() {
             continue;
         }
         for (const shard::ReplicaView& view : node->inspect()) {
-            std::fprintf(stderr, "    range %llu role %s term %llu leader %llx commit %llu applied %llu last %llu%s\n",
-                         static_cast<unsigned long long>(view.range.value), std::string(raft::to_string(view.role)).c_str(),
-                         static_cast<unsigned long long>(view.term.value),
-                         static_cast<unsigned long long>(view.leader.value),
-                         static_cast<unsigned long long>(view.commit.value),
-                         static_cast<unsigned long long>(view.applied.value),
-                         static_cast<unsigned long long>(view.last.index.value), view.in_doubt ? " in doubt" : "");
+            std::fprintf(stderr, "    range %llu: %s\n", static_cast<unsigned long long>(view.range.value),
+                         progress(view).c_str());
         }
     }
 }
@@ -174,8 +176,8 @@ std::string Cluster::difference() {
             const auto& other = found->second.second;
             count[view.range]++;
             if (!added && (other.applied != view.applied || other.state_hash != view.state_hash)) {
-                return "range " + std::to_string(view.range.value) + ": " + found->second.first->name() + " has applied " +
-                       std::to_string(other.applied.value) + ", " + node->name() + " " + std::to_string(view.applied.value);
+                return "range " + std::to_string(view.range.value) + ": " + found->second.first->name() + " " +
+                       progress(other) + "; " + node->name() + " " + progress(view);
             }
             if (view.in_doubt) {
                 return "range " + std::to_string(view.range.value) + ": " + node->name() + " is in doubt";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/assertion.h"
 
@@ -106,13 +107,7 @@ void NetworkPort::hand_over(env::ConnectionId connection, ShardId to, Bytes unco
     Connection* found = network_.find(connection, side);
     Side& mine = must_own(connection);
     ASSERT(!mine.send_active);
-    Side& other = found->side[1 - side];
-    // What was given to us and not used is read again.
-    ASSERT(unconsumed.size() <= other.consumed);
-    other.buffer.insert(other.buffer.begin(), unconsumed.begin(), unconsumed.end());
-    other.base -= unconsumed.size();
-    other.consumed -= unconsumed.size();
-    other.acknowledged = std::min(other.acknowledged, other.consumed);
+    mine.handed.assign(unconsumed.begin(), unconsumed.end());
     mine.owner = siblings_[to.value];
     mine.handler = nullptr;
     mine.queued = false;
@@ -201,6 +196,11 @@ bool NetworkPort::deliver_bytes(env::ConnectionId id) {
         std::size_t index = 0;
         Connection* found = network_.find(id, index);
         Side& other = found->side[1 - index];
+        if (!side->handed.empty() && !side->paused) {
+            const auto handed = std::exchange(side->handed, {});
+            side->handler->on_received(handed);
+            continue;
+        }
         const std::uint64_t waiting = other.arrived - other.consumed;
         if (waiting == 0) {
             return true;

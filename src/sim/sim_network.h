@@ -97,6 +97,7 @@ class SimNetwork {
         bool close_due{false};
         env::CloseReason close_reason{env::CloseReason::reset};
         bool unread_lost{false};          // close_due by a reset that overtakes what was not read
+        std::vector<std::byte> handed;    // by a sibling, to be read before the stream's bytes
         Bytes pending;                    // of the send in flight, not yet taken by the socket
 
         std::vector<std::byte> buffer;    // stream bytes [base, accepted)
