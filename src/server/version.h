@@ -1,3 +1,4 @@
+// The version `ringfort --version` and status replies name.
 #pragma once
 
 #include <string_view>

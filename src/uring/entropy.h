@@ -1,3 +1,4 @@
+// Random numbers of the kernel, for ids and seeds. Never on a shard's path.
 #pragma once
 
 #include <cstdint>
