@@ -173,6 +173,7 @@ struct Client::Impl {
     client::SocketNetwork network;
     std::optional<client::Core> core;
     Call* first{nullptr};                             // calls in flight; the running thread's
+    std::uint64_t answered_count{0};
     std::vector<std::unique_ptr<Call>> taken;
 
     std::mutex mutex;                                 // guards the two below
@@ -192,6 +193,7 @@ void Client::Impl::on_response(void* context, std::uint64_t token, const api::Re
     }
     const std::unique_ptr<Call> owned(call);
     self.unlink(*call);
+    self.answered_count++;
     if (response.more_frames) {
         return;   // on_piece() has told the caller
     }
@@ -360,9 +362,14 @@ std::size_t Client::poll(std::int64_t timeout_ms) {
         return 0;
     }
     client::Core& core = *impl_->core;
+    const std::uint64_t answered = impl_->answered_count;
     const Instant until = impl_->clock.now() + from_ms(timeout_ms);
-    impl_->network.wait(std::min(core.turn(), until));
-    core.turn();
+    const Instant next = core.turn();
+    // What this turn answered may be what the caller waits for.
+    if (impl_->answered_count == answered) {
+        impl_->network.wait(std::min(next, until));
+        core.turn();
+    }
     return core.pending();
 }
 

@@ -95,7 +95,7 @@ void StoreState::mix_change(const KeyRecord& record, const Version& version) {
 // ---------------------------------------------------------------------------------------------- blocks
 
 Version* StoreState::new_version(const VersionSpec& spec) {
-    const bool extended = spec.older != nullptr || spec.version != 1 || spec.create != spec.mod;
+    const bool extended = spec.older != nullptr || spec.linked || spec.version != 1 || spec.create != spec.mod;
     const bool leased = spec.lease != 0;
     const std::size_t bytes = Version::value_offset(extended, leased) + spec.value_bytes;
     auto* version = static_cast<Version*>(slab.allocate(bytes));

@@ -70,6 +70,7 @@ struct StoreState {
         std::int64_t version;
         api::LeaseId lease;
         std::uint32_t value_bytes;
+        bool linked{false};   // an older version will be linked in later
     };
     // Everything but the value's bytes is filled in.
     Version* new_version(const VersionSpec& spec);

@@ -159,6 +159,7 @@ class Checkpoints::ReceiveJob {
     bool loading_{false};
     bool aborted_{false};
     LoadedState loaded_;
+    std::string former_file_;           // superseded once the new one is named durably
     BatchSequence named_in_{0};
 };
 

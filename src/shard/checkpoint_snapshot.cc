@@ -191,9 +191,6 @@ void Checkpoints::ReceiveJob::finish(bool ok) {
     }
     if (!ok) {
         answer(wire::SnapshotVerdict::refused);
-        if (replica_.installing()) {
-            replica_.abort_install();
-        }
     }
     stage_ = Stage::done;
 }
@@ -264,16 +261,13 @@ bool Checkpoints::ReceiveJob::step() {
             stage_ = Stage::name;
             [[fallthrough]];
         case Stage::name: {
-            // A log that holds the snapshot's last entry already may hold acknowledged entries behind it: it must stay.
-            const bool has_it = replica_.raft().term_at(record_.applied.index) == record_.applied.term;
-            const bool useful =
-                record_.applied.index > replica_.applied() && replica_.raft().term() <= term_ && !has_it;
-            if (!useful) {
+            const std::string former = replica_.checkpoint().file;
+            owner_.context_.streams->on_store_replaced(replica_);
+            if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {
                 finish(false);
                 return true;
             }
-            replica_.begin_install();
-            owner_.context_.log->append_snapshot_installed(range_, record_);
+            former_file_ = former;
             named_in_ = owner_.context_.log->open_batch();
             stage_ = Stage::durable;
             return true;
@@ -288,11 +282,9 @@ void Checkpoints::ReceiveJob::on_durable(BatchSequence through) {
     if (stage_ != Stage::durable || through < named_in_) {
         return;
     }
-    if (!replica_.checkpoint().file.empty()) {
-        owner_.forget_file(replica_.checkpoint().file);
+    if (!former_file_.empty()) {
+        owner_.forget_file(former_file_);
     }
-    owner_.context_.streams->on_store_replaced(replica_);
-    replica_.finish_install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_);
     stage_ = Stage::done;
     answer(wire::SnapshotVerdict::installed);
 }

@@ -40,7 +40,7 @@ void Checkpoints::maybe_start_write() {
         const RangeId range = wanted_.front();
         wanted_.erase(wanted_.begin());
         Replica* replica = context_.replicas->find(range);
-        const bool possible = replica != nullptr && !replica->installing() &&
+        const bool possible = replica != nullptr &&
                               replica->applied() > replica->checkpoint().applied.index &&
                               (replica->store() == nullptr || !replica->store()->applying());
         if (possible) {

@@ -21,9 +21,7 @@ struct Handler {
             return false;
         }
         Replica* replica = context.replicas->find(message.range);
-        // While a snapshot is being named by the log, entries for the log it replaces have no place.
-        const bool in_the_way = replica != nullptr && replica->installing() && message.type == raft::MessageType::append;
-        if (replica != nullptr && !context.halted && !in_the_way) {
+        if (replica != nullptr && !context.halted) {
             replica->step(raft::MessageReceived{&message});
         }
         return true;   // a range not yet made here: raft tries again

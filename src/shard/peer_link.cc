@@ -223,7 +223,13 @@ void Link::send_raft(Replica& replica, const raft::Message& message) {
             drop("the peer does not take what it is sent");
             return;
         }
-        deferred_.push_back({replica.range(), message});
+        deferred_.push_back({replica.range(), message, {}, {}});
+        Deferred& item = deferred_.back();
+        for (const raft::Entry& entry : message.entries) {   // read for this message alone: not to be found in memory
+            item.payloads.emplace_back(entry.payload.begin(), entry.payload.end());
+            item.entries.push_back(entry);
+            item.entries.back().payload = item.payloads.back();
+        }
         return;
     }
     raft::Message whole = message;
@@ -242,7 +248,8 @@ void Link::send_deferred() {
         if (replica == nullptr || replica->raft().term() != item.message.term) {
             continue;
         }
-        if (!replica->attach_entries(item.message, entries_)) {
+        item.message.entries = item.entries;
+        if (item.entries.empty() && !replica->attach_entries(item.message, entries_)) {
             drop("entries to be sent have left memory");
             return;
         }

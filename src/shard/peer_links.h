@@ -91,6 +91,8 @@ class Link final : public env::ConnectionHandler {
     struct Deferred {
         RangeId range;
         raft::Message message;
+        std::vector<raft::Entry> entries;              // of messages that came with them
+        std::vector<std::vector<std::byte>> payloads;  // what those view
     };
     std::deque<Deferred> deferred_;
     Instant last_heard_{};

@@ -96,8 +96,18 @@ void Replica::step(const raft::Event& event) {
     carry_out(effects_);
 }
 
-void Replica::on_durable(raft::EntryId last) {
-    step(raft::Durable{last});
+void Replica::on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired) {
+    step(raft::Durable{last, term});
+    for (const LogIndex index : repaired) {
+        step(raft::EntryRepaired{index});
+    }
+}
+
+void Replica::transfer_leadership(NodeId to) {
+    if (raft_->is_leader()) {
+        transfer_until_ = context_.now + context_.config.election_timeout;
+        step(raft::TransferLeadership{to});
+    }
 }
 
 void Replica::schedule_election(Duration at_most) {
@@ -106,6 +116,10 @@ void Replica::schedule_election(Duration at_most) {
 }
 
 void Replica::on_timer(Instant now) {
+    if (now >= transfer_until_) {
+        transfer_until_ = never;
+        step(raft::TransferTimedOut{});
+    }
     if (now < election_at_) {
         return;
     }
@@ -113,17 +127,15 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow() || installing_) {
+    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
         // Whoever must not lead now looks again later: the reason may have gone by then.
         schedule_election(context_.config.election_timeout);
         return;
     }
+    election_attempts_++;
     step(raft::ElectionDue{});
     if (!raft_->leader() && election_at_ == never) {
-        // Nobody may have heard the request: again after a while.
-        election_at_ = now + context_.config.election_timeout / 2;
-        election_at_ = election_at_ + Duration(static_cast<std::int64_t>(context_.prng.below(
-                                          static_cast<std::uint64_t>(context_.config.election_timeout.count() / 2 + 1))));
+        schedule_election(context_.config.election_timeout / 2);   // nobody may have heard the request
     }
 }
 
@@ -168,7 +180,7 @@ api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header
     persisted_in_ = context_.log->open_batch();
     pending_.push({id, origin, deadline});
     pending_live_++;
-    context_.replicas->note_persisted(*this, id);
+    context_.replicas->note_persisted(*this);
     carry_out(effects_);
     return api::Errc::ok;
 }
@@ -186,7 +198,7 @@ bool Replica::propose_raw(Bytes command) {
         raft_->propose({raft::EntryKind::command, static_cast<std::uint32_t>(command.size()), sum}, effects_);
     ASSERT(given && *given == id);
     persisted_in_ = context_.log->open_batch();
-    context_.replicas->note_persisted(*this, id);
+    context_.replicas->note_persisted(*this);
     carry_out(effects_);
     return true;
 }
@@ -239,7 +251,12 @@ void Replica::persist(raft::Effects& effects) {
     }
     if (any) {
         persisted_in_ = log.open_batch();
-        context_.replicas->note_persisted(*this, raft_->last());
+        context_.replicas->note_persisted(*this);
+    }
+    for (const raft::Entry& entry : effects.repaired) {
+        log.append_repaired(range_, entry);
+        persisted_in_ = log.open_batch();
+        context_.replicas->note_repaired(*this, entry.id.index);
     }
 }
 
@@ -265,8 +282,8 @@ void Replica::carry_out(raft::Effects& effects) {
     const bool role_changed = effects.role_changed;
     const bool want_timer = effects.want_election_timer;
     effects.clear();
-    if (want_timer && election_at_ == never) {
-        schedule_election(context_.replicas->election_delay(*this));
+    if (want_timer) {
+        schedule_election(context_.replicas->election_delay(*this, election_attempts_));
     }
     if (role_changed) {
         on_role_change();
@@ -274,13 +291,21 @@ void Replica::carry_out(raft::Effects& effects) {
     context_.replicas->mark_active(*this);
 }
 
-void Replica::send(raft::Message message) {
+void Replica::send(const raft::Message& message) {
+    if (message.type == raft::MessageType::fetch_response && message.entry_count > 0 && message.entries.empty()) {
+        send_fetch_response(message);
+        return;
+    }
     context_.links->send_raft(*this, message);
 }
 
 void Replica::on_role_change() {
     if (raft_->leader()) {
         election_at_ = never;
+        election_attempts_ = 0;
+    }
+    if (!raft_->is_leader()) {
+        transfer_until_ = never;
     }
     if (last_role_ == raft_->role() && last_leader_ == raft_->leader()) {
         return;
@@ -330,6 +355,10 @@ void Replica::start_read(NodeId to, LogIndex first, LogIndex last, std::size_t b
 void Replica::on_entries_read(EntryRead& read) {
     auto* old = static_cast<OldRead*>(read.context);
     Replica& self = *old->replica;
+    if (old->response) {
+        self.on_fetched(*old);
+        return;
+    }
     if (old == self.apply_read_.get()) {
         self.commit_moved_ = true;
         self.context_.replicas->mark_active(self);
@@ -341,6 +370,60 @@ void Replica::on_entries_read(EntryRead& read) {
     std::erase_if(self.reads_, [old](const auto& r) { return r.get() == old; });
 }
 
+// ------------------------------------------------------------------------------------------------ fetched entries
+
+// A peer has damaged entries that this log holds: they are read one by one, from memory or disk.
+void Replica::send_fetch_response(const raft::Message& message) {
+    auto fetch = std::make_unique<OldRead>();
+    fetch->replica = this;
+    fetch->to = message.to;
+    fetch->response = message;
+    fetch->items.assign(message.fetch.begin(), message.fetch.end());
+    fetch->read.context = fetch.get();
+    fetch->read.callback = &Replica::on_entries_read;
+    reads_.push_back(std::move(fetch));
+    advance_fetch(*reads_.back());
+}
+
+void Replica::advance_fetch(OldRead& fetch) {
+    std::size_t bytes = 0;
+    for (const auto& payload : fetch.payloads) {
+        bytes += payload.size();
+    }
+    while (fetch.next_item < fetch.items.size() &&
+           fetch.items[fetch.next_item].result != raft::FetchResult::have) {
+        fetch.next_item++;
+    }
+    if (fetch.next_item < fetch.items.size() && bytes < old_read_bytes) {
+        const LogIndex index = fetch.items[fetch.next_item].id.index;
+        context_.log->read(range_, index, index, old_read_bytes, fetch.read);
+        return;
+    }
+    fetch.items.resize(fetch.next_item);   // what did not fit is asked for again
+    raft::Message message = *fetch.response;
+    message.fetch = fetch.items;
+    message.entries = fetch.entries;
+    message.entry_count = static_cast<std::uint32_t>(fetch.entries.size());
+    context_.links->send_raft(*this, message);
+    std::erase_if(reads_, [&fetch](const auto& r) { return r.get() == &fetch; });
+}
+
+void Replica::on_fetched(OldRead& fetch) {
+    raft::FetchItem& item = fetch.items[fetch.next_item];
+    const bool same = !fetch.read.entries.empty() && fetch.read.entries.front().id == item.id &&
+                      fetch.read.entries.front().checksum == item.checksum;
+    if (same) {
+        const raft::Entry& entry = fetch.read.entries.front();
+        fetch.payloads.emplace_back(entry.payload.begin(), entry.payload.end());
+        fetch.entries.push_back(entry);
+        fetch.entries.back().payload = fetch.payloads.back();
+    } else {
+        item.result = raft::FetchResult::damaged;
+    }
+    fetch.next_item++;
+    advance_fetch(fetch);
+}
+
 // ------------------------------------------------------------------------------------------------ checkpoints
 
 void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
@@ -348,9 +431,19 @@ void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
     raft_->compact(record.applied.index, record.configuration);
 }
 
-void Replica::finish_install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
-                             std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
-    ASSERT(installing_);
+bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
+                      std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
+    if (record.applied.index <= applied()) {
+        return false;
+    }
+    raft_->step(raft::SnapshotInstalled{record.applied, record.configuration, from, term}, effects_);
+    const raft::SnapshotFit fit = effects_.snapshot_fit;
+    switch (fit) {
+        case raft::SnapshotFit::none: carry_out(effects_); return false;
+        case raft::SnapshotFit::log_kept: context_.log->append_checkpoint(range_, record); break;
+        case raft::SnapshotFit::log_void: context_.log->append_snapshot_installed(range_, record); break;
+    }
+    persisted_in_ = context_.log->open_batch();
     if (store_) {
         ASSERT(store);
         store_ = std::move(store);
@@ -358,10 +451,11 @@ void Replica::finish_install(const CheckpointRecord& record, std::unique_ptr<kv:
         ASSERT(directory);
         *directory_ = *directory;
     }
+    ASSERT(applied() == record.applied.index);
     applying_ = {};
     checkpoint_ = record;
     applied_configuration_ = record.configuration;
-    installing_ = false;
+    commit_moved_ = true;
     // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
     while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
         const PendingWrite write = pending_.pop();
@@ -370,7 +464,12 @@ void Replica::finish_install(const CheckpointRecord& record, std::unique_ptr<kv:
             pending_live_--;
         }
     }
-    step(raft::SnapshotInstalled{record.applied, record.configuration, from, term});
+    context_.replicas->note_persisted(*this);
+    carry_out(effects_);
+    if (directory_) {
+        context_.replicas->on_directory_applied(*this);
+    }
+    return true;
 }
 
 void Replica::check_invariants() const {

@@ -61,11 +61,14 @@ class Replica {
 
     // ---- events
     void step(const raft::Event& event);
+    // On its way to a peer: entries of a fetch answer are read first.
+    void send(const raft::Message& message);
     // Leader only: encodes the command into the open batch. The answer comes from apply(). Errc: why it was not proposed.
     // too_many_requests with log_full(): the log has no room now; try again after something became durable.
     api::Errc propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body, Instant deadline);
     bool propose_raw(Bytes command);   // directory commands
-    void on_durable(raft::EntryId last);
+    void on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired);
+    void transfer_leadership(NodeId to);   // 0: the most advanced voter
     // Campaigns if the election timer ran out.
     void on_timer(Instant now);
     void nudge_stuck_peers();
@@ -83,11 +86,10 @@ class Replica {
 
     // ---- snapshots and checkpoints (Checkpoints drives them)
     void on_checkpoint_durable(const CheckpointRecord& record);
-    void begin_install() { installing_ = true; }
-    void abort_install() { installing_ = false; }
-    void finish_install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
-                        std::unique_ptr<kv::Directory> directory, NodeId from, Term term);
-    bool installing() const { return installing_; }
+    // Makes a received, loaded snapshot the replica's new beginning and names it in the open batch. false: the state here
+    // is as new, nothing changed.
+    bool install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
+                 std::unique_ptr<kv::Directory> directory, NodeId from, Term term);
     // Configuration in force at the applied index.
     const raft::Configuration& applied_configuration() const { return applied_configuration_; }
 
@@ -104,16 +106,24 @@ class Replica {
     struct OldRead {
         Replica* replica{nullptr};
         NodeId to{};
+        // A fetch_response whose entries are read one by one; its items are owned here.
+        std::optional<raft::Message> response;
+        std::vector<raft::FetchItem> items;
+        std::vector<std::vector<std::byte>> payloads;
+        std::vector<raft::Entry> entries;
+        std::size_t next_item{0};
         EntryRead read;
         std::optional<raft::Entry> at(LogIndex index) const;
     };
 
     void carry_out(raft::Effects& effects);
     void persist(raft::Effects& effects);
-    void send(raft::Message message);
     void on_role_change();
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
     static void on_entries_read(EntryRead& read);
+    void send_fetch_response(const raft::Message& message);
+    void advance_fetch(OldRead& fetch);
+    void on_fetched(OldRead& fetch);
 
     // apply, in replica_apply.cc
     enum class ApplyStep : std::uint8_t { done_entry, out_of_budget, waiting };
@@ -140,8 +150,9 @@ class Replica {
     raft::Effects effects_;
     BatchSequence persisted_in_{0};   // the batch that holds the newest thing persisted
     bool commit_moved_{false};
-    bool installing_{false};
     Instant election_at_{never};
+    Instant transfer_until_{never};
+    std::uint32_t election_attempts_{0};   // since a leader was last known
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 

@@ -8,7 +8,7 @@
 namespace ringfort::shard {
 
 bool Replica::apply(WorkBudget& budget) {
-    if (installing_ || !commit_moved_) {
+    if (!commit_moved_) {
         return false;
     }
     while (!budget.spent()) {

@@ -33,10 +33,6 @@ Replica& Replicas::add(ReplicaStart&& start) {
             added.step(raft::PeerLost{node});
         }
     }
-    if (!added.raft().in_doubt()) {
-        added.schedule_election(context_.config.members.size() == 1 ? Duration(0)
-                                                                    : context_.config.election_timeout / 2);
-    }
     mark_active(added);
     return added;
 }
@@ -49,14 +45,27 @@ Replica* Replicas::find(RangeId range) {
 
 // ------------------------------------------------------------------------------------------------ durability
 
-void Replicas::note_persisted(Replica& replica, raft::EntryId last) {
+Replicas::DurableNote& Replicas::note_of(Replica& replica) {
     const BatchSequence batch = context_.log->open_batch();
-    if (!notes_.empty() && notes_.back().batch == batch && notes_.back().replica == &replica) {
-        notes_.back().last = last;
-        return;
+    for (auto note = notes_.rbegin(); note != notes_.rend() && note->batch == batch; ++note) {
+        if (note->replica == &replica) {
+            return *note;
+        }
     }
     ASSERT(notes_.empty() || notes_.back().batch <= batch);
-    notes_.push_back({batch, &replica, last});
+    notes_.push_back({batch, &replica, {}, {}, {}});
+    return notes_.back();
+}
+
+void Replicas::note_persisted(Replica& replica) {
+    DurableNote& note = note_of(replica);
+    note.last = replica.raft().last();
+    note.term = replica.raft().term();
+}
+
+void Replicas::note_repaired(Replica& replica, LogIndex index) {
+    note_persisted(replica);
+    note_of(replica).repaired.push_back(index);
 }
 
 void Replicas::send_when_durable(BatchSequence batch, Replica& replica, const raft::Message& message) {
@@ -69,12 +78,12 @@ void Replicas::on_durable(BatchSequence through) {
         DurableMessage item = std::move(messages_.front());
         messages_.pop_front();
         item.message.fetch = item.fetch_items;
-        context_.links->send_raft(*item.replica, item.message);
+        item.replica->send(item.message);
     }
     while (!notes_.empty() && notes_.front().batch <= through) {
-        const DurableNote note = notes_.front();
+        const DurableNote note = std::move(notes_.front());
         notes_.pop_front();
-        note.replica->on_durable(note.last);
+        note.replica->on_durable(note.last, note.term, note.repaired);
     }
 }
 
@@ -161,9 +170,12 @@ void Replicas::on_peer_back(NodeId peer, ShardId remote_shard) {
     }
 }
 
-Duration Replicas::election_delay(const Replica& replica) const {
+Duration Replicas::election_delay(const Replica& replica, std::uint32_t attempts) const {
     if (replica.raft().configuration().voters.size() == 1) {
         return Duration(1);
+    }
+    if (attempts > 0) {
+        return context_.config.election_timeout / 4;
     }
     return last_loss_was_close_ ? close_spread : context_.config.election_timeout / 5;
 }
@@ -200,7 +212,7 @@ void Replicas::on_unreadable(Replica& replica, LogIndex index) {
 void Replicas::transfer_all() {
     for (const auto& replica : replicas_) {
         if (replica->raft().is_leader()) {
-            replica->step(raft::TransferLeadership{NodeId()});
+            replica->transfer_leadership(NodeId());
         }
     }
 }

@@ -25,8 +25,10 @@ class Replicas {
     bool empty() const { return replicas_.empty(); }
 
     // ---- durability
-    // The open batch holds something of this replica whose newest entry is `last`.
-    void note_persisted(Replica& replica, raft::EntryId last);
+    // The open batch holds something of this replica; what its log and term are now is durable with that batch.
+    void note_persisted(Replica& replica);
+    // The entry's payload, written anew, is durable with the open batch.
+    void note_repaired(Replica& replica, LogIndex index);
     // The message may leave once the batch is durable. Views in it are copied.
     void send_when_durable(BatchSequence batch, Replica& replica, const raft::Message& message);
     void on_durable(BatchSequence through);
@@ -46,7 +48,7 @@ class Replicas {
     void on_directory_applied(Replica& replica);
     void on_unreadable(Replica& replica, LogIndex index);
     // How long an election may be put off at most: short after a closed connection, longer after silence.
-    Duration election_delay(const Replica& replica) const;
+    Duration election_delay(const Replica& replica, std::uint32_t attempts) const;
     // Hands over every leadership of this shard to the most advanced voter.
     void transfer_all();
     void fail_all(api::Errc code);
@@ -58,7 +60,10 @@ class Replicas {
         BatchSequence batch;
         Replica* replica;
         raft::EntryId last;
+        Term term;
+        std::vector<LogIndex> repaired;
     };
+    DurableNote& note_of(Replica& replica);
     struct DurableMessage {
         BatchSequence batch;
         Replica* replica;

@@ -169,7 +169,7 @@ void Router::move_leader(const Taken& taken, const api::MoveLeaderRequest& reque
         }
         moved++;
         if (request.target != context_.config.self) {
-            replica->step(raft::TransferLeadership{request.target});
+            replica->transfer_leadership(request.target);
         }
     }
     for (std::size_t shard = 0; shard < context_.world.mailbox.shard_count(); shard++) {
@@ -238,7 +238,7 @@ void Router::on_mail(ShardId from, env::Mail mail) {
             for (const auto& replica : context_.replicas->all()) {
                 const bool meant = mail.words[1] == UINT64_MAX || mail.words[1] == replica->range().value;
                 if (meant && replica->raft().is_leader()) {
-                    replica->step(raft::TransferLeadership{NodeId(mail.words[0])});
+                    replica->transfer_leadership(NodeId(mail.words[0]));
                 }
             }
             break;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "base/assertion.h"
 #include "base/bounds.h"
 #include "uring/clock_source.h"
+#include "uring/entropy.h"
 #include "uring/file_calls.h"
 
 namespace ringfort::uring {
@@ -124,16 +124,12 @@ StartResult<int> take_lock(int directory, const DirectoryOptions& options) {
     return fd;
 }
 
-std::uint64_t random_id() {
-    std::uint64_t id = 0;
-    while (id == 0) {
-        // Below 256 bytes it is never interrupted once the pool is seeded.
-        ASSERT(getrandom(&id, sizeof(id), 0) == sizeof(id) || errno == EINTR);
-    }
-    return id;
-}
-
 StartResult<Identity> make_identity(int directory, const DirectoryOptions& options) {
+    if (!options.fresh_allowed) {
+        return fault(Kind::no_former_start,
+                     fmt::format("data directory {} holds nothing, and --initial-cluster-state is 'existing': a member "
+                                 "that lost its data comes back with 'new'", options.path));
+    }
     // A directory with shards and no identity lost it: its promises must not be taken for fresh.
     if (faccessat(directory, "shard-0", F_OK, 0) == 0) {
         return fault(Kind::identity_damaged,
@@ -141,7 +137,7 @@ StartResult<Identity> make_identity(int directory, const DirectoryOptions& optio
                                  "the directory and let the node rejoin", options.path));
     }
     Identity identity;
-    identity.instance = InstanceId(random_id());
+    identity.instance = InstanceId(random_number());
     identity.cluster = options.cluster;
     identity.node = options.node;
     identity.shard_count = options.shard_count != 0 ? options.shard_count : options.shard_count_fresh;

@@ -21,9 +21,11 @@ struct DirectoryOptions {
     // 0: as many as the directory has; a fresh one gets `shard_count_fresh`.
     std::uint32_t shard_count{0};
     std::uint32_t shard_count_fresh{1};
+    // false: a directory that holds nothing is refused.
+    bool fresh_allowed{true};
     Duration lock_patience{10s};
     // Told, once, that another process holds the lock and that this one waits.
-    std::function<void(const std::string& sentence)> on_wait;
+    std::function<void(const std::string& sentence)> on_wait{};
 };
 
 class DataDirectory {

@@ -41,7 +41,8 @@ Instant Loop::one_turn() {
     world_.clock().update();
     world_.disk().collect();
     world_.network().begin_turn();
-    if (!stop_told_ && stop_requested_.load(std::memory_order_acquire)) {
+    if (!stop_told_ && options_.stop_requested != nullptr &&
+        options_.stop_requested->load(std::memory_order_acquire)) {
         stop_told_ = true;
         driver_.stop();
     }

@@ -26,6 +26,8 @@ class TurnDriver {
 struct LoopOptions {
     Duration poll{200us};                        // 0: never poll
     StallAction on_stall{StallAction::count};
+    // Set by another thread, which then rings the shard's doorbell: the driver's stop() is called. May be null.
+    const std::atomic<bool>* stop_requested{nullptr};
 };
 
 struct LoopCounters {
@@ -42,8 +44,6 @@ class Loop {
     // Until end() is called from within a turn.
     void run();
     void end() { ended_ = true; }
-    // From any thread: the driver's stop() is called on the loop's thread. Ring its doorbell afterwards.
-    void request_stop() { stop_requested_.store(true, std::memory_order_release); }
 
     const LoopCounters& counters() const { return counters_; }
     const StallDetector& stalls() const { return stalls_; }
@@ -62,7 +62,6 @@ class Loop {
     LoopCounters counters_;
     bool ended_{false};
     bool stop_told_{false};
-    std::atomic<bool> stop_requested_{false};
 };
 
 }  // namespace ringfort::uring

@@ -10,6 +10,7 @@
 
 #include "base/instant.h"
 #include "env/disk.h"
+#include "uring/start_fault.h"
 
 namespace ringfort::uring {
 
@@ -46,7 +47,7 @@ class RecipeChooser {
     std::uint64_t trap_count_{0};
 };
 
-// Times both recipes through a ring on a scratch file in the directory. An errno on failure.
-Result<RecipeMeasurement, int> measure_recipes(int directory);
+// Times both recipes through a ring on a scratch file in the directory. `path` is the directory's name for people.
+StartResult<RecipeMeasurement> measure_recipes(int directory, const std::string& path);
 
 }  // namespace ringfort::uring

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "base/aligned_buffer.h"
 #include "base/bounds.h"
@@ -57,19 +60,15 @@ Duration median(std::vector<Duration>& samples) {
     return samples[rounds / 2];
 }
 
-Result<RecipeMeasurement, int> measure_on(int fd) {
-    auto ring = Ring::create({.submission_entries = 8, .completion_entries = 16});
-    if (!ring) {
-        return failure(ENOMEM);
-    }
+Result<RecipeMeasurement, int> measure_on(Ring& ring, int fd) {
     const AlignedBuffer block(limits::block_bytes);
     std::vector<Duration> dsync;
     std::vector<Duration> sync;
     for (std::uint64_t i = 0; i < rounds; i++) {
         const std::uint64_t offset = (2 * i * limits::block_bytes) % scratch_bytes;
-        TRY_ASSIGN(const Duration a, time_one(**ring, fd, block.span(), offset, env::Durability::dsync));
-        TRY_ASSIGN(const Duration b, time_one(**ring, fd, block.span(), offset + limits::block_bytes,
-                                              env::Durability::none));
+        TRY_ASSIGN(const Duration a, time_one(ring, fd, block.span(), offset, env::Durability::dsync));
+        TRY_ASSIGN(const Duration b,
+                   time_one(ring, fd, block.span(), offset + limits::block_bytes, env::Durability::none));
         dsync.push_back(a);
         sync.push_back(b);
     }
@@ -78,17 +77,23 @@ Result<RecipeMeasurement, int> measure_on(int fd) {
 
 }  // namespace
 
-Result<RecipeMeasurement, int> measure_recipes(int directory) {
+StartResult<RecipeMeasurement> measure_recipes(int directory, const std::string& path) {
+    TRY_ASSIGN(const std::unique_ptr<Ring> ring, Ring::create({.submission_entries = 8, .completion_entries = 16}));
     const std::string name = std::string("recipe-scratch") + unfinished_suffix;
     unlinkat(directory, name.c_str(), 0);
     OpenedFile file;
-    if (const int error = create_zeroed(directory, name, scratch_bytes, file); error != 0) {
-        return failure(error);
+    Result<RecipeMeasurement, int> measured = failure(create_zeroed(directory, name, scratch_bytes, file));
+    if (file.fd >= 0) {
+        measured = measure_on(*ring, file.fd);
+        close(file.fd);
+        unlinkat(directory, name.c_str(), 0);
     }
-    auto measured = measure_on(file.fd);
-    close(file.fd);
-    unlinkat(directory, name.c_str(), 0);
-    return measured;
+    if (!measured) {
+        return failure(StartFault{StartFaultKind::directory_unusable,
+                                  fmt::format("data directory {}: a test write failed: {}", path,
+                                              std::strerror(measured.error()))});
+    }
+    return *measured;
 }
 
 }  // namespace ringfort::uring

@@ -20,6 +20,7 @@ enum class StartFaultKind : std::uint8_t {
     newer_format,
     identity_damaged,
     other_shard_count,
+    no_former_start,
 };
 
 struct StartFault {

@@ -142,7 +142,7 @@ Outcome PeerDecoder::message(const FlatTable& table) {
     using Table = schema::RaftMessage;
     raft::Message message;
     message.type = enumerator(table.scalar<std::uint8_t>(Table::VT_TYPE), raft::MessageType::append,
-                              raft::MessageType::fetch_response);
+                              raft::message_type_last);
     message.range = RangeId(u64(table, Table::VT_RANGE));
     message.from = NodeId(u64(table, Table::VT_FROM));
     message.to = NodeId(u64(table, Table::VT_TO));
@@ -204,7 +204,7 @@ std::span<const raft::FetchItem> PeerDecoder::fetch_items(const FlatStructs& ite
         out[i] = {.id = {Term(items.field<std::uint64_t>(i, 0)), LogIndex(items.field<std::uint64_t>(i, 8))},
                   .checksum = items.field<std::uint64_t>(i, 16),
                   .result = enumerator(items.field<std::uint8_t>(i, 24), raft::FetchResult::have,
-                                       raft::FetchResult::damaged)};
+                                       raft::fetch_result_last)};
     }
     return out;
 }

@@ -24,7 +24,8 @@ class HistoryBuilder {
     }
 
     // [from, to]: when it was invoked and answered.
-    RecordedOperation& ok(std::int64_t from, std::int64_t to, api::Revision revision, StepRequest step, StepResult result = {}) {
+    RecordedOperation& ok(std::int64_t from, std::int64_t to, api::Revision revision, StepRequest step,
+                          StepResult result = {}) {
         RecordedOperation& out = start(from, std::move(step));
         out.completed = Instant{to};
         out.outcome = Outcome::ok;

@@ -173,7 +173,9 @@ TEST(Serializability, a_real_execution_is_good_and_any_one_changed_answer_is_fou
             RecordedOperation op;
             const std::string key(1, static_cast<char>('a' + random.below(4)));
             const auto kind = random.below(4);
-            op.success.push_back(kind == 0 ? B::get(key, "d") : kind == 1 ? B::remove(key) : B::put(key, "v" + std::to_string(i), true));
+            op.success.push_back(kind == 0   ? B::get(key, "d")
+                                 : kind == 1 ? B::remove(key)
+                                             : B::put(key, "v" + std::to_string(i), true));
             op.invoked = Instant{i * 10};
             auto& stored = history.add(std::move(op));
             const auto made = model.execute(stored);

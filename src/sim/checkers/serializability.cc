@@ -86,7 +86,8 @@ void Search::collect() {
             report_.writes++;
             const auto [other, added] = writes_.emplace(revision, operation);
             if (!added) {
-                report_.violation = "two writes made one revision:\n  " + describe(*other->second) + "\n  " + describe(*operation);
+                report_.violation = "two writes made one revision:\n  " + describe(*other->second) + "\n  " +
+                                    describe(*operation);
                 return;
             }
         } else {

@@ -1,0 +1,254 @@
+#include "load.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/assertion.h"
+
+namespace ringload {
+
+using ringfort::api::Errc;
+using ringfort::api::ErrorInfo;
+using ringfort::api::Response;
+namespace api = ringfort::api;
+
+namespace {
+// A request that fails sooner than this would only be repeated in a tight loop: its slot rests.
+constexpr Duration failed_at_once = std::chrono::milliseconds(1);
+constexpr Duration rest_time = std::chrono::milliseconds(5);
+
+Duration from_seconds(double seconds) {
+    return Duration(static_cast<std::int64_t>(seconds * 1e9));
+}
+}  // namespace
+
+Load::Load(const Options& options, ringfort::client::Core& core, ringfort::env::Clock& clock, HistoryWriter& history)
+    : options_(options),
+      core_(core),
+      clock_(clock),
+      history_(history),
+      chooser_(options.keys, options.distribution, options.zipf_exponent, options.seed),
+      format_(options.prefix, options.key_bytes, options.keys),
+      prng_(options.seed + 1),
+      slots_(options.slots()),
+      key_(options.key_bytes, ' '),
+      value_(options.value_bytes, '.') {
+    for (std::uint32_t i = 0; i < slots_.size(); i++) {
+        slots_[i].load = this;
+        idle_.push_back(static_cast<std::uint32_t>(slots_.size() - 1 - i));
+    }
+    resting_.reserve(slots_.size());
+    ringfort::Prng filler(options.seed + 2);
+    for (char& one : value_) {
+        one = static_cast<char>('a' + filler.below(26));
+    }
+    request_.timeout = std::chrono::milliseconds(options.timeout_ms);
+    request_.redirect = options.to_leader;
+    // Sequences of different runs differ, so that a value tells which run wrote it.
+    sequence_ = static_cast<std::uint64_t>(clock.wall().ns / 1'000'000'000) << 28;
+}
+
+void Load::begin() {
+    begin_ = clock_.now();
+    measure_from_ = begin_ + from_seconds(options_.warmup_seconds);
+    end_at_ = options_.seconds > 0 ? measure_from_ + from_seconds(options_.seconds) : ringfort::never;
+    timeline_.begin(begin_);
+    measuring_ = options_.warmup_seconds <= 0;
+    if (!options_.open_loop()) {
+        while (!idle_.empty() && may_start()) {
+            const std::uint32_t index = idle_.back();
+            idle_.pop_back();
+            start(slots_[index], begin_);
+        }
+    }
+}
+
+bool Load::may_start() const {
+    return !stopped_ && (options_.requests == 0 || started_ < options_.requests);
+}
+
+void Load::maybe_finish_warmup(Instant now) {
+    if (!measuring_ && now >= measure_from_) {
+        measuring_ = true;
+        timeline_.begin(now);
+        started_ = 0;
+    }
+}
+
+void Load::turn(ringfort::client::SocketNetwork& network, Instant until) {
+    const Instant next = core_.turn();
+    const std::uint64_t started = started_;
+    const Instant step_next = step();
+    // What was started here is sent by the core's next turn.
+    if (started_ == started && !finished()) {
+        network.wait(std::min({next, step_next, until}));
+    }
+}
+
+Instant Load::step() {
+    const Instant now = clock_.now();
+    maybe_finish_warmup(now);
+    if (!stopped_ && (now >= end_at_ || (options_.requests > 0 && measuring_ && started_ >= options_.requests))) {
+        stop();
+    }
+    if (stopped_) {
+        return ringfort::never;
+    }
+    Instant next = std::min(end_at_, measuring_ ? ringfort::never : measure_from_);
+    std::size_t rested = 0;
+    while (rested < resting_.size() && resting_[rested].until <= now) {
+        if (may_start()) {
+            start(slots_[resting_[rested].slot], now);
+        } else {
+            idle_.push_back(resting_[rested].slot);
+        }
+        rested++;
+    }
+    resting_.erase(resting_.begin(), resting_.begin() + static_cast<std::ptrdiff_t>(rested));
+    if (!resting_.empty()) {
+        next = std::min(next, resting_.front().until);
+    }
+    return options_.open_loop() ? std::min(next, start_due(now)) : next;
+}
+
+// The i-th request is due at begin + i / rate, whatever became of the others. One that finds no free slot starts
+// late, and its latency counts from when it was due.
+Instant Load::start_due(Instant now) {
+    const double per_ns = options_.rate / 1e9;
+    const auto due_count = static_cast<std::uint64_t>(static_cast<double>((now - begin_).count()) * per_ns) + 1;
+    const auto due_at = [&](std::uint64_t number) {
+        return begin_ + Duration(static_cast<std::int64_t>(std::ceil(static_cast<double>(number) / per_ns)));
+    };
+    while (scheduled_ < due_count && !idle_.empty() && may_start()) {
+        const std::uint32_t index = idle_.back();
+        idle_.pop_back();
+        start(slots_[index], due_at(scheduled_));
+        scheduled_++;
+    }
+    backlog_ = due_count - scheduled_;
+    return backlog_ > 0 ? ringfort::never : due_at(scheduled_);
+}
+
+Operation Load::choose_operation() {
+    if (options_.op == "mixed") {
+        return prng_.below(100) < options_.read_percent ? Operation::get : Operation::put;
+    }
+    if (options_.op == "txn") {
+        return Operation::txn;
+    }
+    return options_.op == "put" ? Operation::put : options_.op == "get" ? Operation::get : Operation::sget;
+}
+
+void Load::start(Slot& slot, Instant intended) {
+    slot.intended = intended;
+    slot.operation = choose_operation();
+    slot.key = chooser_.next();
+    slot.sequence = sequence_++;
+    const std::string_view key = format_.write(slot.key, key_.data());
+    switch (slot.operation) {
+        case Operation::put: {
+            write_sequence(slot.sequence, value_.data(), value_.size());
+            api::PutRequest put;
+            put.key = key;
+            put.value = value_;
+            request_.op = put;
+            break;
+        }
+        case Operation::get:
+        case Operation::sget: {
+            api::RangeRequest range;
+            range.key = key;
+            range.serializable = slot.operation == Operation::sget;
+            request_.op = range;
+            break;
+        }
+        case Operation::txn:
+            write_sequence(slot.sequence, value_.data(), value_.size());
+            build_txn(key, value_);
+            break;
+    }
+    started_++;
+    under_way_++;
+    core_.submit(request_, &Load::on_response, &slot);
+}
+
+// Compares, writes and reads one key; the compare always holds.
+void Load::build_txn(std::string_view key, std::string_view value) {
+    compare_.result = api::CompareResult::greater;
+    compare_.target = api::CompareTarget::version;
+    compare_.key = key;
+    compare_.number = -1;
+    api::PutRequest put;
+    put.key = key;
+    put.value = value;
+    success_[0].op = put;
+    api::RangeRequest range;
+    range.key = key;
+    success_[1].op = range;
+    api::TxnRequest txn;
+    txn.compare = {&compare_, 1};
+    txn.success = success_;
+    request_.op = txn;
+}
+
+void Load::on_response(void* context, std::uint64_t, const Response& response) {
+    Slot& slot = *static_cast<Slot*>(context);
+    if (!response.more_frames) {
+        slot.load->answered(slot, response);
+    }
+}
+
+void Load::answered(Slot& slot, const Response& response) {
+    const Instant now = clock_.now();
+    const auto* error = std::get_if<ErrorInfo>(&response.body);
+    const Errc code = error != nullptr ? error->code : Errc::ok;
+    under_way_--;
+    if (slot.operation == Operation::put || slot.operation == Operation::txn) {
+        record_write(slot, code, response.header);
+    }
+    const Duration latency = now - slot.intended;
+    if (code == Errc::ok) {
+        timeline_.acknowledged(now, latency.count());
+    } else {
+        timeline_.failed(now, code);
+        if (first_failure_.empty()) {
+            first_failure_ = std::string(api::known_error(static_cast<std::uint16_t>(code)) ? api::error_text(code) : "");
+            first_failure_ += error->detail.empty() ? "" : " (" + std::string(error->detail) + ")";
+        }
+    }
+    const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
+    if (options_.open_loop() || !may_start()) {
+        idle_.push_back(index);
+    } else if (code != Errc::ok && latency < failed_at_once) {
+        resting_.push_back({index, now + rest_time});
+    } else {
+        start(slot, now);
+    }
+}
+
+void Load::record_write(const Slot& slot, Errc code, const api::ResponseHeader& header) {
+    if (history_.is_open()) {
+        history_.record({.key = slot.key,
+                         .sequence = slot.sequence,
+                         .outcome = outcome_of(code),
+                         .revision = code == Errc::ok ? header.revision : 0,
+                         .domain = header.domain.value});
+    }
+}
+
+void Load::stop() {
+    if (stopped_) {
+        return;
+    }
+    stopped_ = true;
+    for (const Resting& resting : resting_) {
+        idle_.push_back(resting.slot);
+    }
+    resting_.clear();
+}
+
+void Load::end() {
+    timeline_.end(clock_.now());
+}
+
+}  // namespace ringload

@@ -1,0 +1,101 @@
+// The load itself: keeps requests under way, closed or open loop, and records what becomes of them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "client/core.h"
+#include "client/socket_network.h"
+#include "history.h"
+#include "keys.h"
+#include "options.h"
+#include "timeline.h"
+
+namespace ringload {
+
+class Load {
+  public:
+    // Requires of the core: room for options.slots() requests. `history` may be closed; both outlive the load.
+    Load(const Options& options, ringfort::client::Core& core, ringfort::env::Clock& clock, HistoryWriter& history);
+    Load(const Load&) = delete;
+    Load& operator=(const Load&) = delete;
+
+    // Starts the first requests; the run counts from here, after the warm-up.
+    void begin();
+    // A turn of the core and of the load, and the wait for the next, `until` at the latest.
+    void turn(ringfort::client::SocketNetwork& network, Instant until = ringfort::never);
+    // Starts what is due. Returns when it wants to run again at the latest. Called after a turn of the core.
+    Instant step();
+    // No new requests from here on.
+    void stop();
+    // Stopped, and every request is answered.
+    bool finished() const { return stopped_ && under_way_ == 0; }
+    bool stopped() const { return stopped_; }
+    // Ends the measurement, whatever is still under way.
+    void end();
+
+    const Timeline& timeline() const { return timeline_; }
+    Timeline& timeline() { return timeline_; }
+    std::size_t under_way() const { return under_way_; }
+    // Of an open loop: requests whose time has come and that could not start, because the bound was reached.
+    std::uint64_t backlog() const { return backlog_; }
+    std::uint64_t started_count() const { return started_; }
+    bool measuring() const { return measuring_; }
+    // The first failure of each run in words, for people.
+    const std::string& first_failure() const { return first_failure_; }
+
+  private:
+    struct Slot {
+        Load* load{nullptr};
+        Instant intended{};
+        std::uint64_t key{0};
+        std::uint64_t sequence{0};
+        Operation operation{Operation::put};
+    };
+    struct Resting {
+        std::uint32_t slot;
+        Instant until;
+    };
+
+    static void on_response(void* context, std::uint64_t token, const ringfort::api::Response& response);
+    void answered(Slot& slot, const ringfort::api::Response& response);
+    void record_write(const Slot& slot, ringfort::api::Errc code, const ringfort::api::ResponseHeader& header);
+    void start(Slot& slot, Instant intended);
+    Operation choose_operation();
+    void build_txn(std::string_view key, std::string_view value);
+    bool may_start() const;
+    void maybe_finish_warmup(Instant now);
+    Instant start_due(Instant now);
+
+    const Options& options_;
+    ringfort::client::Core& core_;
+    ringfort::env::Clock& clock_;
+    HistoryWriter& history_;
+    Timeline timeline_;
+    KeyChooser chooser_;
+    KeyFormat format_;
+    ringfort::Prng prng_;
+    std::vector<Slot> slots_;
+    std::vector<std::uint32_t> idle_;      // open loop: slots without a request
+    std::vector<Resting> resting_;         // closed loop: slots that failed at once, oldest first
+    std::string key_;
+    std::string value_;
+    ringfort::api::Request request_;
+    ringfort::api::Compare compare_;
+    ringfort::api::RequestOp success_[2];
+
+    Instant begin_{};
+    Instant measure_from_{};
+    Instant end_at_{};
+    std::uint64_t sequence_{0};
+    std::uint64_t started_{0};             // since begin(); of a run by count: since the warm-up
+    std::uint64_t scheduled_{0};           // open loop: intended starts used up
+    std::uint64_t backlog_{0};
+    std::size_t under_way_{0};
+    bool stopped_{false};
+    bool measuring_{false};
+    std::string first_failure_;
+};
+
+}  // namespace ringload

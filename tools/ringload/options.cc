@@ -1,0 +1,163 @@
+#include "options.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+#include "client/endpoint_table.h"
+#include "ringfort/client.h"
+
+namespace ringload {
+
+namespace {
+
+const char* const description =
+    "ringload: loads a Ringfort cluster and measures it.\n\n"
+    "Closed loop (default): --connections x --in-flight requests are always under way. Open loop (--rate): requests\n"
+    "start at their times whatever the cluster does, and latency counts from the intended start, so that a stall is\n"
+    "seen by every request it delayed (no coordinated omission).";
+
+const char* const examples =
+    "Examples:\n"
+    "  ringload --op put --seconds 10\n"
+    "  ringload --op get --connections 16 --in-flight 16 --target leader\n"
+    "  ringload --op mixed --read-percent 90 --rate 20000 --seconds 30 --html report.html\n"
+    "  ringload --op put --requests 100000 --json\n"
+    "  ringload --op put --seconds 20 --history writes.txt; ringload verify --history writes.txt\n\n"
+    "The live line goes to standard error, the result to standard output. Exit code: 0, 1 if nothing could be\n"
+    "measured or (verify) something was lost, 2 on wrong usage.";
+
+[[noreturn]] void refuse(const std::string& why) {
+    std::fprintf(stderr, "ringload: %s\n", why.c_str());
+    std::exit(2);
+}
+
+std::vector<ringfort::env::Address> read_endpoints(const std::vector<std::string>& texts) {
+    std::vector<ringfort::env::Address> endpoints;
+    for (const std::string& text : texts) {
+        const auto normal = ringfort::normalize_endpoint(text);
+        if (!normal) {
+            refuse("not an endpoint: \"" + text + "\"; host:port or http://host:port is one");
+        }
+        endpoints.push_back(*ringfort::client::parse_address(*normal));
+    }
+    return endpoints;
+}
+
+// "10", "10s", "500ms", "2m"
+double read_seconds(const std::string& text) {
+    char* end = nullptr;
+    const double number = std::strtod(text.c_str(), &end);
+    const std::string unit(end);
+    static const std::map<std::string, double> units{{"", 1}, {"s", 1}, {"ms", 0.001}, {"m", 60}, {"h", 3600}};
+    const auto factor = units.find(unit);
+    if (end == text.c_str() || factor == units.end() || !(number >= 0) || number > 1e9) {
+        refuse("not a duration: \"" + text + "\"; 10, 10s, 500ms or 2m is one");
+    }
+    return number * factor->second;
+}
+
+void check(const Options& options, bool concurrent_given, bool in_flight_given) {
+    const std::string problem = KeyFormat(options.prefix, options.key_bytes, options.keys).problem();
+    if (!problem.empty()) {
+        refuse(problem);
+    }
+    if (options.keys >= std::uint64_t{1} << 40) {
+        refuse("--keys must be below 2^40");
+    }
+    if (options.slots() == 0 || options.slots() > 1'000'000) {
+        refuse("between 1 and 1000000 requests may be in flight");
+    }
+    if (concurrent_given && in_flight_given) {
+        refuse("--concurrent and --in-flight say the same thing twice: give one");
+    }
+    if (!options.history.empty() && !options.verify && !options.writes()) {
+        refuse("--history records writes: --op " + options.op + " makes none");
+    }
+    if (options.requests > 0 && options.seconds > 0) {
+        refuse("--requests and --seconds both end the run: give one");
+    }
+}
+
+}  // namespace
+
+Options read_options(int argc, char** argv) {
+    Options options;
+    CLI::App app{description};
+    app.footer(examples);
+    app.set_version_flag("--version", std::string("ringload ") + std::string(ringfort::version()));
+    app.option_defaults()->always_capture_default();
+
+    std::vector<std::string> endpoints{"127.0.0.1:2379"};
+    std::string seconds;
+    std::string warmup = "0";
+    std::string target = "all";
+    app.add_option("--endpoints", endpoints, "nodes, separated by commas")->delimiter(',')->envname("RINGCTL_ENDPOINTS");
+    app.add_option("--op", options.op, "what to do")->check(CLI::IsMember({"put", "get", "sget", "mixed", "txn"}));
+    app.add_option("--read-percent", options.read_percent, "share of gets in --op mixed")->check(CLI::Range(0, 100));
+    app.add_option("--connections,--conns", options.connections, "connections")->check(CLI::Range(1, 10000));
+    auto* in_flight = app.add_option("--in-flight", options.in_flight, "requests in flight per connection");
+    auto* concurrent = app.add_option("--concurrent", options.concurrent,
+                                      "requests in flight in all (0: connections x in-flight; open loop: 16384)");
+    app.add_option("--requests", options.requests, "end after so many requests (0: by time)");
+    app.add_option("--seconds,--duration", seconds, "end after so long, 10 or 10s or 500ms (default 10)");
+    app.add_option("--warmup", warmup, "run so long before measuring");
+    app.add_option("--rate", options.rate, "open loop: requests per second (0: closed loop)")->check(CLI::NonNegativeNumber);
+    app.add_option("--keys", options.keys, "how many keys")->check(CLI::PositiveNumber);
+    app.add_option("--key-bytes", options.key_bytes, "length of a key, prefix included")->check(CLI::Range(1, 65536));
+    app.add_option("--value-bytes", options.value_bytes, "length of a value")->check(CLI::Range(0, 1 << 21));
+    app.add_option("--prefix", options.prefix, "what keys begin with");
+    const std::map<std::string, Distribution> distributions{
+        {"uniform", Distribution::uniform}, {"zipf", Distribution::zipf}, {"sequential", Distribution::sequential}};
+    app.add_option("--distribution", options.distribution, "which keys: uniform, zipf or sequential")
+        ->transform(CLI::CheckedTransformer(distributions, CLI::ignore_case))
+        ->default_str("uniform");
+    app.add_option("--zipf-exponent", options.zipf_exponent, "of --distribution zipf")->check(CLI::Range(0.01, 10.0));
+    app.add_option("--target", target, "all: connections spread over the endpoints; leader: to the leader's node")
+        ->check(CLI::IsMember({"all", "leader"}));
+    app.add_option("--timeout-ms", options.timeout_ms, "of one request")->check(CLI::Range(1, 3'600'000));
+    app.add_option("--dial-timeout-ms", options.dial_timeout_ms, "of one connect")->check(CLI::Range(1, 3'600'000));
+    app.add_option("--poll-us", options.poll_us, "poll for so long before sleeping (costs CPU, saves a wake-up)");
+    app.add_option("--seed", options.seed, "of keys (0: another one each time)");
+    const std::map<std::string, Prefill> prefills{
+        {"auto", Prefill::automatic}, {"always", Prefill::always}, {"never", Prefill::never}};
+    app.add_option("--prefill", options.prefill,
+                   "write every key once before measuring: auto (reads, and keys are missing), always, never")
+        ->transform(CLI::CheckedTransformer(prefills, CLI::ignore_case))
+        ->default_str("auto");
+    app.add_flag("--live,!--no-live", options.live, "a line each second on standard error (default on)");
+    app.add_flag("--json", options.json, "the result as one JSON object instead of a table");
+    app.add_option("--html", options.html, "write a report with plots to this file");
+    app.add_option("--history", options.history, "record every write and its outcome in this file");
+
+    CLI::App* verify = app.add_subcommand("verify", "reads the cluster back and counts acknowledged writes that are lost");
+    verify->fallthrough();
+    verify->add_option("--sample", options.sample, "acknowledged writes to read back at their own revision");
+    app.require_subcommand(0, 1);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        const int code = app.exit(error);
+        std::exit(code == 0 ? 0 : 2);
+    }
+    options.verify = verify->parsed();
+    if (options.verify && options.history.empty()) {
+        refuse("verify needs the --history that a run has written");
+    }
+    options.endpoints = read_endpoints(endpoints);
+    options.to_leader = target == "leader";
+    options.warmup_seconds = read_seconds(warmup);
+    if (!seconds.empty()) {
+        options.seconds = read_seconds(seconds);
+    }
+    check(options, concurrent->count() > 0, in_flight->count() > 0);
+    if (options.requests == 0 && options.seconds == 0) {
+        options.seconds = 10;
+    }
+    return options;
+}
+
+}  // namespace ringload

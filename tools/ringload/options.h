@@ -1,0 +1,61 @@
+// What a run of ringload does. options.cc reads it from the command line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "env/network.h"
+#include "keys.h"
+
+namespace ringload {
+
+enum class Operation : std::uint8_t { put, get, sget, txn };
+enum class Prefill : std::uint8_t { automatic, always, never };
+
+struct Options {
+    std::vector<ringfort::env::Address> endpoints;
+    std::string op{"put"};              // as given: put, get, sget, mixed or txn
+    unsigned read_percent{50};          // of mixed
+    std::size_t connections{16};
+    std::size_t in_flight{16};          // per connection
+    std::size_t concurrent{0};          // 0: connections x in_flight; of an open loop the bound (default 16384)
+    std::uint64_t requests{0};          // 0: by time
+    double seconds{0};
+    double warmup_seconds{0};
+    double rate{0};                     // requests per second; 0: closed loop
+    std::string prefix{"k"};
+    std::size_t key_bytes{8};
+    std::size_t value_bytes{256};
+    std::uint64_t keys{10000};
+    Distribution distribution{Distribution::uniform};
+    double zipf_exponent{0.99};
+    bool to_leader{false};
+    std::int64_t timeout_ms{5000};
+    std::int64_t dial_timeout_ms{1000};
+    std::uint64_t poll_us{0};
+    std::uint64_t seed{0};              // 0: from the clock
+    Prefill prefill{Prefill::automatic};
+    bool live{true};
+    bool json{false};
+    std::string html;
+    std::string history;
+    // ringload verify
+    bool verify{false};
+    std::uint64_t sample{20000};
+
+    bool open_loop() const { return rate > 0; }
+    bool writes() const { return op == "put" || op == "mixed" || op == "txn"; }
+    bool reads() const { return op == "get" || op == "sget" || op == "mixed"; }
+    std::size_t slots() const {
+        if (concurrent > 0) {
+            return concurrent;
+        }
+        return open_loop() ? 16384 : connections * in_flight;
+    }
+};
+
+// Reads the command line. Ends the process after --help and --version, and with one sentence on a wrong combination.
+Options read_options(int argc, char** argv);
+
+}  // namespace ringload

@@ -1,0 +1,32 @@
+// The result of a run as a table, as JSON, and as a page with plots.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cluster.h"
+#include "options.h"
+#include "timeline.h"
+
+namespace ringload {
+
+struct Report {
+    const Options* options{nullptr};
+    const Timeline* timeline{nullptr};
+    ringfort::client::CoreCounters client;
+    ServerWork servers;
+    std::uint64_t unanswered{0};         // still under way when the run ended
+    std::uint64_t backlog{0};            // open loop: due and never started
+    double client_cpu_us{0};             // of this process, during the run
+    std::string first_failure;
+    bool interrupted{false};
+};
+
+std::string as_table(const Report& report);
+std::string as_json(const Report& report);
+// A whole page: no scripts, nothing from elsewhere.
+std::string as_html(const Report& report);
+// "12,345 /s  p50 0.80 ms  p99 2.10 ms ..." of the second that ended.
+std::string live_line(double second, const Interval& interval, double interval_seconds, std::size_t under_way);
+
+}  // namespace ringload
