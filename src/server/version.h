@@ -1,3 +1,4 @@
+// The version this build calls itself by.
 #pragma once
 
 #include <string_view>

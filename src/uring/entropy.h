@@ -1,3 +1,4 @@
+// The kernel's randomness: the seed of everything that is random in a node. The core only sees seeded generators.
 #pragma once
 
 #include <cstdint>
