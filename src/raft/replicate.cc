@@ -86,7 +86,8 @@ bool Core::send_next(Progress& peer, Effects& out) {
     if (peer.next < log.first_in_memory()) {
         peer.reading = true;
         out.need_entries.push_back({.to = peer.node, .first = peer.next,
-                                    .last = std::min(end, log.first_in_memory().prev()), .bytes_max = options.append_bytes_max});
+                                    .last = std::min(end, log.first_in_memory().prev()),
+                                    .bytes_max = options.append_bytes_max});
         return false;
     }
     const Log::Piece piece = log.piece(peer.next, end, options.append_bytes_max);

@@ -377,7 +377,8 @@ void Bootstrap::on_timers(Instant now) {
                 missing += (missing.empty() ? "" : ", ") + member.name;
             }
         }
-        context_.log_line(env::LogLevel::info, "first start: waiting for every initial member to answer; missing: " + missing);
+        context_.log_line(env::LogLevel::info,
+                          "first start: waiting for every initial member to answer; missing: " + missing);
     }
 }
 

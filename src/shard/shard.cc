@@ -173,8 +173,8 @@ void Shard::Impl::timers() {
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
-                                   sessions.next_deadline(), auto_compaction.next_deadline(), rounds.idle() ? never : context.now + 50ms,
-                                   context.now + 1s});
+                                   sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }
 

@@ -119,7 +119,8 @@ std::string describe(const RunOptions& o) {
                       std::to_string(o.network.reset_per_million) + " checkpoint " +
                       std::to_string(o.checkpoint_log_bytes / kib) +
                       "KiB faults each " +
-                      text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " + std::to_string(o.keep_per_million / 10'000) + "%:";
+                      text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " +
+                      std::to_string(o.keep_per_million / 10'000) + "%:";
     for (unsigned kind = 0; kind < fault_kinds; kind++) {
         if (o.enabled(static_cast<FaultKind>(kind))) {
             out += " " + std::string(to_string(static_cast<FaultKind>(kind)));

@@ -315,7 +315,8 @@ void TestNode::keep(const Message& message, std::vector<OwnedMessage>& to) {
             owned.entries.push_back(*entry);
         }
     }
-    for (const FetchItem& item : message.type == MessageType::fetch_response ? message.fetch : std::span<const FetchItem>{}) {
+    const bool answered = message.type == MessageType::fetch_response;
+    for (const FetchItem& item : answered ? message.fetch : std::span<const FetchItem>{}) {
         if (item.result == FetchResult::have) {
             const StoredEntry* entry = memory_.find(item.id.index);
             ASSERT(entry != nullptr && entry->id == item.id && !entry->damaged);

@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
 """tools/tidy must find each planted fault and must pass the clean tree it is planted in."""
-import subprocess
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-TIDY = Path(__file__).resolve().parents[2] / "tools" / "tidy"
+sys.dont_write_bytecode = True
+TIDY = str(Path(__file__).resolve().parents[2] / "tools" / "tidy")
+LOADER = importlib.machinery.SourceFileLoader("tidy", TIDY)
+tidy = importlib.util.module_from_spec(importlib.util.spec_from_loader("tidy", LOADER))
+LOADER.exec_module(tidy)
 HEADER = "// What it is.\n#pragma once\n"
 
 CLEAN = {
@@ -77,9 +85,10 @@ def run_tidy(files, *arguments):
             path = Path(folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        result = subprocess.run([sys.executable, str(TIDY), "--root", folder, *arguments],
-                                capture_output=True, text=True, check=False)
-    return result.returncode, result.stdout + result.stderr
+        output = io.StringIO()
+        with mock.patch.object(sys, "argv", ["tidy", "--root", folder, *arguments]), contextlib.redirect_stdout(output):
+            code = tidy.main()
+    return code, output.getvalue()
 
 
 class TidyTest(unittest.TestCase):
@@ -108,10 +117,13 @@ class TidyTest(unittest.TestCase):
         whole = {"src/base/whole.h": HEADER + "#include <cstdint>\nstd::uint8_t f();\n"}
         code, output = run_tidy(whole, *compiler)
         self.assertEqual(code, 0, output)
-        code, output = run_tidy({**whole, "src/base/needy.h": HEADER + "std::uint8_t g(Missing);\n"}, *compiler)
+        code, output = run_tidy({**whole, "src/base/needy.h": HEADER + "std::uint8_t g(Missing);\n",
+                                 "src/base/needy.cc": '#include "base/whole.h"\n#include "base/needy.h"\n'}, *compiler)
         self.assertEqual(code, 1, output)
         self.assertIn("src/base/needy.h:1: header-alone: ", output)
         self.assertNotIn("whole.h:1", output)
+        code, output = run_tidy({**whole, "src/base/whole.cc": '// Head.\n#include "base/whole.h"\n'}, *compiler)
+        self.assertIn("tidy: 0 headers compiled alone, 0 findings", output)
 
 
 if __name__ == "__main__":

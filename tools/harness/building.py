@@ -25,14 +25,15 @@ def configure(name, options=(), compiler=None):
     folder = ROOT / "build" / name
     wanted = json.dumps([list(options), compiler])
     mark = folder / "configured-with.json"
-    if mark.exists() and mark.read_text(encoding="utf-8") == wanted and (folder / "build.ninja").exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
+    known = mark.exists() and mark.read_text(encoding="utf-8") == wanted and (folder / "build.ninja").exists()
+    if not known:
+        shutil.rmtree(folder, ignore_errors=True)
     environment = dict(os.environ)
     if compiler:
         environment["CXX"] = compiler
-    result = subprocess.run(["meson", "setup", str(folder), str(ROOT), *options], capture_output=True, text=True,
-                            env=environment, check=False)
+    # Again where it is known, too: a new folder is seen by nobody else.
+    command = ["meson", "setup", *(["--reconfigure"] if known else []), str(folder), str(ROOT), *options]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if result.returncode != 0:
         raise BuildFailed(tail(result.stdout + result.stderr, 20))
     mark.write_text(wanted, encoding="utf-8")

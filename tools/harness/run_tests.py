@@ -113,12 +113,7 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1)
     tests = [test for test in building.introspect(folder, "tests") if only is None or only(test)]
     if not tests:
         count.add(name, 0, 1, output="the build has no test for this stage")
-    known = {str(folder / path): path for path in building.executables(folder).values()}
-    targets = sorted({known[word] for test in tests for word in test["cmd"] if word in known})
-    # Tests of whole programs find them by path: build those too.
-    if only is None:
-        targets += [path for path in known.values() if not path.startswith("tests/") and path not in targets]
-    building.build(folder, targets)
+    building.build(folder, needed_by(folder, tests) if only else ())
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         parallel = [test for test in tests if test["is_parallel"]]
         for finished in concurrent.futures.as_completed(
@@ -128,6 +123,15 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1)
         if not test["is_parallel"]:
             run_meson_test(test, count, environment or {}, factor)()
     return folder
+
+
+def needed_by(folder, tests):
+    """Ninja's names of what the tests run and of what they say they depend on."""
+    files = {target["id"]: target["filename"] for target in building.introspect(folder, "targets")}
+    outputs = {path for paths in files.values() for path in paths}
+    wanted = {word for test in tests for word in test["cmd"] if word in outputs}
+    wanted |= {path for test in tests for target in test["depends"] for path in files.get(target, [])}
+    return sorted(os.path.relpath(path, folder) for path in wanted)
 
 
 def stage_release(count, _options):
