@@ -1,3 +1,4 @@
+// Time outside of the shard: the only way the core learns it. Implementations: uring/ (real) and sim/ (virtual).
 #pragma once
 
 #include "base/instant.h"

@@ -22,6 +22,10 @@ namespace ringfort::kv {
 
 inline constexpr std::uint8_t command_version = 1;
 
+// Compares and ops of a transaction with everything nested in it. etcd bounds a level only, and nesting multiplies.
+// Part of the command's form: a larger tree does not decode.
+inline constexpr std::size_t txn_total_ops_max = 16384;
+
 enum class CommandKind : std::uint8_t {
     put = 1,
     delete_range = 2,

@@ -27,7 +27,14 @@ enum class Step : std::uint8_t { more, done };
 
 struct StoreOptions {
     DomainId domain{};
+    // Of the side index for exact keys, so that nobody can choose colliding keys. Decides no answer and no hash: replicas
+    // may differ in it.
+    std::uint64_t hash_seed{0};
 };
+
+// A stand-alone range in another order than that of keys collects references: with no limit (or one above this), an
+// interval that holds more keys than this, removed ones not yet compacted included, is refused with too_many_requests.
+inline constexpr std::uint64_t sorted_range_keys_max = std::uint64_t{1} << 20;
 
 class RangeRead;
 class CheckpointWriter;
@@ -57,14 +64,19 @@ class Store {
     std::uint64_t hash() const;              // H = hash(H, index, command checksum, ordered mutations)
     std::uint64_t key_count() const;         // live keys at revision()
     std::uint64_t live_bytes() const;        // counted memory of all versions not yet compacted (quota, status)
+    std::uint64_t reserved_bytes() const;    // taken from the heap: live_bytes() and the free blocks among them
 
     // ---- reads
     // The key at a revision (0: latest). nullopt: absent there. Requires: compact_revision() <= revision <= revision().
+    // Fast at the latest revision; at an old one it walks back over the key's newer versions in one go, which
+    // open_range() does in steps.
     std::optional<api::KeyValue> get(std::string_view key, api::Revision revision = 0) const;
-    // Checks the request against the state and pins its revision. Errc: compacted, future_revision, invalid_sort_option.
+    // Checks the request against the state and pins its revision. Errc: compacted, future_revision, invalid_sort_option,
+    // too_many_requests (sorted_range_keys_max). The request may die.
     Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
 
-    // ---- compaction: logical with the command; the space comes back in steps whenever the shard has time.
+    // ---- compaction: logical with the command; the space comes back in steps whenever the shard has time. Pending: a
+    // step would give something back now; what a pin holds becomes pending when the pin goes.
     bool compaction_pending() const;
     void compact_step(WorkBudget& budget);
 
@@ -93,7 +105,7 @@ class RangeRead {
     virtual api::Revision revision() const = 0;
 };
 
-// Gives the state as a byte stream in bounded pieces; format at the head of checkpoint.cc; versioned, self-checking.
+// Gives the state as a byte stream in bounded pieces; format at the head of checkpoint_format.h; versioned, self-checking.
 class CheckpointWriter {
   public:
     virtual ~CheckpointWriter() = default;

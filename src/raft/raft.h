@@ -6,9 +6,16 @@
 // The core never holds payloads. It knows of each entry its id and its size while the shard keeps it in memory; older
 // ones it knows by runs of terms only, and asks for them (`need_entries`) when a follower is far behind.
 //
-// Invariants: commit <= last index, except after a restart or with damage (commit may lie beyond the own log's end);
-// first index <= commit + 1; a leader never truncates; term never falls; nothing in `send_when_durable` may leave
-// before everything in `persist` of this and earlier steps is durable.
+// Invariants: commit <= last index, except after a restart (the hint may lie beyond the own log's end: such a replica
+// does not campaign); snapshot <= commit; a leader never truncates; term never falls; nothing in `send_when_durable`
+// may leave before everything in `persist` of this and earlier steps is durable.
+//
+// A crash loses what was persisted last. Because answers wait for it, to everybody else a crash looks like messages
+// lost: the lost steps never happened. What `send_now` holds says nothing that is undone by that: appends of a leader
+// whose term and vote are durable, and timeout_now.
+//
+// At construction the leader is unknown and every peer is presumed alive: tell PeerLost for those that are not. The
+// first step or flush asks for the election timer.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +69,16 @@ struct ReadState {                          // see Raft::read_index
     LogIndex index{};
 };
 
-// Collected over steps; the shard drains it after each step (persist first) and clears it.
+// What an installed snapshot means for the log (see SnapshotInstalled).
+enum class SnapshotFit : std::uint8_t {
+    none,       // nothing to do: the state here is as new
+    log_kept,   // the log goes on behind the snapshot: record it like a checkpoint of one's own, keep the entries
+    log_void,   // every entry in the log is void
+};
+
+// Collected over steps; the shard drains it after each step (persist first) and clears it. Views in messages point into
+// what was given to step() or into the owners below: who keeps a message longer copies what it views (only fetch,
+// fetch_response and the answer to EntriesRead have any).
 struct Effects {
     Persist persist;
     std::vector<Message> send_now;
@@ -72,7 +88,12 @@ struct Effects {
     bool committed{false};                   // Raft::commit() moved
     bool role_changed{false};                // Raft::role(), leader() or term() changed
     bool configuration_changed{false};
-    bool want_election_timer{false};         // leader unknown or lost: call step(ElectionDue) after a random delay
+    // Leader unknown or lost: call step(ElectionDue) after a random delay, counted from now even if one is running. It
+    // is asked for again whenever one ran out in vain, so one delay at a time is enough.
+    bool want_election_timer{false};
+    // Payloads of damaged entries, found at a peer: write them (append_repaired), then step(EntryRepaired) for each.
+    std::vector<Entry> repaired;
+    SnapshotFit snapshot_fit{SnapshotFit::none};  // of the SnapshotInstalled just stepped
     // The committed fence of this replica is durable here: it counts again.
     bool doubt_ended{false};
     // Owners of payloads the core itself made (config, fence); live until clear().
@@ -95,10 +116,12 @@ struct Propose {
     std::uint32_t payload_bytes{0};
     std::uint64_t checksum{0};
 };
-// Everything persisted up to entry `last`, submitted when the log's last entry at that index had `last.term`, is
-// durable; void for entries overwritten since. hard_state: the hard state of that time is durable with it.
+// A batch is durable, and all before it: `last` and `term` are what Raft::last() and Raft::term() were when the batch
+// was closed. Void for entries overwritten since. The term says which hard state is durable with it: a replica that is
+// a quorum by itself leads only when its own vote is.
 struct Durable {
     EntryId last;
+    Term term;
 };
 struct PeerLost {
     NodeId peer;
@@ -113,8 +136,10 @@ struct TransferLeadership {
     NodeId target;       // 0: the most advanced voter
 };
 struct TransferTimedOut {};
+// Voters and learners wanted; joint phases are the core's business. Ignored unless can_change_configuration() and the
+// target is valid: some voter, nobody both voter and learner, at most members_max old and new members together.
 struct ChangeConfiguration {
-    Configuration target;   // voters and learners wanted; joint phases are the core's business
+    Configuration target;
 };
 // Answer to need_entries: these are in memory now; the append message leaves with them attached.
 struct EntriesRead {
@@ -126,7 +151,8 @@ struct SnapshotSent {
     EntryId snapshot;
     bool ok{false};      // the stream ended; the receiver's snapshot_response says whether it was installed
 };
-// A whole snapshot has arrived, is durable and named by the log: the core makes it its new beginning.
+// A whole snapshot has arrived and its file is durable: the core makes it its new beginning. Effects::snapshot_fit says
+// which record the shard puts into the open batch, in the same turn, to name it. Ignored if the state here is as new.
 struct SnapshotInstalled {
     EntryId snapshot;
     Configuration configuration;
@@ -141,8 +167,6 @@ using Event = std::variant<MessageReceived, Durable, PeerLost, PeerBack, Electio
                            TransferTimedOut, ChangeConfiguration, EntriesRead, SnapshotSent, SnapshotInstalled,
                            EntryRepaired>;
 
-struct Progress;
-
 // A leader's view of one follower, for status replies and tests.
 struct PeerStatus {
     NodeId node{};
@@ -151,6 +175,7 @@ struct PeerStatus {
     bool alive{false};
     bool counts{true};
     bool snapshot{false};
+    Incarnation incarnation{};   // the highest this node has heard of
 };
 
 class Raft {
@@ -161,8 +186,8 @@ class Raft {
     Raft& operator=(const Raft&) = delete;
 
     void step(const Event& event, Effects& effects);
-    // Appends a proposal to the leader's log. Ensures: the entry is in effects.persist.entries? No: the shard has it
-    // already; only the id is given. nullopt: this node does not accept proposals now.
+    // Gives a proposal its place in the leader's log. The payload is the shard's: it writes it into the open batch under
+    // this id; the entry is not in effects.persist. nullopt: this node does not accept proposals now.
     std::optional<EntryId> propose(const Propose& proposal, Effects& effects);
     // End of turn: emits the appends that new entries, acknowledgements and commits call for.
     void flush(Effects& effects);
@@ -171,8 +196,10 @@ class Raft {
     Role role() const;
     bool is_leader() const { return role() == Role::leader; }
     bool accepts_proposals() const;              // leader, and no transfer under way
+    bool can_change_configuration() const;       // accepts proposals, and the last change is committed and not joint
     NodeId leader() const;                       // 0: unknown
     Term term() const;
+    // `commit` in it is always the newest; that alone is no reason to write it.
     const HardState& hard_state() const;
     LogIndex commit() const;
     EntryId last() const;
@@ -192,7 +219,8 @@ class Raft {
     bool is_quorum(std::span<const NodeId> confirmed) const;
 
     // ---- what the shard tells about its memory
-    // Entries up to `through` are covered by a checkpoint; the core may forget them.
+    // Entries up to `through` are covered by a checkpoint; the core forgets them. Requires: through <= appliable(), and
+    // `configuration_at` is the one in force there.
     void compact(LogIndex through, const Configuration& configuration_at);
     // Payloads up to `through` left memory: appends that need them go through need_entries.
     void evicted(LogIndex through);

@@ -76,15 +76,24 @@ enum class MessageType : std::uint8_t {
     snapshot_response = 9,  // the receiver has installed (or refused) a streamed snapshot
     fetch = 10,             // asks for damaged entries by checksum
     fetch_response = 11,
+    resigned = 12,          // the sender leads no more and knows no successor: its followers look for one
 };
+inline constexpr MessageType message_type_last = MessageType::resigned;
 
 // What a peer knows of an entry somebody else has damaged.
-enum class FetchResult : std::uint8_t { have = 1, never = 2, damaged = 3 };
+enum class FetchResult : std::uint8_t {
+    have = 1,
+    never = 2,      // it is not in this log, and no leader of an older term will be let put it there
+    damaged = 3,    // it is in this log, but unreadable here too
+    compacted = 4,  // a checkpoint covers it: neither to be had nor to be denied
+};
+inline constexpr FetchResult fetch_result_last = FetchResult::compacted;
 
+// In a response each `have` item has its entry in `entries`, in the order of the items.
 struct FetchItem {
     EntryId id;
     std::uint64_t checksum{0};
-    FetchResult result{FetchResult::never};  // in responses; `have` is followed by the entry in `entries`
+    FetchResult result{FetchResult::never};  // in responses
 };
 
 // One flat struct for all kinds; each field says which kinds use it. Views follow the rule of Entry.
@@ -97,17 +106,23 @@ struct Message {
     Term term{};
 
     // append: entries follow `prev`. vote, pre_vote: `prev` is the candidate's last entry.
-    // append_response: prev.index is the `prev` of the append it answers.
+    // append_response: prev.index is the `prev` of the append it answers. announce: the sender's snapshot.
     EntryId prev{};
     LogIndex commit{};            // append: the leader's. snapshot_response: index of the snapshot
     // append: how many entries follow, prev.index+1 ... prev.index+count. On sending the core leaves `entries` empty and
-    // the shard attaches the raw entries; on receipt `entries` holds them.
+    // the shard attaches the raw entries, which are in its memory (only the answer to EntriesRead comes with them);
+    // on receipt `entries` holds them.
+    // fetch_response: the core sets entry_count to the number of `have` items; the shard attaches the entries, from
+    // memory or disk. One it cannot read turns its item into `damaged`; where the message would grow too long it cuts
+    // the items short: what is not answered is asked again.
     std::uint32_t entry_count{0};
     std::span<const Entry> entries{};
 
     bool reject{false};           // responses
     bool counts{true};            // responses: false while the sender is in doubt (it counts in no quorum)
-    LogIndex match{};             // append_response: durable through here
+    // append_response: durable through here, and equal to the leader's log. append: what the leader has been told of
+    // that; an append that shows nothing beyond is not answered (a probe says 0, so it is always answered).
+    LogIndex match{};
     EntryId hint{};               // rejected append: where the logs may agree (thesis 3.2's conflict hint)
     bool transfer{false};         // vote: part of a transfer, so a living leader is no reason to refuse
     std::span<const FetchItem> fetch{};  // fetch, fetch_response

@@ -2,7 +2,8 @@
 //
 // All ranges of the shard append to the open batch; close_batch() submits it and opens the next. A batch is durable when
 // it and all before it are: then on_durable(sequence) runs. The batch's memory is also where followers' appends and apply
-// read entries from; it stays in memory until its entries were released and the window needs the room.
+// read entries from. Batches leave memory oldest first, when their room is needed and once they are durable, applied or
+// not: a replica that cannot apply must not hold up the others. What has left is read with read().
 //
 // Disk format: log/format.h. Recovery table: log/recovery.h.
 #pragma once
@@ -60,6 +61,7 @@ struct LogOptions {
     std::string directory;                   // "shard-0"
     std::size_t segment_bytes{limits::segment_bytes_default};
     std::size_t window_bytes{32 * mib};      // batches kept in memory
+    std::uint64_t log_bytes_goal{1 * gib};   // above it, what holds the oldest segment is asked to go (set_log_goal)
 };
 
 struct LogCounters {
@@ -67,12 +69,13 @@ struct LogCounters {
     std::uint64_t flushes{0};         // device flushes asked for (dsync writes, syncs)
     std::uint64_t bytes_written{0};   // to log files, padding included
     std::uint64_t entry_bytes{0};     // payloads appended
-    std::uint64_t segments{0};
+    std::uint64_t segments{0};        // files, live and ready
+    std::uint64_t copied_entries{0};  // live entries written again so that an old segment can go
     Duration flush_p99{0};
     Duration oldest_flush{0};         // age of the oldest write in flight; 0: none
 };
 
-// Who is told. All calls come from dispatch of the disk, not from inside LogStore's own calls.
+// Who is told. Calls come from dispatch of the disk; on_log_failed() may also come from close_batch().
 class LogListener {
   public:
     virtual ~LogListener() = default;
@@ -107,11 +110,20 @@ class LogStore {
     LogStore(const LogStore&) = delete;
     LogStore& operator=(const LogStore&) = delete;
 
-    // Reads every segment, decides by the recovery table, opens a new epoch, syncs all files; then on_recovered().
+    // Reads every segment, decides by the recovery table, syncs all files, opens a new epoch; then on_recovered(). Works
+    // in steps of close_batch(): call that every turn from here on, and by next_deadline() at the latest. A log that
+    // cannot be started (unreadable files, a later format, no disk space) ends in on_log_failed().
     void start();
 
-    // ---- building the open batch. Always possible within admission (see can_append).
-    // Room for an entry's payload in the batch: fill it, then seal_entry() with its checksum before the next append.
+    // ---- building the open batch; after on_recovered(). Once the log has failed all this is taken and dropped.
+    //
+    // Admission: entries need can_append() before (for a peer's append: once for the whole message, before raft sees it,
+    // so that what raft must persist is never refused halfway; a message that does not fit is dropped, and sent again).
+    // All other records are always taken: room for them is set aside, half of each directory, and of one replica's hard
+    // states in one batch only the last is kept. Small entries raft makes itself (noop, config, fence) count as such.
+
+    // Room for an entry's payload in the batch: fill it, then seal_entry() with checksum(payload) before the next append.
+    // Indices of a range rise by one; truncate first to go back.
     MutableBytes append_entry(RangeId range, raft::EntryId id, raft::EntryKind kind, std::size_t payload_bytes);
     void seal_entry(std::uint64_t checksum);
     // A replica's first record; before any other of its range. Initial state (1, 1) or empty (joins by snapshot).
@@ -123,8 +135,9 @@ class LogStore {
     void append_repaired(RangeId range, const raft::Entry& entry);  // a damaged entry's payload, found again
     void append_removed(RangeId range);
 
-    // Whether an entry of this size can be taken now: window, disk space and batch bounds. false: try after on_durable.
-    bool can_append(std::size_t payload_bytes) const;
+    // Whether `entries` entries with this many payload bytes in all can be taken now: window, disk space and batch bounds.
+    // false: try after on_durable. What was refused has room set aside in the next batch, so it is not starved.
+    bool can_append(std::size_t payload_bytes, std::size_t entries = 1) const;
     // Whether the disk has room for the log to grow; false: refuse writes with no_space, keep deletes and compaction.
     bool has_space() const;
 
@@ -138,16 +151,20 @@ class LogStore {
     Instant next_deadline() const;
 
     // ---- entries
-    // In memory: the entry, valid until the next close_batch() or release; else nullopt.
+    // In memory: the entry, valid until the next close_batch(); else nullopt.
     std::optional<raft::Entry> find(RangeId range, LogIndex index) const;
-    // From memory or disk, asynchronously. Results hold their own memory.
+    // From memory or disk, asynchronously; never answered inside of this call. Results hold their own memory. They are what
+    // was in the log when it was read: entries may have been truncated since, so compare ids. `read` lives until answered.
     void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);
-    // Applied through here: memory up to this may be reused.
+    // Applied through here. A check only: memory does not wait for it (see above).
     void release(RangeId range, LogIndex applied);
     // First entry still in memory without a read.
     LogIndex first_in_memory(RangeId range) const;
     // Log bytes of the range since its last checkpoint.
     std::uint64_t bytes_since_checkpoint(RangeId range) const;
+
+    // How large the log may grow before idle ranges are asked for checkpoints: about max(1 GiB, live data).
+    void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
     bool failed() const;

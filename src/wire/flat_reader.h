@@ -20,6 +20,10 @@ namespace ringfort::wire {
 
 class FlatTable;
 class FlatTables;
+class FlatStructs;
+
+inline constexpr std::size_t flat_offset_bytes = 4;
+inline constexpr std::size_t flat_vtable_head_bytes = 4;
 
 class FlatReader {
   public:
@@ -144,5 +148,137 @@ class FlatTables {
     std::size_t begin_{0};
     std::size_t count_{0};
 };
+
+// ---------------------------------------------------------------------------------------------- bodies
+// Inline: a request is some twenty accesses of a nanosecond or two each.
+
+inline std::size_t FlatReader::follow(std::size_t at) {
+    const std::size_t to = at + read<std::uint32_t>(at);
+    if (to == at || !holds(to, flat_offset_bytes)) {
+        fail(Fault::malformed);
+        return 0;
+    }
+    return to;
+}
+
+inline FlatTable FlatReader::root() {
+    if (!holds(0, flat_offset_bytes)) {
+        fail(Fault::malformed);
+        return {};
+    }
+    return table_at(follow(0));
+}
+
+inline FlatTable FlatReader::table_at(std::size_t at) {
+    if (!ok()) {
+        return {};
+    }
+    const auto back = read<std::int32_t>(at);
+    const std::int64_t vtable = static_cast<std::int64_t>(at) - back;
+    if (vtable < 0 || !holds(static_cast<std::size_t>(vtable), flat_vtable_head_bytes)) {
+        fail(Fault::malformed);
+        return {};
+    }
+    FlatTable table;
+    table.reader_ = this;
+    table.at_ = at;
+    table.vtable_ = static_cast<std::size_t>(vtable);
+    const std::size_t vtable_bytes = read<std::uint16_t>(table.vtable_);
+    if (vtable_bytes < flat_vtable_head_bytes || vtable_bytes % 2 != 0 || !holds(table.vtable_, vtable_bytes)) {
+        fail(Fault::malformed);
+        return {};
+    }
+    table.vtable_bytes_ = vtable_bytes;
+    return table;
+}
+
+inline Bytes FlatReader::elements(std::size_t at, std::size_t element_bytes, std::size_t& begin) {
+    const std::size_t count = read<std::uint32_t>(at);
+    begin = at + flat_offset_bytes;
+    // count < 2^32 and elements are small: no overflow.
+    if (!holds(begin, count * element_bytes)) {
+        fail(Fault::malformed);
+        return {};
+    }
+    return buffer_.subspan(begin, count * element_bytes);
+}
+
+inline std::size_t FlatTable::place(std::uint16_t field, std::size_t bytes) const {
+    if (field + sizeof(std::uint16_t) > vtable_bytes_) {
+        return 0;
+    }
+    const std::size_t offset = reader_->read<std::uint16_t>(vtable_ + field);
+    if (offset == 0) {
+        return 0;
+    }
+    if (!reader_->holds(at_ + offset, bytes)) {
+        reader_->fail(FlatReader::Fault::malformed);
+        return 0;
+    }
+    return at_ + offset;
+}
+
+inline std::string_view FlatTable::bytes(std::uint16_t field) const {
+    const std::size_t at = place(field, flat_offset_bytes);
+    const std::size_t to = at == 0 ? 0 : reader_->follow(at);
+    if (to == 0) {
+        return {};
+    }
+    std::size_t begin = 0;
+    const Bytes found = reader_->elements(to, 1, begin);
+    return reader_->take(found.size()) ? as_text(found) : std::string_view();
+}
+
+inline std::string_view FlatTable::text(std::uint16_t field, std::size_t bytes_max) const {
+    const std::string_view found = bytes(field);
+    if (found.size() > bytes_max) {
+        reader_->fail(FlatReader::Fault::malformed);
+        return {};
+    }
+    return found;
+}
+
+inline FlatTable FlatTable::table(std::uint16_t field) const {
+    const std::size_t at = place(field, flat_offset_bytes);
+    const std::size_t to = at == 0 ? 0 : reader_->follow(at);
+    return to == 0 ? FlatTable() : reader_->table_at(to);
+}
+
+inline FlatTables FlatTable::tables(std::uint16_t field) const {
+    const std::size_t at = place(field, flat_offset_bytes);
+    const std::size_t to = at == 0 ? 0 : reader_->follow(at);
+    if (to == 0) {
+        return {};
+    }
+    FlatTables tables;
+    tables.reader_ = reader_;
+    tables.count_ = reader_->elements(to, flat_offset_bytes, tables.begin_).size() / flat_offset_bytes;
+    return tables;
+}
+
+inline FlatStructs FlatTable::structs(std::uint16_t field, std::size_t element_bytes) const {
+    const std::size_t at = place(field, flat_offset_bytes);
+    const std::size_t to = at == 0 ? 0 : reader_->follow(at);
+    if (to == 0) {
+        return {};
+    }
+    std::size_t begin = 0;
+    return {reader_->elements(to, element_bytes, begin), element_bytes};
+}
+
+inline FlatTable FlatTables::operator[](std::size_t index) const {
+    const std::size_t to = reader_->follow(begin_ + index * flat_offset_bytes);
+    return to == 0 ? FlatTable() : reader_->table_at(to);
+}
+
+inline std::string_view FlatTables::bytes(std::size_t index) const {
+    const std::size_t to = reader_->follow(begin_ + index * flat_offset_bytes);
+    if (to == 0) {
+        return {};
+    }
+    std::size_t begin = 0;
+    const Bytes found = reader_->elements(to, 1, begin);
+    return reader_->take(found.size()) ? as_text(found) : std::string_view();
+}
 
 }  // namespace ringfort::wire

@@ -56,7 +56,13 @@ struct PeerHello {
     std::uint32_t feature_level{0};
     bool bootstrapped{false};        // the sender has data of this cluster
     bool probe{false};
+    // What the sender remembers of the receiver: 0 if nothing.
+    InstanceId your_instance{};
+    Incarnation your_incarnation{};
+    std::string_view client_address{};   // "host:port" of the sender's client listener; at most client_address_bytes_max
 };
+
+inline constexpr std::size_t client_address_bytes_max = 300;
 
 enum class Refusal : std::uint8_t {
     none = 0,
@@ -82,6 +88,7 @@ struct PeerHelloReply {
     // What this node remembers of the asker: 0 if nothing.
     InstanceId your_instance{};
     Incarnation your_incarnation{};
+    std::string_view client_address{};
 };
 
 struct ReadRoundItem {

@@ -113,7 +113,11 @@ Outcome PeerDecoder::hello(const FlatTable& table) {
                                          .target_shard = ShardId(u64(table, Table::VT_TARGET_SHARD)),
                                          .feature_level = u32(table, Table::VT_FEATURE_LEVEL),
                                          .bootstrapped = table.boolean(Table::VT_BOOTSTRAPPED),
-                                         .probe = table.boolean(Table::VT_PROBE)});
+                                         .probe = table.boolean(Table::VT_PROBE),
+                                         .your_instance = InstanceId(u64(table, Table::VT_YOUR_INSTANCE)),
+                                         .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION)),
+                                         .client_address =
+                                             table.text(Table::VT_CLIENT_ADDRESS, client_address_bytes_max)});
 }
 
 Outcome PeerDecoder::hello_reply(const FlatTable& table) {
@@ -129,14 +133,16 @@ Outcome PeerDecoder::hello_reply(const FlatTable& table) {
                                               .feature_level = u32(table, Table::VT_FEATURE_LEVEL),
                                               .bootstrapped = table.boolean(Table::VT_BOOTSTRAPPED),
                                               .your_instance = InstanceId(u64(table, Table::VT_YOUR_INSTANCE)),
-                                              .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION))});
+                                              .your_incarnation = Incarnation(u64(table, Table::VT_YOUR_INCARNATION)),
+                                              .client_address =
+                                                  table.text(Table::VT_CLIENT_ADDRESS, client_address_bytes_max)});
 }
 
 Outcome PeerDecoder::message(const FlatTable& table) {
     using Table = schema::RaftMessage;
     raft::Message message;
     message.type = enumerator(table.scalar<std::uint8_t>(Table::VT_TYPE), raft::MessageType::append,
-                              raft::MessageType::fetch_response);
+                              raft::message_type_last);
     message.range = RangeId(u64(table, Table::VT_RANGE));
     message.from = NodeId(u64(table, Table::VT_FROM));
     message.to = NodeId(u64(table, Table::VT_TO));
@@ -198,7 +204,7 @@ std::span<const raft::FetchItem> PeerDecoder::fetch_items(const FlatStructs& ite
         out[i] = {.id = {Term(items.field<std::uint64_t>(i, 0)), LogIndex(items.field<std::uint64_t>(i, 8))},
                   .checksum = items.field<std::uint64_t>(i, 16),
                   .result = enumerator(items.field<std::uint8_t>(i, 24), raft::FetchResult::have,
-                                       raft::FetchResult::damaged)};
+                                       raft::fetch_result_last)};
     }
     return out;
 }

@@ -89,19 +89,23 @@ LinkClass class_of(PeerKind kind) {
 
 void encode_peer(const PeerHello& hello, OutBuffer& out) {
     append_peer_frame(out, PeerKind::hello, [&](FlatBuilder& builder) {
+        const auto address = put_text(builder, hello.client_address);
         return schema::CreateHello(builder, hello.cluster_id.value, hello.node.value, hello.target.value,
                                    hello.instance.value, hello.incarnation.value, hello.shard.value,
                                    hello.shard_count, hello.target_shard.value, hello.feature_level,
-                                   hello.bootstrapped, hello.probe);
+                                   hello.bootstrapped, hello.probe, hello.your_instance.value,
+                                   hello.your_incarnation.value, address);
     });
 }
 
 void encode_peer(const PeerHelloReply& reply, OutBuffer& out) {
     append_peer_frame(out, PeerKind::hello_reply, [&](FlatBuilder& builder) {
+        const auto address = put_text(builder, reply.client_address);
         return schema::CreateHelloReply(builder, static_cast<schema::Refusal>(reply.refusal), reply.cluster_id.value,
                                         reply.node.value, reply.instance.value, reply.incarnation.value,
                                         reply.shard.value, reply.shard_count, reply.feature_level,
-                                        reply.bootstrapped, reply.your_instance.value, reply.your_incarnation.value);
+                                        reply.bootstrapped, reply.your_instance.value, reply.your_incarnation.value,
+                                        address);
     });
 }
 

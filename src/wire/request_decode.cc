@@ -15,7 +15,8 @@ class RequestDecoder {
     Result<api::Request, api::Errc> decode(ClientKind kind) {
         using Table = protocol::Request;
         const FlatTable table = reader_.root();
-        api::Request request;
+        Result<api::Request, api::Errc> out;  // filled in place: requests are large
+        api::Request& request = *out;
         const auto timeout_ns = table.scalar<std::uint64_t>(Table::VT_TIMEOUT_NS);
         request.timeout =
             Duration(std::min(timeout_ns, static_cast<std::uint64_t>(request_timeout_max.count())));
@@ -32,9 +33,9 @@ class RequestDecoder {
             decode_operation(static_cast<protocol::Operation>(type), member(table, Table::VT_OP), request.op);
         }
         if (const api::Errc error = outcome(); error != api::Errc::ok) {
-            return failure(error);
+            out = failure(error);
         }
-        return request;
+        return out;
     }
 
   private:
@@ -68,8 +69,8 @@ class RequestDecoder {
 
     void decode_operation(protocol::Operation type, const FlatTable& table, api::Operation& out) {
         switch (type) {
-            case protocol::Operation::RangeRequest: out = range(table); return;
-            case protocol::Operation::PutRequest: out = put(table); return;
+            case protocol::Operation::RangeRequest: out.emplace<api::RangeRequest>(range(table)); return;
+            case protocol::Operation::PutRequest: out.emplace<api::PutRequest>(put(table)); return;
             case protocol::Operation::DeleteRangeRequest: out = delete_range(table); return;
             case protocol::Operation::TxnRequest: out = txn(table, 1); return;
             case protocol::Operation::CompactRequest: out = compact(table); return;

@@ -16,17 +16,19 @@ class ResponseDecoder {
     Result<api::Response, FrameErrc> decode_result(ClientKind kind) {
         using Table = protocol::Reply;
         const FlatTable table = reader_.root();
-        api::Response response{.header = header(table), .body = api::Result(), .more_frames = false};
+        Result<api::Response, FrameErrc> out;  // filled in place: responses are large
+        out->header = header(table);
         const auto type = table.scalar<std::uint8_t>(Table::VT_RESULT_TYPE);
         if (type == 0 || type + 1 != static_cast<int>(kind)) {
-            return failure(FrameErrc::malformed_body);
+            reader_.fail(FlatReader::Fault::malformed);
+        } else {
+            result(static_cast<protocol::Result>(type), member(table, Table::VT_RESULT),
+                   *std::get_if<api::Result>(&out->body));
         }
-        result(static_cast<protocol::Result>(type), member(table, Table::VT_RESULT),
-               *std::get_if<api::Result>(&response.body));
         if (!reader_.ok()) {
-            return failure(FrameErrc::malformed_body);
+            out = failure(FrameErrc::malformed_body);
         }
-        return response;
+        return out;
     }
 
     Result<api::Response, FrameErrc> decode_error() {
@@ -67,8 +69,8 @@ class ResponseDecoder {
 
     void result(protocol::Result type, const FlatTable& table, api::Result& out) {
         switch (type) {
-            case protocol::Result::RangeResponse: out = range(table); return;
-            case protocol::Result::PutResponse: out = put(table); return;
+            case protocol::Result::RangeResponse: out.emplace<api::RangeResponse>(range(table)); return;
+            case protocol::Result::PutResponse: out.emplace<api::PutResponse>(put(table)); return;
             case protocol::Result::DeleteRangeResponse: out = delete_range(table); return;
             case protocol::Result::TxnResponse: out = txn(table, 1); return;
             case protocol::Result::CompactResponse: out = api::CompactResponse{}; return;

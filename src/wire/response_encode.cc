@@ -3,6 +3,7 @@
 
 #include "base/assertion.h"
 #include "wire/client_frame.h"
+#include "wire/range_reply.h"
 
 namespace ringfort::wire {
 
@@ -160,6 +161,9 @@ bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Respo
     const auto& result = *std::get_if<api::Result>(&response.body);
     static_assert(static_cast<int>(ClientKind::range) == 2);
     ASSERT(result.index() + 2 == static_cast<std::size_t>(kind));
+    if (const auto* range = std::get_if<api::RangeResponse>(&result)) {
+        return encode_range_reply(header, response.header, *range, out);
+    }
     return encode_result(header, response.header, result, out);
 }
 

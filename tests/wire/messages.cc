@@ -222,9 +222,9 @@ raft::Message RandomMessages::raft_message() {
     }
     const auto fetch = arena_.make_array<raft::FetchItem>(prng_.below(4));
     for (auto& item : fetch) {
-        item = {.id = entry_id(), .checksum = u64(), .result = static_cast<raft::FetchResult>(prng_.between(1, 3))};
+        item = {.id = entry_id(), .checksum = u64(), .result = enumerator(raft::fetch_result_last)};
     }
-    const auto type = static_cast<raft::MessageType>(prng_.between(1, 11));
+    const raft::MessageType type = enumerator(raft::message_type_last);
     return {.type = type, .range = RangeId(u64()), .from = NodeId(u64()), .to = NodeId(u64()),
             .incarnation = Incarnation(u64()), .term = Term(u64()), .prev = entry_id(), .commit = LogIndex(u64()),
             .entry_count = type == raft::MessageType::append ? static_cast<std::uint32_t>(entries.size()) : u32(),
@@ -238,13 +238,16 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
             return PeerHello{.cluster_id = ClusterId(u64()), .node = NodeId(u64()), .target = NodeId(u64()),
                              .instance = InstanceId(u64()), .incarnation = Incarnation(u64()),
                              .shard = ShardId(u64()), .shard_count = u32(), .target_shard = ShardId(u64()),
-                             .feature_level = u32(), .bootstrapped = coin(), .probe = coin()};
+                             .feature_level = u32(), .bootstrapped = coin(), .probe = coin(),
+                             .your_instance = InstanceId(u64()), .your_incarnation = Incarnation(u64()),
+                             .client_address = text(client_address_bytes_max)};
         case 1:
             return PeerHelloReply{.refusal = static_cast<Refusal>(prng_.below(8)), .cluster_id = ClusterId(u64()),
                                   .node = NodeId(u64()), .instance = InstanceId(u64()),
                                   .incarnation = Incarnation(u64()), .shard = ShardId(u64()), .shard_count = u32(),
                                   .feature_level = u32(), .bootstrapped = coin(),
-                                  .your_instance = InstanceId(u64()), .your_incarnation = Incarnation(u64())};
+                                  .your_instance = InstanceId(u64()), .your_incarnation = Incarnation(u64()),
+                                  .client_address = text(client_address_bytes_max)};
         case 2: return raft_message();
         case 3: {
             const auto items = arena_.make_array<ReadRoundItem>(prng_.below(6));
@@ -374,11 +377,11 @@ class Writer {
     void put(const raft::FetchItem& item) { add(item.id, item.checksum, item.result); }
     void put(const PeerHello& h) {
         add(h.cluster_id, h.node, h.target, h.instance, h.incarnation, h.shard, h.shard_count, h.target_shard,
-            h.feature_level, h.bootstrapped, h.probe);
+            h.feature_level, h.bootstrapped, h.probe, h.your_instance, h.your_incarnation, h.client_address);
     }
     void put(const PeerHelloReply& h) {
         add(h.refusal, h.cluster_id, h.node, h.instance, h.incarnation, h.shard, h.shard_count, h.feature_level,
-            h.bootstrapped, h.your_instance, h.your_incarnation);
+            h.bootstrapped, h.your_instance, h.your_incarnation, h.client_address);
     }
     void put(const raft::Message& m) {
         add(m.type, m.range, m.from, m.to, m.incarnation, m.term, m.prev, m.commit, m.entry_count, m.entries,

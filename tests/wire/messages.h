@@ -33,6 +33,11 @@ class RandomMessages {
     std::int64_t i64() { return static_cast<std::int64_t>(u64()); }
     std::uint32_t u32() { return static_cast<std::uint32_t>(u64()); }
     bool coin() { return prng_.below(2) == 0; }
+    // Of an enumeration from 1 to `last`.
+    template <class T>
+    T enumerator(T last) {
+        return static_cast<T>(prng_.between(1, static_cast<std::uint64_t>(last)));
+    }
     std::string_view text(std::size_t bytes_max);
     std::span<const std::string_view> texts();
     api::KeyValue kv();

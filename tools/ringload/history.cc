@@ -1,5 +1,6 @@
 #include "history.h"
 
+#include <cinttypes>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -100,21 +101,9 @@ bool HistoryWriter::open(const Options& options) {
 }
 
 void HistoryWriter::record(const Write& write) {
-    char line[128];
-    char* at = line;
-    char* const end = line + sizeof(line);
-    at = std::to_chars(at, end, write.key).ptr;
-    *at++ = ' ';
-    at = std::to_chars(at, end, write.sequence).ptr;
-    *at++ = ' ';
-    const char* const name = outcome_names[static_cast<std::size_t>(write.outcome)];
-    at = static_cast<char*>(std::memcpy(at, name, std::strlen(name))) + std::strlen(name);
-    *at++ = ' ';
-    at = std::to_chars(at, end, write.revision).ptr;
-    *at++ = ' ';
-    at = std::to_chars(at, end, write.domain).ptr;
-    *at++ = '\n';
-    std::fwrite(line, 1, static_cast<std::size_t>(at - line), file_);
+    std::fprintf(file_, "%" PRIu64 " %" PRIu64 " %s %" PRId64 " %" PRIu64 "\n", std::uint64_t{write.key},
+                 std::uint64_t{write.sequence}, outcome_names[static_cast<std::size_t>(write.outcome)],
+                 std::int64_t{write.revision}, std::uint64_t{write.domain});
 }
 
 bool HistoryWriter::finish() {

@@ -1,0 +1,73 @@
+"""Three etcd nodes on loopback, and the load generator that drives them."""
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from processes import Missed, Node, die_with_parent, free_ports, run, wait_until
+
+HERE = Path(__file__).resolve().parent
+
+
+class EtcdNode(Node):
+    """The same handles as a ringfort process has, with etcd's command line."""
+
+    def command(self, initial_cluster, extra=()):
+        return [*super().command(initial_cluster, extra), "--log-level", "error", "--quota-backend-bytes", str(8 << 30)]
+
+    def leads(self):
+        try:
+            with urlopen(f"http://{self.client}/metrics", timeout=2) as answer:
+                return b"\netcd_server_is_leader 1" in answer.read()
+        except (URLError, OSError):
+            return False
+
+
+class Etcd:
+    def __init__(self, folder):
+        self.program = os.environ.get("ETCD") or shutil.which("etcd")
+        self.folder = Path(folder)
+        self.load_program = self.folder / "etcd_load"
+        ports = free_ports(6)
+        self.nodes = [EtcdNode(self.program, f"e{i + 1}", folder, ports[2 * i], ports[2 * i + 1]) for i in range(3)]
+
+    def version(self):
+        return run([self.program, "--version"])[1].split("\n")[0].removeprefix("etcd Version: ")
+
+    def build_load(self):
+        """Debian's packages hold the client's sources under /usr/share/gocode: no module is fetched."""
+        sources = self.folder / "gopath" / "src" / "etcd_load"
+        shutil.copytree(HERE / "etcd_load", sources)
+        gopath = f"{sources.parents[1]}:/usr/share/gocode"
+        environment = {**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": gopath}
+        result = subprocess.run(["go", "build", "-o", str(self.load_program), "etcd_load"], env=environment,
+                                capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise Missed(f"go build: {result.stderr}")
+
+    def start(self):
+        members = ",".join(f"{node.name}=http://{node.peer}" for node in self.nodes)
+        for node in self.nodes:
+            node.start(members)
+        leader = lambda: next((node for node in self.nodes if node.leads()), None)
+        return wait_until(leader, 30, "etcd elects a leader", 0.1)
+
+    def stop(self):
+        for node in self.nodes:
+            node.kill()
+
+    def load(self, endpoints, **options):
+        """A load's JSON, with server_cpu_us: the CPU of the three servers for each request."""
+        command = [str(self.load_program), "-endpoints", endpoints]
+        command += [word for name, value in options.items() for word in (f"-{name.replace('_', '-')}", str(value))]
+        before = sum(node.cpu_seconds() for node in self.nodes)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=900,
+                                preexec_fn=die_with_parent, check=False)
+        if result.returncode != 0:
+            raise Missed(f"etcd_load: {result.stderr}")
+        answer = json.loads(result.stdout)
+        answer["server_cpu_us"] = (sum(node.cpu_seconds() for node in self.nodes) - before) * 1e6 / answer["requests"]
+        return answer

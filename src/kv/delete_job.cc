@@ -1,0 +1,62 @@
+#include "kv/delete_job.h"
+
+#include "api/key_range.h"
+
+namespace ringfort::kv {
+
+void DeleteJob::begin(StoreState& state, const api::DeleteRangeRequest& request, Arena* answer) {
+    const api::KeyRange range{request.key, request.range_end};
+    point_ = api::is_point(range);
+    end_ = point_ ? std::nullopt : api::interval_of(range).end;
+    position_.assign(request.key);
+    deleted_ = 0;
+    prev_ = nullptr;
+    if (request.prev_kv && answer != nullptr) {
+        const std::uint64_t room = point_ ? 1 : state.tree.count(request.key, end_).live;
+        prev_ = reinterpret_cast<api::KeyValue*>(
+            answer->allocate(room * sizeof(api::KeyValue), alignof(api::KeyValue)));
+    }
+}
+
+Step DeleteJob::step(StoreState& state, WorkBudget& budget) {
+    if (point_) {
+        KeyRecord* record = state.find(position_);
+        if (record != nullptr && !record->latest->tombstone()) {
+            remove(state, *record, budget);
+        }
+        return Step::done;
+    }
+    for (auto cursor = state.tree.lower_bound(position_); !cursor.at_end(); cursor.next()) {
+        KeyRecord& record = *cursor.record();
+        if (end_ && record.key() >= *end_) {
+            return Step::done;
+        }
+        if (budget.spent()) {
+            position_.assign(record.key());
+            return Step::more;
+        }
+        cursor.prefetch_next();
+        if (cursor.live()) {
+            remove(state, record, budget);
+        } else {
+            budget.take(1, 0);
+        }
+    }
+    return Step::done;
+}
+
+void DeleteJob::remove(StoreState& state, KeyRecord& record, WorkBudget& budget) {
+    if (prev_ != nullptr) {
+        new (prev_ + deleted_) api::KeyValue(key_value(record, *record.latest));
+    }
+    state.remove(record);
+    deleted_++;
+    budget.take(1, static_cast<std::int64_t>(record.key_bytes));
+}
+
+api::DeleteRangeResponse DeleteJob::response() const {
+    const auto kept = prev_ == nullptr ? std::size_t{0} : static_cast<std::size_t>(deleted_);
+    return {deleted_, {prev_, kept}};
+}
+
+}  // namespace ringfort::kv

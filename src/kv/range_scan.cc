@@ -1,0 +1,254 @@
+#include "kv/range_scan.h"
+
+#include <algorithm>
+
+#include "api/key_range.h"
+
+namespace ringfort::kv {
+
+namespace {
+
+bool has_filter(const api::RangeRequest& request) {
+    return request.min_mod_revision != 0 || request.max_mod_revision != 0 ||
+           request.min_create_revision != 0 || request.max_create_revision != 0;
+}
+
+bool within(api::Revision value, api::Revision min, api::Revision max) {
+    return (min == 0 || value >= min) && (max == 0 || value <= max);
+}
+
+int three_way(std::int64_t a, std::int64_t b) {
+    return a < b ? -1 : (a > b ? 1 : 0);
+}
+
+}  // namespace
+
+RangeScan::RangeScan(const StoreState& state, const api::RangeRequest& request, api::Revision at)
+    : request_(request),
+      begin_(request.key),
+      at_(at),
+      limit_(request.limit > 0 ? static_cast<std::uint64_t>(request.limit) : 0) {
+    const api::KeyRange range{request.key, request.range_end};
+    if (api::is_point(range)) {
+        end_ = begin_;
+        end_->push_back('\0');
+    } else if (const api::Interval interval = api::interval_of(range); interval.end) {
+        end_ = std::string(*interval.end);
+    }
+    const KeyTree::Counts counts = state.tree.count(begin_, end_);
+    records_ = counts.records;
+    count_known_ = at >= state.newest_revision();
+    count_ = count_known_ ? counts.live : 0;
+    position_ = begin_;
+    if (sorted() && !request.count_only) {
+        references_.reserve(limit_ == 0 ? records_ : std::min(limit_, records_));
+    }
+}
+
+bool RangeScan::sorted() const {
+    return request_.sort_target != api::SortTarget::key;
+}
+
+bool RangeScan::backward() const {
+    return !sorted() && request_.sort_order == api::SortOrder::descend;
+}
+
+bool RangeScan::inside(std::string_view key) const {
+    return backward() ? key >= begin_ : !end_ || key < *end_;
+}
+
+bool RangeScan::wanted(const Version& version) const {
+    return within(version.mod, request_.min_mod_revision, request_.max_mod_revision) &&
+           within(version.create(), request_.min_create_revision, request_.max_create_revision);
+}
+
+std::uint64_t RangeScan::pairs_left_max() const {
+    if (request_.count_only || stage_ == Stage::done) {
+        return 0;
+    }
+    const std::uint64_t all = limit_ == 0 ? records_ : std::min(limit_, records_);
+    return all - emitted_;
+}
+
+Step RangeScan::step(const StoreState& state, WorkBudget& budget, PairSink& sink) {
+    if (stage_ == Stage::walk && walk(state, budget, sink) == Step::done) {
+        unsorted_ = references_.size();
+        stage_ = sorted() && !request_.count_only ? Stage::sort : Stage::done;
+    }
+    if (stage_ == Stage::sort && sort(budget) == Step::done) {
+        stage_ = Stage::emit;
+    }
+    if (stage_ == Stage::emit && emit_sorted(budget, sink) == Step::done) {
+        stage_ = Stage::done;
+    }
+    return stage_ == Stage::done ? Step::done : Step::more;
+}
+
+// ---------------------------------------------------------------------------------------------- walk
+
+KeyTree::Cursor RangeScan::resume(const StoreState& state) const {
+    if (!backward()) {
+        return state.tree.lower_bound(position_);
+    }
+    if (!started_) {
+        return end_ ? state.tree.last_before(*end_) : state.tree.last_before(std::nullopt);
+    }
+    return state.tree.last_before(position_ + '\0');
+}
+
+bool RangeScan::walk_over() const {
+    if (!count_known_) {
+        return false;
+    }
+    if (request_.count_only) {
+        return true;
+    }
+    // Without a filter the count tells whether there is more; with one, the first match beyond the limit does.
+    const std::uint64_t seen_enough = has_filter(request_) ? limit_ + 1 : limit_;
+    return !sorted() && limit_ > 0 && matched_ >= seen_enough;
+}
+
+Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink) {
+    if (end_ && *end_ <= begin_) {
+        return Step::done;
+    }
+    if (!walk_over()) {
+        for (auto cursor = resume(state); !cursor.at_end(); backward() ? cursor.prev() : cursor.next()) {
+            const KeyRecord& record = *cursor.record();
+            if (!inside(record.key())) {
+                break;
+            }
+            if (!backward()) {
+                cursor.prefetch_next();
+            }
+            if (budget.spent() || !find_visible(record, budget)) {
+                position_.assign(record.key());
+                started_ = true;
+                return Step::more;
+            }
+            const bool there = chain_ != nullptr && !chain_->tombstone();
+            const bool match = there && !request_.count_only && wanted(*chain_);
+            const bool emits = match && !sorted() && (limit_ == 0 || matched_ < limit_);
+            if (emits && sink.full()) {
+                position_.assign(record.key());
+                started_ = true;
+                return Step::more;
+            }
+            count_ += there && !count_known_ ? 1 : 0;
+            matched_ += match ? 1 : 0;
+            if (emits) {
+                emit({&record, chain_}, budget, sink);
+            } else if (match && sorted()) {
+                take(record, *chain_);
+            }
+            chain_ = nullptr;
+            budget.take(1, 0);
+            if (walk_over()) {
+                break;
+            }
+        }
+    }
+    if (count_known_ && !has_filter(request_)) {
+        matched_ = count_;
+    }
+    return Step::done;
+}
+
+// Ensures: chain_ is what a reader at at_ sees, null if nothing.
+bool RangeScan::find_visible(const KeyRecord& record, WorkBudget& budget) {
+    if (chain_ == nullptr) {
+        chain_ = record.latest;
+    }
+    while (chain_ != nullptr && chain_->mod > at_) {
+        // Newer than what is read, so kept as long as the revision read is: a pause here is safe.
+        if (budget.spent()) {
+            return false;
+        }
+        chain_ = chain_->older();
+        budget.take(1, 0);
+    }
+    return true;
+}
+
+void RangeScan::emit(const Reference& reference, WorkBudget& budget, PairSink& sink) {
+    api::KeyValue pair = key_value(*reference.record, *reference.version);
+    if (request_.keys_only) {
+        pair.value = {};   // the lease stays: etcd's index path drops it by accident
+    }
+    ASSERT(sink.count < sink.room);
+    new (sink.pairs + sink.count) api::KeyValue(pair);
+    sink.count++;
+    const std::size_t bytes = pair.key.size() + pair.value.size() + sizeof(api::KeyValue);
+    sink.bytes += bytes;
+    emitted_++;
+    budget.take(0, static_cast<std::int64_t>(bytes));
+}
+
+// ---------------------------------------------------------------------------------------------- sort
+
+int RangeScan::order_of(const Version& a, const Version& b) const {
+    switch (request_.sort_target) {
+        case api::SortTarget::version:
+            return three_way(a.version(), b.version());
+        case api::SortTarget::create:
+            return three_way(a.create(), b.create());
+        case api::SortTarget::mod:
+            return three_way(a.mod, b.mod);
+        case api::SortTarget::value:
+            return a.value().compare(b.value());
+        case api::SortTarget::key:
+            break;
+    }
+    UNREACHABLE();
+}
+
+// Whether a stands before b in the answer.
+bool RangeScan::precedes(const Reference& a, const Reference& b) const {
+    const int order = order_of(*a.version, *b.version);
+    if (order != 0) {
+        return request_.sort_order == api::SortOrder::descend ? order > 0 : order < 0;
+    }
+    return a.record->key() < b.record->key();
+}
+
+// Keeps a heap whose top is the last in order.
+void RangeScan::take(const KeyRecord& record, const Version& version) {
+    const auto before = [this](const Reference& a, const Reference& b) { return precedes(a, b); };
+    const Reference reference{&record, &version};
+    if (limit_ > 0 && references_.size() == limit_) {
+        if (!precedes(reference, references_.front())) {
+            return;
+        }
+        std::pop_heap(references_.begin(), references_.end(), before);
+        references_.back() = reference;
+    } else {
+        references_.push_back(reference);
+    }
+    std::push_heap(references_.begin(), references_.end(), before);
+}
+
+Step RangeScan::sort(WorkBudget& budget) {
+    const auto before = [this](const Reference& a, const Reference& b) { return precedes(a, b); };
+    while (unsorted_ > 1) {
+        if (budget.spent()) {
+            return Step::more;
+        }
+        std::pop_heap(references_.begin(), references_.begin() + static_cast<std::ptrdiff_t>(unsorted_), before);
+        unsorted_--;
+        budget.take(1, 0);
+    }
+    return Step::done;
+}
+
+Step RangeScan::emit_sorted(WorkBudget& budget, PairSink& sink) {
+    while (emitted_ < references_.size()) {
+        if (budget.spent() || sink.full()) {
+            return Step::more;
+        }
+        emit(references_[emitted_], budget, sink);
+        budget.take(1, 0);
+    }
+    return Step::done;
+}
+
+}  // namespace ringfort::kv

@@ -1,0 +1,212 @@
+// Applying commands. A put is one step without any allocation but the store's own blocks; the others hand over to
+// their jobs.
+#include "kv/store.h"
+
+#include "kv/store_impl.h"
+
+namespace ringfort::kv {
+
+namespace {
+
+api::Errc refusal(CommandErrc code) {
+    switch (code) {
+        case CommandErrc::malformed:
+            return api::Errc::malformed_request;
+        case CommandErrc::unknown_version:
+        case CommandErrc::unknown_kind:
+            return api::Errc::unsupported_request;
+    }
+    UNREACHABLE();
+}
+
+}  // namespace
+
+Store::Store(const StoreOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+Store::~Store() {
+    ASSERT(impl_->state.pins.empty());   // readers and checkpoint writers die before the store
+}
+
+// ---------------------------------------------------------------------------------------------- apply
+
+void Store::begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* answer) {
+    ASSERT(impl_->stage == Impl::Stage::idle);
+    impl_->state.begin_command(index, checksum);
+    impl_->answer = answer;
+    auto decoded = decode_command(command, impl_->txn_arena);
+    if (!decoded) {
+        impl_->outcome = refusal(decoded.error());
+        impl_->stage = Impl::Stage::refused;
+        return;
+    }
+    impl_->body = decoded->body;
+    impl_->stage = impl_->begin_body();
+}
+
+Store::Impl::Stage Store::Impl::begin_body() {
+    if (std::holds_alternative<api::PutRequest>(body)) {
+        return Stage::put;
+    }
+    if (const auto* remove = std::get_if<api::DeleteRangeRequest>(&body)) {
+        removal.begin(state, *remove, answer);
+        return Stage::delete_range;
+    }
+    if (const auto* request = std::get_if<api::TxnRequest>(&body)) {
+        txn.begin(*request, answer);
+        return Stage::txn;
+    }
+    return Stage::compact;
+}
+
+void Store::skip(LogIndex index) {
+    ASSERT(impl_->stage == Impl::Stage::idle && index > impl_->state.applied);
+    impl_->state.applied = index;
+}
+
+Step Store::step(WorkBudget& budget) {
+    ASSERT(applying());
+    if (impl_->step_body(budget) == Step::more) {
+        return Step::more;
+    }
+    if (impl_->stage == Impl::Stage::txn) {
+        impl_->txn.reset();
+        impl_->txn_arena.reset();
+    }
+    impl_->state.commit();
+    impl_->stage = Impl::Stage::idle;
+    return Step::done;
+}
+
+Step Store::Impl::step_body(WorkBudget& budget) {
+    switch (stage) {
+        case Stage::idle:
+            UNREACHABLE();
+        case Stage::refused:
+            return Step::done;
+        case Stage::put:
+            step_put(budget);
+            return Step::done;
+        case Stage::delete_range:
+            if (removal.step(state, budget) == Step::more) {
+                return Step::more;
+            }
+            outcome = api::Result{removal.response()};
+            return Step::done;
+        case Stage::txn:
+            if (txn.step(state, budget) == Step::more) {
+                return Step::more;
+            }
+            if (txn.error() != api::Errc::ok) {
+                outcome = txn.error();
+            } else {
+                outcome = api::Result{txn.response()};
+            }
+            return Step::done;
+        case Stage::compact:
+            step_compact();
+            return Step::done;
+    }
+    UNREACHABLE();
+}
+
+void Store::Impl::step_put(WorkBudget& budget) {
+    const auto& put = std::get<api::PutRequest>(body);
+    KeyRecord* record = state.find(put.key);
+    budget.take(1, static_cast<std::int64_t>(put.key.size() + put.value.size()));
+    if (const api::Errc code = check_put(state, put, record); code != api::Errc::ok) {
+        outcome = code;
+        return;
+    }
+    outcome = api::Result{execute_put(state, put, record)};
+}
+
+void Store::Impl::step_compact() {
+    const auto& compact = std::get<api::CompactRequest>(body);
+    if (compact.revision <= state.compact_revision) {
+        outcome = api::Errc::compacted;
+        return;
+    }
+    if (compact.revision > state.revision) {
+        outcome = api::Errc::future_revision;
+        return;
+    }
+    // Logical at once; `physical` only tells the session to wait until compaction_pending() has become false.
+    state.compact_revision = compact.revision;
+    outcome = api::Result{api::CompactResponse{}};
+}
+
+bool Store::applying() const {
+    return impl_->stage != Impl::Stage::idle;
+}
+
+const std::variant<api::Result, api::Errc>& Store::outcome() const {
+    ASSERT(!applying());
+    return impl_->outcome;
+}
+
+// ---------------------------------------------------------------------------------------------- state
+
+api::Revision Store::revision() const {
+    return impl_->state.revision;
+}
+api::Revision Store::compact_revision() const {
+    return impl_->state.compact_revision;
+}
+LogIndex Store::applied() const {
+    return impl_->state.applied;
+}
+std::uint64_t Store::hash() const {
+    return impl_->state.hash;
+}
+std::uint64_t Store::key_count() const {
+    return impl_->state.key_count;
+}
+std::uint64_t Store::live_bytes() const {
+    const StoreState& state = impl_->state;
+    return state.slab.block_bytes() + state.index.memory_bytes() + state.garbage.heap_bytes();
+}
+std::uint64_t Store::reserved_bytes() const {
+    const StoreState& state = impl_->state;
+    return state.slab.reserved_bytes() + state.index.memory_bytes() + state.garbage.heap_bytes();
+}
+
+std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revision) const {
+    const StoreState& state = impl_->state;
+    ASSERT(revision <= state.revision && (revision <= 0 || revision >= state.compact_revision));
+    const KeyRecord* record = state.find(key);
+    if (record == nullptr) {
+        return std::nullopt;
+    }
+    const Version* version = StoreState::visible(*record, revision <= 0 ? state.revision : revision);
+    if (version == nullptr || version->tombstone()) {
+        return std::nullopt;
+    }
+    return key_value(*record, *version);
+}
+
+void Store::check_invariants() const {
+    const StoreState& state = impl_->state;
+    state.tree.check_invariants();
+    ASSERT(state.compact_revision <= state.revision);
+    ASSERT(state.index.size() <= state.tree.totals().records);
+    if (!applying()) {
+        ASSERT(state.changes == 0 && state.key_count == state.tree.totals().live);
+    }
+    for (auto cursor = state.tree.lower_bound({}); !cursor.at_end(); cursor.next()) {
+        const KeyRecord* record = cursor.record();
+        ASSERT(state.find(record->key()) == record);
+        ASSERT(cursor.live() == !record->latest->tombstone());
+        const Version* newer = nullptr;
+        for (const Version* version = record->latest; version != nullptr; version = version->older()) {
+            ASSERT(version->mod <= state.newest_revision());
+            if (!version->tombstone()) {
+                ASSERT(version->create() <= version->mod && version->version() >= 1);
+            }
+            if (newer != nullptr) {
+                ASSERT(version->mod < newer->mod || (version->mod == newer->mod && version->sub < newer->sub));
+            }
+            newer = version;
+        }
+    }
+}
+
+}  // namespace ringfort::kv

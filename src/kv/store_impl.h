@@ -1,0 +1,34 @@
+// What a Store is inside: the state, and the command being applied.
+#pragma once
+
+#include "kv/delete_job.h"
+#include "kv/store.h"
+#include "kv/store_state.h"
+#include "kv/txn_job.h"
+
+namespace ringfort::kv {
+
+struct Store::Impl {
+    enum class Stage : std::uint8_t { idle, refused, put, delete_range, txn, compact };
+
+    explicit Impl(const StoreOptions& store_options)
+        : domain(store_options.domain), state(store_options) {}
+
+    DomainId domain;
+    StoreState state;
+
+    Stage stage{Stage::idle};
+    Arena txn_arena;                 // the tree of the transaction being applied
+    CommandBody body;                // of the command being applied; views into its bytes and txn_arena
+    Arena* answer{nullptr};
+    TxnJob txn;
+    DeleteJob removal;
+    std::variant<api::Result, api::Errc> outcome;
+
+    Stage begin_body();
+    Step step_body(WorkBudget& budget);
+    void step_put(WorkBudget& budget);
+    void step_compact();
+};
+
+}  // namespace ringfort::kv

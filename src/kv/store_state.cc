@@ -1,0 +1,179 @@
+#include "kv/store_state.h"
+
+#include "base/checksum.h"
+
+namespace ringfort::kv {
+
+KeyRecord* StoreState::find(std::string_view key) const {
+    const HashIndex::Found found = index.find(key, index.hash(key));
+    return found.ask_tree ? tree.find(key) : found.record;
+}
+
+const Version* StoreState::visible(const KeyRecord& record, api::Revision at) {
+    const Version* version = record.latest;
+    while (version != nullptr && version->mod > at) {
+        version = version->older();
+    }
+    return version;
+}
+
+// ---------------------------------------------------------------------------------------------- commands
+
+void StoreState::begin_command(LogIndex command_index, std::uint64_t checksum) {
+    ASSERT(command_index > applied && changes == 0);
+    std::byte link[16];
+    store(link, command_index.value);
+    store(link + 8, checksum);
+    pending_index = command_index;
+    pending_hash = ringfort::checksum(link, hash);
+}
+
+void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& value) {
+    Version* older = record == nullptr ? nullptr : record->latest;
+    const bool alive = older != nullptr && !older->tombstone();
+    ASSERT(value.value.size() <= Version::value_bytes_max);
+    Version* version = new_version({
+        .mod = writing_revision(),
+        .sub = changes++,
+        .older = older,
+        .create = alive ? older->create() : writing_revision(),
+        .version = alive ? older->version() + 1 : 1,
+        .lease = value.lease,
+        .value_bytes = static_cast<std::uint32_t>(value.value.size()),
+    });
+    if (!value.value.empty()) {
+        std::memcpy(value_room(version), value.value.data(), value.value.size());
+    }
+    if (record == nullptr) {
+        record = new_record(key, index.hash(key), version, true);
+    } else {
+        record->latest = version;
+        note_superseding(version);
+        if (!alive) {
+            tree.set_live(record, true);
+        }
+    }
+    mix_change(*record, *version);
+}
+
+void StoreState::remove(KeyRecord& record) {
+    ASSERT(!record.latest->tombstone());
+    Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);
+    record.latest = tombstone;
+    note_superseding(tombstone);
+    tree.set_live(&record, false);
+    mix_change(record, *tombstone);
+}
+
+void StoreState::commit() {
+    if (changes > 0) {
+        revision++;
+        changes = 0;
+    }
+    hash = pending_hash;
+    applied = pending_index;
+    key_count = tree.totals().live;
+}
+
+// The order of calls is part of what is hashed.
+void StoreState::mix_change(const KeyRecord& record, const Version& version) {
+    std::byte fields[48];
+    const bool removal = version.tombstone();
+    store(fields, version.mod);
+    store(fields + 8, std::uint64_t{version.sub} << 1 | (removal ? 1u : 0u));
+    store(fields + 16, removal ? api::Revision{0} : version.create());
+    store(fields + 24, removal ? std::int64_t{0} : version.version());
+    store(fields + 32, version.lease());
+    store(fields + 40, std::uint64_t{record.key_bytes} << 32 | version.value_bytes());
+    pending_hash = checksum(fields, pending_hash);
+    pending_hash = checksum(as_bytes(record.key()), pending_hash);
+    if (!removal) {
+        pending_hash = checksum(as_bytes(version.value()), pending_hash);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- blocks
+
+Version* StoreState::new_version(const VersionSpec& spec) {
+    const bool extended = spec.older != nullptr || spec.linked || spec.version != 1 || spec.create != spec.mod;
+    const bool leased = spec.lease != 0;
+    const std::size_t bytes = Version::value_offset(extended, leased) + spec.value_bytes;
+    auto* version = static_cast<Version*>(slab.allocate(bytes));
+    version->mod = spec.mod;
+    version->sub = spec.sub;
+    version->bytes_and_flags = spec.value_bytes | (extended ? Version::extended_flag : 0) |
+                               (leased ? Version::leased_flag : 0);
+    if (extended) {
+        *version->extension() = {spec.older, spec.create, spec.version};
+    }
+    if (leased) {
+        std::memcpy(reinterpret_cast<char*>(version) + Version::lease_offset(extended), &spec.lease,
+                    sizeof(spec.lease));
+    }
+    return version;
+}
+
+Version* StoreState::new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record) {
+    auto* version = static_cast<Version*>(slab.allocate(sizeof(Version) + sizeof(Version::Extension)));
+    version->mod = mod;
+    version->sub = sub;
+    version->bytes_and_flags = Version::tombstone_flag | Version::extended_flag;
+    *version->extension() = {older, static_cast<api::Revision>(reinterpret_cast<std::uintptr_t>(record)), 0};
+    return version;
+}
+
+KeyRecord* StoreState::new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live) {
+    auto* record = static_cast<KeyRecord*>(slab.allocate(KeyRecord::bytes(key.size())));
+    record->latest = latest;
+    record->key_bytes = static_cast<std::uint32_t>(key.size());
+    record->hash = static_cast<std::uint32_t>(key_hash >> 32);
+    std::memcpy(record + 1, key.data(), key.size());
+    tree.insert(record, live);
+    // A declined key is found through the tree.
+    static_cast<void>(index.insert(record, key_hash));
+    return record;
+}
+
+void StoreState::free_version(Version* version) {
+    slab.release(version, version->bytes());
+}
+
+// ---------------------------------------------------------------------------------------------- compaction
+
+api::Revision StoreState::forget_limit() const {
+    return pins.empty() ? compact_revision : std::min(compact_revision, pins.begin()->first);
+}
+
+// `version` is the oldest entry of the garbage queue, and compacted.
+void StoreState::forget(Version* version) {
+    if (Version* older = version->extension()->older; older != nullptr) {
+        ASSERT(older->older() == nullptr);   // whatever it superseded stood before it in the queue
+        free_version(older);
+        version->extension()->older = nullptr;
+    }
+    if (!version->tombstone()) {
+        return;
+    }
+    KeyRecord* record = version->record();
+    if (record->latest != version) {
+        return;   // put again since: the version that did so will free this one
+    }
+    tree.erase(record);
+    static_cast<void>(index.erase(record, index.hash(record->key())));   // false: it had been declined
+    free_version(version);
+    slab.release(record, KeyRecord::bytes(record->key_bytes));
+}
+
+void StoreState::pin(api::Revision at) {
+    pins[at]++;
+}
+
+void StoreState::unpin(api::Revision at) {
+    const auto pinned = pins.find(at);
+    ASSERT(pinned != pins.end() && pinned->second > 0);
+    if (--pinned->second == 0) {
+        pins.erase(pinned);
+    }
+}
+
+}  // namespace ringfort::kv

@@ -1,0 +1,91 @@
+// The state that commands change, and the only three ways to change a key: put, remove, and what compaction gives back.
+//
+// Revisions are assigned here and nowhere else: all changes of the command in progress carry revision + 1, and
+// commit() makes them visible at once.
+#pragma once
+
+#include <map>
+
+#include "kv/garbage_queue.h"
+#include "kv/hash_index.h"
+#include "kv/key_tree.h"
+#include "kv/store.h"
+
+namespace ringfort::kv {
+
+struct StoreState {
+    explicit StoreState(const StoreOptions& options) : index(options.hash_seed) {}
+
+    Slab slab;
+    KeyTree tree{slab};
+    HashIndex index;
+    GarbageQueue garbage{slab};
+
+    // ---- what readers see
+    api::Revision revision{1};
+    api::Revision compact_revision{0};
+    LogIndex applied{};
+    std::uint64_t hash{0};
+    std::uint64_t key_count{0};
+
+    // ---- the command in progress
+    LogIndex pending_index{};
+    std::uint64_t pending_hash{0};
+    std::uint32_t changes{0};      // versions written so far; the next one's sub-revision
+
+    // How often each revision is pinned; compaction gives back nothing that a read at one of them needs.
+    std::map<api::Revision, std::uint32_t> pins;
+
+    KeyRecord* find(std::string_view key) const;
+    api::Revision writing_revision() const { return revision + 1; }
+    // The revision whose state the tree's counts describe.
+    api::Revision newest_revision() const { return changes > 0 ? revision + 1 : revision; }
+    // The version a reader at `at` sees, a removal included; null: none.
+    static const Version* visible(const KeyRecord& record, api::Revision at);
+
+    void begin_command(LogIndex index, std::uint64_t checksum);
+    struct NewValue {
+        std::string_view value;
+        api::LeaseId lease;
+    };
+    // `record`: find(key). The value may lie in the store itself.
+    void put(std::string_view key, KeyRecord* record, const NewValue& value);
+    // Requires: the record's latest version is no tombstone.
+    void remove(KeyRecord& record);
+    // Makes everything since begin_command() visible.
+    void commit();
+
+    // Compaction may forget what is superseded at this revision or before.
+    api::Revision forget_limit() const;
+    void forget(Version* version);
+
+    void pin(api::Revision at);
+    void unpin(api::Revision at);
+
+    struct VersionSpec {
+        api::Revision mod;
+        std::uint32_t sub;
+        Version* older;
+        api::Revision create;
+        std::int64_t version;
+        api::LeaseId lease;
+        std::uint32_t value_bytes;
+        bool linked{false};   // an older version will be linked in later
+    };
+    // Everything but the value's bytes is filled in.
+    Version* new_version(const VersionSpec& spec);
+    Version* new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record);
+    KeyRecord* new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
+    void note_superseding(Version* version) { garbage.append(version); }
+
+  private:
+    void mix_change(const KeyRecord& record, const Version& version);
+    void free_version(Version* version);
+};
+
+// The bytes of a version's value, writable: for the one who has just made it.
+inline char* value_room(Version* version) {
+    return reinterpret_cast<char*>(version) + Version::value_offset(version->extended(), version->leased());
+}
+
+}  // namespace ringfort::kv

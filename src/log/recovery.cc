@@ -1,0 +1,295 @@
+#include "log/recovery.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/assertion.h"
+
+namespace ringfort::log {
+namespace {
+
+struct Row {
+    std::optional<bool> header;                // nothing: either
+    std::optional<DirectoryState> directory;
+    std::optional<bool> payloads;
+    std::optional<bool> claimed;
+    Verdict verdict;
+    std::string_view reason;
+
+    bool matches(const Finding& f) const {
+        return (!header || *header == f.header) && (!directory || *directory == f.directory) &&
+               (!payloads || *payloads == f.payloads) && (!claimed || *claimed == f.claimed);
+    }
+};
+
+constexpr std::optional<bool> either_way = std::nullopt;
+constexpr std::optional<DirectoryState> any = std::nullopt;
+using enum DirectoryState;
+
+// Rows do not overlap, and every finding has one; the tests enumerate all.
+constexpr Row decision_table[] = {
+    // header, directory, payloads, claimed
+    {false, own, either_way, either_way, Verdict::impossible,
+     "a directory of its own is found only through its header"},
+    {either_way, lost, true, either_way, Verdict::impossible,
+     "payloads cannot be judged without a directory"},
+
+    {true, own, true, either_way, Verdict::intact,
+     "all of it is there: it counts, also if it was not durable when the log ended; it is synced before it is used"},
+
+    {true, copy, true, true, Verdict::healed,
+     "it was durable; its directory rotted, and the next batch has the copy"},
+    {false, copy, true, true, Verdict::healed,
+     "it was durable; its header rotted, and the next batch has the copy of its directory and says where it lies"},
+    {true, own, false, true, Verdict::damaged_payloads,
+     "it was durable; payloads rotted, the directory says which"},
+    {true, copy, false, true, Verdict::damaged_payloads,
+     "it was durable; payloads and directory rotted, the copy of the directory says which entries they were"},
+    {false, copy, false, true, Verdict::damaged_payloads,
+     "it was durable; most of it rotted, the copy of the directory says what it held"},
+    {either_way, lost, false, true, Verdict::lost,
+     "it was durable; directory and copy rotted: nobody knows what it held"},
+
+    {true, own, false, false, Verdict::cut,
+     "a torn write: a payload is missing and nobody was answered for it"},
+    {true, copy, either_way, false, Verdict::cut,
+     "a torn write: the directory is missing and nobody was answered for it, whatever arrived behind it"},
+    {false, copy, either_way, false, Verdict::cut,
+     "a torn write: the header is missing and nobody was answered for it, whatever arrived behind it"},
+    {either_way, lost, false, false, Verdict::cut,
+     "the log's end, or a torn write: nobody was answered for it"},
+};
+
+const Row& row_of(const Finding& finding) {
+    for (const Row& row : decision_table) {
+        if (row.matches(finding)) {
+            return row;
+        }
+    }
+    UNREACHABLE();
+}
+
+// An intact header, and where it was found.
+struct Candidate {
+    const FoundBatch* batch{nullptr};
+    const SegmentScan* scan{nullptr};
+    std::uint64_t sequence() const { return batch->header.sequence; }
+    std::uint64_t epoch() const { return batch->header.epoch; }
+};
+
+// Epochs by number with their first sequence. A later epoch never begins below an earlier one: its start counted it.
+struct EpochBegin {
+    std::uint64_t epoch{0};
+    std::uint64_t begin{0};
+};
+
+class Judge {
+  public:
+    explicit Judge(std::span<const SegmentScan> scans) : scans_(scans) {}
+
+    Judgement run() {
+        collect();
+        drop_what_lies_behind_cuts();
+        if (!counted_.empty()) {
+            walk();
+        }
+        return std::move(out_);
+    }
+
+  private:
+    void collect();
+    void drop_what_lies_behind_cuts();
+    void walk();
+    bool counts(const Candidate& candidate) const;
+    JudgedBatch examine(std::uint64_t sequence, const Candidate* own, const Candidate* next) const;
+    void use_copy(JudgedBatch& out, const Candidate& next) const;
+
+    std::span<const SegmentScan> scans_;
+    std::vector<Candidate> found_;
+    std::vector<EpochBegin> epochs_;
+    std::vector<Candidate> counted_;   // by sequence
+    std::uint64_t claimed_through_{0};
+    Judgement out_;
+};
+
+void Judge::collect() {
+    for (const SegmentScan& scan : scans_) {
+        out_.newer_format |= scan.saw_newer_format();
+        for (const FoundBatch& batch : scan.batches()) {
+            found_.push_back({&batch, &scan});
+            out_.newest_epoch = std::max(out_.newest_epoch, batch.header.epoch);
+            const auto same = std::find_if(epochs_.begin(), epochs_.end(), [&](const EpochBegin& e) {
+                return e.epoch == batch.header.epoch;
+            });
+            if (same == epochs_.end()) {
+                epochs_.push_back({batch.header.epoch, batch.header.epoch_begin});
+            }
+        }
+    }
+}
+
+bool Judge::counts(const Candidate& candidate) const {
+    return std::none_of(epochs_.begin(), epochs_.end(), [&](const EpochBegin& e) {
+        return e.epoch > candidate.epoch() && e.begin <= candidate.sequence();
+    });
+}
+
+void Judge::drop_what_lies_behind_cuts() {
+    for (const Candidate& candidate : found_) {
+        if (counts(candidate)) {
+            counted_.push_back(candidate);
+            claimed_through_ = std::max(claimed_through_, candidate.batch->header.durable_through);
+        } else {
+            out_.dropped++;
+        }
+    }
+    for (const EpochBegin& e : epochs_) {
+        claimed_through_ = std::max(claimed_through_, e.begin - 1);
+    }
+    std::stable_sort(counted_.begin(), counted_.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.sequence() < b.sequence(); });
+}
+
+// Takes N's directory from the copy in N+1, and its payloads' fate if they could be looked at there.
+void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
+    const BatchHeader& header = next.batch->header;
+    const FoundBatch& batch = *next.batch;
+    if (!batch.copy_intact || header.previous_bytes == 0 || batch.copy.bytes != header.copy_bytes) {
+        return;
+    }
+    const Bytes copy = next.scan->kept(batch.copy);
+    if (header.previous_bytes < header_bytes || header.previous_bytes % limits::block_bytes != 0 ||
+        header.previous_bytes > whole_batch_bytes_max || header.previous_offset % limits::block_bytes != 0 ||
+        header.previous_offset > UINT32_MAX || !directory_is_sound(copy, header.previous_bytes - header_bytes)) {
+        return;
+    }
+    out.finding.directory = DirectoryState::copy;
+    out.directory = copy;
+    out.place = {header.previous_segment, header.previous_offset, header.sequence - 1, header.previous_bytes};
+    out.checksum = header.previous_checksum;
+    out.payloads_judged = batch.previous_judged || copy.empty();
+    out.damaged_payloads = batch.previous_damaged_payloads;
+    out.kept_payloads = batch.previous_kept_payloads;
+    out.kept_by = next.scan;
+    bool has_payloads = false;
+    DirectoryReader reader(copy);
+    for (Record record; reader.next(record);) {
+        has_payloads |= !record.items.empty();
+    }
+    out.finding.payloads = batch.previous_judged ? batch.previous_damaged_payloads.empty() : !has_payloads;
+}
+
+JudgedBatch Judge::examine(std::uint64_t sequence, const Candidate* own, const Candidate* next) const {
+    JudgedBatch out;
+    out.place.sequence = sequence;
+    out.finding.claimed = sequence <= claimed_through_;
+    // The chain: what the next batch did not follow is not the batch that was written.
+    if (own != nullptr && next != nullptr && next->batch->header.previous_checksum != 0 &&
+        next->batch->header.previous_checksum != own->batch->header.checksum) {
+        own = nullptr;
+    }
+    if (own != nullptr) {
+        const BatchHeader& header = own->batch->header;
+        out.finding.header = true;
+        out.place = {header.segment, header.offset, sequence, header.bytes};
+        out.checksum = header.checksum;
+        if (own->batch->directory_intact) {
+            out.finding.directory = DirectoryState::own;
+            out.directory = own->scan->kept(own->batch->directory);
+            out.damaged_payloads = own->batch->damaged_payloads;
+            out.kept_payloads = own->batch->kept_payloads;
+            out.kept_by = own->scan;
+            out.finding.payloads = out.damaged_payloads.empty();
+        }
+    }
+    if (out.finding.directory == DirectoryState::lost && next != nullptr) {
+        use_copy(out, *next);
+    }
+    out.verdict = decide(out.finding);
+    ASSERT(out.verdict != Verdict::impossible);
+    return out;
+}
+
+void Judge::walk() {
+    // The oldest batch kept opens its segment. If that one lost its header, the next has the copy.
+    std::uint64_t sequence = counted_.front().sequence();
+    if ((counted_.front().batch->header.flags & flag_opening) == 0 && sequence > 1) {
+        sequence--;
+    }
+    std::size_t at = 0;
+    const auto holds = [&](std::uint64_t wanted) {
+        return at < counted_.size() && counted_[at].sequence() == wanted ? &counted_[at] : nullptr;
+    };
+    // A gap longer than what can be missing between two segments is a lost one: each of its batches is `lost`, but they
+    // are not listed one by one.
+    for (; at < counted_.size() || sequence <= claimed_through_; sequence++) {
+        const Candidate* own = holds(sequence);
+        while (own != nullptr && holds(sequence) != nullptr) {
+            at++;  // behind it, and behind what claims to be the same
+        }
+        JudgedBatch batch = examine(sequence, own, holds(sequence + 1));
+        if (batch.verdict == Verdict::cut) {
+            out_.dropped += counted_.size() - at + (own != nullptr ? 1U : 0U);
+            break;
+        }
+        out_.batches.push_back(std::move(batch));
+        const bool next_far = at < counted_.size() && counted_[at].sequence() > sequence + 2;
+        if (own == nullptr && out_.batches.back().verdict == Verdict::lost && next_far) {
+            sequence = std::max(sequence, std::min(counted_[at].sequence(), claimed_through_ + 1) - 2);
+        } else if (at == counted_.size() && out_.batches.back().verdict == Verdict::lost) {
+            break;  // nothing more is known
+        }
+    }
+    if (!out_.batches.empty()) {
+        DirectoryReader reader(out_.batches.front().directory);
+        bool opens = false;
+        for (Record record; reader.next(record);) {
+            opens |= record.header.type == RecordType::opening;
+        }
+        out_.start_lost = !opens;
+    }
+}
+
+}  // namespace
+
+Verdict decide(const Finding& finding) { return row_of(finding).verdict; }
+std::string_view reason(const Finding& finding) { return row_of(finding).reason; }
+
+std::string_view to_string(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::intact: return "intact";
+        case Verdict::healed: return "healed by the copy";
+        case Verdict::damaged_payloads: return "damaged payloads";
+        case Verdict::lost: return "lost";
+        case Verdict::cut: return "cut";
+        case Verdict::impossible: return "impossible";
+    }
+    return "unknown";
+}
+
+bool JudgedBatch::payload_damaged(std::uint32_t offset) const {
+    return !payloads_judged || std::binary_search(damaged_payloads.begin(), damaged_payloads.end(), offset);
+}
+
+Bytes JudgedBatch::kept_payload(std::uint32_t offset) const {
+    const auto at = std::lower_bound(kept_payloads.begin(), kept_payloads.end(), offset,
+                                     [](const KeptPayload& k, std::uint32_t o) { return k.offset < o; });
+    return at != kept_payloads.end() && at->offset == offset ? kept_by->kept(at->payload) : Bytes{};
+}
+
+Judgement judge(std::span<const SegmentScan> scans) { return Judge(scans).run(); }
+
+void judge_payloads(Judgement& judgement, std::size_t batch, Bytes bytes, std::uint32_t kept_kinds) {
+    JudgedBatch& out = judgement.batches[batch];
+    ASSERT(!out.payloads_judged && bytes.size() == out.place.bytes);
+    const SegmentScan& scan = judgement.rereads.emplace_back(SegmentIdentity{}, kept_kinds);
+    const FoundBatch& found = judgement.rereads.back().judge_by(bytes, out.directory);
+    out.payloads_judged = true;
+    out.damaged_payloads = found.damaged_payloads;
+    out.kept_payloads = found.kept_payloads;
+    out.kept_by = &scan;
+    out.finding.payloads = found.damaged_payloads.empty();
+    out.verdict = decide(out.finding);
+}
+
+}  // namespace ringfort::log

@@ -1,0 +1,53 @@
+// Entries of this log whose payload is lost (id and checksum are known), and the search for them among the peers.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "raft/types.h"
+
+namespace ringfort::raft {
+
+struct DamagedEntry {
+    EntryId id;
+    std::uint64_t checksum{0};
+    EntryKind kind{EntryKind::command};
+    bool found{false};               // the payload came; EntryRepaired follows when it is durable
+    Configuration configuration;     // once found, if it is one
+    Fence fence;                     // likewise
+    std::vector<NodeId> never;       // voters that said in this term that they do not have it
+};
+
+class DamagedSet {
+  public:
+    bool empty() const { return items_.empty(); }
+    void add(DamagedEntry entry) { items_.push_back(std::move(entry)); }   // in order of index
+    DamagedEntry* find(LogIndex index);
+    // The first damaged entry at or after `index`.
+    std::optional<LogIndex> first_from(LogIndex index) const;
+    bool has_kind(EntryKind kind) const;
+    void erase(LogIndex index);
+    void truncate(LogIndex from);
+    void compact(LogIndex through);
+    void forget_answers();
+
+    auto begin() { return items_.begin(); }
+    auto end() { return items_.end(); }
+    auto begin() const { return items_.begin(); }
+    auto end() const { return items_.end(); }
+
+  private:
+    std::vector<DamagedEntry> items_;  // by index
+};
+
+// Whom this replica has asked since something last changed. One question at a time: an answer carries payloads.
+struct Search {
+    NodeId outstanding{};
+    std::vector<NodeId> asked;
+    NodeId compacted{};              // a voter that has the entry applied and forgotten
+
+    bool has_asked(NodeId node) const;
+    void clear();
+};
+
+}  // namespace ringfort::raft

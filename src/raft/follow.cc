@@ -1,0 +1,105 @@
+// The follower's side of the log (Raft 5.3).
+//
+// An answer says that entries are durable here: it waits for the batch that holds them. One answer a turn does for all
+// appends of the turn. An append that shows nothing the leader has not been told already is not answered.
+#include "base/assertion.h"
+#include "raft/core.h"
+
+namespace ringfort::raft {
+
+void Core::on_append(const Message& message, Effects& out) {
+    ASSERT(role != Role::leader);  // one leader a term (Raft 5.2)
+    if (!is_well_formed(message)) {
+        return;
+    }
+    if (role != Role::follower || leader != message.from) {
+        become_follower(message.term, message.from, out);
+    }
+    if (!leader_alive()) {
+        // It was alive when it sent this; whether it still is the shard has to say.
+        out.want_election_timer = true;
+    }
+    const LogIndex known = std::min(hard_state.commit, log.last().index);
+    if (message.prev.index < known || log.holds(message.prev)) {
+        accept_entries(message, out);
+    } else {
+        reject_append(message, out);
+    }
+    if (hard_state.in_doubt && !doubt_announced) {
+        announce_doubt(out);
+    }
+}
+
+bool Core::is_well_formed(const Message& append) const {
+    EntryId before = append.prev;
+    for (const Entry& entry : append.entries) {
+        if (entry.id.index != before.index.next() || entry.id.term < before.term || entry.id.term > append.term) {
+            return false;
+        }
+        before = entry.id;
+    }
+    return true;
+}
+
+void Core::accept_entries(const Message& message, Effects& out) {
+    // What is committed here is equal to any leader's log, and may be compacted: only what lies behind is compared.
+    const LogIndex known = std::min(hard_state.commit, log.last().index);
+    const LogIndex appliable_before = appliable();
+    LogIndex verified = std::max(known, message.prev.index);
+    for (const Entry& entry : message.entries) {
+        if (entry.id.index <= known) {
+            continue;
+        }
+        if (!log.holds(entry.id)) {
+            if (entry.id.index <= log.last().index) {
+                truncate(entry.id.index, out);
+            }
+            take_entry(entry, out);
+        }
+        verified = entry.id.index;
+    }
+    const LogIndex commit = std::min(message.commit, verified);
+    if (commit > hard_state.commit) {
+        hard_state.commit = commit;
+        on_commit_moved(out);
+    } else if (appliable() > appliable_before) {
+        out.committed = true;  // the hint was ahead of the log
+    }
+    if (verified > message.match) {
+        answer.due = true;
+        answer.prev = message.prev.index;
+        answer.match = std::max(answer.match, verified);
+    }
+}
+
+void Core::reject_append(const Message& message, Effects& out) {
+    Message response = make(MessageType::append_response, message.from);
+    response.reject = true;
+    response.prev.index = message.prev.index;
+    response.hint.index = log.last_not_after(message.prev.index, message.prev.term);
+    response.hint.term = log.term_at(response.hint.index).value_or(Term{});
+    send_when_durable(response, out);
+}
+
+void Core::take_entry(const Entry& entry, Effects& out) {
+    log.append(entry.id.term, static_cast<std::uint32_t>(entry.payload.size()), Residence::memory);
+    out.persist.entries.push_back(entry);
+    note_entry(entry);
+    if (entry.kind == EntryKind::config) {
+        sync_configuration(out);
+    }
+}
+
+void Core::flush_follower(Effects& out) {
+    if (!answer.due) {
+        return;
+    }
+    ASSERT(role == Role::follower && bool(leader));
+    answer.due = false;
+    Message response = make(MessageType::append_response, leader);
+    response.prev.index = answer.prev;
+    response.match = answer.match;
+    send_when_durable(response, out);
+}
+
+}  // namespace ringfort::raft

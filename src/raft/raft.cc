@@ -1,0 +1,88 @@
+// The public face of Core.
+#include "raft/raft.h"
+
+#include <algorithm>
+
+#include "raft/core.h"
+#include "raft/quorum.h"
+
+namespace ringfort::raft {
+
+void Effects::clear() {
+    persist.truncate_from = LogIndex{};
+    persist.entries.clear();
+    persist.hard_state_changed = false;
+    send_now.clear();
+    send_when_durable.clear();
+    need_entries.clear();
+    need_snapshot.clear();
+    committed = false;
+    role_changed = false;
+    configuration_changed = false;
+    want_election_timer = false;
+    repaired.clear();
+    snapshot_fit = SnapshotFit::none;
+    doubt_ended = false;
+    own_payloads.clear();
+    own_fetch_items.clear();
+}
+
+struct Raft::Impl : Core {
+    using Core::Core;
+};
+
+Raft::Raft(const Options& options, const InitialState& initial) : impl_(std::make_unique<Impl>(options, initial)) {}
+Raft::~Raft() = default;
+
+void Raft::step(const Event& event, Effects& effects) { impl_->step(event, effects); }
+std::optional<EntryId> Raft::propose(const Propose& proposal, Effects&) { return impl_->propose(proposal); }
+void Raft::flush(Effects& effects) { impl_->flush(effects); }
+
+Role Raft::role() const { return impl_->role; }
+bool Raft::accepts_proposals() const { return is_leader() && !bool(impl_->transferee); }
+bool Raft::can_change_configuration() const { return impl_->can_change_configuration(); }
+NodeId Raft::leader() const { return impl_->leader; }
+Term Raft::term() const { return impl_->hard_state.term; }
+const HardState& Raft::hard_state() const { return impl_->hard_state; }
+LogIndex Raft::commit() const { return impl_->hard_state.commit; }
+EntryId Raft::last() const { return impl_->log.last(); }
+EntryId Raft::snapshot() const { return impl_->log.snapshot(); }
+std::optional<Term> Raft::term_at(LogIndex index) const { return impl_->log.term_at(index); }
+const Configuration& Raft::configuration() const { return impl_->configurations.current(); }
+LogIndex Raft::appliable() const { return impl_->appliable(); }
+bool Raft::in_doubt() const { return impl_->hard_state.in_doubt; }
+
+std::vector<PeerStatus> Raft::peers() const {
+    std::vector<PeerStatus> out;
+    for (const Progress& peer : impl_->peers) {
+        if (peer.member) {
+            out.push_back({.node = peer.node, .match = peer.match, .next = peer.next, .alive = peer.alive,
+                           .counts = peer.counted(), .snapshot = peer.state == Replication::snapshot,
+                           .incarnation = peer.incarnation});
+        }
+    }
+    return out;
+}
+
+std::optional<LogIndex> Raft::read_index() const {
+    if (!is_leader() || commit() < impl_->term_start) {
+        return std::nullopt;
+    }
+    return commit();
+}
+
+bool Raft::is_quorum(std::span<const NodeId> confirmed) const {
+    return raft::is_quorum(configuration(), [&](NodeId node) {
+        const bool named = node == impl_->options.self ||
+                           std::find(confirmed.begin(), confirmed.end(), node) != confirmed.end();
+        return named && impl_->counted(node);
+    });
+}
+
+void Raft::compact(LogIndex through, const Configuration& configuration_at) {
+    impl_->compact(through, configuration_at);
+}
+void Raft::evicted(LogIndex through) { impl_->log.evict(through); }
+void Raft::check_invariants() const { impl_->check_invariants(); }
+
+}  // namespace ringfort::raft

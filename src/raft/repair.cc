@@ -1,0 +1,194 @@
+// Damaged entries: id and checksum are known, the payload is lost. The promises of such a replica hold: it votes with
+// its true last entry and acknowledges; it applies, and as a leader sends, nothing past the damage until a peer has
+// given the payload back.
+//
+// Dropping: if a quorum answers that it never had the entry, it was not committed, and it will not be by an older
+// leader, because who answers has taken this leader's term and refuses older ones. (A replica in doubt may have
+// forgotten: it cannot say never.) The leader then gives up its log from there on. Not as the leader of this term,
+// though: followers may hold its entries of this term at the same places. It steps down, truncates, and stands again in
+// a new term.
+#include <algorithm>
+
+#include "base/assertion.h"
+#include "raft/core.h"
+#include "raft/quorum.h"
+
+namespace ringfort::raft {
+namespace {
+
+constexpr std::size_t fetch_items_max = 16;
+
+}  // namespace
+
+void Core::maybe_fetch(Effects& out) {
+    if (bool(search.outstanding)) {
+        return;
+    }
+    const NodeId node = whom_to_ask();
+    if (!node) {
+        maybe_give_way(out);
+        return;
+    }
+    std::vector<FetchItem> items;
+    for (const DamagedEntry& entry : damage) {
+        if (!entry.found && items.size() < fetch_items_max) {
+            items.push_back({.id = entry.id, .checksum = entry.checksum, .result = FetchResult::never});
+        }
+    }
+    if (items.empty()) {
+        return;
+    }
+    search.outstanding = node;
+    out.own_fetch_items.push_back(std::move(items));
+    Message message = make(MessageType::fetch, node);
+    message.fetch = out.own_fetch_items.back();
+    send_when_durable(message, out);
+}
+
+// A follower asks its leader first, then like a leader everybody.
+NodeId Core::whom_to_ask() const {
+    if (!leader_alive()) {
+        return NodeId{};
+    }
+    if (leader != options.self && !search.has_asked(leader)) {
+        return leader;
+    }
+    for (const Progress& peer : peers) {
+        if (peer.member && peer.alive && !search.has_asked(peer.node)) {
+            return peer.node;
+        }
+    }
+    return NodeId{};
+}
+
+void Core::on_fetch(const Message& message, Effects& out) {
+    std::vector<FetchItem> items;
+    std::uint32_t have_count = 0;
+    bool needs_snapshot = false;
+    for (FetchItem item : message.fetch.first(std::min(message.fetch.size(), fetch_items_max))) {
+        item.result = lookup(item);
+        have_count += item.result == FetchResult::have ? 1 : 0;
+        needs_snapshot = needs_snapshot || item.result == FetchResult::compacted;
+        items.push_back(item);
+    }
+    out.own_fetch_items.push_back(std::move(items));
+    Message response = make(MessageType::fetch_response, message.from);
+    response.fetch = out.own_fetch_items.back();
+    response.entry_count = have_count;
+    send_when_durable(response, out);
+    Progress* peer = peers.find(message.from);
+    if (role == Role::leader && needs_snapshot && peer != nullptr && peer->member) {
+        need_snapshot(*peer, out);
+    }
+}
+
+FetchResult Core::lookup(const FetchItem& item) {
+    if (item.id.index <= log.snapshot().index) {
+        return FetchResult::compacted;
+    }
+    if (log.holds(item.id)) {
+        return damage.find(item.id.index) == nullptr ? FetchResult::have : FetchResult::damaged;
+    }
+    return hard_state.in_doubt ? FetchResult::damaged : FetchResult::never;
+}
+
+void Core::on_fetch_response(const Message& message, Effects& out) {
+    if (message.from != search.outstanding) {
+        return;
+    }
+    search.outstanding = NodeId{};
+    const std::size_t found_before = out.repaired.size();
+    for (const FetchItem& item : message.fetch) {
+        DamagedEntry* entry = damage.find(item.id.index);
+        if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found) {
+            continue;
+        }
+        switch (item.result) {
+            case FetchResult::have: take_found(*entry, message, out); break;
+            case FetchResult::never:
+                if (message.counts && std::find(entry->never.begin(), entry->never.end(), message.from) ==
+                                          entry->never.end()) {
+                    entry->never.push_back(message.from);
+                }
+                break;
+            case FetchResult::damaged: break;
+            case FetchResult::compacted: search.compacted = message.from; break;
+        }
+    }
+    if (out.repaired.size() == found_before) {
+        search.asked.push_back(message.from);  // else it may have more
+    }
+    maybe_drop_damaged(out);
+}
+
+void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& out) {
+    for (const Entry& entry : message.entries) {
+        if (entry.id != damaged.id || entry.checksum != damaged.checksum || entry.kind != damaged.kind) {
+            continue;
+        }
+        if (entry.kind == EntryKind::config && !decode(entry.payload, damaged.configuration)) {
+            return;
+        }
+        if (entry.kind == EntryKind::fence && !decode(entry.payload, damaged.fence)) {
+            return;
+        }
+        damaged.found = true;
+        out.repaired.push_back(entry);
+        return;
+    }
+}
+
+void Core::on(const EntryRepaired& event, Effects& out) {
+    const DamagedEntry* entry = damage.find(event.index);
+    if (entry == nullptr) {
+        return;  // overwritten or compacted since
+    }
+    ASSERT(entry->found);
+    if (entry->kind == EntryKind::config) {
+        configurations.insert(event.index, entry->configuration);
+        sync_configuration(out);
+    } else if (entry->kind == EntryKind::fence) {
+        fences.insert(event.index, entry->fence);
+    }
+    const LogIndex before = appliable();
+    damage.erase(event.index);
+    if (appliable() > before) {
+        out.committed = true;
+    }
+    appends_due = true;
+    maybe_end_doubt(out);
+}
+
+void Core::maybe_drop_damaged(Effects& out) {
+    if (role != Role::leader) {
+        return;
+    }
+    LogIndex from{};
+    for (const DamagedEntry& entry : damage) {
+        const auto says_never = [&](NodeId node) {
+            return std::find(entry.never.begin(), entry.never.end(), node) != entry.never.end();
+        };
+        if (entry.id.index > hard_state.commit && is_quorum(configurations.current(), says_never) &&
+            is_quorum(configurations.at(entry.id.index), says_never)) {
+            from = entry.id.index;
+            break;
+        }
+    }
+    if (!from) {
+        return;
+    }
+    become_follower(hard_state.term, NodeId{}, out);
+    truncate(from, out);
+    if (may_campaign()) {
+        start_election(false, out);
+    }
+}
+
+// Everybody was asked, and one has the entry only in its checkpoint: led by that one, this replica gets a snapshot.
+void Core::maybe_give_way(Effects& out) {
+    if (role == Role::leader && bool(search.compacted) && !bool(transferee)) {
+        on(TransferLeadership{.target = search.compacted}, out);
+    }
+}
+
+}  // namespace ringfort::raft

@@ -1,0 +1,92 @@
+// Snapshots (Raft 7). The shard streams checkpoints; the core decides who needs one and makes an installed one its new
+// beginning. A snapshot is committed state: it is taken from any sender of any term.
+#include "base/assertion.h"
+#include "raft/core.h"
+
+namespace ringfort::raft {
+
+void Core::need_snapshot(Progress& peer, Effects& out) {
+    if (peer.state != Replication::snapshot) {
+        peer.become_snapshot();
+        out.need_snapshot.push_back(peer.node);
+    }
+}
+
+void Core::on(const SnapshotSent& event, Effects&) {
+    Progress* peer = peers.find(event.to);
+    if (role == Role::leader && peer != nullptr && peer->state == Replication::snapshot && !event.ok) {
+        peer->become_probe(peer->match.next());
+        appends_due = true;
+    }
+}
+
+void Core::on_snapshot_response(const Message& message, Effects& out) {
+    Progress* peer = peers.find(message.from);
+    if (role != Role::leader || peer == nullptr || !peer->member || message.commit > log.last().index) {
+        return;
+    }
+    const bool awaited = peer->state == Replication::snapshot;
+    if (!message.reject && message.match <= log.last().index) {
+        on_accepted(*peer, message.match, out);
+    }
+    if (awaited && role == Role::leader) {
+        peer->become_probe(peer->match.next());
+        appends_due = true;
+    }
+}
+
+void Core::on(const SnapshotInstalled& event, Effects& out) {
+    if (event.term > hard_state.term || (event.term == hard_state.term && role != Role::leader &&
+                                         leader != event.from)) {
+        become_follower(event.term, event.from, out);
+    }
+    if (role == Role::leader) {
+        return;  // late: what a leader needs it fetches
+    }
+    const EntryId snapshot = event.snapshot;
+    if (snapshot.index > appliable()) {
+        ASSERT(snapshot.term <= hard_state.term);
+        if (log.holds(snapshot)) {
+            // The entries behind it stay (Raft 7): some may have been acknowledged.
+            out.snapshot_fit = SnapshotFit::log_kept;
+            log.compact(snapshot.index);
+            configurations.insert(snapshot.index, event.configuration);
+            configurations.compact(snapshot.index);
+        } else {
+            out.snapshot_fit = SnapshotFit::log_void;
+            out.persist.entries.clear();
+            log.restore(snapshot);
+            configurations.restore(snapshot.index, event.configuration);
+            durable = LogIndex{};
+            answer = Answer{};
+        }
+        damage.compact(snapshot.index);
+        damage.truncate(log.last().index.next());
+        fences.compact(snapshot.index);
+        fences.truncate(log.last().index.next());
+        hard_state.commit = std::max(hard_state.commit, snapshot.index);
+        sync_configuration(out);
+        on_commit_moved(out);
+    }
+    Message response = make(MessageType::snapshot_response, event.from);
+    response.commit = snapshot.index;
+    response.match = snapshot.index;
+    send_when_durable(response, out);
+    if (hard_state.in_doubt && bool(leader)) {
+        announce_doubt(out);
+    }
+}
+
+void Core::compact(LogIndex through, const Configuration& configuration_at) {
+    if (through <= log.snapshot().index) {
+        return;
+    }
+    ASSERT(through <= appliable());
+    ASSERT(configurations.at(through) == configuration_at);
+    log.compact(through);
+    configurations.compact(through);
+    fences.compact(through);
+    durable = std::max(durable, through);
+}
+
+}  // namespace ringfort::raft

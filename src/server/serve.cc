@@ -1,0 +1,172 @@
+#include "server/serve.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "server/machine.h"
+#include "server/node.h"
+#include "server/version.h"
+#include "shard/node_config.h"
+#include "shard/shard.h"
+#include "uring/data_directory.h"
+#include "uring/entropy.h"
+#include "uring/recipe.h"
+
+namespace ringfort::server {
+namespace {
+
+using env::LogLevel;
+
+class ShardOfNode final : public ShardDriver {
+  public:
+    ShardOfNode(env::World& world, const shard::NodeConfig& config) : shard_(world, config) {}
+    void start() override { shard_.start(); }
+    Instant turn() override { return shard_.turn(); }
+    void stop() override { shard_.stop(); }
+    bool ready() const override { return shard_.ready(); }
+    bool has_work() const override { return shard_.has_work(); }
+
+  private:
+    shard::Shard shard_;
+};
+
+std::vector<std::string> texts(const std::vector<Url>& urls) {
+    std::vector<std::string> out;
+    for (const Url& url : urls) {
+        out.push_back(url.text);
+    }
+    return out;
+}
+
+std::vector<shard::InitialMember> initial_members(const Options& options) {
+    std::vector<shard::InitialMember> members;
+    for (const MemberUrls& named : options.initial_cluster) {
+        shard::InitialMember member;
+        member.id = shard::initial_member_id(named.name, named.peer_urls.front().text, options.initial_cluster_token);
+        member.name = named.name;
+        member.peer_address = named.peer_urls.front().address;
+        member.peer_urls = texts(named.peer_urls);
+        if (named.name == options.name) {
+            member.client_urls = texts(options.advertise_client_urls);
+        }
+        members.push_back(std::move(member));
+    }
+    std::sort(members.begin(), members.end(),
+              [](const shard::InitialMember& a, const shard::InitialMember& b) { return a.id < b.id; });
+    return members;
+}
+
+shard::NodeConfig::CompactionMode compaction_mode(CompactionMode mode) {
+    switch (mode) {
+        case CompactionMode::off: return shard::NodeConfig::CompactionMode::off;
+        case CompactionMode::periodic: return shard::NodeConfig::CompactionMode::periodic;
+        case CompactionMode::revision: return shard::NodeConfig::CompactionMode::revision;
+    }
+    return shard::NodeConfig::CompactionMode::off;
+}
+
+shard::NodeConfig node_config(const Options& options, std::vector<shard::InitialMember> members,
+                              const uring::DataDirectory& directory) {
+    const uring::Identity& identity = directory.identity();
+    shard::NodeConfig config;
+    config.cluster_id = identity.cluster;
+    config.self = identity.node;
+    config.name = options.name;
+    config.instance = identity.instance;
+    config.incarnation = identity.incarnation;
+    config.data_directory_fresh = directory.fresh();
+    config.members = std::move(members);
+    config.initial_domains = options.initial_domains;
+    config.settings.txn_ops = options.max_txn_ops;
+    config.settings.request_bytes = options.max_request_bytes;
+    config.shard_count = identity.shard_count;
+    config.heartbeat_interval = options.heartbeat_interval;
+    config.election_timeout = options.election_timeout;
+    config.request_timeout = 5s + 2 * options.election_timeout;
+    config.memory_quota_bytes = options.quota_backend_bytes / identity.shard_count;
+    config.auto_compaction_mode = compaction_mode(options.auto_compaction_mode);
+    config.auto_compaction_period = options.auto_compaction_period;
+    config.auto_compaction_revisions = options.auto_compaction_revisions;
+    config.version = version;
+    return config;
+}
+
+ExitCode refuse(uring::LogWriter& log, const uring::StartFault& fault) {
+    log.write(LogLevel::error, "", fault.sentence);
+    return exit_code(fault.kind);
+}
+
+// Closed when the node has ended.
+class Listeners {
+  public:
+    ~Listeners() {
+        for (const ListeningSocket& socket : sockets_) {
+            close(socket.fd);
+        }
+    }
+    uring::StartResult<bool> add(const std::vector<Url>& urls, env::ConnectionClass cls) {
+        for (const Url& url : urls) {
+            TRY_ASSIGN(const int fd, uring::listen_on(url.address));
+            sockets_.push_back({.fd = fd, .cls = cls});
+        }
+        return true;
+    }
+    const std::vector<ListeningSocket>& sockets() const { return sockets_; }
+
+  private:
+    std::vector<ListeningSocket> sockets_;
+};
+
+}  // namespace
+
+ExitCode serve(const Options& options, uring::LogWriter& log) {
+    std::vector<shard::InitialMember> members = initial_members(options);
+    const auto self = std::find_if(members.begin(), members.end(),
+                                   [&](const shard::InitialMember& m) { return m.name == options.name; });
+    Listeners listeners;
+    for (const auto& [urls, cls] : {std::pair(&options.listen_client_urls, env::ConnectionClass::client),
+                                    std::pair(&options.listen_peer_urls, env::ConnectionClass::peer)}) {
+        if (const auto listening = listeners.add(*urls, cls); !listening) {
+            return refuse(log, listening.error());
+        }
+    }
+    auto directory = uring::DataDirectory::open(
+        {.path = options.data_dir,
+         .cluster = shard::initial_cluster_id(members, options.initial_cluster_token),
+         .node = self->id,
+         .shard_count = options.shards,
+         .shard_count_fresh = usable_cores(),
+         .fresh_allowed = options.initial_cluster_state == ClusterState::fresh,
+         .on_wait = [&](const std::string& sentence) { log.write(LogLevel::warning, "", sentence); }});
+    if (!directory) {
+        return refuse(log, directory.error());
+    }
+    const auto measured = uring::measure_recipes(directory->fd(), options.data_dir);
+    if (!measured) {
+        return refuse(log, measured.error());
+    }
+    log.write(LogLevel::info, "", fmt::format("disk: {} us for a dsync write, {} us for a write and a sync",
+                                              measured->dsync.count() / 1000, measured->write_then_sync.count() / 1000));
+    const shard::NodeConfig config = node_config(options, std::move(members), *directory);
+    NodeOptions node;
+    node.shard_count = config.shard_count;
+    node.shard_cpus = options.shard_cpus;
+    node.world.seed = uring::random_number();
+    node.world.disk = {.directory = directory->fd(), .measured = *measured};
+    node.world.lock_fd = directory->lock_fd();
+    node.loop.poll = options.poll;
+    node.listening = listeners.sockets();
+    log.write(LogLevel::info, "", fmt::format("ringfort {}: member {:016x} '{}' of cluster {:016x}, {} shards", version,
+                                              config.self.value, config.name, config.cluster_id.value,
+                                              config.shard_count));
+    return Node(node, log, [&](env::World& world, ShardId shard) -> std::unique_ptr<ShardDriver> {
+               shard::NodeConfig own = config;
+               own.shard = shard;
+               return std::make_unique<ShardOfNode>(world, own);
+           }).run();
+}
+
+}  // namespace ringfort::server

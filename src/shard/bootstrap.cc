@@ -1,0 +1,384 @@
+#include "shard/bootstrap.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "shard/checkpoints.h"
+#include "shard/mail.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+constexpr std::string_view memory_file = "shard-0/peers";
+constexpr std::string_view memory_head = "ringfort peers 1\n";
+constexpr Duration report_interval = 5s;
+
+raft::Configuration voters_of(const std::vector<NodeId>& nodes) {
+    raft::Configuration configuration;
+    configuration.voters = nodes;
+    std::sort(configuration.voters.begin(), configuration.voters.end());
+    return configuration;
+}
+
+std::vector<NodeId> initial_nodes(const NodeConfig& config) {
+    std::vector<NodeId> nodes;
+    for (const InitialMember& member : config.members) {
+        nodes.push_back(member.id);
+    }
+    return nodes;
+}
+
+}  // namespace
+
+// What recovery found of a replica, kept while its checkpoint is loaded.
+struct Bootstrap::Pending {
+    RangeId range{};
+    raft::HardState hard_state;
+    CheckpointRecord checkpoint;
+    std::vector<raft::Entry> entries;
+    std::vector<std::vector<std::byte>> payloads;   // of config and fence entries
+    std::vector<LogIndex> damaged;
+};
+
+Bootstrap::Bootstrap(Context& context) : context_(context) {}
+Bootstrap::~Bootstrap() = default;
+
+std::string_view own_client_address(const NodeConfig& config) {
+    for (const InitialMember& member : config.members) {
+        if (member.id == config.self && !member.client_urls.empty()) {
+            std::string_view url = member.client_urls.front();
+            const std::size_t scheme = url.find("://");
+            return scheme == std::string_view::npos ? url : url.substr(scheme + 3);
+        }
+    }
+    return {};
+}
+
+void Bootstrap::start() {
+    operation_.context = this;
+    operation_.callback = [](env::DiskOperation& op) { static_cast<Bootstrap*>(op.context)->on_memory_read(); };
+    context_.world.disk.read_whole(operation_, memory_file);
+}
+
+// ------------------------------------------------------------------------------------------------ memory of peers
+
+void Bootstrap::on_memory_read() {
+    if (operation_.error == env::DiskErrc::ok) {
+        memory_found_ = true;
+        decode_memory(as_text(operation_.content));
+    } else if (operation_.error != env::DiskErrc::not_found) {
+        context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (shard-0/peers): " +
+                                                            std::string(env::to_string(operation_.error)));
+        return;
+    }
+    stage_ = Stage::recovering;
+    context_.log->start();
+}
+
+std::string Bootstrap::encode_memory() const {
+    std::string text(memory_head);
+    for (const PeerLinks::Peer& peer : context_.links->peers()) {
+        text += std::to_string(peer.node.value) + " " + std::to_string(peer.instance.value) + " " +
+                std::to_string(peer.incarnation.value) + "\n";
+    }
+    text += "own " + std::to_string(context_.links->incarnation.value) + (wiped_ ? " lost\n" : "\n");
+    return text;
+}
+
+void Bootstrap::decode_memory(std::string_view text) {
+    const auto number = [&text]() {
+        std::uint64_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        if (!text.empty()) {
+            text.remove_prefix(1);
+        }
+        return error == std::errc() ? value : 0;
+    };
+    if (!text.starts_with(memory_head)) {
+        context_.world.process.halt(env::Halt::refused, "shard-0/peers is not a memory of peers of this version");
+        return;
+    }
+    text.remove_prefix(memory_head.size());
+    while (!text.empty() && !text.starts_with("own ")) {
+        const NodeId node(number());
+        const InstanceId instance(number());
+        context_.links->remember(node, instance, Incarnation(number()));
+    }
+    if (text.starts_with("own ")) {
+        text.remove_prefix(4);
+        wiped_ = text.find("lost") != std::string_view::npos;
+        context_.links->incarnation = Incarnation(std::max<std::uint64_t>(number(), 1));
+    }
+}
+
+void Bootstrap::save_memory() {
+    if (context_.config.shard != ShardId(0)) {
+        return;
+    }
+    if (operation_.in_flight) {
+        save_again_ = true;
+        return;
+    }
+    operation_.callback = [](env::DiskOperation& op) {
+        auto& self = *static_cast<Bootstrap*>(op.context);
+        if (op.error != env::DiskErrc::ok) {
+            self.context_.world.process.halt(env::Halt::log_failed, "cannot write shard-0/peers: " +
+                                                                        std::string(env::to_string(op.error)));
+            return;
+        }
+        if (self.save_again_) {
+            self.save_again_ = false;
+            self.save_memory();
+        } else if (self.stage_ == Stage::saving) {
+            self.create_directory_replica();
+        }
+    };
+    const std::string text = encode_memory();
+    context_.world.disk.replace_whole(operation_, memory_file, as_bytes(text));
+}
+
+void Bootstrap::on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation) {
+    std::erase_if(heard_, [&](const Heard& h) { return h.node == peer.node; });
+    heard_.push_back({peer.node, instance, incarnation});
+    if (stage_ == Stage::asking) {
+        decide();
+    } else if (stage_ == Stage::running && memory_found_ &&
+               (peer.instance != instance || incarnation > peer.incarnation)) {
+        context_.links->remember(peer.node, instance, incarnation);
+        save_memory();
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ recovery
+
+void Bootstrap::on_recovered(RecoveredLog& recovered) {
+    for (const std::string& note : recovered.notes) {
+        context_.log_line(env::LogLevel::warning, "log: " + note);
+    }
+    log_was_fresh_ = recovered.fresh;
+    if (recovered.fresh && memory_found_) {
+        context_.halted = true;
+        context_.world.process.halt(env::Halt::refused,
+                                    "the log of shard " + std::to_string(context_.config.shard.value) +
+                                        " is missing from a data directory that was in use: remove the whole directory, "
+                                        "and the node joins again as one whose data was lost");
+        return;
+    }
+    context_.links->bootstrapped = memory_found_;
+    stage_ = Stage::loading;
+    for (RecoveredReplica& replica : recovered.replicas) {
+        restore(replica);
+    }
+    on_timers(context_.now);
+}
+
+void Bootstrap::restore(RecoveredReplica& recovered) {
+    ReplicaStart start;
+    start.range = recovered.range;
+    start.hard_state = recovered.hard_state;
+    if (recovered.promises_in_doubt) {
+        start.hard_state.in_doubt = true;
+        start.hard_state.incarnation = std::max(recovered.hard_state.incarnation, context_.links->incarnation).next();
+    }
+    if (recovered.checkpoint && !recovered.checkpoint->file.empty()) {
+        auto pending = std::make_unique<Pending>();
+        pending->range = recovered.range;
+        pending->hard_state = start.hard_state;
+        pending->checkpoint = *recovered.checkpoint;
+        pending->damaged = recovered.damaged;
+        for (const raft::Entry& entry : recovered.entries) {
+            pending->entries.push_back(entry);
+            if (!entry.payload.empty()) {
+                pending->payloads.emplace_back(entry.payload.begin(), entry.payload.end());
+                pending->entries.back().payload = pending->payloads.back();
+            }
+        }
+        Pending* kept = pending.get();
+        pending_.push_back(std::move(pending));
+        loading_++;
+        context_.checkpoints->load(recovered.range, DomainId(), *recovered.checkpoint, [this, kept](LoadedState state) {
+            loading_--;
+            ReplicaStart loaded;
+            loaded.range = kept->range;
+            loaded.hard_state = kept->hard_state;
+            if (state.ok) {
+                loaded.checkpoint = kept->checkpoint;
+                loaded.entries = kept->entries;
+                loaded.damaged = kept->damaged;
+                loaded.store = std::move(state.store);
+                loaded.directory = std::move(state.directory);
+            } else {
+                // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
+                context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
+                                                            " is damaged: the replica is rebuilt from its peers");
+                loaded.hard_state.in_doubt = true;
+                loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();
+                context_.log->append_removed(kept->range);
+                context_.log->append_created(kept->range, loaded.hard_state, nullptr);
+                if (kept->range == directory_range) {
+                    loaded.directory = std::make_unique<kv::Directory>();
+                } else {
+                    loaded.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+                }
+            }
+            context_.replicas->add(std::move(loaded));
+        });
+        return;
+    }
+    start.checkpoint = recovered.checkpoint;
+    start.entries = recovered.entries;
+    start.damaged = recovered.damaged;
+    if (recovered.range == directory_range) {
+        start.directory = std::make_unique<kv::Directory>();
+    } else {
+        start.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+    }
+    Replica& made = context_.replicas->add(std::move(start));
+    if (recovered.promises_in_doubt) {
+        context_.log->append_hard_state(made.range(), made.raft().hard_state());
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ first start
+
+void Bootstrap::decide() {
+    bool all_heard = true;
+    std::size_t heard = 0;
+    bool remembered_otherwise = false;
+    Incarnation highest{};
+    for (const PeerLinks::Peer& peer : context_.links->peers()) {
+        all_heard &= peer.heard;
+        heard += peer.heard ? 1 : 0;
+        if (peer.heard && peer.bootstrapped && peer.our_instance != context_.config.instance) {
+            remembered_otherwise = true;
+            highest = std::max(highest, peer.our_incarnation);
+        }
+    }
+    // A fence needs a quorum without this node, so waiting for as many answers costs nothing, and the highest incarnation
+    // any of them remembers is the newest.
+    const std::size_t quorum = context_.config.members.size() / 2 + 1;
+    if (remembered_otherwise && heard >= std::min(quorum, context_.links->peers().size())) {
+        wiped_ = true;
+        context_.links->incarnation = highest.next();
+        context_.log_line(env::LogLevel::warning,
+                          "peers remember another data directory of this member: it was lost; joining with incarnation " +
+                              std::to_string(context_.links->incarnation.value));
+    } else if (!all_heard || remembered_otherwise) {
+        return;
+    }
+    for (const Heard& h : heard_) {
+        context_.links->remember(h.node, h.instance, h.incarnation);
+    }
+    stage_ = Stage::saving;
+    save_memory();
+}
+
+void Bootstrap::create_directory_replica() {
+    memory_found_ = true;
+    context_.links->bootstrapped = true;
+    stage_ = Stage::running;
+    if (context_.replicas->find(directory_range) == nullptr) {
+        add_fresh(directory_range, DomainId(), initial_nodes(context_.config));
+    }
+}
+
+void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters) {
+    ReplicaStart start;
+    start.range = range;
+    start.domain = domain;
+    start.hard_state.incarnation = context_.links->incarnation;
+    if (wiped_) {
+        start.hard_state.in_doubt = true;
+        context_.log->append_created(range, start.hard_state, nullptr);
+    } else {
+        CheckpointRecord initial;
+        initial.applied = {Term(1), LogIndex(1)};
+        initial.configuration = voters_of(voters);
+        start.hard_state.term = Term(1);
+        start.hard_state.commit = LogIndex(1);
+        context_.log->append_created(range, start.hard_state, &initial);
+        start.checkpoint = std::move(initial);
+    }
+    if (range == directory_range) {
+        start.directory = std::make_unique<kv::Directory>();
+    } else {
+        start.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+    }
+    context_.replicas->add(std::move(start));
+    for (const NodeId node : voters) {
+        if (node != context_.config.self) {
+            context_.links->want_link(node, context_.links->remote_shard_of(*context_.replicas->find(range), node));
+        }
+    }
+}
+
+void Bootstrap::make_replica(const kv::RangeRecord& range) {
+    const bool here = std::find(range.replicas.begin(), range.replicas.end(), context_.config.self) != range.replicas.end();
+    if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
+        return;
+    }
+    if (Replica* replica = context_.replicas->find(range.id)) {
+        replica->set_domain(range.domain);
+        return;
+    }
+    add_fresh(range.id, range.domain, range.replicas);
+}
+
+void Bootstrap::on_directory(const kv::Directory& directory) {
+    if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
+        return;   // tried again when loading ends
+    }
+    for (const kv::RangeRecord& range : directory.state().ranges) {
+        make_replica(range);
+    }
+    complete_ = true;
+}
+
+void Bootstrap::on_identity(Incarnation incarnation) {
+    context_.links->incarnation = incarnation;
+    context_.links->bootstrapped = true;
+    wiped_ = incarnation > Incarnation(1);
+}
+
+// ------------------------------------------------------------------------------------------------ time
+
+void Bootstrap::on_timers(Instant now) {
+    if (stage_ == Stage::loading && loading_ == 0) {
+        pending_.clear();
+        context_.checkpoints->remove_garbage();
+        if (context_.config.shard != ShardId(0)) {
+            stage_ = Stage::running;
+        } else if (context_.replicas->find(directory_range) != nullptr) {
+            stage_ = Stage::running;
+        } else if (memory_found_) {
+            create_directory_replica();   // the last start ended between its memory and its first record
+        } else {
+            stage_ = Stage::asking;
+            report_at_ = now + report_interval;
+            for (const PeerLinks::Peer& peer : context_.links->peers()) {
+                context_.links->want_link(peer.node, ShardId(0));
+            }
+            decide();
+        }
+        if (context_.directory != nullptr) {
+            on_directory(*context_.directory);
+        }
+    }
+    if (stage_ == Stage::asking && now >= report_at_) {
+        report_at_ = now + report_interval;
+        std::string missing;
+        for (const InitialMember& member : context_.config.members) {
+            const PeerLinks::Peer* peer = context_.links->peer(member.id);
+            if (peer != nullptr && !peer->heard) {
+                missing += (missing.empty() ? "" : ", ") + member.name;
+            }
+        }
+        context_.log_line(env::LogLevel::info, "first start: waiting for every initial member to answer; missing: " + missing);
+    }
+}
+
+}  // namespace ringfort::shard

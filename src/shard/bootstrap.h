@@ -1,0 +1,79 @@
+// From an empty or recovered data directory to a node that takes part.
+//
+// A directory that was never used asks every other initial member before anything is made: only if all of them answer,
+// and none remembers another instance of this member, is the cluster (or this node's part of it) new. If one remembers
+// another instance, this node's data was lost: it comes back with a higher incarnation, counts in no quorum, and is filled
+// by its peers until their fence for it is durable here. Which instances belong to the cluster is remembered in a small
+// file, written before the first promise.
+//
+// Only shard 0 asks; the other shards are told by mail.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shard/context.h"
+#include "shard/peer_links.h"
+
+namespace ringfort::shard {
+
+// "host:port" of the node's own client listener as it advertises it; empty if it advertises none.
+std::string_view own_client_address(const NodeConfig& config);
+
+class Bootstrap {
+  public:
+    explicit Bootstrap(Context& context);
+
+    // Reads the memory of peers, then starts the log's recovery.
+    void start();
+    void on_recovered(RecoveredLog& recovered);
+    void on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation);
+    // The directory changed (shard 0) or was mailed (others): makes the replicas that belong here.
+    void on_directory(const kv::Directory& directory);
+    // From shard 0: what this node is in the cluster.
+    void on_identity(Incarnation incarnation);
+
+    void on_timers(Instant now);
+    bool recovered() const { return stage_ != Stage::reading_memory && stage_ != Stage::recovering; }
+    // Every replica that the directory places here exists.
+    bool complete() const { return complete_; }
+
+  private:
+    enum class Stage : std::uint8_t { reading_memory, recovering, loading, asking, saving, running };
+
+    void on_memory_read();
+    void decode_memory(std::string_view text);
+    std::string encode_memory() const;
+    void save_memory();
+    void restore(RecoveredReplica& recovered);
+    void decide();
+    void create_directory_replica();
+    void make_replica(const kv::RangeRecord& range);
+    void add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters);
+
+    Context& context_;
+    Stage stage_{Stage::reading_memory};
+    env::DiskOperation operation_;
+    bool memory_found_{false};
+    bool log_was_fresh_{false};
+    bool wiped_{false};
+    bool save_again_{false};
+    bool complete_{false};
+    std::size_t loading_{0};
+    Instant report_at_{};
+    struct Heard {
+        NodeId node;
+        InstanceId instance;
+        Incarnation incarnation;
+    };
+    std::vector<Heard> heard_;
+    // Replicas whose checkpoint is being loaded; their recovered parts are kept meanwhile.
+    struct Pending;
+    std::vector<std::unique_ptr<Pending>> pending_;
+
+  public:
+    ~Bootstrap();
+};
+
+}  // namespace ringfort::shard

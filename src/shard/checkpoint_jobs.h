@@ -1,0 +1,166 @@
+// The four jobs of Checkpoints. Private to checkpoint*.cc.
+#pragma once
+
+#include "shard/checkpoints.h"
+#include "shard/peer_links.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+
+namespace ringfort::shard {
+
+// A disk operation of a job. The job must not be destroyed while `op.in_flight`.
+struct JobOperation {
+    env::DiskOperation op;
+    bool finished{false};   // completed since it was last looked at
+
+    JobOperation() {
+        op.callback = [](env::DiskOperation& operation) {
+            static_cast<JobOperation*>(operation.context)->finished = true;
+        };
+        op.context = this;
+    }
+    bool take() {
+        const bool was = finished;
+        finished = false;
+        return was;
+    }
+};
+
+struct Checkpoints::Removal {
+    JobOperation operation;
+};
+
+class Checkpoints::WriteJob {
+  public:
+    WriteJob(Checkpoints& owner, Replica& replica);
+    // One step; false: waiting for the disk.
+    bool step(WorkBudget& budget);
+    bool done() const { return stage_ == Stage::done; }
+    bool waiting() const { return operation_.op.in_flight; }
+    RangeId range() const { return record_range_; }
+    void on_durable(BatchSequence through);
+
+  private:
+    enum class Stage : std::uint8_t { create, fill, write, sync, name, durable, done };
+    bool fill(WorkBudget& budget);
+    void fail(std::string_view what);
+
+    Checkpoints& owner_;
+    Replica& replica_;
+    RangeId record_range_;
+    Stage stage_{Stage::create};
+    JobOperation operation_;
+    env::FileId file_{0};
+    CheckpointRecord record_;
+    std::unique_ptr<kv::CheckpointWriter> writer_;
+    std::vector<std::byte> directory_bytes_;
+    std::size_t directory_given_{0};
+    AlignedBuffer chunk_;
+    std::size_t chunk_filled_{0};
+    bool stream_ended_{false};
+    std::uint64_t offset_{0};
+    BatchSequence named_in_{0};
+};
+
+class Checkpoints::LoadJob {
+  public:
+    LoadJob(Checkpoints& owner, RangeId range, DomainId domain, const CheckpointRecord& record,
+            std::function<void(LoadedState)> done);
+    bool step(WorkBudget& budget);
+    bool done() const { return stage_ == Stage::done; }
+    bool waiting() const { return operation_.op.in_flight; }
+
+  private:
+    enum class Stage : std::uint8_t { open, read, feed, done };
+    void finish(bool ok);
+
+    Checkpoints& owner_;
+    CheckpointRecord record_;
+    bool is_directory_;
+    std::function<void(LoadedState)> done_;
+    Stage stage_{Stage::open};
+    JobOperation operation_;
+    env::FileId file_{0};
+    AlignedBuffer chunk_;
+    std::size_t chunk_bytes_{0};
+    std::size_t fed_{0};
+    std::uint64_t offset_{0};
+    std::uint64_t checksum_{0};
+    LoadedState state_;
+    std::unique_ptr<kv::CheckpointReader> reader_;
+    std::vector<std::byte> directory_bytes_;
+};
+
+class Checkpoints::SendJob {
+  public:
+    SendJob(Checkpoints& owner, Replica& replica, NodeId to);
+    bool step();
+    bool done() const { return stage_ == Stage::done; }
+    bool waiting() const { return operation_.op.in_flight; }
+    RangeId range() const { return range_; }
+    NodeId to() const { return to_; }
+    void on_answer(const wire::SnapshotAnswer& answer);
+    void abort();
+    const std::string& file_name() const { return record_.file; }
+
+  private:
+    enum class Stage : std::uint8_t { open, read, send, wait, done };
+    void end(bool ok);
+
+    Checkpoints& owner_;
+    Replica& replica_;
+    RangeId range_;
+    NodeId to_;
+    Term term_;
+    CheckpointRecord record_;
+    Stage stage_{Stage::open};
+    JobOperation operation_;
+    env::FileId file_{0};
+    AlignedBuffer chunk_;
+    std::uint64_t offset_{0};
+    std::uint64_t answered_{0};
+    Instant last_progress_{};
+    bool aborted_{false};
+};
+
+class Checkpoints::ReceiveJob {
+  public:
+    ReceiveJob(Checkpoints& owner, Replica& replica, const wire::SnapshotSlice& first, NodeId from);
+    bool step();
+    bool done() const { return stage_ == Stage::done; }
+    bool waiting() const { return operation_.op.in_flight || loading_; }
+    RangeId range() const { return range_; }
+    NodeId from() const { return from_; }
+    bool continues(const wire::SnapshotSlice& slice, NodeId from) const;
+    void take(const wire::SnapshotSlice& slice);
+    void on_durable(BatchSequence through);
+    void abort();
+
+  private:
+    enum class Stage : std::uint8_t { create, receive, write, sync, load, name, durable, done };
+    void answer(wire::SnapshotVerdict verdict);
+    void finish(bool ok);
+
+    Checkpoints& owner_;
+    Replica& replica_;
+    RangeId range_;
+    NodeId from_;
+    Term term_;
+    CheckpointRecord record_;
+    Stage stage_{Stage::create};
+    JobOperation operation_;
+    env::FileId file_{0};
+    std::vector<std::byte> received_;   // not yet written: at most the sender's window
+    AlignedBuffer chunk_;
+    std::size_t chunk_bytes_{0};
+    std::uint64_t received_bytes_{0};
+    std::uint64_t written_{0};
+    std::uint64_t checksum_{0};
+    bool loading_{false};
+    bool aborted_{false};
+    LoadedState loaded_;
+    std::string former_file_;           // superseded once the new one is named durably
+    BatchSequence named_in_{0};
+};
+
+}  // namespace ringfort::shard

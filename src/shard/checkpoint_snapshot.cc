@@ -1,0 +1,292 @@
+// A checkpoint on its way to a follower: the sender reads the file in chunks and keeps a bounded window unanswered; the
+// receiver writes its own file, loads it, names it in its log, and only then makes it the replica's new beginning.
+#include "shard/checkpoint_jobs.h"
+#include "shard/streams.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringfort::shard {
+
+namespace {
+
+constexpr std::uint64_t send_window_bytes = 2 * mib;
+// Without an answer for this long the transfer is given up; raft asks again.
+constexpr Duration send_idle_max = 10s;
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------------------ send
+
+Checkpoints::SendJob::SendJob(Checkpoints& owner, Replica& replica, NodeId to)
+    : owner_(owner),
+      replica_(replica),
+      range_(replica.range()),
+      to_(to),
+      term_(replica.raft().term()),
+      record_(replica.checkpoint()),
+      chunk_(checkpoint_chunk_bytes),
+      last_progress_(owner.context_.now) {
+    if (record_.file.empty()) {
+        stage_ = Stage::send;   // the initial state has no bytes
+    } else {
+        owner_.context_.world.disk.open(operation_.op, record_.file);
+    }
+}
+
+void Checkpoints::SendJob::end(bool ok) {
+    if (file_ != 0) {
+        owner_.context_.world.disk.close(file_);
+        file_ = 0;
+    }
+    stage_ = Stage::done;
+    replica_.step(raft::SnapshotSent{to_, record_.applied, ok});
+}
+
+void Checkpoints::SendJob::abort() {
+    aborted_ = true;
+}
+
+void Checkpoints::SendJob::on_answer(const wire::SnapshotAnswer& answer) {
+    if (answer.snapshot != record_.applied || stage_ == Stage::done) {
+        return;
+    }
+    last_progress_ = owner_.context_.now;
+    answered_ = std::max(answered_, answer.offset);
+    if (answer.verdict == wire::SnapshotVerdict::refused) {
+        aborted_ = true;
+    } else if (answer.verdict == wire::SnapshotVerdict::installed && stage_ == Stage::wait) {
+        end(true);
+    }
+}
+
+bool Checkpoints::SendJob::step() {
+    if (stage_ == Stage::done || operation_.op.in_flight) {
+        return false;
+    }
+    Context& context = owner_.context_;
+    if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ ||
+        context.now - last_progress_ >= send_idle_max) {
+        end(false);
+        return true;
+    }
+    switch (stage_) {
+        case Stage::open:
+            if (!operation_.take()) {
+                return false;
+            }
+            if (operation_.op.error != env::DiskErrc::ok) {
+                end(false);
+                return true;
+            }
+            file_ = operation_.op.file;
+            stage_ = Stage::read;
+            [[fallthrough]];
+        case Stage::read: {
+            if (offset_ >= answered_ + send_window_bytes) {
+                return false;
+            }
+            const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
+            context.world.disk.read(operation_.op, file_, offset_, {chunk_.data(), round_up(count, limits::block_bytes)});
+            stage_ = Stage::send;
+            return true;
+        }
+        case Stage::send: {
+            if (operation_.take() && operation_.op.error != env::DiskErrc::ok) {
+                end(false);
+                return true;
+            }
+            Link* link = context.links->link_of(replica_, to_);
+            wire::SnapshotSlice slice;
+            slice.range = range_;
+            slice.term = term_;
+            slice.snapshot = record_.applied;
+            slice.total_bytes = record_.bytes;
+            slice.offset = offset_;
+            slice.state_hash = record_.state_hash;
+            slice.file_checksum = record_.file_checksum;
+            const auto configuration = raft::encode(record_.configuration);
+            if (offset_ == 0) {
+                slice.configuration = configuration;
+            }
+            const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
+            slice.data = {chunk_.data(), count};
+            if (link == nullptr || !link->send(slice, wire::LinkClass::snapshot)) {
+                return false;   // tried again: credit comes with the receiver's progress
+            }
+            offset_ += count;
+            stage_ = offset_ == record_.bytes ? Stage::wait : Stage::read;
+            return true;
+        }
+        case Stage::wait:
+        case Stage::done: return false;
+    }
+    UNREACHABLE();
+}
+
+// ------------------------------------------------------------------------------------------------ receive
+
+Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const wire::SnapshotSlice& first, NodeId from)
+    : owner_(owner),
+      replica_(replica),
+      range_(replica.range()),
+      from_(from),
+      term_(first.term),
+      chunk_(checkpoint_chunk_bytes) {
+    record_.applied = first.snapshot;
+    record_.state_hash = first.state_hash;
+    record_.bytes = first.total_bytes;
+    record_.file_checksum = first.file_checksum;
+    if (!raft::decode(first.configuration, record_.configuration)) {
+        aborted_ = true;
+    }
+    if (record_.bytes == 0) {
+        // The initial state: nothing to write or load.
+        if (range_ == directory_range) {
+            loaded_.directory = std::make_unique<kv::Directory>();
+            loaded_.directory->skip(record_.applied.index);
+        } else {
+            loaded_.store = std::make_unique<kv::Store>(kv::StoreOptions{replica.domain()});
+            loaded_.store->skip(record_.applied.index);
+        }
+        loaded_.ok = true;
+        stage_ = Stage::name;
+        return;
+    }
+    record_.file = checkpoint_file_name(owner.directory_, range_, record_.applied, owner.next_file_number());
+    owner_.context_.world.disk.create_growing(operation_.op, record_.file);
+}
+
+bool Checkpoints::ReceiveJob::continues(const wire::SnapshotSlice& slice, NodeId from) const {
+    return from == from_ && slice.term == term_ && slice.snapshot == record_.applied && slice.offset == received_bytes_ &&
+           !aborted_ && stage_ != Stage::done;
+}
+
+void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
+    if (slice.offset + slice.data.size() > record_.bytes || received_.size() + slice.data.size() > 2 * send_window_bytes) {
+        aborted_ = true;
+        return;
+    }
+    received_.insert(received_.end(), slice.data.begin(), slice.data.end());
+    received_bytes_ += slice.data.size();
+}
+
+void Checkpoints::ReceiveJob::answer(wire::SnapshotVerdict verdict) {
+    if (Link* link = owner_.context_.links->link_of(replica_, from_)) {
+        link->send(wire::SnapshotAnswer{range_, term_, record_.applied, written_, verdict}, wire::LinkClass::control);
+    }
+}
+
+void Checkpoints::ReceiveJob::abort() {
+    aborted_ = true;
+}
+
+void Checkpoints::ReceiveJob::finish(bool ok) {
+    if (file_ != 0) {
+        owner_.context_.world.disk.close(file_);
+        file_ = 0;
+    }
+    if (!ok && !record_.file.empty()) {
+        owner_.forget_file(record_.file);
+    }
+    if (!ok) {
+        answer(wire::SnapshotVerdict::refused);
+    }
+    stage_ = Stage::done;
+}
+
+bool Checkpoints::ReceiveJob::step() {
+    if (stage_ == Stage::done || waiting() || stage_ == Stage::durable) {
+        return false;
+    }
+    env::Disk& disk = owner_.context_.world.disk;
+    const bool completed = operation_.take();
+    if (aborted_ || (completed && operation_.op.error != env::DiskErrc::ok)) {
+        finish(false);
+        return true;
+    }
+    switch (stage_) {
+        case Stage::create:
+            file_ = operation_.op.file;
+            stage_ = Stage::receive;
+            [[fallthrough]];
+        case Stage::receive: {
+            const bool all = written_ + received_.size() == record_.bytes;
+            if (received_.size() < checkpoint_chunk_bytes && !all) {
+                return false;
+            }
+            chunk_bytes_ = std::min(received_.size(), checkpoint_chunk_bytes);
+            std::memcpy(chunk_.data(), received_.data(), chunk_bytes_);
+            received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(chunk_bytes_));
+            checksum_ = chain_checksum(checksum_, {chunk_.data(), chunk_bytes_});
+            const std::size_t padded = round_up(chunk_bytes_, limits::block_bytes);
+            std::memset(chunk_.data() + chunk_bytes_, 0, padded - chunk_bytes_);
+            disk.write(operation_.op, file_, written_, {chunk_.data(), padded}, env::Durability::none);
+            owner_.bytes_written_ += padded;
+            stage_ = Stage::write;
+            return true;
+        }
+        case Stage::write:
+            written_ += chunk_bytes_;
+            if (Link* link = owner_.context_.links->link_of(replica_, from_)) {
+                link->grant(wire::LinkClass::snapshot, chunk_bytes_ + kib);
+            }
+            answer(wire::SnapshotVerdict::progress);
+            if (written_ < record_.bytes) {
+                stage_ = Stage::receive;
+                return true;
+            }
+            if (checksum_ != record_.file_checksum) {
+                finish(false);
+                return true;
+            }
+            disk.sync_new(operation_.op, file_, record_.file);
+            stage_ = Stage::sync;
+            return true;
+        case Stage::sync:
+            disk.close(file_);
+            file_ = 0;
+            loading_ = true;
+            stage_ = Stage::load;
+            owner_.load(range_, replica_.domain(), record_, [this](LoadedState state) {
+                loading_ = false;
+                loaded_ = std::move(state);
+            });
+            return true;
+        case Stage::load:
+            if (!loaded_.ok) {
+                finish(false);
+                return true;
+            }
+            stage_ = Stage::name;
+            [[fallthrough]];
+        case Stage::name: {
+            const std::string former = replica_.checkpoint().file;
+            owner_.context_.streams->on_store_replaced(replica_);
+            if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {
+                finish(false);
+                return true;
+            }
+            former_file_ = former;
+            named_in_ = owner_.context_.log->open_batch();
+            stage_ = Stage::durable;
+            return true;
+        }
+        case Stage::durable:
+        case Stage::done: return false;
+    }
+    UNREACHABLE();
+}
+
+void Checkpoints::ReceiveJob::on_durable(BatchSequence through) {
+    if (stage_ != Stage::durable || through < named_in_) {
+        return;
+    }
+    if (!former_file_.empty()) {
+        owner_.forget_file(former_file_);
+    }
+    stage_ = Stage::done;
+    answer(wire::SnapshotVerdict::installed);
+}
+
+}  // namespace ringfort::shard

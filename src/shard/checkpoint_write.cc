@@ -1,0 +1,230 @@
+// Writing a checkpoint and reading one back.
+#include "shard/checkpoint_jobs.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace ringfort::shard {
+
+// ------------------------------------------------------------------------------------------------ write
+
+Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica)
+    : owner_(owner), replica_(replica), record_range_(replica.range()), chunk_(checkpoint_chunk_bytes) {
+    const LogIndex applied = replica.applied();
+    const auto term = replica.raft().term_at(applied);
+    ASSERT(term.has_value());
+    record_.applied = {*term, applied};
+    record_.configuration = replica.applied_configuration();
+    record_.state_hash = replica.state_hash();
+    record_.file = checkpoint_file_name(owner.directory_, record_range_, record_.applied, owner.next_file_number());
+    if (replica.store() != nullptr) {
+        writer_ = replica.store()->open_checkpoint();
+    } else {
+        directory_bytes_ = replica.directory()->checkpoint();
+    }
+    owner_.context_.world.disk.create_growing(operation_.op, record_.file);
+}
+
+void Checkpoints::WriteJob::fail(std::string_view what) {
+    owner_.context_.log_line(env::LogLevel::error, "checkpoint " + record_.file + ": " + std::string(what) + ": " +
+                                                       std::string(env::to_string(operation_.op.error)));
+    if (file_ != 0) {
+        owner_.context_.world.disk.close(file_);
+    }
+    owner_.forget_file(record_.file);
+    writer_.reset();
+    stage_ = Stage::done;
+}
+
+bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
+    const MutableBytes room(chunk_.data() + chunk_filled_, chunk_.size() - chunk_filled_);
+    if (writer_) {
+        const auto piece = writer_->next(room, budget);
+        chunk_filled_ += piece.bytes;
+        stream_ended_ = piece.step == kv::Step::done;
+    } else {
+        const std::size_t count = std::min(room.size(), directory_bytes_.size() - directory_given_);
+        std::memcpy(room.data(), directory_bytes_.data() + directory_given_, count);
+        directory_given_ += count;
+        chunk_filled_ += count;
+        stream_ended_ = directory_given_ == directory_bytes_.size();
+    }
+    return stream_ended_ || chunk_filled_ == chunk_.size();
+}
+
+bool Checkpoints::WriteJob::step(WorkBudget& budget) {
+    env::Disk& disk = owner_.context_.world.disk;
+    switch (stage_) {
+        case Stage::create:
+            if (!operation_.take()) {
+                return false;
+            }
+            if (operation_.op.error != env::DiskErrc::ok) {
+                fail("cannot be made");
+                return true;
+            }
+            file_ = operation_.op.file;
+            stage_ = Stage::fill;
+            return true;
+        case Stage::fill: {
+            if (budget.spent() || !fill(budget)) {
+                return false;
+            }
+            record_.file_checksum = chain_checksum(record_.file_checksum, {chunk_.data(), chunk_filled_});
+            record_.bytes += chunk_filled_;
+            const std::size_t padded = round_up(chunk_filled_, limits::block_bytes);
+            std::memset(chunk_.data() + chunk_filled_, 0, padded - chunk_filled_);
+            disk.write(operation_.op, file_, offset_, {chunk_.data(), padded}, env::Durability::none);
+            owner_.bytes_written_ += padded;
+            offset_ += padded;
+            stage_ = Stage::write;
+            return true;
+        }
+        case Stage::write:
+            if (!operation_.take()) {
+                return false;
+            }
+            if (operation_.op.error != env::DiskErrc::ok) {
+                fail("cannot be written");
+                return true;
+            }
+            chunk_filled_ = 0;
+            if (stream_ended_) {
+                writer_.reset();
+                disk.sync_new(operation_.op, file_, record_.file);
+                stage_ = Stage::sync;
+            } else {
+                stage_ = Stage::fill;
+            }
+            return true;
+        case Stage::sync:
+            if (!operation_.take()) {
+                return false;
+            }
+            if (operation_.op.error != env::DiskErrc::ok) {
+                fail("cannot be flushed");
+                return true;
+            }
+            disk.close(file_);
+            file_ = 0;
+            stage_ = Stage::name;
+            return true;
+        case Stage::name:
+            if (replica_.checkpoint().applied.index >= record_.applied.index) {
+                fail("superseded by a snapshot");
+                return true;
+            }
+            owner_.context_.log->append_checkpoint(record_range_, record_);
+            named_in_ = owner_.context_.log->open_batch();
+            stage_ = Stage::durable;
+            return true;
+        case Stage::durable:
+        case Stage::done: return false;
+    }
+    UNREACHABLE();
+}
+
+void Checkpoints::WriteJob::on_durable(BatchSequence through) {
+    if (stage_ != Stage::durable || through < named_in_) {
+        return;
+    }
+    if (!replica_.checkpoint().file.empty()) {
+        owner_.forget_file(replica_.checkpoint().file);
+    }
+    replica_.on_checkpoint_durable(record_);
+    stage_ = Stage::done;
+}
+
+// ------------------------------------------------------------------------------------------------ load
+
+Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, DomainId domain, const CheckpointRecord& record,
+                              std::function<void(LoadedState)> done)
+    : owner_(owner),
+      record_(record),
+      is_directory_(range == directory_range),
+      done_(std::move(done)),
+      chunk_(checkpoint_chunk_bytes) {
+    if (is_directory_) {
+        state_.directory = std::make_unique<kv::Directory>();
+    } else {
+        state_.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        reader_ = state_.store->load_checkpoint();
+    }
+    owner_.context_.world.disk.open(operation_.op, record_.file);
+}
+
+void Checkpoints::LoadJob::finish(bool ok) {
+    if (file_ != 0) {
+        owner_.context_.world.disk.close(file_);
+        file_ = 0;
+    }
+    reader_.reset();
+    state_.ok = ok;
+    stage_ = Stage::done;
+    done_(std::move(state_));
+}
+
+bool Checkpoints::LoadJob::step(WorkBudget& budget) {
+    env::Disk& disk = owner_.context_.world.disk;
+    switch (stage_) {
+        case Stage::open:
+            if (!operation_.take()) {
+                return false;
+            }
+            if (operation_.op.error != env::DiskErrc::ok || operation_.op.bytes < record_.bytes) {
+                finish(false);
+                return true;
+            }
+            file_ = operation_.op.file;
+            stage_ = Stage::read;
+            [[fallthrough]];
+        case Stage::read:
+            if (offset_ < record_.bytes) {
+                chunk_bytes_ = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
+                fed_ = 0;
+                disk.read(operation_.op, file_, offset_,
+                          {chunk_.data(), round_up(chunk_bytes_, limits::block_bytes)});
+                stage_ = Stage::feed;
+                return true;
+            }
+            if (is_directory_) {
+                finish(checksum_ == record_.file_checksum && state_.directory->load(directory_bytes_) &&
+                       state_.directory->hash() == record_.state_hash);
+            } else {
+                finish(checksum_ == record_.file_checksum && reader_->finish() &&
+                       state_.store->hash() == record_.state_hash);
+            }
+            return true;
+        case Stage::feed: {
+            if (operation_.take()) {
+                if (operation_.op.error != env::DiskErrc::ok) {
+                    finish(false);
+                    return true;
+                }
+                checksum_ = chain_checksum(checksum_, {chunk_.data(), chunk_bytes_});
+            } else if (operation_.op.in_flight) {
+                return false;
+            }
+            const Bytes rest(chunk_.data() + fed_, chunk_bytes_ - fed_);
+            std::size_t consumed = 0;
+            if (is_directory_) {
+                directory_bytes_.insert(directory_bytes_.end(), rest.begin(), rest.end());
+                consumed = rest.size();
+            } else if (!reader_->feed(rest, budget, consumed)) {
+                finish(false);
+                return true;
+            }
+            fed_ += consumed;
+            if (fed_ == chunk_bytes_) {
+                offset_ += chunk_bytes_;
+                stage_ = Stage::read;
+                return true;
+            }
+            return !budget.spent();
+        }
+        case Stage::done: return false;
+    }
+    UNREACHABLE();
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,177 @@
+#include "shard/checkpoints.h"
+
+#include <algorithm>
+
+#include "shard/checkpoint_jobs.h"
+
+namespace ringfort::shard {
+
+Checkpoints::Checkpoints(Context& context)
+    : context_(context),
+      directory_("shard-" + std::to_string(context.config.shard.value)),
+      // Files of earlier starts may still be there: names must not meet.
+      file_number_(context.prng.next() >> 24) {}
+
+Checkpoints::~Checkpoints() = default;
+
+void Checkpoints::load(RangeId range, DomainId domain, const CheckpointRecord& record,
+                       std::function<void(LoadedState)> done) {
+    loads_.push_back(std::make_unique<LoadJob>(*this, range, domain, record, std::move(done)));
+}
+
+void Checkpoints::want(RangeId range) {
+    if (std::find(wanted_.begin(), wanted_.end(), range) == wanted_.end()) {
+        wanted_.push_back(range);
+    }
+}
+
+void Checkpoints::maybe_start_write() {
+    if (write_ || context_.halted) {
+        return;
+    }
+    for (const auto& replica : context_.replicas->all()) {
+        const std::uint64_t live = replica->store() != nullptr ? replica->store()->live_bytes() : 0;
+        const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
+        if (context_.log->bytes_since_checkpoint(replica->range()) > bound) {
+            want(replica->range());
+        }
+    }
+    while (!wanted_.empty() && !write_) {
+        const RangeId range = wanted_.front();
+        wanted_.erase(wanted_.begin());
+        Replica* replica = context_.replicas->find(range);
+        const bool possible = replica != nullptr &&
+                              replica->applied() > replica->checkpoint().applied.index &&
+                              (replica->store() == nullptr || !replica->store()->applying());
+        if (possible) {
+            write_ = std::make_unique<WriteJob>(*this, *replica);
+        }
+    }
+}
+
+void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
+    for (const auto& job : sends_) {
+        if (job->range() == replica.range() && job->to() == to && !job->done()) {
+            return;
+        }
+    }
+    sends_.push_back(std::make_unique<SendJob>(*this, replica, to));
+}
+
+void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
+    Replica* replica = context_.replicas->find(slice.range);
+    if (replica == nullptr) {
+        return;
+    }
+    for (const auto& job : receives_) {
+        if (job->range() != slice.range || job->done()) {
+            continue;
+        }
+        if (job->continues(slice, link.node())) {
+            job->take(slice);
+        } else if (slice.offset == 0) {
+            job->abort();   // the sender began anew; its next try finds the place free
+        }
+        return;
+    }
+    if (slice.offset == 0 && slice.term >= replica->raft().term() && slice.snapshot.index > replica->applied()) {
+        receives_.push_back(std::make_unique<ReceiveJob>(*this, *replica, slice, link.node()));
+        if (!slice.data.empty()) {
+            receives_.back()->take(slice);
+        }
+        return;
+    }
+    link.send(wire::SnapshotAnswer{slice.range, slice.term, slice.snapshot, 0, wire::SnapshotVerdict::refused},
+              wire::LinkClass::control);
+}
+
+void Checkpoints::on_snapshot_answer(Link& link, const wire::SnapshotAnswer& answer) {
+    for (const auto& job : sends_) {
+        if (job->range() == answer.range && job->to() == link.node()) {
+            job->on_answer(answer);
+        }
+    }
+}
+
+void Checkpoints::on_durable(BatchSequence through) {
+    if (write_) {
+        write_->on_durable(through);
+    }
+    for (std::size_t i = 0; i < receives_.size(); i++) {
+        receives_[i]->on_durable(through);
+    }
+}
+
+bool Checkpoints::run() {
+    maybe_start_write();
+    WorkBudget budget;
+    bool more = false;
+    if (write_) {
+        while (write_->step(budget)) {
+        }
+        more |= !write_->done() && !write_->waiting();
+        if (write_->done() && !write_->waiting()) {
+            write_.reset();
+        }
+    }
+    for (std::size_t i = 0; i < loads_.size(); i++) {
+        // A load's end may begin another one: the vector may grow, jobs do not move.
+        LoadJob& job = *loads_[i];
+        while (job.step(budget)) {
+        }
+        more |= !job.done() && !job.waiting();
+    }
+    for (const auto& job : sends_) {
+        while (job->step()) {
+        }
+    }
+    for (std::size_t i = 0; i < receives_.size(); i++) {
+        while (receives_[i]->step()) {
+        }
+    }
+    std::erase_if(loads_, [](const auto& job) { return job->done() && !job->waiting(); });
+    std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });
+    std::erase_if(receives_, [](const auto& job) { return job->done() && !job->waiting(); });
+    std::erase_if(removals_, [](const auto& removal) { return !removal->operation.op.in_flight; });
+    return more;
+}
+
+bool Checkpoints::busy() const {
+    return write_ != nullptr || !loads_.empty() || !sends_.empty() || !receives_.empty();
+}
+
+void Checkpoints::forget_file(const std::string& name) {
+    for (const auto& job : sends_) {
+        if (job->file_name() == name) {
+            job->abort();   // it has the file open: the kernel keeps the bytes until it is closed
+        }
+    }
+    removals_.push_back(std::make_unique<Removal>());
+    context_.world.disk.remove(removals_.back()->operation.op, name);
+}
+
+void Checkpoints::remove_garbage() {
+    removals_.push_back(std::make_unique<Removal>());
+    JobOperation& operation = removals_.back()->operation;
+    operation.op.context = this;
+    operation.op.callback = [](env::DiskOperation& op) {
+        auto& self = *static_cast<Checkpoints*>(op.context);
+        for (const env::FileInfo& file : op.files) {
+            const std::string name = self.directory_ + "/" + file.name;
+            if (!file.name.starts_with("checkpoint-")) {
+                continue;
+            }
+            bool named = false;
+            for (const auto& replica : self.context_.replicas->all()) {
+                named |= replica->checkpoint().file == name;
+            }
+            // Files being written now carry numbers above those of earlier starts; see next_file_number().
+            if (!named && !self.busy()) {
+                self.forget_file(name);
+            }
+        }
+    };
+    context_.world.disk.list(operation.op, directory_);
+}
+
+}  // namespace ringfort::shard

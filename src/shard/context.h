@@ -1,0 +1,56 @@
+// What the parts of a shard share. One per shard; every part holds a reference and nothing else ties them together.
+#pragma once
+
+#include <string>
+
+#include "base/arena.h"
+#include "base/instant.h"
+#include "base/prng.h"
+#include "env/world.h"
+#include "kv/directory.h"
+#include "raft/raft.h"
+#include "shard/log_store.h"
+#include "shard/node_config.h"
+
+namespace ringfort::shard {
+
+class PeerLinks;
+class Sessions;
+class Router;
+class ReadRounds;
+class Replicas;
+class Checkpoints;
+class Streams;
+class Forwards;
+
+struct Context {
+    env::World& world;
+    NodeConfig config;
+    Prng prng;
+
+    Instant now{};        // read once a turn
+    Instant started_at{};
+    bool stopping{false}; // refuses new work
+    bool halted{false};   // the log failed or the node must not serve: nothing leaves any more
+
+    LogStore* log{nullptr};
+    PeerLinks* links{nullptr};
+    Sessions* sessions{nullptr};
+    Router* router{nullptr};
+    ReadRounds* rounds{nullptr};
+    Replicas* replicas{nullptr};
+    Checkpoints* checkpoints{nullptr};
+    Streams* streams{nullptr};
+    Forwards* forwards{nullptr};
+
+    // The directory as this shard knows it: the replica's own on shard 0, a mailed copy elsewhere. Null before.
+    const kv::Directory* directory{nullptr};
+
+    Arena request_arena{};  // of the request being handled
+    Arena answer_arena{};   // of the answer being built
+    Arena frame_arena{};    // of the peer frame being handled
+
+    void log_line(env::LogLevel level, const std::string& line) { world.log.write(level, line); }
+};
+
+}  // namespace ringfort::shard

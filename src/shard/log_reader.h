@@ -1,0 +1,96 @@
+// Reads entries that left memory: from their batch on disk, checked by its directory's checksums.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "env/disk.h"
+#include "log/records.h"
+#include "log/run_list.h"
+#include "shard/log_segments.h"
+#include "shard/log_store.h"
+
+namespace ringfort::shard {
+
+class LogReader;
+
+class EntryReadState {
+  public:
+    explicit EntryReadState(EntryRead& read) : read_(read), op_(&on_read, this) {}
+
+  private:
+    friend class LogReader;
+    enum class Stage : std::uint8_t { idle, header, directory, payloads };
+    static void on_read(env::DiskOperation& op);
+
+    EntryRead& read_;
+    LogReader* reader_{nullptr};
+    RangeId range_{};
+    std::uint64_t next_{0};        // index
+    std::uint64_t last_{0};
+    std::size_t bytes_left_{0};
+    Stage stage_{Stage::idle};
+    env::DiskOperation op_;
+    log::EntryRun run_;            // being read, a part of it
+    bool narrow_{false};           // a block could not be read: no more is read at once than one entry needs
+    std::uint64_t segment_{0};     // held while reading; 0: none
+    std::uint64_t buffer_offset_{0};  // of buffer_ in the batch
+    AlignedBuffer buffer_;
+    log::BatchHeader header_;
+    std::uint64_t directory_batch_{0};  // whose directory is in directory_; 0: none
+    std::vector<std::byte> directory_;
+    std::vector<AlignedBuffer> kept_;   // payloads of the results
+    std::vector<std::vector<std::byte>> copied_;
+};
+
+class LogReader {
+  public:
+    class Owner {
+      public:
+        virtual const log::EntryRun* run_of(RangeId range, std::uint64_t index) = 0;
+        virtual std::optional<raft::Entry> entry_in_memory(RangeId range, std::uint64_t index) = 0;
+        virtual Segment* segment_of(std::uint64_t number) = 0;
+        // The directory of a batch that lost its own; empty: it did not.
+        virtual Bytes healed_directory(std::uint64_t batch) = 0;
+
+      protected:
+        ~Owner() = default;
+    };
+    // Batches up to this size are read whole; of larger ones the header, the directory and the payloads wanted.
+    static constexpr std::size_t whole_bytes_max = 256 * kib;
+
+    LogReader(env::Disk& disk, Owner& owner, InstanceId instance, ShardId shard)
+        : disk_(disk), owner_(owner), instance_(instance), shard_(shard) {}
+
+    void start(RangeId range, std::uint64_t first, std::uint64_t last, std::size_t bytes_max, EntryRead& read);
+    // Reads that need no disk are answered here, never inside start().
+    void answer_ready();
+    bool has_ready() const { return !ready_.empty(); }
+
+  private:
+    friend class EntryReadState;
+    void go_on(EntryReadState& state);
+    bool take_from_memory(EntryReadState& state);
+    void read_run(EntryReadState& state);
+    void begin_run(EntryReadState& state);
+    void issue(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
+    void on_read(EntryReadState& state);
+    bool take_header(EntryReadState& state);
+    bool take_directory(EntryReadState& state);
+    void take_payloads(EntryReadState& state);
+    std::span<const log::EntryItem> items_of(const EntryReadState& state) const;
+    void release(EntryReadState& state);
+    void finish(EntryReadState& state, bool damaged);
+
+    env::Disk& disk_;
+    Owner& owner_;
+    InstanceId instance_;
+    ShardId shard_;
+    std::vector<EntryReadState*> ready_;
+};
+
+}  // namespace ringfort::shard

@@ -1,0 +1,229 @@
+#include "shard/log_recovery.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assertion.h"
+
+namespace ringfort::shard {
+namespace {
+
+// Payloads the shard needs at start: those that shape the group itself.
+constexpr std::uint32_t kept_kinds = (1U << static_cast<unsigned>(raft::EntryKind::config)) |
+                                     (1U << static_cast<unsigned>(raft::EntryKind::fence));
+constexpr std::size_t scan_bytes_per_step = 2 * mib;
+constexpr std::size_t records_per_step = 5000;
+
+}  // namespace
+
+LogRecovery::LogRecovery(env::Disk& disk, const LogOptions& options)
+    : disk_(disk), options_(options), op_(&on_operation, this) {}
+
+void LogRecovery::start() {
+    ASSERT(stage_ == Stage::idle);
+    stage_ = Stage::listing;
+    disk_.list(op_, options_.directory);
+}
+
+void LogRecovery::refuse(std::string why) {
+    refusal_ = std::move(why);
+    stage_ = Stage::done;
+}
+
+void LogRecovery::on_operation(env::DiskOperation& op) {
+    auto& self = *static_cast<LogRecovery*>(op.context);
+    switch (self.stage_) {
+        case Stage::listing:
+            self.on_listed();
+            return;
+        case Stage::opening:
+            self.on_opened();
+            return;
+        case Stage::reading:
+        case Stage::rereading:
+            self.on_read();
+            return;
+        case Stage::idle:
+        case Stage::scanning:
+        case Stage::judging:
+        case Stage::replaying:
+        case Stage::done:
+            UNREACHABLE();
+    }
+}
+
+void LogRecovery::on_listed() {
+    if (op_.error != env::DiskErrc::ok && op_.error != env::DiskErrc::not_found) {
+        refuse("the log's directory cannot be listed: " + std::string(env::to_string(op_.error)));
+        return;
+    }
+    for (const env::FileInfo& info : op_.files) {
+        if (const std::uint64_t number = SegmentSet::parse_name(info.name, options_.directory); number != 0) {
+            files_.push_back({number, info.bytes / limits::block_bytes * limits::block_bytes, 0, 0, false});
+        }
+    }
+    std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.number < b.number; });
+    for (const File& file : files_) {
+        scans_.emplace_back(log::SegmentIdentity{options_.instance.value,
+                                                 static_cast<std::uint32_t>(options_.shard.value), file.number},
+                            kept_kinds);
+    }
+    open_next_file();
+}
+
+void LogRecovery::open_next_file() {
+    if (current_ == files_.size()) {
+        buffer_ = AlignedBuffer();
+        stage_ = Stage::judging;
+        return;
+    }
+    stage_ = Stage::opening;
+    const SegmentSet names(disk_, options_.directory, 0, 0);
+    disk_.open(op_, names.name(files_[current_].number));
+}
+
+void LogRecovery::on_opened() {
+    File& file = files_[current_];
+    if (op_.error != env::DiskErrc::ok) {
+        refuse("a segment of the log cannot be opened: " + std::string(env::to_string(op_.error)));
+        return;
+    }
+    file.file = op_.file;
+    stage_ = Stage::reading;
+    begin_reading(current_, 0, file.bytes);
+}
+
+void LogRecovery::begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes) {
+    current_ = file;
+    region_offset_ = offset;
+    if (buffer_.size() != bytes) {
+        buffer_ = AlignedBuffer(bytes);
+    }
+    read_ = 0;
+    by_blocks_until_ = 0;
+    read_next();
+}
+
+void LogRecovery::read_next() {
+    if (read_ == buffer_.size()) {
+        if (stage_ == Stage::reading) {
+            stage_ = Stage::scanning;
+        } else {
+            log::judge_payloads(judgement_, reread_, buffer_.span(), kept_kinds);
+            reread_next();
+        }
+        return;
+    }
+    by_blocks_ = read_ < by_blocks_until_;
+    reading_ = std::min<std::uint64_t>(by_blocks_ ? limits::block_bytes : slice_bytes, buffer_.size() - read_);
+    disk_.read(op_, files_[current_].file, region_offset_ + read_, buffer_.span().subspan(read_, reading_));
+}
+
+// A sector that cannot be read is one that holds nothing: the slice is read again block by block, around it.
+void LogRecovery::on_read() {
+    File& file = files_[current_];
+    if (op_.error != env::DiskErrc::ok && !by_blocks_) {
+        by_blocks_until_ = read_ + reading_;
+        read_next();
+        return;
+    }
+    if (op_.error != env::DiskErrc::ok) {
+        std::memset(buffer_.data() + read_, 0, reading_);
+        file.unreadable_blocks++;
+    }
+    read_ += reading_;
+    const bool segment_read = stage_ == Stage::reading;
+    read_next();
+    if (!segment_read) {
+        return;
+    }
+    const Bytes segment = buffer_.span();
+    scans_[current_].step(segment, read_, scan_bytes_per_step);  // what is left over is done in scan()
+}
+
+void LogRecovery::scan() {
+    log::SegmentScan& scan = scans_[current_];
+    if (!scan.step(buffer_.span(), read_, scan_bytes_per_step)) {
+        return;
+    }
+    ASSERT(scan.done(files_[current_].bytes));
+    current_++;
+    open_next_file();
+}
+
+void LogRecovery::judge_all() {
+    judgement_ = log::judge(scans_);
+    if (judgement_.newer_format) {
+        refuse("the log was written by a later version of ringfort; it is left untouched");
+        return;
+    }
+    for (const log::JudgedBatch& batch : judgement_.batches) {
+        const auto at = std::lower_bound(files_.begin(), files_.end(), batch.place.segment,
+                                         [](const File& f, std::uint64_t n) { return f.number < n; });
+        if (at != files_.end() && at->number == batch.place.segment) {
+            at->counts = true;
+        }
+    }
+    stage_ = Stage::rereading;
+    reread_next();
+}
+
+// Batches that could not be judged whole: each the last of a segment whose successor alone tells what it held.
+void LogRecovery::reread_next() {
+    for (; reread_ < judgement_.batches.size(); reread_++) {
+        const log::JudgedBatch& batch = judgement_.batches[reread_];
+        if (batch.payloads_judged) {
+            continue;
+        }
+        const auto at = std::lower_bound(files_.begin(), files_.end(), batch.place.segment,
+                                         [](const File& f, std::uint64_t n) { return f.number < n; });
+        if (at != files_.end() && at->number == batch.place.segment &&
+            batch.place.offset + batch.place.bytes <= at->bytes) {
+            begin_reading(static_cast<std::size_t>(at - files_.begin()), batch.place.offset, batch.place.bytes);
+            return;
+        }
+    }
+    buffer_ = AlignedBuffer();
+    replay_ = std::make_unique<log::Replay>(judgement_);
+    stage_ = Stage::replaying;
+}
+
+void LogRecovery::step() {
+    if (stage_ == Stage::scanning) {
+        scan();
+    } else if (stage_ == Stage::judging) {
+        judge_all();
+    } else if (stage_ == Stage::replaying && replay_->step(records_per_step)) {
+        stage_ = Stage::done;
+    }
+}
+
+std::uint64_t LogRecovery::last_sequence() const {
+    return judgement_.empty() ? 0 : judgement_.batches.back().place.sequence;
+}
+
+std::vector<std::string> LogRecovery::notes() const {
+    std::vector<std::string> out;
+    for (const File& file : files_) {
+        if (file.unreadable_blocks > 0) {
+            out.push_back("segment " + std::to_string(file.number) + ": " + std::to_string(file.unreadable_blocks) +
+                          " blocks cannot be read");
+        }
+    }
+    for (const log::JudgedBatch& batch : judgement_.batches) {
+        if (batch.verdict != log::Verdict::intact) {
+            out.push_back("batch " + std::to_string(batch.place.sequence) + ": " +
+                          std::string(log::to_string(batch.verdict)) + ": " + std::string(log::reason(batch.finding)));
+        }
+    }
+    if (judgement_.dropped > 0) {
+        out.push_back("cut after batch " + std::to_string(last_sequence()) + "; " + std::to_string(judgement_.dropped) +
+                      " later batches nobody was answered for are dropped");
+    }
+    if (judgement_.start_lost) {
+        out.push_back("the oldest state of the log is lost: replicas that wrote nothing since may be unknown");
+    }
+    return out;
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,84 @@
+// Reads a shard's log at start: every segment whole, one at a time, in slices; then judges and replays.
+//
+// No step computes for more than about a millisecond: slices are scanned as they arrive, the rest goes on in step().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "env/disk.h"
+#include "log/recovery.h"
+#include "log/replay.h"
+#include "log/scan.h"
+#include "shard/log_segments.h"
+#include "shard/log_store.h"
+
+namespace ringfort::shard {
+
+class LogRecovery {
+  public:
+    static constexpr std::size_t slice_bytes = 1 * mib;
+
+    LogRecovery(env::Disk& disk, const LogOptions& options);
+
+    void start();
+    // Goes on computing, if there is something to compute.
+    void step();
+    // Whether step() has something to do although nothing happens.
+    bool wants_step() const { return stage_ == Stage::scanning || stage_ == Stage::judging || stage_ == Stage::replaying; }
+    bool done() const { return stage_ == Stage::done; }
+    // Not empty: the log cannot be read at all (a file operation failed, or a later version wrote it).
+    const std::string& refusal() const { return refusal_; }
+
+    // ---- results, once done
+    struct File {
+        std::uint64_t number{0};
+        std::uint64_t bytes{0};
+        env::FileId file{0};
+        std::uint64_t unreadable_blocks{0};
+        bool counts{false};          // holds a batch that counts
+    };
+    std::vector<File>& files() { return files_; }
+    const log::Judgement& judgement() const { return judgement_; }
+    log::Replay& replay() { return *replay_; }
+    std::uint64_t last_sequence() const;      // of the last batch that counts
+    std::vector<std::string> notes() const;
+
+  private:
+    enum class Stage : std::uint8_t { idle, listing, opening, reading, scanning, judging, rereading, replaying, done };
+
+    static void on_operation(env::DiskOperation& op);
+    void on_listed();
+    void open_next_file();
+    void on_opened();
+    void begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes);
+    void read_next();
+    void on_read();
+    void reread_next();
+    void scan();
+    void judge_all();
+    void refuse(std::string why);
+
+    env::Disk& disk_;
+    const LogOptions& options_;
+    Stage stage_{Stage::idle};
+    env::DiskOperation op_;
+    std::string refusal_;
+    std::vector<File> files_;             // by number
+    std::vector<log::SegmentScan> scans_; // one for each file
+    std::size_t current_{0};              // file being read
+    AlignedBuffer buffer_;                // what is read of it: the whole segment, or one batch
+    std::uint64_t region_offset_{0};      // where that begins in the file
+    std::size_t reread_{0};               // batch being read again
+    std::uint64_t read_{0};               // bytes of the buffer read
+    std::uint64_t reading_{0};            // bytes asked for
+    bool by_blocks_{false};               // a slice could not be read: block by block until its end
+    std::uint64_t by_blocks_until_{0};
+    log::Judgement judgement_;
+    std::unique_ptr<log::Replay> replay_;
+};
+
+}  // namespace ringfort::shard

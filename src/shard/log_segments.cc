@@ -1,0 +1,222 @@
+#include "shard/log_segments.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assertion.h"
+
+namespace ringfort::shard {
+namespace {
+
+constexpr std::string_view name_prefix = "log-";
+constexpr std::size_t name_digits = 16;
+
+}  // namespace
+
+SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal)
+    : disk_(disk), directory_(std::move(directory)), segment_bytes_(segment_bytes), bytes_goal_(bytes_goal),
+      op_(&on_done, this) {}
+
+std::string SegmentSet::name(std::uint64_t number) const {
+    std::string out = directory_ + '/' + std::string(name_prefix) + std::string(name_digits, '0');
+    for (std::size_t i = 0; i < name_digits; i++, number >>= 4) {
+        out[out.size() - 1 - i] = "0123456789abcdef"[number & 15];
+    }
+    return out;
+}
+
+std::uint64_t SegmentSet::parse_name(std::string_view name, std::string_view directory) {
+    if (name.starts_with(directory) && name.size() > directory.size() && name[directory.size()] == '/') {
+        name.remove_prefix(directory.size() + 1);
+    }
+    if (!name.starts_with(name_prefix) || name.size() != name_prefix.size() + name_digits) {
+        return 0;
+    }
+    std::uint64_t number = 0;
+    for (const char c : name.substr(name_prefix.size())) {
+        const bool digit = c >= '0' && c <= '9';
+        if (!digit && !(c >= 'a' && c <= 'f')) {
+            return 0;
+        }
+        number = (number << 4) + static_cast<std::uint64_t>(digit ? c - '0' : c - 'a' + 10);
+    }
+    return number;
+}
+
+void SegmentSet::add_recovered(const Segment& segment) {
+    ASSERT(live_.empty() || live_.back().number < segment.number);
+    live_.push_back(segment);
+}
+
+void SegmentSet::add_unused(std::uint64_t number, std::uint64_t bytes) { unused_.push_back({number, bytes}); }
+
+Segment& SegmentSet::open_next(std::uint64_t batch) {
+    ASSERT(has_ready());
+    for (Segment& older : live_) {
+        older.free_after = std::max(older.free_after, batch);
+    }
+    const Ready ready = ready_.front();
+    ready_.erase(ready_.begin());
+    ASSERT(live_.empty() || live_.back().number < ready.number);
+    live_.push_back({ready.number, ready.file, ready.bytes, 0, 0, 0, 0, 0});
+    has_active_ = true;
+    return live_.back();
+}
+
+Segment* SegmentSet::find(std::uint64_t number) {
+    if (!live_.empty() && live_.back().number == number) {
+        return &live_.back();
+    }
+    const auto at = std::lower_bound(live_.begin(), live_.end(), number,
+                                     [](const Segment& s, std::uint64_t n) { return s.number < n; });
+    return at != live_.end() && at->number == number ? &*at : nullptr;
+}
+
+void SegmentSet::add_live(const log::EntryRun& run) {
+    Segment* segment = find(run.place.segment);
+    if (segment == nullptr) {
+        return;  // the file is lost; its entries are known by the copy of a directory only
+    }
+    segment->live_entries += run.count;
+    segment->live_bytes += run.payload_bytes;
+    live_bytes_ += run.payload_bytes;
+}
+
+void SegmentSet::drop_live(const log::EntryRun& run, std::uint64_t batch) {
+    if (run.place.segment == 0) {
+        return;  // not yet placed, so not yet counted
+    }
+    Segment* segment = find(run.place.segment);
+    if (segment == nullptr) {
+        return;
+    }
+    ASSERT(segment->live_entries >= run.count && segment->live_bytes >= run.payload_bytes);
+    segment->live_entries -= run.count;
+    segment->live_bytes -= run.payload_bytes;
+    segment->free_after = std::max(segment->free_after, batch);
+    live_bytes_ -= run.payload_bytes;
+}
+
+std::uint64_t SegmentSet::live_segments_bytes() const {
+    std::uint64_t sum = 0;
+    for (const Segment& segment : live_) {
+        sum += segment.bytes;
+    }
+    return sum;
+}
+
+std::uint64_t SegmentSet::bytes() const {
+    std::uint64_t sum = live_segments_bytes();
+    for (const Ready& ready : ready_) {
+        sum += ready.bytes;
+    }
+    for (const Unused& unused : unused_) {
+        sum += unused.bytes;
+    }
+    return sum;
+}
+
+void SegmentSet::step(Instant now, std::uint64_t durable) {
+    now_ = now;
+    if (stage_ != Stage::idle || failed()) {
+        return;
+    }
+    free_oldest_if_dead(durable);
+    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+        remove_unused();
+    } else if (!unused_.empty() && ready_.size() < ready_wanted) {
+        rename_unused();
+    } else if (ready_.size() < ready_wanted && (!no_space_ || now >= retry_at_)) {
+        create();
+    }
+}
+
+// The last live segment stays: while nothing is written, it alone holds the state of all replicas.
+void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
+    if (live_.size() < 2) {
+        return;
+    }
+    // What the next one's first batch states replaces this one: `free_after` is at least that batch.
+    const Segment& oldest = live_.front();
+    if (oldest.live_entries > 0 || oldest.readers > 0 || oldest.free_after > durable) {
+        return;
+    }
+    if (oldest.file != 0) {
+        disk_.close(oldest.file);
+    }
+    unused_.push_back({oldest.number, oldest.bytes});
+    live_.erase(live_.begin());
+}
+
+void SegmentSet::rename_unused() {
+    stage_ = Stage::renaming;
+    working_number_ = next_number_++;
+    disk_.rename(op_, name(unused_.front().number), name(working_number_));
+}
+
+void SegmentSet::remove_unused() {
+    stage_ = Stage::removing;
+    disk_.remove(op_, name(unused_.front().number));
+}
+
+void SegmentSet::create() {
+    stage_ = Stage::creating;
+    working_number_ = next_number_++;
+    disk_.create(op_, name(working_number_), segment_bytes_);
+}
+
+void SegmentSet::on_done(env::DiskOperation& op) { static_cast<SegmentSet*>(op.context)->finish_stage(); }
+
+void SegmentSet::finish_stage() {
+    const Stage stage = std::exchange(stage_, Stage::idle);
+    if (stage == Stage::creating && op_.error == env::DiskErrc::no_space) {
+        no_space_ = true;
+        retry_at_ = now_ + retry_after;
+        return;
+    }
+    if (stage == Stage::creating && op_.error == env::DiskErrc::exists) {
+        return;  // the next number is tried
+    }
+    if (op_.error != env::DiskErrc::ok) {
+        failure_ = op_.error;
+        return;
+    }
+    switch (stage) {
+        case Stage::creating:
+            files_created_++;
+            [[fallthrough]];
+        case Stage::opening:
+            ready_.push_back({working_number_, op_.file, segment_bytes_});
+            no_space_ = false;
+            break;
+        case Stage::renaming:
+            unused_.erase(unused_.begin());
+            stage_ = Stage::opening;
+            disk_.open(op_, name(working_number_));
+            break;
+        case Stage::removing:
+            unused_.erase(unused_.begin());
+            retry_at_ = now_;  // there is room again
+            break;
+        case Stage::idle:
+            UNREACHABLE();
+    }
+}
+
+Instant SegmentSet::next_deadline() const {
+    if (stage_ != Stage::idle || failed()) {
+        return never;
+    }
+    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+        return now_;
+    }
+    if (!unused_.empty() && ready_.size() < ready_wanted) {
+        return now_;
+    }
+    if (ready_.size() < ready_wanted) {
+        return no_space_ ? retry_at_ : now_;
+    }
+    return never;
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,123 @@
+// The log's segment files: which are live, which stand ready, and how old ones come back.
+//
+// Two segments stand ready ahead of need. They are made in the background: an old segment is renamed to the next number
+// (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are kept
+// for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
+// creation is an ordinary answer; it is tried again from time to time, and when a segment becomes free.
+//
+// Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
+// last one dead are durable; and they are renamed or removed in that order. So the files on disk are always the newest
+// part of the log, without a gap.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/instant.h"
+#include "env/disk.h"
+#include "log/run_list.h"
+
+namespace ringfort::shard {
+
+struct Segment {
+    std::uint64_t number{0};
+    env::FileId file{0};
+    std::uint64_t bytes{0};
+    std::uint64_t used{0};           // next write; recovered segments take none
+    std::uint64_t live_entries{0};
+    std::uint64_t live_bytes{0};
+    std::uint64_t free_after{0};     // batch that must be durable before the segment may go
+    std::uint32_t readers{0};        // its file must stay
+};
+
+class SegmentSet {
+  public:
+    static constexpr std::size_t ready_wanted = 2;
+    static constexpr Duration retry_after{1s};
+
+    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal);
+    void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
+
+    // ---- recovery
+    void add_recovered(const Segment& segment);          // in order
+    // A file that holds nothing that counts: is given a new number, or removed if it has another size.
+    void add_unused(std::uint64_t number, std::uint64_t bytes);
+    void set_next_number(std::uint64_t number) { next_number_ = number; }
+
+    // ---- the log's end
+    // `batch`, its first, states every replica: older segments may go only when that is durable. Requires: has_ready().
+    Segment& open_next(std::uint64_t batch);
+    bool has_ready() const { return !ready_.empty(); }
+    Segment* active() { return has_active_ ? &live_.back() : nullptr; }
+    const Segment* active() const { return has_active_ ? &live_.back() : nullptr; }
+
+    // ---- live entries. `batch`: the open batch, whose records change what is live.
+    void add_live(const log::EntryRun& run);
+    void drop_live(const log::EntryRun& run, std::uint64_t batch);
+    Segment* find(std::uint64_t number);
+    Segment& oldest() { return live_.front(); }
+    std::size_t live_count() const { return live_.size(); }
+    std::size_t count() const { return live_.size() + ready_.size() + unused_.size(); }
+    std::uint64_t live_segments_bytes() const;
+    std::uint64_t bytes() const;                    // of all files
+    std::uint64_t live_bytes() const { return live_bytes_; }
+    Segment& operator[](std::size_t i) { return live_[i]; }
+
+    // One step of background work, if none is under way.
+    void step(Instant now, std::uint64_t durable);
+    bool working() const { return stage_ != Stage::idle; }
+    // Whether the next segment is there or can be had: false while creation fails for want of space.
+    bool has_space() const { return !no_space_ || ready_.size() >= ready_wanted; }
+    // When step() has something to do although nothing happens.
+    Instant next_deadline() const;
+    // Any other failure of a file operation; the log cannot go on without segments.
+    bool failed() const { return failure_ != env::DiskErrc::ok; }
+    env::DiskErrc failure() const { return failure_; }
+    std::uint64_t files_created() const { return files_created_; }
+
+    std::string name(std::uint64_t number) const;
+    // The number in a segment's file name; 0: it is not one.
+    static std::uint64_t parse_name(std::string_view name, std::string_view directory);
+
+  private:
+    enum class Stage : std::uint8_t { idle, creating, renaming, opening, removing };
+    struct Unused {
+        std::uint64_t number{0};
+        std::uint64_t bytes{0};
+    };
+    struct Ready {
+        std::uint64_t number{0};
+        env::FileId file{0};
+        std::uint64_t bytes{0};
+    };
+
+    void free_oldest_if_dead(std::uint64_t durable);
+    void rename_unused();
+    void remove_unused();
+    void create();
+    static void on_done(env::DiskOperation& op);
+    void finish_stage();
+
+    env::Disk& disk_;
+    std::string directory_;
+    std::uint64_t segment_bytes_;
+    std::uint64_t bytes_goal_;
+    std::uint64_t next_number_{1};
+    std::vector<Segment> live_;     // by number, the active one last
+    bool has_active_{false};
+    std::vector<Ready> ready_;      // by number
+    std::vector<Unused> unused_;
+    std::uint64_t live_bytes_{0};
+
+    Stage stage_{Stage::idle};
+    std::uint64_t working_number_{0};
+    env::DiskOperation op_;
+    bool no_space_{false};
+    Instant retry_at_{never};
+    Instant now_{};
+    env::DiskErrc failure_{env::DiskErrc::ok};
+    std::uint64_t files_created_{0};
+};
+
+}  // namespace ringfort::shard

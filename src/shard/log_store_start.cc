@@ -1,0 +1,170 @@
+// How a log starts: read, judge, replay; make durable what was read; open an epoch; only then say what was found.
+#include <utility>
+
+#include "base/assertion.h"
+#include "base/checksum.h"
+#include "shard/log_store_impl.h"
+
+namespace ringfort::shard {
+
+void LogStore::start() {
+    Impl& s = *impl_;
+    ASSERT(s.phase == Impl::Phase::idle);
+    s.phase = Impl::Phase::recovering;
+    s.recovery = std::make_unique<LogRecovery>(s.world.disk, s.options);
+    s.recovery->start();
+}
+
+void LogStore::Impl::step_recovery() {
+    switch (phase) {
+        case Phase::recovering:
+            recovery->step();
+            if (!recovery->refusal().empty()) {
+                fail(recovery->refusal());
+            } else if (recovery->done()) {
+                take_files();
+                take_replicas();
+                phase = Phase::syncing;
+                sync_next();
+            }
+            return;
+        case Phase::opening:
+            if (writer.idle() && segments.has_ready()) {
+                open_epoch();
+            } else if (!segments.has_ready() && !segments.working() && !segments.has_space()) {
+                fail("there is no disk space for a segment of the log");
+            }
+            return;
+        case Phase::idle:
+        case Phase::syncing:
+        case Phase::running:
+        case Phase::failed:
+            return;
+    }
+}
+
+// Files behind the last batch that counts get new numbers: what they hold must never be read as part of the log again.
+void LogStore::Impl::take_files() {
+    auto& files = recovery->files();
+    std::uint64_t last_counting = 0;
+    for (const LogRecovery::File& file : files) {
+        last_counting = file.counts ? file.number : last_counting;
+    }
+    for (const LogRecovery::File& file : files) {
+        if (file.number <= last_counting) {
+            segments.add_recovered({file.number, file.file, file.bytes, file.bytes, 0, 0, 0, 0});
+        } else {
+            world.disk.close(file.file);
+            segments.add_unused(file.number, file.bytes);
+        }
+    }
+    segments.set_next_number(files.empty() ? 1 : files.back().number + 1);
+
+    const log::Judgement& judgement = recovery->judgement();
+    epoch = judgement.newest_epoch + 1;
+    epoch_begin = recovery->last_sequence() + 1;
+    open_sequence = epoch_begin;
+    writer.set_durable(epoch_begin - 1);
+    counters_seen_through = epoch_begin - 1;
+    cut.previous_epoch = judgement.newest_epoch;
+    if (!judgement.empty()) {
+        const log::JudgedBatch& last = judgement.batches.back();
+        cut.cut_sequence = last.place.sequence;
+        cut.cut_segment = last.place.segment;
+        cut.cut_offset = last.place.offset + last.place.bytes;
+        if (last.verdict != log::Verdict::lost) {
+            previous_directory.assign(last.directory);
+            previous_directory_checksum = checksum(last.directory);
+            previous_checksum = last.checksum;
+            previous_place = last.place;
+        }
+    }
+    for (const log::JudgedBatch& batch : judgement.batches) {
+        if (batch.finding.directory == log::DirectoryState::copy) {
+            healed.emplace(batch.place.sequence,
+                           std::vector<std::byte>(batch.directory.begin(), batch.directory.end()));
+        }
+    }
+}
+
+void LogStore::Impl::take_replicas() {
+    for (log::ReplayedReplica& replayed : recovery->replay().replicas()) {
+        LogReplica& replica = replicas.add(RangeId(replayed.range));
+        replica.hard_state = from_body(replayed.hard_state, replayed.incarnation);
+        replica.promises_in_doubt = replayed.in_doubt;
+        if (replayed.checkpoint) {
+            replica.checkpoint = from_body(*replayed.checkpoint);
+        }
+        replica.runs = replayed.runs;
+        replica.last_sequence = replayed.last_sequence;
+        for (const log::EntryRun& run : replica.runs) {
+            replica.payload_bytes += run.payload_bytes;
+            segments.add_live(run);
+        }
+        replica.memory_first = replica.last().index.next();
+    }
+}
+
+// Blocks may have been read that are not yet durable (a killed process leaves them in flight).
+void LogStore::Impl::sync_next() {
+    if (files_synced == segments.live_count()) {
+        phase = Phase::opening;
+        return;
+    }
+    sync_operation.context = this;
+    sync_operation.callback = [](env::DiskOperation& op) {
+        Impl& self = *static_cast<Impl*>(op.context);
+        if (self.phase == Phase::failed) {
+            return;
+        }
+        if (op.error != env::DiskErrc::ok) {
+            self.fail("a flush of the log failed: " + std::string(env::to_string(op.error)));
+            return;
+        }
+        self.files_synced++;
+        self.sync_next();
+    };
+    world.disk.sync(sync_operation, segments[files_synced].file);
+}
+
+void LogStore::Impl::open_epoch() {
+    ASSERT(open_is_empty() && open_sequence == epoch_begin);
+    const bool submitted = submit_open(log::flag_epoch);
+    ASSERT(submitted);
+    open_runs.clear();
+}
+
+void LogStore::Impl::report_recovered() {
+    RecoveredLog out;
+    out.fresh = recovery->judgement().empty();
+    out.notes = recovery->notes();
+    log::Replay& replay = recovery->replay();
+    for (const log::ReplayedReplica& replayed : replay.replicas()) {
+        const LogReplica& replica = replica_of(RangeId(replayed.range));
+        RecoveredReplica& found = out.replicas.emplace_back();
+        found.range = replica.range;
+        found.hard_state = replica.hard_state;
+        found.promises_in_doubt = replica.promises_in_doubt;
+        found.checkpoint = replica.checkpoint;
+        for (const log::EntryRun& run : replayed.runs) {
+            const log::JudgedBatch& batch = replay.batch_of(run);
+            std::uint64_t index = run.first;
+            for (const log::EntryItem& item : replay.items_of(run)) {
+                found.entries.push_back({{Term(run.term), LogIndex(index)},
+                                         static_cast<raft::EntryKind>(item.kind()),
+                                         item.checksum,
+                                         batch.kept_payload(item.offset)});
+                index++;
+            }
+        }
+        for (const std::uint64_t index : replayed.damaged) {
+            found.damaged.push_back(LogIndex(index));
+        }
+    }
+    phase = Phase::running;
+    counters_seen_through = writer.durable();
+    listener.on_recovered(out);
+    recovery.reset();
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,27 @@
+// Kinds of mail between the shards of a node (env::Mail::kind) and what their words mean.
+#pragma once
+
+#include <cstdint>
+
+namespace ringfort::shard {
+
+enum class MailKind : std::uint32_t {
+    // words: token, (request kind | redirect << 8), range, time left in ns; buffer: the request's body
+    request = 1,
+    // words: token, (request kind | frame flags << 8); buffer: the reply's body
+    reply = 2,
+    // words: token; the sender no longer wants the reply
+    cancel = 3,
+    // words: token, bytes; more of a long reply may be sent
+    credit = 4,
+    // buffer: the directory's checkpoint, from shard 0, after each change
+    directory = 5,
+    // the buffer goes back to the shard it was made on
+    return_buffer = 6,
+    // words: target node, range or ~0; hand over leaderships
+    move_leader = 7,
+    // words: incarnation of this node; from shard 0, before the directory. Above 1: its data was lost once
+    identity = 8,
+};
+
+}  // namespace ringfort::shard

@@ -1,0 +1,89 @@
+// Linearizable reads without a log entry (Raft thesis 6.4), in rounds for all ranges of the shard at once.
+//
+// Reads that arrive while a round is out wait for the next one. A round is one message to each follower's shard with an
+// id that never repeats, not even over restarts, and a list of (range, term); the answer lists the ranges for which that
+// node knows no higher term. A range whose own configuration has its quorum together serves the round's reads once the
+// state machine has applied the index that was committed when the round was sent.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "shard/context.h"
+#include "shard/origin.h"
+#include "wire/peer_codec.h"
+
+namespace ringfort::shard {
+
+class Link;
+class Replica;
+
+struct PendingRead {
+    Origin origin{};
+    const api::RangeRequest* request{nullptr};   // in the round's arena; null: a barrier (member list)
+    Bytes body;                                  // the request's bytes, in the round's arena
+    Instant deadline{};
+};
+
+class ReadRounds {
+  public:
+    explicit ReadRounds(Context& context);
+
+    // Memory for reads that join the round now open.
+    Arena& open_arena() { return open_->arena; }
+    // `read`'s pointers must be in open_arena().
+    api::Errc add(Replica& replica, const PendingRead& read);
+
+    void on_round(Link& link, const wire::ReadRound& round);
+    void on_answer(NodeId from, const wire::ReadRoundAnswer& answer);
+    // Links that came back: answers on their way were lost.
+    void on_peer_back();
+
+    // End of turn: sends the open round if reads wait and none is out; serves what is confirmed and applied.
+    void run();
+    void expire(Instant now);
+    bool idle() const { return out_.empty() && open_->sections.empty(); }
+    void fail_all(api::Errc code);
+
+  private:
+    // The reads of one range in a round.
+    struct Section {
+        Replica* replica{nullptr};
+        std::array<std::uint64_t, 2> id{};   // of the message that carried it last
+        Term term{};
+        LogIndex index{};               // serve when applied >= index
+        bool sent{false};               // the round's message carried it
+        bool confirmed{false};
+        std::vector<NodeId> confirmed_by;
+        std::vector<PendingRead> reads;
+    };
+    struct Round {
+        Arena arena{256 * 1024};
+        std::vector<Section> sections;
+        std::size_t reads{0};
+        Instant sent_at{};
+    };
+
+    enum class Which : std::uint8_t { unsent, all_unconfirmed };
+    void send(Round& round, Which which);
+    bool prepare(Section& section);
+    void serve(Round& round);
+    void reroute(Section& section);
+    Section& section_of(Round& round, Replica& replica);
+    std::unique_ptr<Round> fresh_round();
+
+    Context& context_;
+    const std::uint64_t nonce_;         // of this start: drawn from the environment's seed
+    std::uint64_t next_round_{1};
+    std::unique_ptr<Round> open_;
+    std::deque<std::unique_ptr<Round>> out_;
+    std::vector<std::unique_ptr<Round>> spare_;
+    std::vector<wire::ReadRoundItem> items_;
+    std::vector<RangeId> confirmed_;
+};
+
+}  // namespace ringfort::shard

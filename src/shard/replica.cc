@@ -1,0 +1,488 @@
+#include "shard/replica.h"
+
+#include <algorithm>
+
+#include "base/checksum.h"
+#include "shard/checkpoints.h"
+#include "shard/peer_links.h"
+#include "shard/replicas.h"
+#include "shard/router.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+constexpr std::size_t pending_writes_max = 64 * 1024;
+// A read of old entries, for a follower that is behind or for apply after a restart.
+constexpr std::size_t old_read_bytes = 1 * mib;
+
+raft::InitialState initial_state(const ReplicaStart& start) {
+    raft::InitialState state;
+    state.hard_state = start.hard_state;
+    if (start.checkpoint) {
+        state.snapshot = start.checkpoint->applied;
+        state.snapshot_configuration = start.checkpoint->configuration;
+    }
+    state.entries = start.entries;
+    state.damaged = start.damaged;
+    return state;
+}
+
+}  // namespace
+
+std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
+    if (read.in_flight || read.entries.empty() || index < read.entries.front().id.index ||
+        index > read.entries.back().id.index) {
+        return std::nullopt;
+    }
+    return read.entries[distance(read.entries.front().id.index, index)];
+}
+
+Replica::Replica(Context& context, ReplicaStart&& start)
+    : context_(context),
+      range_(start.range),
+      domain_(start.domain),
+      store_(std::move(start.store)),
+      directory_(std::move(start.directory)),
+      pending_(pending_writes_max) {
+    ASSERT((store_ != nullptr) != (directory_ != nullptr));
+    raft::Options options;
+    options.range = range_;
+    options.self = context.config.self;
+    raft_ = std::make_unique<raft::Raft>(options, initial_state(start));
+    if (start.checkpoint) {
+        checkpoint_ = *start.checkpoint;
+        applied_configuration_ = checkpoint_.configuration;
+        // A fresh state machine stands for the initial state (1, 1).
+        if (applied() < checkpoint_.applied.index) {
+            ASSERT(checkpoint_.file.empty());
+            store_ ? store_->skip(checkpoint_.applied.index) : directory_->skip(checkpoint_.applied.index);
+        }
+    }
+    commit_moved_ = true;
+    last_role_ = raft_->role();
+    // Whatever it says must wait for the records of its making (or of its new incarnation).
+    persisted_in_ = context.log->open_batch();
+}
+
+Replica::~Replica() {
+    for (const auto& read : reads_) {
+        ASSERT(!read->read.in_flight);
+    }
+}
+
+LogIndex Replica::applied() const {
+    return store_ ? store_->applied() : directory_->applied();
+}
+
+std::uint64_t Replica::state_hash() const {
+    return store_ ? store_->hash() : directory_->hash();
+}
+
+api::ResponseHeader Replica::header() const {
+    api::ResponseHeader header;
+    header.cluster_id = context_.config.cluster_id;
+    header.member_id = context_.config.self;
+    header.revision = store_ ? store_->revision() : 0;
+    header.raft_term = raft_->term();
+    header.domain = domain_;
+    return header;
+}
+
+// ------------------------------------------------------------------------------------------------ events
+
+void Replica::step(const raft::Event& event) {
+    raft_->step(event, effects_);
+    carry_out(effects_);
+}
+
+void Replica::on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired) {
+    step(raft::Durable{last, term});
+    for (const LogIndex index : repaired) {
+        step(raft::EntryRepaired{index});
+    }
+}
+
+void Replica::transfer_leadership(NodeId to) {
+    if (raft_->is_leader()) {
+        transfer_until_ = context_.now + context_.config.election_timeout;
+        step(raft::TransferLeadership{to});
+    }
+}
+
+void Replica::schedule_election(Duration at_most) {
+    const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(at_most.count(), 1));
+    election_at_ = context_.now + Duration(static_cast<std::int64_t>(context_.prng.below(span)));
+}
+
+void Replica::on_timer(Instant now) {
+    if (now >= transfer_until_) {
+        transfer_until_ = never;
+        step(raft::TransferTimedOut{});
+    }
+    if (now < election_at_) {
+        return;
+    }
+    election_at_ = never;
+    if (raft_->is_leader()) {
+        return;
+    }
+    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
+        // Whoever must not lead now looks again later: the reason may have gone by then.
+        schedule_election(context_.config.election_timeout);
+        return;
+    }
+    election_attempts_++;
+    step(raft::ElectionDue{});
+    if (!raft_->leader() && election_at_ == never) {
+        schedule_election(context_.config.election_timeout / 2);   // nobody may have heard the request
+    }
+}
+
+// Raft has no ticks: a follower whose answer was lost would be waited for in vain. Who lies behind and has not moved
+// since the last look is asked anew.
+void Replica::nudge_stuck_peers() {
+    if (!raft_->is_leader()) {
+        last_match_.clear();
+        return;
+    }
+    const auto peers = raft_->peers();
+    for (const raft::PeerStatus& peer : peers) {
+        const auto before = std::find_if(last_match_.begin(), last_match_.end(),
+                                         [&](const auto& m) { return m.first == peer.node; });
+        if (peer.alive && !peer.snapshot && peer.match < raft_->last().index && before != last_match_.end() &&
+            before->second == peer.match) {
+            step(raft::PeerBack{peer.node});
+        }
+    }
+    last_match_.clear();
+    for (const raft::PeerStatus& peer : peers) {
+        last_match_.emplace_back(peer.node, peer.match);
+    }
+}
+
+api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,
+                           Instant deadline) {
+    if (!raft_->accepts_proposals()) {
+        return api::Errc::no_leader;
+    }
+    const std::size_t bytes = kv::command_bytes(body);
+    if (pending_.full() || !context_.log->can_append(bytes)) {
+        return api::Errc::too_many_requests;
+    }
+    const raft::EntryId id{raft_->term(), raft_->last().index.next()};
+    const MutableBytes room = context_.log->append_entry(range_, id, raft::EntryKind::command, bytes);
+    kv::encode_command(room, header, body);
+    const std::uint64_t sum = checksum(room);
+    context_.log->seal_entry(sum);
+    const auto given = raft_->propose({raft::EntryKind::command, static_cast<std::uint32_t>(bytes), sum}, effects_);
+    ASSERT(given && *given == id);
+    persisted_in_ = context_.log->open_batch();
+    pending_.push({id, origin, deadline});
+    pending_live_++;
+    context_.replicas->note_persisted(*this);
+    carry_out(effects_);
+    return api::Errc::ok;
+}
+
+bool Replica::propose_raw(Bytes command) {
+    if (!raft_->accepts_proposals() || !context_.log->can_append(command.size())) {
+        return false;
+    }
+    const raft::EntryId id{raft_->term(), raft_->last().index.next()};
+    const MutableBytes room = context_.log->append_entry(range_, id, raft::EntryKind::command, command.size());
+    std::copy(command.begin(), command.end(), room.begin());
+    const std::uint64_t sum = checksum(room);
+    context_.log->seal_entry(sum);
+    const auto given =
+        raft_->propose({raft::EntryKind::command, static_cast<std::uint32_t>(command.size()), sum}, effects_);
+    ASSERT(given && *given == id);
+    persisted_in_ = context_.log->open_batch();
+    context_.replicas->note_persisted(*this);
+    carry_out(effects_);
+    return true;
+}
+
+void Replica::flush() {
+    raft_->flush(effects_);
+    carry_out(effects_);
+}
+
+void Replica::expire(Instant now) {
+    for (std::size_t i = 0; i < pending_.count(); i++) {
+        PendingWrite& write = pending_[i];
+        if (write.origin.kind != OriginKind::none && write.deadline <= now) {
+            context_.router->answer_error(write.origin, api::Errc::timed_out, "", header());
+            write.origin.kind = OriginKind::none;
+            pending_live_--;
+        }
+    }
+}
+
+void Replica::fail_pending(api::Errc code) {
+    while (!pending_.empty()) {
+        const PendingWrite write = pending_.pop();
+        if (write.origin.kind != OriginKind::none) {
+            context_.router->answer_error(write.origin, code, "", header());
+        }
+    }
+    pending_live_ = 0;
+}
+
+// ------------------------------------------------------------------------------------------------ effects
+
+void Replica::persist(raft::Effects& effects) {
+    raft::Persist& what = effects.persist;
+    LogStore& log = *context_.log;
+    bool any = false;
+    if (what.hard_state_changed) {
+        log.append_hard_state(range_, raft_->hard_state());
+        any = true;
+    }
+    if (what.truncate_from) {
+        log.append_truncate(range_, what.truncate_from);
+        any = true;
+    }
+    for (const raft::Entry& entry : what.entries) {
+        const MutableBytes room = log.append_entry(range_, entry.id, entry.kind, entry.payload.size());
+        std::copy(entry.payload.begin(), entry.payload.end(), room.begin());
+        log.seal_entry(entry.checksum);
+        any = true;
+    }
+    if (any) {
+        persisted_in_ = log.open_batch();
+        context_.replicas->note_persisted(*this);
+    }
+    for (const raft::Entry& entry : effects.repaired) {
+        log.append_repaired(range_, entry);
+        persisted_in_ = log.open_batch();
+        context_.replicas->note_repaired(*this, entry.id.index);
+    }
+}
+
+void Replica::carry_out(raft::Effects& effects) {
+    persist(effects);
+    for (const raft::Message& message : effects.send_now) {
+        send(message);
+    }
+    for (const raft::Message& message : effects.send_when_durable) {
+        if (persisted_in_ <= context_.log->durable()) {
+            send(message);
+        } else {
+            context_.replicas->send_when_durable(persisted_in_, *this, message);
+        }
+    }
+    for (const raft::NeedEntries& need : effects.need_entries) {
+        start_read(need.to, need.first, need.last, need.bytes_max);
+    }
+    for (const NodeId node : effects.need_snapshot) {
+        context_.checkpoints->send_snapshot(*this, node);
+    }
+    commit_moved_ |= effects.committed;
+    const bool role_changed = effects.role_changed;
+    const bool want_timer = effects.want_election_timer;
+    effects.clear();
+    if (want_timer) {
+        schedule_election(context_.replicas->election_delay(*this, election_attempts_));
+    }
+    if (role_changed) {
+        on_role_change();
+    }
+    context_.replicas->mark_active(*this);
+}
+
+void Replica::send(const raft::Message& message) {
+    if (message.type == raft::MessageType::fetch_response && message.entry_count > 0 && message.entries.empty()) {
+        send_fetch_response(message);
+        return;
+    }
+    context_.links->send_raft(*this, message);
+}
+
+void Replica::on_role_change() {
+    if (raft_->leader()) {
+        election_at_ = never;
+        election_attempts_ = 0;
+    }
+    if (!raft_->is_leader()) {
+        transfer_until_ = never;
+    }
+    if (last_role_ == raft_->role() && last_leader_ == raft_->leader()) {
+        return;
+    }
+    last_role_ = raft_->role();
+    last_leader_ = raft_->leader();
+    context_.replicas->on_leader_known(*this);
+}
+
+bool Replica::attach_entries(raft::Message& message, std::vector<raft::Entry>& scratch) const {
+    scratch.clear();
+    for (std::uint32_t i = 1; i <= message.entry_count; i++) {
+        const auto entry = context_.log->find(range_, message.prev.index.plus(i));
+        if (!entry) {
+            return false;
+        }
+        scratch.push_back(*entry);
+    }
+    message.entries = scratch;
+    return true;
+}
+
+void Replica::after_close_batch() {
+    const LogIndex first = context_.log->first_in_memory(range_);
+    if (first.value > 1) {
+        raft_->evicted(std::min(first.prev(), raft_->last().index));
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ old entries
+
+void Replica::start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max) {
+    auto read = std::make_unique<OldRead>();
+    read->replica = this;
+    read->to = to;
+    read->read.context = read.get();
+    read->read.callback = &Replica::on_entries_read;
+    EntryRead& operation = read->read;
+    if (to) {
+        reads_.push_back(std::move(read));
+    } else {
+        apply_read_ = std::move(read);
+    }
+    context_.log->read(range_, first, last, std::min(bytes_max, old_read_bytes), operation);
+}
+
+void Replica::on_entries_read(EntryRead& read) {
+    auto* old = static_cast<OldRead*>(read.context);
+    Replica& self = *old->replica;
+    if (old->response) {
+        self.on_fetched(*old);
+        return;
+    }
+    if (old == self.apply_read_.get()) {
+        self.commit_moved_ = true;
+        self.context_.replicas->mark_active(self);
+        return;
+    }
+    // The append leaves during the step: payloads live in the read until then.
+    self.raft_->step(raft::EntriesRead{old->to, read.entries}, self.effects_);
+    self.carry_out(self.effects_);
+    std::erase_if(self.reads_, [old](const auto& r) { return r.get() == old; });
+}
+
+// ------------------------------------------------------------------------------------------------ fetched entries
+
+// A peer has damaged entries that this log holds: they are read one by one, from memory or disk.
+void Replica::send_fetch_response(const raft::Message& message) {
+    auto fetch = std::make_unique<OldRead>();
+    fetch->replica = this;
+    fetch->to = message.to;
+    fetch->response = message;
+    fetch->items.assign(message.fetch.begin(), message.fetch.end());
+    fetch->read.context = fetch.get();
+    fetch->read.callback = &Replica::on_entries_read;
+    reads_.push_back(std::move(fetch));
+    advance_fetch(*reads_.back());
+}
+
+void Replica::advance_fetch(OldRead& fetch) {
+    std::size_t bytes = 0;
+    for (const auto& payload : fetch.payloads) {
+        bytes += payload.size();
+    }
+    while (fetch.next_item < fetch.items.size() &&
+           fetch.items[fetch.next_item].result != raft::FetchResult::have) {
+        fetch.next_item++;
+    }
+    if (fetch.next_item < fetch.items.size() && bytes < old_read_bytes) {
+        const LogIndex index = fetch.items[fetch.next_item].id.index;
+        context_.log->read(range_, index, index, old_read_bytes, fetch.read);
+        return;
+    }
+    fetch.items.resize(fetch.next_item);   // what did not fit is asked for again
+    raft::Message message = *fetch.response;
+    message.fetch = fetch.items;
+    message.entries = fetch.entries;
+    message.entry_count = static_cast<std::uint32_t>(fetch.entries.size());
+    context_.links->send_raft(*this, message);
+    std::erase_if(reads_, [&fetch](const auto& r) { return r.get() == &fetch; });
+}
+
+void Replica::on_fetched(OldRead& fetch) {
+    raft::FetchItem& item = fetch.items[fetch.next_item];
+    const bool same = !fetch.read.entries.empty() && fetch.read.entries.front().id == item.id &&
+                      fetch.read.entries.front().checksum == item.checksum;
+    if (same) {
+        const raft::Entry& entry = fetch.read.entries.front();
+        fetch.payloads.emplace_back(entry.payload.begin(), entry.payload.end());
+        fetch.entries.push_back(entry);
+        fetch.entries.back().payload = fetch.payloads.back();
+    } else {
+        item.result = raft::FetchResult::damaged;
+    }
+    fetch.next_item++;
+    advance_fetch(fetch);
+}
+
+// ------------------------------------------------------------------------------------------------ checkpoints
+
+void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
+    checkpoint_ = record;
+    raft_->compact(record.applied.index, record.configuration);
+}
+
+bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
+                      std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
+    if (record.applied.index <= applied()) {
+        return false;
+    }
+    raft_->step(raft::SnapshotInstalled{record.applied, record.configuration, from, term}, effects_);
+    const raft::SnapshotFit fit = effects_.snapshot_fit;
+    switch (fit) {
+        case raft::SnapshotFit::none: carry_out(effects_); return false;
+        case raft::SnapshotFit::log_kept: context_.log->append_checkpoint(range_, record); break;
+        case raft::SnapshotFit::log_void: context_.log->append_snapshot_installed(range_, record); break;
+    }
+    persisted_in_ = context_.log->open_batch();
+    if (store_) {
+        ASSERT(store);
+        store_ = std::move(store);
+    } else {
+        ASSERT(directory);
+        *directory_ = *directory;
+    }
+    ASSERT(applied() == record.applied.index);
+    applying_ = {};
+    checkpoint_ = record;
+    applied_configuration_ = record.configuration;
+    commit_moved_ = true;
+    // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
+    while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
+        const PendingWrite write = pending_.pop();
+        if (write.origin.kind != OriginKind::none) {
+            context_.router->answer_error(write.origin, api::Errc::leader_changed, "", header());
+            pending_live_--;
+        }
+    }
+    context_.replicas->note_persisted(*this);
+    carry_out(effects_);
+    if (directory_) {
+        context_.replicas->on_directory_applied(*this);
+    }
+    return true;
+}
+
+void Replica::check_invariants() const {
+    raft_->check_invariants();
+    if (store_) {
+        store_->check_invariants();
+    }
+    for (std::size_t i = 0; i < pending_.count(); i++) {
+        ASSERT(pending_[i].id.index > applied());
+        if (i > 0) {
+            ASSERT(pending_[i - 1].id < pending_[i].id);
+        }
+    }
+}
+
+}  // namespace ringfort::shard

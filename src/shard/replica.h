@@ -1,0 +1,174 @@
+// One range's replica on this node: the Raft group, the state machine, and who waits for what.
+//
+// The way of a write: propose() encodes the command into the log's open batch; the batch becomes durable here and on
+// followers; raft moves commit; apply() steps the state machine and answers, in the same turn.
+//
+// Invariants: state machine applied <= raft.appliable(); pending_ is ordered by (term, index) and every index in it is
+// above applied; nothing is applied while a snapshot is being installed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/ring_queue.h"
+#include "kv/directory.h"
+#include "kv/store.h"
+#include "raft/raft.h"
+#include "shard/context.h"
+#include "shard/origin.h"
+
+namespace ringfort::shard {
+
+// A proposal of this node that somebody waits for.
+struct PendingWrite {
+    raft::EntryId id{};
+    Origin origin{};
+    Instant deadline{};
+};
+
+struct ReplicaStart {
+    RangeId range{};
+    DomainId domain{};
+    raft::HardState hard_state;
+    std::optional<CheckpointRecord> checkpoint;
+    std::span<const raft::Entry> entries;
+    std::span<const LogIndex> damaged;
+    // The state at the checkpoint: loaded by Checkpoints, or fresh.
+    std::unique_ptr<kv::Store> store;
+    std::unique_ptr<kv::Directory> directory;
+};
+
+class Replica {
+  public:
+    Replica(Context& context, ReplicaStart&& start);
+    ~Replica();
+    Replica(const Replica&) = delete;
+    Replica& operator=(const Replica&) = delete;
+
+    RangeId range() const { return range_; }
+    DomainId domain() const { return domain_; }
+    // Recovered replicas learn their domain from the directory.
+    void set_domain(DomainId domain) { domain_ = domain; }
+    raft::Raft& raft() { return *raft_; }
+    const raft::Raft& raft() const { return *raft_; }
+    kv::Store* store() { return store_.get(); }
+    const kv::Store* store() const { return store_.get(); }
+    const kv::Directory* directory() const { return directory_.get(); }
+    LogIndex applied() const;
+    std::uint64_t state_hash() const;
+    const CheckpointRecord& checkpoint() const { return checkpoint_; }
+
+    // ---- events
+    void step(const raft::Event& event);
+    // On its way to a peer: entries of a fetch answer are read first.
+    void send(const raft::Message& message);
+    // Leader only: encodes the command into the open batch. The answer comes from apply(). Errc: why it was not proposed.
+    // too_many_requests with log_full(): the log has no room now; try again after something became durable.
+    api::Errc propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body, Instant deadline);
+    bool propose_raw(Bytes command);   // directory commands
+    void on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired);
+    void transfer_leadership(NodeId to);   // 0: the most advanced voter
+    // Campaigns if the election timer ran out.
+    void on_timer(Instant now);
+    void nudge_stuck_peers();
+    Instant election_at() const { return election_at_; }
+    void schedule_election(Duration at_most);
+
+    // End of turn: raft.flush() and the effects of it.
+    void flush();
+    // Applies what is committed, in bounded steps, and answers. true: there is more to do next turn.
+    bool apply(WorkBudget& budget);
+    void expire(Instant now);
+    // Answers every pending write with the error: the node stops.
+    void fail_pending(api::Errc code);
+    std::size_t pending_count() const { return pending_live_; }
+
+    // ---- snapshots and checkpoints (Checkpoints drives them)
+    void on_checkpoint_durable(const CheckpointRecord& record);
+    // Makes a received, loaded snapshot the replica's new beginning and names it in the open batch. false: the state here
+    // is as new, nothing changed.
+    bool install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
+                 std::unique_ptr<kv::Directory> directory, NodeId from, Term term);
+    // Configuration in force at the applied index.
+    const raft::Configuration& applied_configuration() const { return applied_configuration_; }
+
+    api::ResponseHeader header() const;
+    void check_invariants() const;
+
+    // An append that waits for the link's credit is sent by the link later; entries are attached then.
+    // false: entries are no longer in memory.
+    bool attach_entries(raft::Message& message, std::vector<raft::Entry>& scratch) const;
+    void after_close_batch();
+
+  private:
+    // A read of old entries: for a follower, or (to = 0) for apply after a restart.
+    struct OldRead {
+        Replica* replica{nullptr};
+        NodeId to{};
+        // A fetch_response whose entries are read one by one; its items are owned here.
+        std::optional<raft::Message> response;
+        std::vector<raft::FetchItem> items;
+        std::vector<std::vector<std::byte>> payloads;
+        std::vector<raft::Entry> entries;
+        std::size_t next_item{0};
+        EntryRead read;
+        std::optional<raft::Entry> at(LogIndex index) const;
+    };
+
+    void carry_out(raft::Effects& effects);
+    void persist(raft::Effects& effects);
+    void on_role_change();
+    void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
+    static void on_entries_read(EntryRead& read);
+    void send_fetch_response(const raft::Message& message);
+    void advance_fetch(OldRead& fetch);
+    void on_fetched(OldRead& fetch);
+
+    // apply, in replica_apply.cc
+    enum class ApplyStep : std::uint8_t { done_entry, out_of_budget, waiting };
+    ApplyStep apply_one(WorkBudget& budget);
+    void begin_entry(const raft::Entry& entry);
+    void finish_entry();
+    void answer_outcome(const PendingWrite& write);
+    void drop_overwritten(raft::EntryId applied);
+    PendingWrite* pending_for(raft::EntryId id);
+    std::optional<raft::Entry> entry_to_apply(LogIndex index);
+
+    Context& context_;
+    RangeId range_;
+    DomainId domain_;
+    std::unique_ptr<raft::Raft> raft_;
+    std::unique_ptr<kv::Store> store_;          // of data ranges
+    std::unique_ptr<kv::Directory> directory_;  // of range 0
+    CheckpointRecord checkpoint_;
+    raft::Configuration applied_configuration_;
+
+    RingQueue<PendingWrite> pending_;
+    std::size_t pending_live_{0};
+
+    raft::Effects effects_;
+    BatchSequence persisted_in_{0};   // the batch that holds the newest thing persisted
+    bool commit_moved_{false};
+    Instant election_at_{never};
+    Instant transfer_until_{never};
+    std::uint32_t election_attempts_{0};   // since a leader was last known
+    raft::Role last_role_{raft::Role::follower};
+    NodeId last_leader_{};
+
+    // The entry being applied, perhaps over several turns. Its payload stays in the log's window (or in apply_read_)
+    // because it is not released before it is applied.
+    struct Applying {
+        bool active{false};
+        bool stepping{false};   // a command of the store: step until done
+        raft::EntryId id{};
+        bool answered{false};   // somebody waits here: the outcome is built and sent
+    };
+    Applying applying_;
+    Arena answer_arena_;        // replies of the command being applied
+    std::vector<std::unique_ptr<OldRead>> reads_;
+    std::unique_ptr<OldRead> apply_read_;     // apply waits for old entries from disk
+    std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last look of nudge_stuck_peers()
+};
+
+}  // namespace ringfort::shard

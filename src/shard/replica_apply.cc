@@ -1,0 +1,138 @@
+// How committed entries reach the state machine, and how their proposers learn the outcome.
+#include "base/checksum.h"
+#include "shard/checkpoints.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+#include "shard/router.h"
+
+namespace ringfort::shard {
+
+bool Replica::apply(WorkBudget& budget) {
+    if (!commit_moved_) {
+        return false;
+    }
+    while (!budget.spent()) {
+        switch (apply_one(budget)) {
+            case ApplyStep::done_entry: break;
+            case ApplyStep::waiting: commit_moved_ = false; return false;
+            case ApplyStep::out_of_budget: return true;
+        }
+    }
+    return true;
+}
+
+std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
+    if (apply_read_) {
+        if (const auto entry = apply_read_->at(index)) {
+            return entry;
+        }
+    }
+    return context_.log->find(range_, index);
+}
+
+Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
+    if (!applying_.active) {
+        const LogIndex next = applied().next();
+        if (next > raft_->appliable()) {
+            return ApplyStep::waiting;
+        }
+        if (apply_read_ && apply_read_->read.in_flight) {
+            return ApplyStep::waiting;
+        }
+        const auto entry = entry_to_apply(next);
+        if (!entry) {
+            if (apply_read_ && apply_read_->read.damaged && apply_read_->read.entries.empty()) {
+                context_.replicas->on_unreadable(*this, next);
+                return ApplyStep::waiting;
+            }
+            start_read(NodeId(), next, raft_->appliable(), 1 * mib);
+            return ApplyStep::waiting;
+        }
+        begin_entry(*entry);
+    }
+    if (store_ && applying_.stepping && store_->step(budget) == kv::Step::more) {
+        return ApplyStep::out_of_budget;
+    }
+    budget.take(1, 0);
+    finish_entry();
+    return ApplyStep::done_entry;
+}
+
+void Replica::begin_entry(const raft::Entry& entry) {
+    drop_overwritten(entry.id);
+    PendingWrite* pending = pending_for(entry.id);
+    applying_ = {true, false, entry.id, pending != nullptr};
+    switch (entry.kind) {
+        case raft::EntryKind::command:
+            if (store_) {
+                applying_.stepping = true;
+                store_->begin(entry.payload, entry.checksum, entry.id.index, pending ? &answer_arena_ : nullptr);
+            } else {
+                directory_->apply(entry.payload, entry.checksum, entry.id.index);
+            }
+            break;
+        case raft::EntryKind::config: {
+            const bool known = raft::decode(entry.payload, applied_configuration_);
+            ASSERT(known);
+            [[fallthrough]];
+        }
+        case raft::EntryKind::noop:
+        case raft::EntryKind::fence:
+            store_ ? store_->skip(entry.id.index) : directory_->skip(entry.id.index);
+            break;
+    }
+}
+
+void Replica::finish_entry() {
+    ASSERT(applied() == applying_.id.index);
+    if (applying_.answered) {
+        // The client may have timed out meanwhile; then the slot says so.
+        ASSERT(!pending_.empty() && pending_.front().id == applying_.id);
+        const PendingWrite write = pending_.pop();
+        if (write.origin.kind != OriginKind::none) {
+            answer_outcome(write);
+            pending_live_--;
+        }
+        answer_arena_.reset();
+    }
+    const LogIndex index = applying_.id.index;
+    applying_ = {};
+    context_.log->release(range_, index);
+    if (apply_read_ && !apply_read_->read.in_flight &&
+        (apply_read_->read.entries.empty() || apply_read_->read.entries.back().id.index <= index)) {
+        apply_read_.reset();
+    }
+    if (directory_) {
+        context_.replicas->on_directory_applied(*this);
+    }
+}
+
+void Replica::answer_outcome(const PendingWrite& write) {
+    if (write.origin.kind == OriginKind::internal) {
+        return;
+    }
+    ASSERT(store_ != nullptr);
+    const auto& outcome = store_->outcome();
+    if (const auto* code = std::get_if<api::Errc>(&outcome)) {
+        context_.router->answer_error(write.origin, *code, "", header());
+        return;
+    }
+    context_.router->answer(write.origin, header(), std::get<api::Result>(outcome));
+}
+
+void Replica::drop_overwritten(raft::EntryId applied) {
+    // Terms never fall along a log: what was proposed in an earlier term and is not applied by now never will be.
+    while (!pending_.empty() && pending_.front().id < applied) {
+        const PendingWrite write = pending_.pop();
+        if (write.origin.kind != OriginKind::none) {
+            context_.router->answer_error(write.origin, api::Errc::no_leader, "", header());
+            pending_live_--;
+        }
+    }
+}
+
+PendingWrite* Replica::pending_for(raft::EntryId id) {
+    return !pending_.empty() && pending_.front().id == id ? &pending_.front() : nullptr;
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,374 @@
+#include "shard/router.h"
+
+#include <algorithm>
+
+#include "api/key_range.h"
+#include "shard/forwards.h"
+#include "shard/mail.h"
+#include "shard/peer_links.h"
+#include "shard/read_rounds.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+#include "shard/request_extent.h"
+#include "shard/sessions.h"
+#include "shard/streams.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+bool is_write(const api::Operation& op) {
+    return std::holds_alternative<api::PutRequest>(op) || std::holds_alternative<api::DeleteRangeRequest>(op) ||
+           std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op);
+}
+
+}  // namespace
+
+Router::Router(Context& context) : context_(context) {}
+
+bool Router::accepting() const {
+    return context_.log->can_append(context_.config.settings.request_bytes + kib);
+}
+
+// ------------------------------------------------------------------------------------------------ taking requests
+
+bool Router::on_request(const Origin& origin, Bytes body) {
+    Taken taken;
+    taken.origin = origin;
+    taken.body = body;
+    take(taken);
+    return true;
+}
+
+void Router::on_forwarded(Link& link, const wire::Forward& forward) {
+    Taken taken;
+    taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.id(), forward.token};
+    if (taken.origin.request == wire::ClientKind::credit) {
+        context_.streams->on_credit(taken.origin, static_cast<std::uint32_t>(forward.timeout_ns));
+        return;
+    }
+    taken.body = forward.body;
+    taken.deadline = context_.now + Duration(forward.timeout_ns);
+    taken.forwarded = true;
+    take(taken);
+}
+
+void Router::on_mailed(ShardId from, env::Mail& mail) {
+    Taken taken;
+    taken.origin = {OriginKind::mail, static_cast<wire::ClientKind>(mail.words[1] & 0xff), from.value, mail.words[0]};
+    taken.redirect = (mail.words[1] & 0x100) != 0;
+    taken.body = mail.buffer->bytes;
+    taken.deadline = context_.now + Duration(static_cast<std::int64_t>(mail.words[3]));
+    take(taken);
+}
+
+void Router::route_again(const Origin& origin, Bytes body, Instant deadline) {
+    Taken taken;
+    taken.origin = origin;
+    taken.body = body;
+    taken.deadline = deadline;
+    taken.forwarded = origin.kind == OriginKind::link;
+    take(taken);
+}
+
+void Router::take(Taken taken) {
+    const wire::ClientKind kind = taken.origin.request;
+    if (context_.stopping || context_.halted) {
+        answer_error(taken.origin, context_.halted ? api::Errc::unhealthy : api::Errc::stopped, "", {});
+        return;
+    }
+    // Reads are decoded from a copy that lives as long as their round; others are used up before this returns.
+    Arena* arena = &context_.request_arena;
+    if (kind == wire::ClientKind::range) {
+        arena = &context_.rounds->open_arena();
+        std::byte* copy = arena->allocate(taken.body.size(), 8);
+        std::copy(taken.body.begin(), taken.body.end(), copy);
+        taken.body = {copy, taken.body.size()};
+    } else {
+        arena->reset();
+    }
+    const auto request = wire::decode_request(kind, taken.body, *arena);
+    if (!request) {
+        answer_error(taken.origin, request.error(), "", {});
+        return;
+    }
+    taken.redirect |= request->redirect;
+    if (taken.deadline == Instant{}) {
+        const Duration wanted = request->timeout > Duration(0) ? request->timeout : context_.config.request_timeout;
+        taken.deadline = context_.now + std::min<Duration>(wanted, 24h);
+    }
+    kv::RequestLimits limits;
+    limits.txn_ops = context_.directory != nullptr ? context_.directory->state().settings.txn_ops
+                                                   : context_.config.settings.txn_ops;
+    const api::Errc fault = kv::check_request(request->op, limits);
+    if (fault != api::Errc::ok) {
+        answer_error(taken.origin, fault, "", {});
+        return;
+    }
+    if (std::holds_alternative<api::StatusRequest>(request->op) ||
+        std::holds_alternative<api::MemberListRequest>(request->op) ||
+        std::holds_alternative<api::MoveLeaderRequest>(request->op)) {
+        take_node_request(taken, *request);
+    } else {
+        take_keyed(taken, *request);
+    }
+}
+
+const kv::RangeRecord* Router::range_for(const Taken& taken, const api::Request& request) {
+    const kv::Directory& directory = *context_.directory;
+    if (std::holds_alternative<api::CompactRequest>(request.op)) {
+        const auto& ranges = directory.state().ranges;
+        if (!request.domain) {
+            if (directory.state().domains.size() > 1) {
+                answer_error(taken.origin, api::Errc::domain_required, "", {});
+                return nullptr;
+            }
+            return &ranges.front();
+        }
+        for (const kv::RangeRecord& range : ranges) {
+            if (range.domain == *request.domain) {
+                return &range;
+            }
+        }
+        answer_error(taken.origin, api::Errc::domain_not_found, "", {});
+        return nullptr;
+    }
+    const Extent extent = extent_of(request.op);
+    const kv::RangeRecord& range = directory.range_of(extent.first);
+    if (!range.end.empty() && extent.reaches(range.end)) {
+        // The one range of its domain ends before the request does.
+        answer_error(taken.origin, api::Errc::crosses_domains, "a domain ends at key \"" + range.end + "\"", {});
+        return nullptr;
+    }
+    return &range;
+}
+
+void Router::take_keyed(const Taken& taken, const api::Request& request) {
+    if (context_.directory == nullptr || !context_.directory->bootstrapped()) {
+        answer_error(taken.origin, api::Errc::no_leader, "the cluster is not bootstrapped yet", {});
+        return;
+    }
+    const kv::RangeRecord* range = range_for(taken, request);
+    if (range == nullptr) {
+        return;
+    }
+    const ShardId shard = shard_of(range->id, context_.config.shard_count);
+    if (shard != context_.config.shard) {
+        if (taken.origin.kind != OriginKind::session) {
+            answer_error(taken.origin, api::Errc::stale_route, "", {});
+            return;
+        }
+        const Forwards::Request forward{taken.origin, range->id, is_write(request.op), taken.redirect, taken.deadline};
+        const api::Errc code = context_.forwards->add_mail(forward, shard, taken.body);
+        if (code != api::Errc::ok) {
+            answer_error(taken.origin, code, "", {});
+        }
+        return;
+    }
+    Replica* replica = context_.replicas->find(range->id);
+    if (replica == nullptr) {
+        answer_error(taken.origin, api::Errc::no_leader, "the range's replica is being made", {});
+        return;
+    }
+    if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
+        take_read(taken, *read, *replica);
+    } else {
+        take_write(taken, request, *replica);
+    }
+}
+
+void Router::take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica) {
+    if (request.serializable) {
+        serve_read(replica, taken.origin, &request);
+        return;
+    }
+    if (!replica.raft().is_leader()) {
+        elsewhere(taken, replica.range(), false);
+        return;
+    }
+    auto* kept = context_.rounds->open_arena().make<api::RangeRequest>();
+    *kept = request;
+    const api::Errc code = context_.rounds->add(replica, {taken.origin, kept, taken.body, taken.deadline});
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", replica.header());
+    }
+}
+
+void Router::take_write(const Taken& taken, const api::Request& request, Replica& replica) {
+    if (!replica.raft().accepts_proposals()) {
+        elsewhere(taken, replica.range(), true);
+        return;
+    }
+    if (over_quota(replica, request.op)) {
+        answer_error(taken.origin, api::Errc::no_space, "", replica.header());
+        return;
+    }
+    kv::CommandHeader header;
+    header.range = replica.range();
+    header.generation = context_.directory->find(replica.range())->generation;
+    header.proposed_at = context_.world.clock.wall();
+    header.client = request.client;
+    header.client_sequence = request.client_sequence;
+    const kv::CommandBody body = command_body_of(request.op);
+    if (kv::command_bytes(body) > context_.directory->state().settings.request_bytes) {
+        answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
+        return;
+    }
+    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", replica.header());
+    }
+}
+
+// Puts are refused over the limit; what frees space, or changes nothing, goes on.
+bool Router::over_quota(const Replica& replica, const api::Operation& op) const {
+    if (!adds_data(op)) {
+        return false;
+    }
+    if (!context_.log->has_space()) {
+        return true;
+    }
+    const std::uint64_t quota = context_.config.memory_quota_bytes;
+    if (quota == 0) {
+        return false;
+    }
+    std::uint64_t used = replica.store()->live_bytes();
+    for (const auto& other : context_.replicas->all()) {
+        if (other.get() != &replica && other->store() != nullptr) {
+            used += other->store()->live_bytes();
+        }
+    }
+    return used + kv::command_bytes(command_body_of(op)) > quota;
+}
+
+// The leader is not here. One hop is the most: what came from another node goes back with a redirect.
+void Router::elsewhere(const Taken& taken, RangeId range, bool write) {
+    Replica* replica = context_.replicas->find(range);
+    const NodeId leader = replica != nullptr ? replica->raft().leader() : NodeId();
+    if (taken.forwarded || taken.redirect) {
+        answer_error(taken.origin, api::Errc::not_leader, "", replica != nullptr ? replica->header() : api::ResponseHeader{},
+                     leader == context_.config.self ? NodeId() : leader);
+        return;
+    }
+    const api::Errc code =
+        context_.forwards->add({taken.origin, range, write, taken.redirect, taken.deadline}, taken.body);
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", {});
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ reads
+
+void Router::serve_read(Replica& replica, const Origin& origin, const api::RangeRequest* request) {
+    if (request == nullptr) {
+        Taken taken;
+        taken.origin = origin;
+        member_list(taken);
+        return;
+    }
+    kv::Store& store = *replica.store();
+    if (is_point_get(*request)) {
+        const auto found = store.get(request->key);
+        api::RangeResponse response;
+        if (found) {
+            response.kvs = {&*found, 1};
+            response.count = 1;
+        }
+        answer(origin, replica.header(), response);
+        return;
+    }
+    context_.streams->open(replica, origin, *request);
+}
+
+// ------------------------------------------------------------------------------------------------ answers
+
+void Router::answer(const Origin& origin, const api::ResponseHeader& header, const api::Result& result) {
+    api::Response response;
+    response.header = header;
+    response.body = result;
+    send_response(origin, response);
+}
+
+void Router::answer_error(const Origin& origin, api::Errc code, std::string_view detail,
+                          const api::ResponseHeader& header, NodeId leader) {
+    ASSERT(code != api::Errc::ok);
+    api::Response response;
+    response.header = header;
+    response.header.cluster_id = context_.config.cluster_id;
+    response.header.member_id = context_.config.self;
+    api::ErrorInfo error;
+    error.code = code;
+    error.detail = detail;
+    error.leader = leader;
+    if (leader) {
+        error.leader_address = context_.links->client_address_of(leader);
+    }
+    response.body = error;
+    send_response(origin, response);
+}
+
+void Router::send_response(const Origin& origin, const api::Response& response) {
+    switch (origin.kind) {
+        case OriginKind::none:
+        case OriginKind::internal: return;
+        case OriginKind::session: context_.sessions->reply(origin, response); return;
+        case OriginKind::link:
+        case OriginKind::mail: break;
+    }
+    scratch_.truncate(0);
+    wire::encode_response(origin.token, origin.request, response, scratch_);
+    const auto header = wire::decode_frame_header(scratch_.at(0), limits::frame_bytes_max);
+    ASSERT(header.has_value());
+    relay_reply(origin, header->kind, header->flags,
+                {scratch_.at(limits::frame_header_bytes), scratch_.pending_bytes() - limits::frame_header_bytes});
+}
+
+void Router::relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+    switch (origin.kind) {
+        case OriginKind::none:
+        case OriginKind::internal: return;
+        case OriginKind::session: context_.sessions->relay(origin, kind, flags, body); return;
+        case OriginKind::link:
+            if (Link* link = context_.links->find(origin.place)) {
+                link->send(wire::ForwardReply{origin.token, kind, flags, body}, wire::LinkClass::control);
+            }
+            return;
+        case OriginKind::mail: {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::reply);
+            mail.words = {origin.token, kind | (std::uint64_t{flags} << 8), 0, 0};
+            mail.buffer = std::make_unique<env::MailBuffer>();
+            mail.buffer->owner = context_.config.shard;
+            mail.buffer->bytes.assign(body.begin(), body.end());
+            context_.sessions->post(ShardId(origin.place), std::move(mail));
+            return;
+        }
+    }
+    UNREACHABLE();
+}
+
+std::size_t Router::backlog_bytes(const Origin& origin) {
+    switch (origin.kind) {
+        case OriginKind::none:
+        case OriginKind::internal:
+        case OriginKind::mail: return 0;   // bounded by the reader's credit
+        case OriginKind::session: return context_.sessions->held_bytes(origin.place);
+        case OriginKind::link: {
+            const Link* link = context_.links->find(origin.place);
+            return link != nullptr ? link->held_bytes() : 0;
+        }
+    }
+    UNREACHABLE();
+}
+
+void Router::on_cancel(const Origin& origin) {
+    context_.streams->on_cancel(origin);
+}
+
+// ------------------------------------------------------------------------------------------------ news
+
+void Router::on_leader_known(RangeId range) {
+    context_.forwards->on_leader_known(range);
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,76 @@
+// The way of a request: decode, check, find its range, and then: answer here, propose here, join a read round here, or
+// send it where it belongs. And the way back: every answer of the shard passes answer() or answer_error().
+#pragma once
+
+#include <string_view>
+
+#include "api/types.h"
+#include "shard/context.h"
+#include "shard/origin.h"
+#include "wire/peer_codec.h"
+
+namespace ringfort::shard {
+
+class Link;
+class Replica;
+
+class Router {
+  public:
+    explicit Router(Context& context);
+
+    // Whether a client's next frame may be taken now; false while the log has no room (backpressure reaches the socket).
+    bool accepting() const;
+    // A request from a session of this shard. false: malformed, the connection is to be closed.
+    bool on_request(const Origin& origin, Bytes body);
+    void on_forwarded(Link& link, const wire::Forward& forward);
+    void on_mailed(ShardId from, env::Mail& mail);
+    // A request whose first try came to nothing before anything happened.
+    void route_again(const Origin& origin, Bytes body, Instant deadline);
+    void on_cancel(const Origin& origin);
+
+    // ---- answers
+    void answer(const Origin& origin, const api::ResponseHeader& header, const api::Result& result);
+    void answer_error(const Origin& origin, api::Errc code, std::string_view detail, const api::ResponseHeader& header,
+                      NodeId leader = {});
+    // One frame of a reply; more may follow.
+    void send_response(const Origin& origin, const api::Response& response);
+    // A reply frame made elsewhere.
+    void relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    // Bytes waiting to be sent at the place the answer goes to: long replies pause above a bound.
+    std::size_t backlog_bytes(const Origin& origin);
+
+    void serve_read(Replica& replica, const Origin& origin, const api::RangeRequest* request);
+
+    // ---- news
+    void on_leader_known(RangeId range);
+    void on_directory_changed(const kv::Directory& directory);
+    void on_mail(ShardId from, env::Mail mail);
+
+  private:
+    struct Taken {
+        Origin origin{};
+        Bytes body;
+        Instant deadline{};
+        bool redirect{false};
+        bool forwarded{false};   // came from another node: not sent on
+    };
+
+    void take(Taken taken);
+    void take_keyed(const Taken& taken, const api::Request& request);
+    void take_node_request(const Taken& taken, const api::Request& request);
+    void take_write(const Taken& taken, const api::Request& request, Replica& replica);
+    void take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica);
+    void elsewhere(const Taken& taken, RangeId range, bool write);
+    void status(const Taken& taken);
+    void member_list(const Taken& taken);
+    void move_leader(const Taken& taken, const api::MoveLeaderRequest& request);
+    const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
+    bool over_quota(const Replica& replica, const api::Operation& op) const;
+
+    Context& context_;
+    wire::OutBuffer scratch_;
+    std::uint64_t mailed_hash_{0};      // of the directory the other shards were sent
+    kv::Directory mailed_directory_;    // on shards other than 0
+};
+
+}  // namespace ringfort::shard

@@ -1,0 +1,256 @@
+// Requests about the node or the cluster, mail from the other shards, and the directory's way to them.
+#include <algorithm>
+
+#include "shard/bootstrap.h"
+#include "shard/checkpoints.h"
+#include "shard/forwards.h"
+#include "shard/mail.h"
+#include "shard/peer_links.h"
+#include "shard/read_rounds.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+#include "shard/router.h"
+#include "shard/sessions.h"
+#include "shard/streams.h"
+
+namespace ringfort::shard {
+
+void Router::take_node_request(const Taken& taken, const api::Request& request) {
+    if (const auto* move = std::get_if<api::MoveLeaderRequest>(&request.op)) {
+        move_leader(taken, *move);
+        return;
+    }
+    if (std::holds_alternative<api::StatusRequest>(request.op)) {
+        status(taken);
+        return;
+    }
+    const auto& list = std::get<api::MemberListRequest>(request.op);
+    if (context_.directory == nullptr || !context_.directory->bootstrapped()) {
+        answer_error(taken.origin, api::Errc::no_leader, "the cluster is not bootstrapped yet", {});
+        return;
+    }
+    if (!list.linearizable) {
+        member_list(taken);
+        return;
+    }
+    // A linearizable list is a read of range 0.
+    if (context_.config.shard != ShardId(0)) {
+        const api::Errc code = context_.forwards->add_mail(
+            {taken.origin, directory_range, false, taken.redirect, taken.deadline}, ShardId(0), taken.body);
+        if (code != api::Errc::ok) {
+            answer_error(taken.origin, code, "", {});
+        }
+        return;
+    }
+    Replica* replica = context_.replicas->find(directory_range);
+    if (replica == nullptr || !replica->raft().is_leader()) {
+        elsewhere(taken, directory_range, false);
+        return;
+    }
+    std::byte* copy = context_.rounds->open_arena().allocate(taken.body.size(), 8);
+    std::copy(taken.body.begin(), taken.body.end(), copy);
+    const api::Errc code =
+        context_.rounds->add(*replica, {taken.origin, nullptr, {copy, taken.body.size()}, taken.deadline});
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", replica->header());
+    }
+}
+
+namespace {
+
+api::RangeStatus status_of(Context& context, const Replica& replica) {
+    api::RangeStatus status;
+    status.range = replica.range();
+    status.domain = replica.domain();
+    status.leader = replica.raft().leader();
+    status.term = replica.raft().term();
+    status.commit = replica.raft().commit();
+    status.applied = replica.applied();
+    status.state_hash = replica.state_hash();
+    status.shard = context.config.shard;
+    if (const kv::Store* store = replica.store()) {
+        status.revision = store->revision();
+        status.compact_revision = store->compact_revision();
+        status.live_bytes = store->live_bytes();
+    }
+    if (context.directory != nullptr) {
+        if (const kv::RangeRecord* record = context.directory->find(replica.range())) {
+            status.begin = record->begin;
+            status.end = record->end;
+        }
+    }
+    return status;
+}
+
+}  // namespace
+
+void Router::status(const Taken& taken) {
+    context_.answer_arena.reset();
+    Arena& arena = context_.answer_arena;
+    const auto& replicas = context_.replicas->all();
+    const auto ranges = arena.make_array<api::RangeStatus>(replicas.size());
+    api::StatusResponse response;
+    api::ResponseHeader header;
+    header.cluster_id = context_.config.cluster_id;
+    header.member_id = context_.config.self;
+    for (std::size_t i = 0; i < replicas.size(); i++) {
+        ranges[i] = status_of(context_, *replicas[i]);
+        response.memory_bytes += ranges[i].live_bytes;
+        if (replicas[i]->store() != nullptr && header.revision == 0) {
+            header = replicas[i]->header();
+        }
+    }
+    const LogCounters& counters = context_.log->counters(context_.now);
+    response.version = context_.config.version;
+    response.memory_quota_bytes = context_.config.memory_quota_bytes;
+    response.log_bytes_written = counters.bytes_written + context_.checkpoints->bytes_written();
+    response.log_entry_bytes = counters.entry_bytes;
+    response.log_flushes = counters.flushes;
+    response.cpu_us = context_.world.process.cpu_us();
+    response.ranges = ranges;
+    const auto errors = arena.make_array<std::string_view>(2);
+    std::size_t error_count = 0;
+    if (!context_.log->has_space()) {
+        errors[error_count++] = "NOSPACE: the log cannot grow: the disk is full";
+    }
+    if (context_.links->disk_slow()) {
+        errors[error_count++] = "the log's disk is slow: leaderships were handed over";
+    }
+    response.errors = errors.first(error_count);
+    answer(taken.origin, header, response);
+}
+
+void Router::member_list(const Taken& taken) {
+    context_.answer_arena.reset();
+    Arena& arena = context_.answer_arena;
+    const auto& records = context_.directory->state().members;
+    const auto members = arena.make_array<api::Member>(records.size());
+    for (std::size_t i = 0; i < records.size(); i++) {
+        const kv::MemberRecord& record = records[i];
+        api::Member& member = members[i];
+        member.id = record.id;
+        member.name = record.name;
+        member.is_learner = record.learner;
+        const auto peer_urls = arena.make_array<std::string_view>(record.peer_urls.size());
+        std::copy(record.peer_urls.begin(), record.peer_urls.end(), peer_urls.begin());
+        member.peer_urls = peer_urls;
+        // Client addresses are what each member says of itself.
+        const std::string_view address = record.id == context_.config.self
+                                             ? own_client_address(context_.config)
+                                             : std::string_view(context_.links->client_address_of(record.id));
+        if (!address.empty()) {
+            const auto client_urls = arena.make_array<std::string_view>(1);
+            client_urls[0] = arena.copy("http://" + std::string(address));
+            member.client_urls = client_urls;
+        }
+    }
+    api::ResponseHeader header;
+    header.cluster_id = context_.config.cluster_id;
+    header.member_id = context_.config.self;
+    if (const Replica* replica = context_.replicas->find(directory_range)) {
+        header.raft_term = replica->raft().term();
+    }
+    answer(taken.origin, header, api::MemberListResponse{members});
+}
+
+void Router::move_leader(const Taken& taken, const api::MoveLeaderRequest& request) {
+    const auto has_member = [&](const kv::Directory& directory) { return directory.find(request.target) != nullptr; };
+    if (context_.directory == nullptr || !context_.directory->bootstrapped() || !has_member(*context_.directory)) {
+        answer_error(taken.origin, api::Errc::bad_leader_transferee, "", {});
+        return;
+    }
+    std::size_t moved = 0;
+    for (const auto& replica : context_.replicas->all()) {
+        if (request.range && *request.range != replica->range()) {
+            continue;
+        }
+        if (!replica->raft().is_leader() || !replica->raft().configuration().is_voter(request.target)) {
+            continue;
+        }
+        moved++;
+        if (request.target != context_.config.self) {
+            replica->transfer_leadership(request.target);
+        }
+    }
+    for (std::size_t shard = 0; shard < context_.world.mailbox.shard_count(); shard++) {
+        if (ShardId(shard) != context_.config.shard && taken.origin.kind == OriginKind::session) {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::move_leader);
+            mail.words = {request.target.value, request.range ? request.range->value : UINT64_MAX, 0, 0};
+            context_.sessions->post(ShardId(shard), std::move(mail));
+        }
+    }
+    if (moved == 0 && context_.world.mailbox.shard_count() == 1) {
+        answer_error(taken.origin, api::Errc::not_leader, "", {});
+        return;
+    }
+    api::ResponseHeader header;
+    header.cluster_id = context_.config.cluster_id;
+    header.member_id = context_.config.self;
+    answer(taken.origin, header, api::MoveLeaderResponse{});
+}
+
+void Router::on_directory_changed(const kv::Directory& directory) {
+    if (!directory.bootstrapped() || (context_.directory == &directory && directory.hash() == mailed_hash_)) {
+        return;
+    }
+    mailed_hash_ = directory.hash();
+    context_.directory = &directory;
+    context_.replicas->bootstrap().on_directory(directory);
+    const auto bytes = directory.checkpoint();
+    for (std::size_t shard = 0; shard < context_.world.mailbox.shard_count(); shard++) {
+        if (ShardId(shard) == context_.config.shard) {
+            continue;
+        }
+        env::Mail identity;
+        identity.kind = static_cast<std::uint32_t>(MailKind::identity);
+        identity.words = {context_.links->incarnation.value, 0, 0, 0};
+        context_.sessions->post(ShardId(shard), std::move(identity));
+        env::Mail mail;
+        mail.kind = static_cast<std::uint32_t>(MailKind::directory);
+        mail.buffer = std::make_unique<env::MailBuffer>();
+        mail.buffer->owner = context_.config.shard;
+        mail.buffer->bytes = bytes;
+        context_.sessions->post(ShardId(shard), std::move(mail));
+    }
+}
+
+void Router::on_mail(ShardId from, env::Mail mail) {
+    switch (static_cast<MailKind>(mail.kind)) {
+        case MailKind::request: on_mailed(from, mail); break;
+        case MailKind::reply:
+            context_.forwards->on_reply(mail.words[0], static_cast<std::uint8_t>(mail.words[1] & 0xff),
+                                        static_cast<std::uint8_t>(mail.words[1] >> 8), mail.buffer->bytes);
+            break;
+        case MailKind::cancel: on_cancel({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]}); break;
+        case MailKind::credit:
+            context_.streams->on_credit({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]},
+                                        static_cast<std::uint32_t>(mail.words[1]));
+            break;
+        case MailKind::directory:
+            if (mailed_directory_.load(mail.buffer->bytes)) {
+                context_.directory = &mailed_directory_;
+                context_.replicas->bootstrap().on_directory(mailed_directory_);
+            }
+            break;
+        case MailKind::identity: context_.replicas->bootstrap().on_identity(Incarnation(mail.words[0])); break;
+        case MailKind::move_leader:
+            for (const auto& replica : context_.replicas->all()) {
+                const bool meant = mail.words[1] == UINT64_MAX || mail.words[1] == replica->range().value;
+                if (meant && replica->raft().is_leader()) {
+                    replica->transfer_leadership(NodeId(mail.words[0]));
+                }
+            }
+            break;
+        case MailKind::return_buffer: return;   // destroyed here, where it was made
+    }
+    if (mail.buffer && mail.buffer->owner != context_.config.shard) {
+        env::Mail back;
+        back.kind = static_cast<std::uint32_t>(MailKind::return_buffer);
+        back.buffer = std::move(mail.buffer);
+        const ShardId owner = back.buffer->owner;
+        context_.sessions->post(owner, std::move(back));
+    }
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,266 @@
+// One client connection.
+#include <algorithm>
+
+#include "shard/forwards.h"
+#include "shard/router.h"
+#include "shard/sessions.h"
+#include "shard/streams.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+constexpr Duration hello_timeout = 10s;
+// Replies the client has not taken: above this its requests are not read.
+constexpr std::size_t reply_backlog_max = 4 * mib;
+constexpr std::uint32_t credit_bytes_default = 1 * mib;
+constexpr std::uint32_t credit_bytes_max = 16 * mib;
+
+}  // namespace
+
+Session::Session(Context& context, env::ConnectionId connection, std::uint64_t id)
+    : context_(context),
+      connection_(connection),
+      id_(id),
+      reader_(context.config.settings.request_bytes + 64 * kib),
+      credit_bytes_(credit_bytes_default),
+      hello_deadline_(context.now + hello_timeout) {}
+
+// ------------------------------------------------------------------------------------------------ in
+
+bool Session::at_bound() const {
+    return in_flight_ >= limits::requests_per_connection_max || out_.held_bytes() > reply_backlog_max ||
+           !context_.router->accepting();
+}
+
+void Session::on_received(Bytes bytes) {
+    if (blocked_ || state_ == State::draining) {
+        set_aside_.insert(set_aside_.end(), bytes.begin(), bytes.end());
+        return;
+    }
+    reader_.feed(bytes);
+    read_frames();
+}
+
+void Session::read_frames() {
+    if (state_ == State::preamble) {
+        const auto preamble = reader_.next_preamble(wire::PeerRole::client);
+        if (!preamble) {
+            refuse(0, wire::ClientKind::hello,
+                   preamble.error() == wire::FrameErrc::unsupported_version ? api::Errc::unsupported_version
+                                                                            : api::Errc::malformed_request,
+                   wire::to_string(preamble.error()));
+            return;
+        }
+        if (!*preamble) {
+            return;
+        }
+        state_ = State::hello;
+    }
+    while (state_ == State::hello || state_ == State::open) {
+        if (state_ == State::open && at_bound()) {
+            blocked_ = true;
+            set_aside_ = reader_.take_unconsumed();
+            reader_ = wire::FrameReader(context_.config.settings.request_bytes + 64 * kib);
+            context_.world.network.pause_receive(connection_);
+            context_.sessions->mark_blocked(*this);
+            return;
+        }
+        const auto frame = reader_.next();
+        if (!frame) {
+            refuse(0, wire::ClientKind::hello,
+                   frame.error() == wire::FrameErrc::too_large ? api::Errc::request_too_large
+                                                               : api::Errc::malformed_request,
+                   wire::to_string(frame.error()));
+            return;
+        }
+        if (!*frame || !on_frame(**frame)) {
+            return;
+        }
+    }
+}
+
+void Session::resume() {
+    if (!blocked_ || at_bound() || state_ == State::closed) {
+        return;
+    }
+    blocked_ = false;
+    std::vector<std::byte> bytes;
+    bytes.swap(set_aside_);
+    context_.world.network.resume_receive(connection_);
+    reader_.feed(bytes);
+    read_frames();
+}
+
+bool Session::on_frame(const wire::FrameReader::Frame& frame) {
+    const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
+    if (state_ == State::hello) {
+        return on_hello(frame);
+    }
+    const Origin origin{OriginKind::session, kind, id_, frame.header.request_id};
+    switch (kind) {
+        case wire::ClientKind::range:
+        case wire::ClientKind::put:
+        case wire::ClientKind::delete_range:
+        case wire::ClientKind::txn:
+        case wire::ClientKind::compact:
+        case wire::ClientKind::status:
+        case wire::ClientKind::member_list:
+        case wire::ClientKind::move_leader:
+            in_flight_++;
+            return context_.router->on_request(origin, frame.body) && state_ == State::open;
+        case wire::ClientKind::credit: {
+            const auto bytes = wire::decode_credit(frame.body);
+            if (!bytes) {
+                refuse(frame.header.request_id, kind, api::Errc::malformed_request, "credit");
+                return false;
+            }
+            Origin stream = origin;
+            stream.request = wire::ClientKind::range;
+            context_.streams->on_credit(stream, *bytes);
+            context_.forwards->on_credit(stream, *bytes);
+            return true;
+        }
+        case wire::ClientKind::cancel: {
+            Origin stream = origin;
+            stream.request = wire::ClientKind::range;
+            context_.streams->on_cancel(stream);
+            context_.forwards->on_cancel(stream);
+            return true;
+        }
+        case wire::ClientKind::hello: break;
+    }
+    in_flight_++;
+    refuse(frame.header.request_id, kind, api::Errc::unsupported_request, "unknown kind of frame");
+    return false;
+}
+
+bool Session::on_hello(const wire::FrameReader::Frame& frame) {
+    if (static_cast<wire::ClientKind>(frame.header.kind) != wire::ClientKind::hello) {
+        refuse(0, wire::ClientKind::hello, api::Errc::malformed_request, "the first frame is no hello");
+        return false;
+    }
+    const auto hello = wire::decode_client_hello(frame.body);
+    if (!hello) {
+        refuse(0, wire::ClientKind::hello, api::Errc::malformed_request, wire::to_string(hello.error()));
+        return false;
+    }
+    if (hello->cluster_id && hello->cluster_id != context_.config.cluster_id) {
+        refuse(0, wire::ClientKind::hello, api::Errc::cluster_id_mismatch, "");
+        return false;
+    }
+    const ShardId wanted = context_.sessions->shard_for(*hello);
+    if (wanted != context_.config.shard) {
+        // There the exchange is seen from its beginning, with the shard named.
+        wire::OutBuffer again;
+        wire::encode_preamble(again.extend(wire::preamble_bytes),
+                              {wire::protocol_version, wire::protocol_version, wire::PeerRole::client});
+        wire::ClientHello named = *hello;
+        named.has_shard = true;
+        named.shard = wanted;
+        wire::encode_client_hello(named, again);
+        again.append(reader_.take_unconsumed());
+        context_.world.network.hand_over(connection_, wanted, {again.at(0), again.pending_bytes()});
+        release();
+        return false;
+    }
+    if (hello->reply_credit_bytes > 0) {
+        credit_bytes_ = std::min(hello->reply_credit_bytes, credit_bytes_max);
+    }
+    state_ = State::open;
+    wire::ClientHelloReply reply;
+    reply.cluster_id = context_.config.cluster_id;
+    reply.member_id = context_.config.self;
+    reply.shard = context_.config.shard;
+    reply.shard_count = context_.config.shard_count;
+    reply.frame_bytes_max = context_.config.settings.request_bytes + 64 * kib;
+    reply.requests_max = limits::requests_per_connection_max;
+    reply.server_version = context_.config.version;
+    wire::encode_client_hello_reply(reply, out_);
+    context_.sessions->mark_dirty(*this);
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------ out
+
+void Session::end_request() {
+    ASSERT(in_flight_ > 0);
+    in_flight_--;
+}
+
+void Session::reply(const Origin& origin, const api::Response& response) {
+    wire::encode_response(origin.token, origin.request, response, out_);
+    if (!response.more_frames) {
+        end_request();
+    }
+    context_.sessions->mark_dirty(*this);
+    const auto* error = std::get_if<api::ErrorInfo>(&response.body);
+    if (error != nullptr && error->code == api::Errc::malformed_request) {
+        state_ = State::draining;
+    }
+}
+
+void Session::relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+    const std::size_t length = limits::frame_header_bytes + body.size();
+    ASSERT(length % wire::frame_alignment == 0);
+    wire::encode_frame_header(out_.extend(limits::frame_header_bytes),
+                              {static_cast<std::uint32_t>(length), kind, flags, origin.token});
+    out_.append(body);
+    if ((flags & wire::flag_more) == 0) {
+        end_request();
+    }
+    context_.sessions->mark_dirty(*this);
+}
+
+void Session::refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail) {
+    api::Response response;
+    response.header.cluster_id = context_.config.cluster_id;
+    response.header.member_id = context_.config.self;
+    response.body = api::ErrorInfo{code, detail, {}, {}};
+    wire::encode_response(request_id, kind, response, out_);
+    state_ = State::draining;
+    context_.sessions->mark_dirty(*this);
+}
+
+void Session::flush() {
+    if (state_ == State::closed) {
+        return;
+    }
+    if (out_.pending_bytes() > 0 && !out_.sending()) {
+        context_.world.network.send(connection_, out_.start_send());
+    }
+    if (state_ == State::draining && out_.held_bytes() == 0) {
+        close("");
+    }
+}
+
+void Session::on_sent() {
+    out_.send_done();
+    context_.sessions->mark_dirty(*this);
+}
+
+void Session::on_closed(env::CloseReason) {
+    release();
+}
+
+void Session::close(std::string_view why) {
+    if (state_ == State::closed) {
+        return;
+    }
+    if (!why.empty()) {
+        context_.log_line(env::LogLevel::info, "client connection closed: " + std::string(why));
+    }
+    context_.world.network.close(connection_);
+    context_.sessions->retired().keep(connection_, std::move(out_));
+    out_ = wire::OutBuffer();
+    release();
+}
+
+void Session::release() {
+    if (state_ != State::closed) {
+        state_ = State::closed;
+        context_.sessions->on_closed(*this);
+    }
+}
+
+}  // namespace ringfort::shard

@@ -1,0 +1,112 @@
+// Client connections of the shard: hello, frames in, replies out, bounds.
+//
+// Bounds: requests in flight per connection, bytes of replies not yet taken by the client (then the connection is not
+// read any more until it takes them), frame size, time to say hello. A client that breaks the protocol is told why in one
+// error frame and closed; nobody else notices.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/types.h"
+#include "shard/context.h"
+#include "shard/origin.h"
+#include "shard/retired_sends.h"
+#include "wire/client_codec.h"
+#include "wire/frame.h"
+#include "wire/out_buffer.h"
+
+namespace ringfort::shard {
+
+class Session final : public env::ConnectionHandler {
+  public:
+    Session(Context& context, env::ConnectionId connection, std::uint64_t id);
+
+    std::uint64_t id() const { return id_; }
+    bool closed() const { return state_ == State::closed; }
+    Instant hello_deadline() const { return state_ == State::open ? never : hello_deadline_; }
+    std::size_t held_bytes() const { return out_.held_bytes(); }
+    std::uint32_t credit_bytes() const { return credit_bytes_; }
+
+    void reply(const Origin& origin, const api::Response& response);
+    void relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    // Continues with frames that were set aside while the shard or this connection was at a bound.
+    void resume();
+    bool blocked() const { return blocked_; }
+    void flush();
+    void close(std::string_view why);
+
+    void on_received(Bytes bytes) override;
+    void on_sent() override;
+    void on_closed(env::CloseReason reason) override;
+
+  private:
+    enum class State : std::uint8_t { preamble, hello, open, draining, closed };
+
+    void read_frames();
+    bool on_frame(const wire::FrameReader::Frame& frame);
+    bool on_hello(const wire::FrameReader::Frame& frame);
+    bool at_bound() const;
+    void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
+    void end_request();
+    void release();
+
+    Context& context_;
+    const env::ConnectionId connection_;
+    const std::uint64_t id_;
+    State state_{State::preamble};
+    wire::FrameReader reader_;
+    wire::OutBuffer out_;
+    std::size_t in_flight_{0};
+    bool blocked_{false};
+    std::vector<std::byte> set_aside_;   // received while blocked; fed on resume
+    std::uint32_t credit_bytes_;
+    Instant hello_deadline_;
+};
+
+class Sessions final : public env::ListenerHandler {
+  public:
+    explicit Sessions(Context& context);
+    ~Sessions() override;
+
+    void start();
+    void on_accepted(env::ConnectionId connection, std::string_view remote) override;
+
+    void reply(const Origin& origin, const api::Response& response);
+    void relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    std::size_t held_bytes(std::uint64_t session) const;
+    Session* find(std::uint64_t id) const;
+
+    // Mail that must not be lost: waits while the other shard's queue is full.
+    void post(ShardId to, env::Mail&& mail);
+
+    void mark_dirty(Session& session);
+    void mark_blocked(Session& session);
+    bool has_dirty() const { return !dirty_.empty(); }
+    // End of turn: resumes blocked sessions if there is room, sends what is to be sent.
+    void flush();
+    void on_timers(Instant now);
+    Instant next_deadline() const;
+    std::size_t count() const { return live_; }
+    RetiredSends& retired() { return retired_; }
+    ShardId shard_for(const wire::ClientHello& hello) const;
+    void on_closed(Session& session);
+    // No new requests; what is pending is answered, then connections close.
+    void close_all();
+
+  private:
+    Context& context_;
+    std::vector<std::unique_ptr<Session>> sessions_;   // by slot; id = slot | generation << 32
+    std::vector<std::uint32_t> generations_;
+    std::vector<std::uint32_t> free_;
+    std::vector<std::unique_ptr<Session>> closed_;     // destroyed at the end of the turn
+    std::size_t live_{0};
+    std::vector<std::uint64_t> dirty_;
+    std::vector<std::uint64_t> blocked_;
+    std::deque<std::pair<ShardId, env::Mail>> unposted_;
+    RetiredSends retired_;
+};
+
+}  // namespace ringfort::shard

@@ -1,0 +1,261 @@
+#include "shard/shard.h"
+
+#include <algorithm>
+
+#include "shard/auto_compaction.h"
+#include "shard/bootstrap.h"
+#include "shard/checkpoints.h"
+#include "shard/context.h"
+#include "shard/forwards.h"
+#include "shard/inspect.h"
+#include "shard/peer_links.h"
+#include "shard/read_rounds.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+#include "shard/router.h"
+#include "shard/sessions.h"
+#include "shard/streams.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+// An orderly stop ends by itself after this, finished or not.
+constexpr Duration stop_limit = 4s;
+constexpr Duration timer_interval = 1ms;
+
+}  // namespace
+
+struct Shard::Impl final : LogListener, env::MailHandler {
+    Context context;
+    LogStore log;
+    PeerLinks links;
+    Replicas replicas;
+    ReadRounds rounds;
+    Streams streams;
+    Forwards forwards;
+    Router router;
+    Sessions sessions;
+    Checkpoints checkpoints;
+    Bootstrap bootstrap;
+    AutoCompaction auto_compaction;
+    Instant stop_at{never};
+    Instant timers_at{};
+    bool stop_told{false};
+
+    Impl(env::World& world, const NodeConfig& config);
+
+    void on_recovered(RecoveredLog& recovered) override { bootstrap.on_recovered(recovered); }
+    void on_durable(BatchSequence through) override {
+        replicas.on_durable(through);
+        checkpoints.on_durable(through);
+    }
+    void on_log_failed(std::string_view reason) override;
+    void on_checkpoint_wanted(RangeId range) override { checkpoints.want(range); }
+    void on_mail(ShardId from, env::Mail mail) override { router.on_mail(from, std::move(mail)); }
+
+    Instant turn();
+    void timers();
+    void advance_stop();
+    bool compact();
+    bool quiet() const;
+};
+
+namespace {
+
+LogOptions log_options(const NodeConfig& config) {
+    LogOptions options;
+    options.shard = config.shard;
+    options.instance = config.instance;
+    options.directory = "shard-" + std::to_string(config.shard.value);
+    options.segment_bytes = config.segment_bytes;
+    options.window_bytes = config.log_window_bytes;
+    return options;
+}
+
+}  // namespace
+
+Shard::Impl::Impl(env::World& world, const NodeConfig& config)
+    : context{world, config, Prng(world.seed)},
+      log(world, log_options(config), *this),
+      links(context),
+      replicas(context),
+      rounds(context),
+      streams(context),
+      forwards(context),
+      router(context),
+      sessions(context),
+      checkpoints(context),
+      bootstrap(context),
+      auto_compaction(context) {
+    context.now = world.clock.now();
+    context.started_at = context.now;
+    context.log = &log;
+    context.links = &links;
+    context.replicas = &replicas;
+    context.rounds = &rounds;
+    context.streams = &streams;
+    context.forwards = &forwards;
+    context.router = &router;
+    context.sessions = &sessions;
+    context.checkpoints = &checkpoints;
+    replicas.set_bootstrap(bootstrap);
+}
+
+// The log took its last write. What was acknowledged is durable here or on others; nothing more is promised.
+void Shard::Impl::on_log_failed(std::string_view reason) {
+    context.log_line(env::LogLevel::error, "the log failed: " + std::string(reason));
+    replicas.transfer_all();
+    links.flush();
+    context.halted = true;
+    context.world.process.halt(env::Halt::log_failed, "the log failed: " + std::string(reason));
+}
+
+// The order of a turn, and why:
+//   1. the disk first: what became durable lets answers and messages of this very turn go out;
+//   2. peers before clients: acknowledgements commit entries and free room before new requests take it;
+//   3. mail, then clients: both only add work that the batch below takes along;
+//   4. timers after input: whoever was heard in this turn is not declared lost in it;
+//   5. raft flush and apply once per replica, so that a turn's requests share one append and one announcement;
+//   6. reads after apply: a round confirmed in this turn is served in it;
+//   7. the batch closes last, and then everything is sent: the append leaves with the leader's own write, not after it.
+Instant Shard::Impl::turn() {
+    context.now = context.world.clock.now();
+    context.world.disk.dispatch();
+    context.world.network.dispatch(env::ConnectionClass::peer);
+    context.world.mailbox.dispatch(*this);
+    context.world.network.dispatch(env::ConnectionClass::client);
+    if (context.now >= timers_at) {
+        timers();
+    }
+    bool more = false;
+    if (!context.halted) {
+        more |= replicas.flush_and_apply();
+        rounds.run();
+        more |= streams.run();
+        more |= checkpoints.run();
+        more |= compact();
+        log.close_batch(context.now);
+        replicas.after_close_batch();
+    }
+    links.flush();
+    sessions.flush();
+    if (context.stopping) {
+        advance_stop();
+    }
+    if (more || links.has_dirty() || sessions.has_dirty()) {
+        return context.now;
+    }
+    return std::min({timers_at, log.next_deadline()});
+}
+
+// Space of compacted revisions comes back a little per turn.
+bool Shard::Impl::compact() {
+    bool more = false;
+    WorkBudget budget;
+    for (const auto& replica : replicas.all()) {
+        kv::Store* store = replica->store();
+        if (store != nullptr && !store->applying() && store->compaction_pending() && !budget.spent()) {
+            store->compact_step(budget);
+            more |= store->compaction_pending();
+        }
+    }
+    return more;
+}
+
+void Shard::Impl::timers() {
+    links.on_timers(context.now);
+    replicas.on_timers(context.now);
+    rounds.expire(context.now);
+    forwards.on_timers(context.now);
+    streams.on_timers(context.now);
+    sessions.on_timers(context.now);
+    bootstrap.on_timers(context.now);
+    auto_compaction.on_timers(context.now);
+    const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
+                                   sessions.next_deadline(), auto_compaction.next_deadline(), rounds.idle() ? never : context.now + 50ms,
+                                   context.now + 1s});
+    timers_at = std::max(next, context.now + timer_interval);
+}
+
+Shard::Shard(env::World& world, const NodeConfig& config) : impl_(std::make_unique<Impl>(world, config)) {}
+Shard::~Shard() = default;
+
+void Shard::start() {
+    impl_->context.now = impl_->context.world.clock.now();
+    impl_->links.start();
+    impl_->sessions.start();
+    impl_->bootstrap.start();
+}
+
+Instant Shard::turn() {
+    return impl_->turn();
+}
+
+// ------------------------------------------------------------------------------------------------ stop
+
+void Shard::stop() {
+    Impl& impl = *impl_;
+    if (impl.context.stopping) {
+        return;
+    }
+    impl.context.now = impl.context.world.clock.now();
+    impl.stop_at = impl.context.now + stop_limit;
+    impl.replicas.transfer_all();
+    impl.context.stopping = true;
+    impl.timers_at = impl.context.now;
+}
+
+bool Shard::Impl::quiet() const {
+    return replicas.leader_count() == 0 && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 &&
+           streams.count() == 0;
+}
+
+void Shard::Impl::advance_stop() {
+    if (stop_told) {
+        return;
+    }
+    timers_at = std::min(timers_at, context.now + 5ms);
+    const bool alone = context.config.members.size() == 1;
+    const bool late = context.now >= stop_at;
+    const bool done = alone ? replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 : quiet();
+    if (!done && !late && !context.halted) {
+        return;
+    }
+    replicas.fail_all(api::Errc::leader_changed);
+    rounds.fail_all(api::Errc::stopped);
+    forwards.fail_all(api::Errc::leader_changed);
+    streams.fail_all(api::Errc::stopped);
+    sessions.flush();
+    stop_told = true;
+    context.world.process.halt(env::Halt::stopped, late ? "stopped at the time limit" : "stopped");
+}
+
+// ------------------------------------------------------------------------------------------------ questions
+
+bool Shard::ready() const {
+    return impl_->bootstrap.complete() && !impl_->context.halted &&
+           (impl_->context.config.shard != ShardId(0) || impl_->links.bootstrapped);
+}
+
+bool Shard::has_work() const {
+    return !impl_->replicas.empty() || impl_->sessions.count() > 0;
+}
+
+void Shard::check_invariants() const {
+    for (const auto& replica : impl_->replicas.all()) {
+        replica->check_invariants();
+    }
+}
+
+std::vector<ReplicaView> inspect(Shard& shard) {
+    std::vector<ReplicaView> views;
+    for (const auto& replica : shard.impl().replicas.all()) {
+        const raft::Raft& raft = replica->raft();
+        views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(), replica->applied(),
+                         raft.last(), replica->state_hash(), raft.in_doubt()});
+    }
+    return views;
+}
+
+}  // namespace ringfort::shard

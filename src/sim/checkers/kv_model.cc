@@ -1,0 +1,156 @@
+#include "sim/checkers/kv_model.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+template <class T>
+bool related(api::CompareResult result, const T& left, const T& right) {
+    switch (result) {
+        case api::CompareResult::equal: return left == right;
+        case api::CompareResult::not_equal: return left != right;
+        case api::CompareResult::greater: return left > right;
+        case api::CompareResult::less: return left < right;
+    }
+    UNREACHABLE();
+}
+
+bool beyond(const std::string& key, const StepRequest& step) {
+    if (step.range_end.empty()) {
+        return key != step.key;
+    }
+    return step.range_end != std::string(1, '\0') && key >= step.range_end;
+}
+
+}  // namespace
+
+const RecordedKv* KvModel::find(const std::string& key, api::Revision at) const {
+    const auto found = keys_.find(key);
+    if (found == keys_.end()) {
+        return nullptr;
+    }
+    const auto& versions = found->second;
+    auto next = std::upper_bound(versions.begin(), versions.end(), at,
+                                 [](api::Revision revision, const Version& version) { return revision < version.at; });
+    if (next == versions.begin()) {
+        return nullptr;
+    }
+    --next;
+    return next->live ? &next->kv : nullptr;
+}
+
+bool KvModel::holds(const CompareRequest& compare, api::Revision at) const {
+    const RecordedKv* kv = find(compare.key, at);
+    switch (compare.target) {
+        case api::CompareTarget::version: return related(compare.result, kv ? kv->version : 0, compare.number);
+        case api::CompareTarget::create: return related(compare.result, kv ? kv->create_revision : 0, compare.number);
+        case api::CompareTarget::mod: return related(compare.result, kv ? kv->mod_revision : 0, compare.number);
+        case api::CompareTarget::value: return kv != nullptr && related(compare.result, kv->value, compare.value);
+        case api::CompareTarget::lease: return related(compare.result, std::int64_t{0}, compare.number);
+    }
+    UNREACHABLE();
+}
+
+StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
+    StepResult out;
+    if (step.revision > 0) {
+        at = step.revision;
+    }
+    for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
+        if (const RecordedKv* kv = find(it->first, at)) {
+            out.count++;
+            if (step.limit <= 0 || out.count <= step.limit) {
+                out.kvs.push_back(*kv);
+            } else {
+                out.more = true;
+            }
+        }
+    }
+    return out;
+}
+
+StepResult KvModel::put(const StepRequest& step, api::Revision at) {
+    StepResult out;
+    const RecordedKv* before = find(step.key, at);
+    RecordedKv now{step.key, step.value, at, at, 1};
+    if (before != nullptr) {
+        now.create_revision = before->create_revision;
+        now.version = before->version + 1;
+        if (step.prev_kv) {
+            out.kvs.push_back(*before);
+        }
+    }
+    keys_[step.key].push_back({at, true, std::move(now)});
+    touched_.back().push_back(step.key);
+    return out;
+}
+
+StepResult KvModel::remove(const StepRequest& step, api::Revision at) {
+    StepResult out;
+    for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
+        if (const RecordedKv* kv = find(it->first, at)) {
+            out.count++;
+            if (step.prev_kv) {
+                out.kvs.push_back(*kv);
+            }
+            it->second.push_back({at, false, {}});
+            touched_.back().push_back(it->first);
+        }
+    }
+    return out;
+}
+
+KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
+    Execution out;
+    const api::Revision next = revision_ + 1;
+    out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
+                                [&](const CompareRequest& compare) { return holds(compare, revision_); });
+    touched_.emplace_back();
+    for (const auto& step : out.succeeded ? operation.success : operation.failure) {
+        switch (step.kind) {
+            case StepKind::range: out.results.push_back(range(step, next)); break;
+            case StepKind::put: out.results.push_back(put(step, next)); break;
+            case StepKind::remove: out.results.push_back(remove(step, next)); break;
+        }
+    }
+    out.modified = !touched_.back().empty();
+    if (out.modified) {
+        revision_ = next;
+    } else {
+        touched_.pop_back();
+    }
+    return out;
+}
+
+KvModel::Execution KvModel::read(const RecordedOperation& operation, api::Revision at) const {
+    ASSERT(at <= revision_);
+    Execution out;
+    out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
+                                [&](const CompareRequest& compare) { return holds(compare, at); });
+    for (const auto& step : out.succeeded ? operation.success : operation.failure) {
+        StepResult found = range({StepKind::range, step.key, step.range_end, {}, false, step.limit, step.revision}, at);
+        if (step.kind != StepKind::range) {
+            out.modified = out.modified || step.kind == StepKind::put || found.count > 0;
+            found = StepResult{};
+        }
+        out.results.push_back(std::move(found));
+    }
+    return out;
+}
+
+void KvModel::undo() {
+    ASSERT(revision_ > 1);
+    for (const auto& key : touched_.back()) {
+        auto& versions = keys_[key];
+        ASSERT(!versions.empty() && versions.back().at == revision_);
+        versions.pop_back();
+    }
+    touched_.pop_back();
+    revision_--;
+}
+
+}  // namespace ringfort::sim

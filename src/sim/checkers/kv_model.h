@@ -1,0 +1,48 @@
+// etcd's key space as plainly as it can be said: every version of every key, one revision after the other. The oracle of
+// the history checkers; shares no code with kv/.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/history.h"
+
+namespace ringfort::sim {
+
+class KvModel {
+  public:
+    struct Execution {
+        bool modified{false};
+        bool succeeded{true};
+        std::vector<StepResult> results;
+    };
+
+    // Of a fresh store: 1.
+    api::Revision revision() const { return revision_; }
+    // Executes the operation on the newest state. If it changes something, the revision rises by one.
+    Execution execute(const RecordedOperation& operation);
+    // What the operation would answer on the state at `at` if it changed nothing. Requires: at <= revision().
+    Execution read(const RecordedOperation& operation, api::Revision at) const;
+    // Takes the newest revision back. Requires: revision() > 1.
+    void undo();
+    // The key at that revision; null: absent.
+    const RecordedKv* find(const std::string& key, api::Revision at) const;
+
+  private:
+    struct Version {
+        api::Revision at;
+        bool live;
+        RecordedKv kv;
+    };
+    bool holds(const CompareRequest& compare, api::Revision at) const;
+    StepResult range(const StepRequest& step, api::Revision at) const;
+    StepResult put(const StepRequest& step, api::Revision at);
+    StepResult remove(const StepRequest& step, api::Revision at);
+
+    api::Revision revision_{1};
+    std::map<std::string, std::vector<Version>> keys_;
+    std::vector<std::vector<std::string>> touched_;   // by revision, from 2 on
+};
+
+}  // namespace ringfort::sim

@@ -1,0 +1,44 @@
+#include "sim/checkers/replicas.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+std::string place(NodeId node, const shard::ReplicaView& view) {
+    return "range " + std::to_string(view.range.value) + " on node " + std::to_string(node.value) + ": ";
+}
+
+}  // namespace
+
+std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
+    if (view.role == raft::Role::leader) {
+        const auto [found, added] = leaders_.emplace(std::pair(view.range, view.term), node);
+        if (!added && found->second != node) {
+            return place(node, view) + "leads term " + std::to_string(view.term.value) + ", which node " +
+                   std::to_string(found->second.value) + " led";
+        }
+    }
+    Progress& progress = progress_[{node, view.range}];
+    if (view.term < progress.term || view.commit < progress.commit || view.applied < progress.applied) {
+        return place(node, view) + "term, commit or applied index went back";
+    }
+    if (view.applied > view.commit) {
+        return place(node, view) + "applied " + std::to_string(view.applied.value) + " beyond commit " +
+               std::to_string(view.commit.value);
+    }
+    if (view.applied > progress.applied) {
+        const auto [found, added] = hashes_.emplace(std::pair(view.range, view.applied), view.state_hash);
+        if (!added && found->second != view.state_hash) {
+            return place(node, view) + "another state than a replica before it at applied index " +
+                   std::to_string(view.applied.value);
+        }
+    }
+    progress = {view.term, view.commit, view.applied};
+    return {};
+}
+
+void ReplicaJudge::forget(NodeId node) {
+    std::erase_if(progress_, [&](const auto& item) { return item.first.first == node; });
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,33 @@
+// What must hold between the replicas of a range at every moment: one leader a term, and the same state at the same
+// applied index, over all nodes and all their lives.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "shard/inspect.h"
+
+namespace ringfort::sim {
+
+class ReplicaJudge {
+  public:
+    // Looks at one replica. Returns what is wrong, empty if nothing is.
+    std::string observe(NodeId node, const shard::ReplicaView& view);
+    // The node's process ended: its volatile progress starts anew.
+    void forget(NodeId node);
+
+    std::uint64_t leaders_seen() const { return leaders_.size(); }
+
+  private:
+    struct Progress {
+        Term term{};
+        LogIndex commit{};
+        LogIndex applied{};
+    };
+    std::map<std::pair<RangeId, Term>, NodeId> leaders_;
+    std::map<std::pair<RangeId, LogIndex>, std::uint64_t> hashes_;   // of the state after applying the index
+    std::map<std::pair<NodeId, RangeId>, Progress> progress_;
+};
+
+}  // namespace ringfort::sim

@@ -1,0 +1,272 @@
+#include "sim/checkers/serializability.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/assertion.h"
+#include "sim/checkers/kv_model.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+class Search {
+  public:
+    Search(std::span<const RecordedOperation* const> operations, std::uint64_t steps_max)
+        : operations_(operations), steps_max_(steps_max) {}
+
+    SerializabilityReport run() {
+        collect();
+        if (report_.violation.empty()) {
+            check_real_time();
+        }
+        if (report_.violation.empty()) {
+            replay();
+        }
+        return report_;
+    }
+
+  private:
+    struct Unknown {
+        const RecordedOperation* operation;
+        api::Revision floor;   // it stands behind this revision: that one was answered before it was invoked
+        bool used{false};
+    };
+    // One revision that was replayed.
+    struct Frame {
+        bool gap;
+        std::size_t candidate;   // of a gap: into unknown_
+    };
+
+    void collect();
+    void check_real_time();
+    void replay();
+    bool try_gap(api::Revision revision, std::size_t first);
+    bool try_acknowledged(api::Revision revision, const RecordedOperation& operation);
+    bool backtrack();
+    bool agrees(api::Revision revision);
+    void fail_at(api::Revision revision, std::string why);
+
+    std::span<const RecordedOperation* const> operations_;
+    std::uint64_t steps_max_;
+    SerializabilityReport report_;
+    KvModel model_;
+    api::Revision last_{1};                                            // the highest revision anybody saw
+    std::map<api::Revision, const RecordedOperation*> writes_;         // acknowledged, by revision
+    std::multimap<api::Revision, const RecordedOperation*> reads_;     // what changed nothing, by revision
+    std::multimap<api::Revision, RecordedKv> seen_;                    // by mod_revision, from all answers
+    std::vector<Unknown> unknown_;
+    std::vector<Frame> frames_;                                        // frames_[i] made revision i + 2
+    api::Revision deepest_{0};
+    std::string deepest_why_;
+};
+
+void Search::collect() {
+    for (const auto* operation : operations_) {
+        if (operation->outcome == Outcome::unknown || operation->outcome == Outcome::pending) {
+            if (operation->may_modify()) {
+                unknown_.push_back({operation, 1});
+            }
+            continue;
+        }
+        if (operation->outcome == Outcome::failed) {
+            continue;
+        }
+        const api::Revision revision = operation->header.revision;
+        last_ = std::max(last_, revision);
+        for (const auto& result : operation->results) {
+            for (const auto& kv : result.kvs) {
+                seen_.emplace(kv.mod_revision, kv);
+                last_ = std::max(last_, kv.mod_revision);
+            }
+        }
+        if (operation->modified()) {
+            report_.writes++;
+            const auto [other, added] = writes_.emplace(revision, operation);
+            if (!added) {
+                report_.violation = "two writes made one revision:\n  " + describe(*other->second) + "\n  " +
+                                    describe(*operation);
+                return;
+            }
+        } else {
+            report_.reads++;
+            reads_.emplace(revision, operation);
+        }
+    }
+    report_.unknown = unknown_.size();
+}
+
+// Sweeps over invocations in the order of time with the highest revision answered before each.
+void Search::check_real_time() {
+    std::vector<const RecordedOperation*> by_invocation;
+    std::vector<const RecordedOperation*> by_answer;
+    for (const auto* operation : operations_) {
+        by_invocation.push_back(operation);
+        if (operation->outcome == Outcome::ok) {
+            by_answer.push_back(operation);
+        }
+    }
+    const auto number = [](const RecordedOperation* o) { return o->number; };
+    std::sort(by_invocation.begin(), by_invocation.end(), [&](auto* a, auto* b) {
+        return std::pair(a->invoked, number(a)) < std::pair(b->invoked, number(b));
+    });
+    std::sort(by_answer.begin(), by_answer.end(), [&](auto* a, auto* b) {
+        return std::pair(a->completed, number(a)) < std::pair(b->completed, number(b));
+    });
+    std::map<const RecordedOperation*, std::size_t> unknown_place;
+    for (std::size_t i = 0; i < unknown_.size(); i++) {
+        unknown_place[unknown_[i].operation] = i;
+    }
+    const RecordedOperation* highest = nullptr;
+    std::size_t answered = 0;
+    for (const auto* operation : by_invocation) {
+        for (; answered < by_answer.size() && by_answer[answered]->completed < operation->invoked; answered++) {
+            if (highest == nullptr || by_answer[answered]->header.revision > highest->header.revision) {
+                highest = by_answer[answered];
+            }
+        }
+        const api::Revision floor = highest == nullptr ? 1 : highest->header.revision;
+        if (const auto unknown = unknown_place.find(operation); unknown != unknown_place.end()) {
+            unknown_[unknown->second].floor = floor;
+        }
+        if (operation->outcome != Outcome::ok || operation->serializable) {
+            continue;
+        }
+        const api::Revision lowest = operation->modified() ? floor + 1 : floor;
+        if (highest != nullptr && operation->header.revision < lowest) {
+            report_.violation = "an answer is older than one that was given before it was asked:\n  " + describe(*highest) +
+                                "\n  " + describe(*operation);
+            return;
+        }
+    }
+}
+
+void Search::fail_at(api::Revision revision, std::string why) {
+    if (revision > deepest_) {
+        deepest_ = revision;
+        deepest_why_ = std::move(why);
+    }
+}
+
+// Everything that was told about this revision is true in the model.
+bool Search::agrees(api::Revision revision) {
+    const auto [first_seen, end_seen] = seen_.equal_range(revision);
+    for (auto it = first_seen; it != end_seen; ++it) {
+        const RecordedKv* kv = model_.find(it->second.key, revision);
+        if (kv == nullptr || *kv != it->second) {
+            fail_at(revision, "an answer shows " + it->second.key + "=" + it->second.value.substr(0, 40) + " of revision " +
+                                  std::to_string(revision) + ", which the replay does not have");
+            return false;
+        }
+    }
+    const auto [first_read, end_read] = reads_.equal_range(revision);
+    for (auto it = first_read; it != end_read; ++it) {
+        const auto expected = model_.read(*it->second, revision);
+        if (expected.modified || expected.succeeded != it->second->succeeded || expected.results != it->second->results) {
+            std::string why = "this answer is not true at its revision:\n  " + describe(*it->second);
+            RecordedOperation wanted = *it->second;
+            wanted.succeeded = expected.succeeded;
+            wanted.results = expected.results;
+            fail_at(revision, why + "\n  expected: " + describe(wanted));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool Search::try_acknowledged(api::Revision revision, const RecordedOperation& operation) {
+    report_.steps++;
+    const auto made = model_.execute(operation);
+    if (!made.modified || made.succeeded != operation.succeeded || made.results != operation.results) {
+        std::string why = "this write's answer does not follow from the state before it:\n  " + describe(operation);
+        RecordedOperation wanted = operation;
+        wanted.succeeded = made.succeeded;
+        wanted.results = made.results;
+        fail_at(revision, why + "\n  expected: " + describe(wanted));
+        if (made.modified) {
+            model_.undo();
+        }
+        return false;
+    }
+    if (!agrees(revision)) {
+        model_.undo();
+        return false;
+    }
+    frames_.push_back({false, 0});
+    return true;
+}
+
+bool Search::try_gap(api::Revision revision, std::size_t first) {
+    for (std::size_t i = first; i < unknown_.size(); i++) {
+        Unknown& unknown = unknown_[i];
+        if (unknown.used || unknown.floor >= revision) {
+            continue;
+        }
+        report_.steps++;
+        if (!model_.execute(*unknown.operation).modified) {
+            continue;
+        }
+        if (agrees(revision)) {
+            unknown.used = true;
+            report_.unknown_placed++;
+            frames_.push_back({true, i});
+            return true;
+        }
+        model_.undo();
+    }
+    std::string seen;
+    const auto [first_seen, end_seen] = seen_.equal_range(revision);
+    for (auto it = first_seen; it != end_seen; ++it) {
+        seen += " (seen: " + it->second.key + "=" + it->second.value.substr(0, 40) + ")";
+    }
+    fail_at(revision, "no operation explains revision " + std::to_string(revision) + seen);
+    return false;
+}
+
+// Takes back revisions until another choice at a gap was found.
+bool Search::backtrack() {
+    while (!frames_.empty()) {
+        const Frame frame = frames_.back();
+        frames_.pop_back();
+        model_.undo();
+        if (frame.gap) {
+            unknown_[frame.candidate].used = false;
+            report_.unknown_placed--;
+            if (try_gap(model_.revision() + 1, frame.candidate + 1)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void Search::replay() {
+    if (!agrees(1)) {
+        report_.violation = deepest_why_;
+        return;
+    }
+    while (model_.revision() < last_) {
+        if (report_.steps > steps_max_) {
+            report_.inconclusive = true;
+            return;
+        }
+        const api::Revision next = model_.revision() + 1;
+        const auto write = writes_.find(next);
+        const bool placed = write != writes_.end() ? try_acknowledged(next, *write->second) : try_gap(next, 0);
+        if (!placed && !backtrack()) {
+            report_.violation = deepest_why_;
+            return;
+        }
+    }
+}
+
+}  // namespace
+
+SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
+                                            std::uint64_t steps_max) {
+    return Search(operations, steps_max).run();
+}
+
+}  // namespace ringfort::sim

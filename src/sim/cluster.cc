@@ -1,0 +1,194 @@
+#include "sim/cluster.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+constexpr std::string_view token = "simulated";
+
+std::string node_name(std::size_t index) { return "n" + std::to_string(index + 1); }
+std::string url(const std::string& host, std::uint16_t port) { return "http://" + host + ":" + std::to_string(port); }
+
+// The members as --initial-cluster would name them to every node.
+std::vector<shard::InitialMember> initial_members(std::size_t nodes) {
+    std::vector<shard::InitialMember> out;
+    for (std::size_t i = 0; i < nodes; i++) {
+        shard::InitialMember member;
+        member.name = node_name(i);
+        member.peer_address = {member.name, peer_port};
+        member.peer_urls = {url(member.name, peer_port)};
+        member.id = shard::initial_member_id(member.name, member.peer_urls.front(), token);
+        out.push_back(std::move(member));
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    return out;
+}
+
+shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::InitialMember>& members,
+                            const std::string& name) {
+    shard::NodeConfig out;
+    out.cluster_id = shard::initial_cluster_id(members, token);
+    out.name = name;
+    out.members = members;
+    for (auto& member : out.members) {
+        if (member.name == name) {
+            out.self = member.id;
+            member.client_urls = {url(name, client_port)};
+        }
+    }
+    out.initial_domains = domain_splits(options.domains);
+    out.shard_count = options.shards;
+    out.heartbeat_interval = options.heartbeat_interval;
+    out.election_timeout = options.election_timeout;
+    out.request_timeout = 5s + 2 * options.election_timeout;
+    out.segment_bytes = options.segment_bytes;
+    out.log_window_bytes = options.log_window_bytes;
+    out.checkpoint_log_bytes = options.checkpoint_log_bytes;
+    out.version = "simulated";
+    return out;
+}
+
+}  // namespace
+
+Cluster::Cluster(const RunOptions& options)
+    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0) {
+    network_ = std::make_unique<SimNetwork>(queue_, random_.next(), options_.network);
+    make_nodes();
+    make_clients();
+}
+
+Cluster::~Cluster() {
+    // Ports leave the network before it goes.
+    clients_.clear();
+    nodes_.clear();
+}
+
+void Cluster::make_nodes() {
+    const auto members = initial_members(options_.nodes);
+    for (std::size_t i = 0; i < options_.nodes; i++) {
+        const HostId host = network_->add_host(node_name(i));
+        SimNodeOptions node;
+        node.config = config_of(options_, members, node_name(i));
+        node.disk = options_.disk;
+        const auto drift_max = static_cast<std::uint64_t>(options_.drift_ppm_max);
+        node.clock.drift_ppm = static_cast<std::int64_t>(random_.below(2 * drift_max + 1)) - options_.drift_ppm_max;
+        node.clock.start = Duration(static_cast<std::int64_t>(random_.below(1'000'000'000'000)));
+        node.turn_cost = options_.turn_cost;
+        node.seed = random_.next();
+        node.trace = options_.trace;
+        nodes_.push_back(std::make_unique<SimNode>(queue_, *network_, host, node, *this));
+    }
+}
+
+void Cluster::make_clients() {
+    std::vector<HostId> hosts;
+    for (std::size_t i = 0; i < options_.workload.clients; i++) {
+        hosts.push_back(network_->add_host("c" + std::to_string(i + 1)));
+    }
+    for (std::size_t i = 0; i < options_.workload.clients; i++) {
+        SimClientOptions client;
+        client.number = static_cast<std::uint32_t>(i + 1);
+        client.domains = options_.domains;
+        for (std::size_t n = 0; n < options_.nodes; n++) {
+            client.core.endpoints.push_back({node_name(n), client_port});
+        }
+        client.core.first_endpoint = i % options_.nodes;
+        client.core.connections = random_.between(1, 2);
+        client.core.name = "c" + std::to_string(i + 1);
+        client.seed = random_.next();
+        clients_.push_back(std::make_unique<SimClient>(queue_, *network_, hosts[i], options_.workload, client, history_));
+    }
+}
+
+std::size_t Cluster::index_of(const SimNode& node) const {
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (nodes_[i].get() == &node) {
+            return i;
+        }
+    }
+    UNREACHABLE();
+}
+
+std::size_t Cluster::leader_node() {
+    std::size_t best = random_.below(nodes_.size());
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        std::size_t leads = 0;
+        if (nodes_[i]->running()) {
+            for (const auto& view : nodes_[i]->inspect()) {
+                leads += view.role == raft::Role::leader ? 1u : 0u;
+            }
+        }
+        if (leads > most) {
+            most = leads;
+            best = i;
+        }
+    }
+    return best;
+}
+
+void Cluster::report(std::string violation) {
+    if (violation_.empty()) {
+        violation_ = std::move(violation);
+    }
+}
+
+bool Cluster::all_ready() const {
+    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->ready(); });
+}
+
+std::string Cluster::difference() {
+    std::map<RangeId, std::pair<const SimNode*, shard::ReplicaView>> first;
+    std::map<RangeId, std::size_t> count;
+    for (auto& node : nodes_) {
+        if (!node->running()) {
+            return node->name() + " does not run";
+        }
+        for (const auto& view : node->inspect()) {
+            const auto [found, added] = first.emplace(view.range, std::pair(node.get(), view));
+            const auto& other = found->second.second;
+            count[view.range]++;
+            if (!added && (other.applied != view.applied || other.state_hash != view.state_hash)) {
+                return "range " + std::to_string(view.range.value) + ": " + found->second.first->name() + " has applied " +
+                       std::to_string(other.applied.value) + ", " + node->name() + " " + std::to_string(view.applied.value);
+            }
+            if (view.in_doubt) {
+                return "range " + std::to_string(view.range.value) + ": " + node->name() + " is in doubt";
+            }
+        }
+    }
+    for (const auto& [range, replicas] : count) {
+        if (replicas != nodes_.size()) {
+            return "range " + std::to_string(range.value) + " has " + std::to_string(replicas) + " replicas";
+        }
+    }
+    return count.size() == options_.domains + 1 ? std::string{} : std::to_string(count.size()) + " ranges exist";
+}
+
+void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
+    turns_seen_++;
+    if (options_.invariants_one_in != 0 && turns_seen_ % options_.invariants_one_in == 0) {
+        shard.check_invariants();
+    }
+    for (const auto& view : shard::inspect(shard)) {
+        std::string wrong = judge_.observe(node.id(), view);
+        if (!wrong.empty()) {
+            report(node.name() + " " + wrong);
+        }
+    }
+}
+
+void Cluster::on_halt(SimNode& node, env::Halt how, std::string_view reason) {
+    const std::size_t index = index_of(node);
+    if ((expected_halts_[index] & (1u << static_cast<unsigned>(how))) == 0) {
+        report(node.name() + " halted by itself: " + std::string(reason));
+    }
+    halted_.push_back(index);
+}
+
+}  // namespace ringfort::sim

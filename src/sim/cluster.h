@@ -1,0 +1,68 @@
+// A whole simulated world: network, nodes, clients, their history, and the judges that watch every turn.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/checkers/replicas.h"
+#include "sim/run_options.h"
+#include "sim/sim_client.h"
+#include "sim/sim_node.h"
+
+namespace ringfort::sim {
+
+class Cluster final : public TurnObserver {
+  public:
+    explicit Cluster(const RunOptions& options);
+    ~Cluster() override;
+
+    EventQueue& queue() { return queue_; }
+    SimNetwork& network() { return *network_; }
+    const RunOptions& options() const { return options_; }
+    Prng& prng() { return random_; }
+    History& history() { return history_; }
+    std::size_t node_count() const { return nodes_.size(); }
+    SimNode& node(std::size_t index) { return *nodes_[index]; }
+    std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
+    std::size_t leader_node();   // that leads the most ranges; any if none does
+
+    // What a judge found first; empty while nothing is wrong.
+    const std::string& violation() const { return violation_; }
+    std::uint64_t leaders_seen() const { return judge_.leaders_seen(); }
+    void report(std::string violation);
+    // Halting for this reason is right now: the node's disk was made to fail, or it was told to stop.
+    void expect_halt(std::size_t node, env::Halt how) { expected_halts_[node] |= 1u << static_cast<unsigned>(how); }
+    void expect_no_halt(std::size_t node) { expected_halts_[node] = 0; }
+    // Nodes whose process ended by itself since the last call, for the fault scheduler to restart.
+    std::vector<std::size_t> take_halted() { return std::exchange(halted_, {}); }
+
+    bool all_ready() const;
+    // Every replica of every range has applied the same and is in the same state; else why not.
+    std::string difference();
+
+    void after_turn(SimNode& node, shard::Shard& shard) override;
+    void on_end(SimNode& node) override { judge_.forget(node.id()); }
+    void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
+
+  private:
+    void make_nodes();
+    void make_clients();
+    std::size_t index_of(const SimNode& node) const;
+
+    RunOptions options_;
+    EventQueue queue_;
+    Prng random_;
+    History history_;
+    ReplicaJudge judge_;
+    std::string violation_;
+    std::unique_ptr<SimNetwork> network_;
+    std::vector<std::unique_ptr<SimNode>> nodes_;
+    std::vector<std::unique_ptr<SimClient>> clients_;
+    std::vector<std::uint32_t> expected_halts_;   // by node: bits of env::Halt
+    std::vector<std::size_t> halted_;
+    std::uint64_t turns_seen_{0};
+};
+
+}  // namespace ringfort::sim

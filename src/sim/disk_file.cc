@@ -1,0 +1,172 @@
+#include "sim/disk_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content) {
+    ASSERT(volatile_.empty() || volatile_.back().sequence < sequence);
+    heal(offset, content.size());
+    bytes_ = std::max(bytes_, offset + content.size());
+    volatile_.push_back({sequence, offset, {content.begin(), content.end()}, {}});
+}
+
+void DiskFile::write_durable(std::uint64_t offset, Bytes content) {
+    heal(offset, content.size());
+    const std::uint64_t end = offset + content.size();
+    for (auto& write : volatile_) {
+        const std::uint64_t first = std::max(offset, write.offset);
+        const std::uint64_t last = std::min(end, write.offset + write.content.size());
+        if (first >= last) {
+            continue;
+        }
+        write.superseded.resize(write.content.size() / sector_bytes, false);
+        for (std::uint64_t at = first; at < last; at += sector_bytes) {
+            write.superseded[(at - write.offset) / sector_bytes] = true;
+        }
+    }
+    store(offset, content);
+    bytes_ = std::max(bytes_, end);
+    durable_bytes_ = std::max(durable_bytes_, end);
+}
+
+void DiskFile::sync(std::uint64_t through) {
+    std::size_t done = 0;
+    for (; done < volatile_.size() && volatile_[done].sequence <= through; done++) {
+        store_kept(volatile_[done], nullptr, 0);
+        durable_bytes_ = std::max(durable_bytes_, volatile_[done].offset + volatile_[done].content.size());
+    }
+    volatile_.erase(volatile_.begin(), volatile_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+bool DiskFile::read(std::uint64_t offset, MutableBytes out) const {
+    if (offset + out.size() > bytes_) {
+        return false;
+    }
+    const auto bad = bad_sectors_.lower_bound(offset / sector_bytes);
+    if (bad != bad_sectors_.end() && *bad * sector_bytes < offset + out.size()) {
+        return false;
+    }
+    load(offset, out);
+    for (const auto& write : volatile_) {
+        const std::uint64_t first = std::max(offset, write.offset);
+        const std::uint64_t last = std::min(offset + out.size(), write.offset + write.content.size());
+        for (std::uint64_t at = first; at < last; at += sector_bytes) {
+            const std::size_t sector = (at - write.offset) / sector_bytes;
+            if (write.superseded.empty() || !write.superseded[sector]) {
+                std::memcpy(out.data() + (at - offset), write.content.data() + (at - write.offset), sector_bytes);
+            }
+        }
+    }
+    return true;
+}
+
+bool DiskFile::durable(std::uint64_t offset, std::uint64_t bytes) const {
+    if (offset + bytes > durable_bytes_) {
+        return false;
+    }
+    for (const auto& write : volatile_) {
+        const std::uint64_t first = std::max(offset, write.offset);
+        const std::uint64_t last = std::min(offset + bytes, write.offset + write.content.size());
+        for (std::uint64_t at = first; at < last; at += sector_bytes) {
+            if (write.superseded.empty() || !write.superseded[(at - write.offset) / sector_bytes]) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+std::vector<std::byte> DiskFile::durable_content() const {
+    std::vector<std::byte> out(durable_bytes_);
+    load(0, out);
+    return out;
+}
+
+std::vector<std::byte> DiskFile::content() const {
+    std::vector<std::byte> out(round_up<std::uint64_t>(bytes_, sector_bytes));
+    load(0, out);
+    for (const auto& write : volatile_) {
+        for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
+            if (write.superseded.empty() || !write.superseded[at / sector_bytes]) {
+                std::memcpy(out.data() + write.offset + at, write.content.data() + at, sector_bytes);
+            }
+        }
+    }
+    out.resize(bytes_);
+    return out;
+}
+
+void DiskFile::cut_power(Prng& random, std::uint32_t keep_per_million) {
+    for (const auto& write : volatile_) {
+        store_kept(write, &random, keep_per_million);
+    }
+    volatile_.clear();
+    bytes_ = durable_bytes_;
+}
+
+void DiskFile::flip_bit(std::uint64_t bit) {
+    ASSERT(bit / 8 < bytes_);
+    const std::uint64_t sector = bit / 8 / sector_bytes * sector_bytes;
+    std::array<std::byte, sector_bytes> content;
+    load(sector, content);
+    content[bit / 8 % sector_bytes] ^= static_cast<std::byte>(1u << (bit % 8));
+    store(sector, content);
+}
+
+void DiskFile::store(std::uint64_t offset, Bytes content) {
+    const std::size_t pages = div_ceil<std::uint64_t>(offset + content.size(), limits::block_bytes);
+    if (pages_.size() < pages) {
+        pages_.resize(pages);
+    }
+    for (std::size_t done = 0; done < content.size();) {
+        auto& page = pages_[(offset + done) / limits::block_bytes];
+        if (!page) {
+            page = std::make_unique<Page>();
+            page->fill(std::byte{0});
+        }
+        const std::size_t within = (offset + done) % limits::block_bytes;
+        const std::size_t part = std::min(content.size() - done, limits::block_bytes - within);
+        std::memcpy(page->data() + within, content.data() + done, part);
+        done += part;
+    }
+}
+
+void DiskFile::load(std::uint64_t offset, MutableBytes out) const {
+    for (std::size_t done = 0; done < out.size();) {
+        const std::size_t page = (offset + done) / limits::block_bytes;
+        const std::size_t within = (offset + done) % limits::block_bytes;
+        const std::size_t part = std::min(out.size() - done, limits::block_bytes - within);
+        if (page < pages_.size() && pages_[page]) {
+            std::memcpy(out.data() + done, pages_[page]->data() + within, part);
+        } else {
+            std::memset(out.data() + done, 0, part);
+        }
+        done += part;
+    }
+}
+
+void DiskFile::store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million) {
+    for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
+        if (!write.superseded.empty() && write.superseded[at / sector_bytes]) {
+            continue;
+        }
+        if (random != nullptr && !random->per_million(keep_per_million)) {
+            continue;
+        }
+        store(write.offset + at, Bytes(write.content).subspan(at, sector_bytes));
+        durable_bytes_ = std::max<std::uint64_t>(durable_bytes_, write.offset + at + sector_bytes);
+    }
+}
+
+void DiskFile::heal(std::uint64_t offset, std::uint64_t bytes) {
+    if (!bad_sectors_.empty()) {
+        bad_sectors_.erase(bad_sectors_.lower_bound(offset / sector_bytes),
+                           bad_sectors_.lower_bound(div_ceil(offset + bytes, std::uint64_t{sector_bytes})));
+    }
+}
+
+}  // namespace ringfort::sim

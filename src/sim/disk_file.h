@@ -1,0 +1,71 @@
+// One file on a simulated disk: what would survive a power cut, and the writes over it that might not.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "base/bounds.h"
+#include "base/bytes.h"
+#include "base/prng.h"
+
+namespace ringfort::sim {
+
+inline constexpr std::size_t sector_bytes = 512;
+
+class DiskFile {
+  public:
+    DiskFile(std::uint64_t bytes, bool growing) : bytes_(bytes), durable_bytes_(bytes), growing_(growing) {}
+
+    std::uint64_t bytes() const { return bytes_; }
+    bool growing() const { return growing_; }
+
+    // A plain write has reached the device: readable at once, durable after a sync.
+    void write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content);
+    // A write has reached the medium: earlier volatile versions of these sectors can no longer surface.
+    void write_durable(std::uint64_t offset, Bytes content);
+    // Everything written with a number <= `through` is durable now, and the size.
+    void sync(std::uint64_t through);
+    // The size as well, for a growing file's own sync.
+    void sync_size() { durable_bytes_ = bytes_; }
+
+    // false: beyond the end, or a bad sector.
+    [[nodiscard]] bool read(std::uint64_t offset, MutableBytes out) const;
+    bool durable(std::uint64_t offset, std::uint64_t bytes) const;
+    std::vector<std::byte> durable_content() const;
+    std::vector<std::byte> content() const;
+
+    // A power cut: every sector of every volatile write is kept with `keep_per_million`, each by its own lot; later
+    // writes lie over earlier ones. What is kept is durable.
+    void cut_power(Prng& random, std::uint32_t keep_per_million);
+
+    // Damage to the medium. Bad sectors fail to read until written again.
+    void flip_bit(std::uint64_t bit);
+    void spoil_sector(std::uint64_t offset) { bad_sectors_.insert(offset / sector_bytes); }
+    std::size_t volatile_writes() const { return volatile_.size(); }
+
+  private:
+    struct VolatileWrite {
+        std::uint64_t sequence;
+        std::uint64_t offset;
+        std::vector<std::byte> content;
+        std::vector<bool> superseded;   // by sector; empty: none is
+    };
+    using Page = std::array<std::byte, limits::block_bytes>;
+
+    void store(std::uint64_t offset, Bytes content);          // into the durable pages
+    void load(std::uint64_t offset, MutableBytes out) const;  // from them
+    void store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million);
+    void heal(std::uint64_t offset, std::uint64_t bytes);
+
+    std::vector<std::unique_ptr<Page>> pages_;   // none: zeros
+    std::uint64_t bytes_;           // as running processes see it
+    std::uint64_t durable_bytes_;
+    bool growing_;
+    std::vector<VolatileWrite> volatile_;        // in the order they completed
+    std::set<std::uint64_t> bad_sectors_;
+};
+
+}  // namespace ringfort::sim

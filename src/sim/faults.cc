@@ -1,0 +1,310 @@
+#include "sim/faults.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed) : cluster_(cluster), random_(seed) {}
+
+std::uint64_t FaultScheduler::injected() const {
+    return std::accumulate(injected_.begin(), injected_.end(), std::uint64_t{0});
+}
+
+void FaultScheduler::start() {
+    active_ = cluster_.options().fault_mask != 0 && cluster_.options().fault_interval.count() > 0;
+    if (active_) {
+        schedule_next();
+    }
+}
+
+void FaultScheduler::schedule_next() {
+    const auto mean = static_cast<std::uint64_t>(cluster_.options().fault_interval.count());
+    cluster_.queue().schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))),
+                                 &FaultScheduler::on_next, this, epoch_);
+}
+
+void FaultScheduler::on_next(void* context, std::uint64_t epoch, std::uint64_t) {
+    auto& self = *static_cast<FaultScheduler*>(context);
+    if (!self.active_ || epoch != self.epoch_) {
+        return;
+    }
+    self.restart_halted();
+    std::array<FaultKind, fault_kinds> enabled{};
+    std::size_t count = 0;
+    for (std::size_t kind = 0; kind < fault_kinds; kind++) {
+        if (self.cluster_.options().enabled(static_cast<FaultKind>(kind))) {
+            enabled[count++] = static_cast<FaultKind>(kind);
+        }
+    }
+    self.inject(enabled[self.random_.below(count)]);
+    self.schedule_next();
+}
+
+// The leader half of the time: that is where it hurts.
+std::size_t FaultScheduler::pick_node() {
+    return random_.one_in(2) ? cluster_.leader_node() : random_.below(cluster_.node_count());
+}
+
+std::size_t FaultScheduler::pick_other(std::size_t index) {
+    const std::size_t count = cluster_.node_count();
+    return count == 1 ? index : (index + random_.between(1, count - 1)) % count;
+}
+
+Duration FaultScheduler::length() {
+    // Short ones as often as long ones.
+    const auto most = static_cast<std::uint64_t>(cluster_.options().repair_max.count()) >> random_.below(8);
+    return Duration(static_cast<std::int64_t>(random_.between(1, most)));
+}
+
+void FaultScheduler::trace(FaultKind kind, std::size_t index) {
+    injected_[static_cast<std::size_t>(kind)]++;
+    if (cluster_.options().trace) {
+        const auto us = cluster_.queue().now().ns / 1000;
+        std::fprintf(stderr, "%8lld.%06lld fault: %.*s at n%zu\n", static_cast<long long>(us / 1'000'000),
+                     static_cast<long long>(us % 1'000'000), static_cast<int>(to_string(kind).size()),
+                     to_string(kind).data(), index + 1);
+    }
+}
+
+void FaultScheduler::inject(FaultKind kind) {
+    const std::size_t index = pick_node();
+    trace(kind, index);
+    switch (kind) {
+        case FaultKind::kill:
+        case FaultKind::power_cut:
+        case FaultKind::stop:
+        case FaultKind::pause: return break_process(kind, index);
+        case FaultKind::kill_all:
+            for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+                break_process(FaultKind::kill, i);
+            }
+            return;
+        case FaultKind::power_cut_all:
+            for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+                break_process(FaultKind::power_cut, i);
+            }
+            return;
+        case FaultKind::isolate:
+        case FaultKind::split:
+        case FaultKind::one_way:
+        case FaultKind::bridge:
+        case FaultKind::flap:
+        case FaultKind::reset:
+        case FaultKind::delay: return break_network(kind, index);
+        case FaultKind::slow_disk:
+        case FaultKind::hung_disk:
+        case FaultKind::disk_error: return break_disk(kind, index);
+        case FaultKind::clock_drift: {
+            const auto most = static_cast<std::uint64_t>(std::max<std::int64_t>(cluster_.options().drift_ppm_max, 100));
+            cluster_.node(index).clock().set_drift(static_cast<std::int64_t>(random_.below(2 * most + 1)) -
+                                                   static_cast<std::int64_t>(most));
+            return;
+        }
+        case FaultKind::wall_jump:
+            cluster_.node(index).clock().jump_wall(
+                Duration(static_cast<std::int64_t>(random_.below(7'200'000'000'000))) - 3600s);
+            return;
+    }
+    UNREACHABLE();
+}
+
+void FaultScheduler::break_process(FaultKind kind, std::size_t index) {
+    SimNode& node = cluster_.node(index);
+    if (kind == FaultKind::power_cut) {
+        if (node.powered()) {
+            node.cut_power(cluster_.options().keep_per_million);
+            later(length(), Repair::power_on, index);
+        }
+    } else if (!node.running()) {
+        return;
+    } else if (kind == FaultKind::kill) {
+        node.kill();
+        later(length(), Repair::start, index);
+    } else if (kind == FaultKind::stop) {
+        cluster_.expect_halt(index, env::Halt::stopped);
+        node.stop();
+    } else if (!node.paused()) {
+        node.pause();
+        later(length(), Repair::resume, index);
+    }
+}
+
+void FaultScheduler::break_network(FaultKind kind, std::size_t index) {
+    const HostId host = cluster_.node(index).host();
+    const HostId other = cluster_.node(pick_other(index)).host();
+    if (kind == FaultKind::isolate) {
+        isolate(index);
+    } else if (kind == FaultKind::split) {
+        split();
+    } else if (kind == FaultKind::one_way) {
+        block(host, other, length());
+    } else if (kind == FaultKind::bridge) {
+        const Duration how_long = length();
+        block(host, other, how_long);
+        block(other, host, how_long);
+    } else if (kind == FaultKind::flap) {
+        for (std::uint64_t i = random_.between(2, 10); i > 0; i--) {
+            later(length(), Repair::flap, host, other);
+        }
+    } else if (kind == FaultKind::delay) {
+        cluster_.network().set_extra_latency(host, other, length() / 8);
+        later(length(), Repair::quicken_path, host, other);
+    } else if (random_.one_in(2)) {
+        cluster_.network().reset_between(host, other);
+    } else {
+        cluster_.network().reset_any();
+    }
+}
+
+// From everybody, or from the other nodes only; both ways, or one.
+void FaultScheduler::isolate(std::size_t index) {
+    const HostId host = cluster_.node(index).host();
+    const Duration how_long = length();
+    const std::size_t hosts = random_.one_in(2) ? cluster_.network().host_count() : cluster_.node_count();
+    const std::uint64_t shape = random_.below(4);   // 0: nothing leaves, 1: nothing arrives, else both
+    for (HostId other = 0; other < hosts; other++) {
+        if (other != host) {
+            if (shape != 1) {
+                block(host, other, how_long);
+            }
+            if (shape != 0) {
+                block(other, host, how_long);
+            }
+        }
+    }
+}
+
+void FaultScheduler::split() {
+    const Duration how_long = length();
+    std::vector<bool> left(cluster_.network().host_count());
+    for (std::size_t i = 0; i < left.size(); i++) {
+        left[i] = random_.one_in(2);
+    }
+    for (HostId from = 0; from < left.size(); from++) {
+        for (HostId to = 0; to < left.size(); to++) {
+            if (left[from] != left[to]) {
+                block(from, to, how_long);
+            }
+        }
+    }
+}
+
+void FaultScheduler::block(HostId from, HostId to, Duration how_long) {
+    if (from != to) {
+        cluster_.network().block(from, to);
+        later(how_long, Repair::unblock, from, to);
+    }
+}
+
+void FaultScheduler::break_disk(FaultKind kind, std::size_t index) {
+    SimNode& node = cluster_.node(index);
+    if (kind == FaultKind::slow_disk) {
+        node.media().set_slow_factor(static_cast<std::uint32_t>(random_.between(5, 200)));
+        later(length(), Repair::quicken_disk, index);
+    } else if (kind == FaultKind::hung_disk) {
+        node.media().hang_until(cluster_.queue().now() + length());
+    } else if ((nodes_with_errors_ + 1) * 2 < cluster_.node_count() + 1) {
+        // Failing disks stay a minority.
+        nodes_with_errors_++;
+        cluster_.expect_halt(index, env::Halt::log_failed);
+        (random_.one_in(2) ? node.media().profile().write_error_per_million
+                           : node.media().profile().sync_error_per_million) = random_.one_in(2) ? 1'000'000u : 50'000u;
+        later(length(), Repair::clear_errors, index);
+    }
+}
+
+// ------------------------------------------------------------------------------------------- repair
+
+void FaultScheduler::later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y) {
+    cluster_.queue().schedule_in(delay, &FaultScheduler::on_repair, this,
+                                 static_cast<std::uint64_t>(what) << 32 | x << 16 | y, epoch_);
+}
+
+void FaultScheduler::on_repair(void* context, std::uint64_t action, std::uint64_t epoch) {
+    auto& self = *static_cast<FaultScheduler*>(context);
+    if (epoch == self.epoch_) {
+        self.repair(static_cast<Repair>(action >> 32), action >> 16 & 0xffff, action & 0xffff);
+    }
+}
+
+void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
+    const auto from = static_cast<HostId>(x);
+    const auto to = static_cast<HostId>(y);
+    switch (what) {
+        case Repair::start: return start_node(x);
+        case Repair::power_on:
+            if (!cluster_.node(x).powered()) {
+                cluster_.node(x).power_on();
+            }
+            return start_node(x);
+        case Repair::resume:
+            if (cluster_.node(x).paused()) {
+                cluster_.node(x).resume();
+            }
+            return;
+        case Repair::unblock: return cluster_.network().unblock(from, to);
+        case Repair::quicken_path: return cluster_.network().set_extra_latency(from, to, Duration(0));
+        case Repair::quicken_disk: return cluster_.node(x).media().set_slow_factor(1);
+        case Repair::clear_errors: {
+            auto& profile = cluster_.node(x).media().profile();
+            profile.write_error_per_million = 0;
+            profile.sync_error_per_million = 0;
+            ASSERT(nodes_with_errors_ > 0);
+            nodes_with_errors_--;
+            return start_node(x);
+        }
+        case Repair::flap:
+            block(from, to, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
+            block(to, from, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
+            return;
+    }
+    UNREACHABLE();
+}
+
+void FaultScheduler::start_node(std::size_t index) {
+    SimNode& node = cluster_.node(index);
+    const DiskProfile& disk = node.media().profile();
+    const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
+    if (node.powered() && !node.running() && !node.starting() && !disk_fails) {
+        cluster_.expect_no_halt(index);
+        node.start();
+    }
+}
+
+// A process that ended by itself is started again, as its supervisor or an operator would.
+void FaultScheduler::restart_halted() {
+    for (const std::size_t index : cluster_.take_halted()) {
+        later(length(), Repair::start, index);
+    }
+}
+
+void FaultScheduler::heal() {
+    active_ = false;
+    epoch_++;
+    nodes_with_errors_ = 0;
+    static_cast<void>(cluster_.take_halted());
+    cluster_.network().unblock_all();
+    cluster_.network().clear_extra_latency();
+    cluster_.network().profile().loss_per_million = 0;
+    cluster_.network().profile().reset_per_million = 0;
+    for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+        SimNode& node = cluster_.node(i);
+        node.media().set_slow_factor(1);
+        node.media().profile().write_error_per_million = 0;
+        node.media().profile().sync_error_per_million = 0;
+        node.clock().set_drift(0);
+        if (!node.powered()) {
+            node.power_on();
+        }
+        if (node.paused()) {
+            node.resume();
+        }
+        start_node(i);
+    }
+}
+
+}  // namespace ringfort::sim

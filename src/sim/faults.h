@@ -1,0 +1,53 @@
+// Breaks things at random and repairs them: which, how often and for how long the run's options say.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/prng.h"
+#include "sim/cluster.h"
+
+namespace ringfort::sim {
+
+class FaultScheduler {
+  public:
+    FaultScheduler(Cluster& cluster, std::uint64_t seed);
+
+    // Begins to inject. Requires: the options enable at least one kind; else nothing ever happens.
+    void start();
+    // Ends all faults: everybody runs, everything is connected, disks and clocks are well.
+    void heal();
+    std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
+    std::uint64_t injected() const;
+
+  private:
+    enum class Repair : std::uint8_t { start, power_on, resume, unblock, quicken_path, quicken_disk, clear_errors, flap };
+
+    void schedule_next();
+    void inject(FaultKind kind);
+    void break_process(FaultKind kind, std::size_t index);
+    void break_network(FaultKind kind, std::size_t index);
+    void break_disk(FaultKind kind, std::size_t index);
+    void isolate(std::size_t index);
+    void split();
+    void block(HostId from, HostId to, Duration how_long);
+    void repair(Repair what, std::uint64_t x, std::uint64_t y);
+    void later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y = 0);
+    void restart_halted();
+    void start_node(std::size_t index);
+    std::size_t pick_node();
+    std::size_t pick_other(std::size_t index);
+    Duration length();
+    void trace(FaultKind kind, std::size_t index);
+    static void on_next(void* context, std::uint64_t epoch, std::uint64_t);
+    static void on_repair(void* context, std::uint64_t action, std::uint64_t epoch);
+
+    Cluster& cluster_;
+    Prng random_;
+    bool active_{false};
+    std::uint64_t epoch_{0};          // repairs of a former one are void
+    std::array<std::uint64_t, fault_kinds> injected_{};
+    std::size_t nodes_with_errors_{0};
+};
+
+}  // namespace ringfort::sim

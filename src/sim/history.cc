@@ -1,0 +1,215 @@
+#include "sim/history.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+RecordedKv owned(const api::KeyValue& kv) {
+    return {std::string(kv.key), std::string(kv.value), kv.create_revision, kv.mod_revision, kv.version};
+}
+
+api::RangeRequest range_of(const StepRequest& step, bool serializable) {
+    api::RangeRequest out;
+    out.key = step.key;
+    out.range_end = step.range_end;
+    out.limit = step.limit;
+    out.revision = step.revision;
+    out.serializable = serializable;
+    return out;
+}
+api::PutRequest put_of(const StepRequest& step) {
+    api::PutRequest out;
+    out.key = step.key;
+    out.value = step.value;
+    out.prev_kv = step.prev_kv;
+    return out;
+}
+api::DeleteRangeRequest remove_of(const StepRequest& step) { return {step.key, step.range_end, step.prev_kv}; }
+
+std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, Arena& arena) {
+    // RequestOp holds a variant of trivially destructible views; the arena never destroys it.
+    auto out = arena.make_array<api::RequestOp>(steps.size());
+    for (std::size_t i = 0; i < steps.size(); i++) {
+        switch (steps[i].kind) {
+            case StepKind::range: out[i].op = range_of(steps[i], false); break;
+            case StepKind::put: out[i].op = put_of(steps[i]); break;
+            case StepKind::remove: out[i].op = remove_of(steps[i]); break;
+        }
+    }
+    return out;
+}
+
+void take(StepResult& into, const api::RangeResponse& range, bool last) {
+    for (const auto& kv : range.kvs) {
+        into.kvs.push_back(owned(kv));
+    }
+    if (last) {
+        into.count = range.count;
+        into.more = range.more;
+    }
+}
+void take(StepResult& into, const api::PutResponse& put) {
+    if (put.prev_kv) {
+        into.kvs.push_back(owned(*put.prev_kv));
+    }
+}
+void take(StepResult& into, const api::DeleteRangeResponse& removed) {
+    for (const auto& kv : removed.prev_kvs) {
+        into.kvs.push_back(owned(kv));
+    }
+    into.count = removed.deleted;
+}
+
+void take_txn(RecordedOperation& operation, const api::TxnResponse& txn) {
+    operation.succeeded = txn.succeeded;
+    for (const auto& response : txn.responses) {
+        StepResult result;
+        if (const auto* range = std::get_if<api::RangeResponse>(&response.op)) {
+            take(result, *range, true);
+        } else if (const auto* put = std::get_if<api::PutResponse>(&response.op)) {
+            take(result, *put);
+        } else if (const auto* removed = std::get_if<api::DeleteRangeResponse>(&response.op)) {
+            take(result, *removed);
+        }
+        operation.results.push_back(std::move(result));
+    }
+}
+
+void take_result(RecordedOperation& operation, const api::Response& response) {
+    const auto& result = std::get<api::Result>(response.body);
+    if (const auto* txn = std::get_if<api::TxnResponse>(&result)) {
+        take_txn(operation, *txn);
+        return;
+    }
+    if (operation.results.empty()) {
+        operation.results.emplace_back();
+    }
+    if (const auto* range = std::get_if<api::RangeResponse>(&result)) {
+        take(operation.results[0], *range, !response.more_frames);
+    } else if (const auto* put = std::get_if<api::PutResponse>(&result)) {
+        take(operation.results[0], *put);
+    } else if (const auto* removed = std::get_if<api::DeleteRangeResponse>(&result)) {
+        take(operation.results[0], *removed);
+    } else {
+        UNREACHABLE();
+    }
+}
+
+void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
+    for (const auto& step : steps) {
+        switch (step.kind) {
+            case StepKind::range: out += " get "; break;
+            case StepKind::put: out += " put "; break;
+            case StepKind::remove: out += " delete "; break;
+        }
+        out += step.key;
+        if (!step.range_end.empty()) {
+            out += ".." + step.range_end;
+        }
+        if (step.kind == StepKind::put) {
+            out += "=" + step.value.substr(0, 24);
+        }
+        if (step.revision > 0) {
+            out += "@" + std::to_string(step.revision);
+        }
+    }
+}
+
+}  // namespace
+
+bool RecordedOperation::modified() const {
+    ASSERT(outcome == Outcome::ok);
+    const auto& steps = branch();
+    for (std::size_t i = 0; i < steps.size(); i++) {
+        if (steps[i].kind == StepKind::put ||
+            (steps[i].kind == StepKind::remove && i < results.size() && results[i].count > 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool RecordedOperation::may_modify() const {
+    const auto modifies = [](const StepRequest& step) { return step.kind != StepKind::range; };
+    return std::any_of(success.begin(), success.end(), modifies) || std::any_of(failure.begin(), failure.end(), modifies);
+}
+
+std::string describe(const RecordedOperation& operation) {
+    std::string out = "#" + std::to_string(operation.number) + " client " + std::to_string(operation.client);
+    for (const auto& compare : operation.compares) {
+        out += " if " + compare.key + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
+               std::to_string(static_cast<int>(compare.result)) + " " +
+               (compare.target == api::CompareTarget::value ? compare.value.substr(0, 24) : std::to_string(compare.number));
+    }
+    describe_steps(operation.success, out);
+    if (!operation.failure.empty()) {
+        out += " else";
+        describe_steps(operation.failure, out);
+    }
+    if (operation.serializable) {
+        out += " (serializable)";
+    }
+    out += " invoked " + std::to_string(operation.invoked.ns / 1000) + " us";
+    switch (operation.outcome) {
+        case Outcome::pending: return out + ", pending";
+        case Outcome::unknown: return out + ", unknown: " + std::string(api::error_name(operation.error));
+        case Outcome::failed: return out + ", failed: " + std::string(api::error_name(operation.error));
+        case Outcome::ok: break;
+    }
+    out += ", answered " + std::to_string(operation.completed.ns / 1000) + " us at revision " +
+           std::to_string(operation.header.revision) + (operation.succeeded ? "" : " (else)");
+    for (const auto& result : operation.results) {
+        out += " [" + std::to_string(result.count);
+        for (const auto& kv : result.kvs) {
+            out += " " + kv.key + "=" + kv.value.substr(0, 24) + "@" + std::to_string(kv.mod_revision);
+        }
+        out += "]";
+    }
+    return out;
+}
+
+api::Request make_request(const RecordedOperation& operation, Arena& arena) {
+    api::Request out;
+    if (operation.transaction) {
+        auto compares = arena.make_array<api::Compare>(operation.compares.size());
+        for (std::size_t i = 0; i < compares.size(); i++) {
+            const auto& from = operation.compares[i];
+            compares[i] = {from.result, from.target, from.key, {}, from.number, from.value};
+        }
+        out.op = api::TxnRequest{compares, steps_of(operation.success, arena), steps_of(operation.failure, arena)};
+        return out;
+    }
+    ASSERT(operation.success.size() == 1 && operation.compares.empty() && operation.failure.empty());
+    const StepRequest& step = operation.success.front();
+    switch (step.kind) {
+        case StepKind::range: out.op = range_of(step, operation.serializable); break;
+        case StepKind::put: out.op = put_of(step); break;
+        case StepKind::remove: out.op = remove_of(step); break;
+    }
+    return out;
+}
+
+bool record_response(RecordedOperation& operation, const api::Response& response, Instant now) {
+    ASSERT(operation.outcome == Outcome::pending);
+    operation.completed = now;
+    if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
+        operation.error = error->code;
+        // A read that failed changed nothing, whatever became of it.
+        const bool lost = api::error_class(error->code) == api::ErrorClass::indefinite && operation.may_modify();
+        operation.outcome = lost ? Outcome::unknown : Outcome::failed;
+        return true;
+    }
+    take_result(operation, response);
+    if (response.more_frames) {
+        return false;
+    }
+    operation.header = response.header;
+    operation.outcome = Outcome::ok;
+    return true;
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,106 @@
+// What clients did and were told, in owned form: the input of the checkers. Every operation is a transaction; a plain
+// put, delete or range is one step without compares.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "api/types.h"
+#include "base/arena.h"
+#include "base/instant.h"
+
+namespace ringfort::sim {
+
+enum class StepKind : std::uint8_t { range, put, remove };
+
+struct StepRequest {
+    StepKind kind{StepKind::range};
+    std::string key;
+    std::string range_end;
+    std::string value;             // put
+    bool prev_kv{false};           // put, remove
+    std::int64_t limit{0};         // range
+    api::Revision revision{0};     // range on its own: a past revision
+};
+
+struct CompareRequest {
+    api::CompareTarget target{api::CompareTarget::version};
+    api::CompareResult result{api::CompareResult::equal};
+    std::string key;
+    std::int64_t number{0};
+    std::string value;
+};
+
+struct RecordedKv {
+    std::string key;
+    std::string value;
+    api::Revision create_revision{0};
+    api::Revision mod_revision{0};
+    std::int64_t version{0};
+    bool operator==(const RecordedKv&) const = default;
+};
+
+struct StepResult {
+    std::vector<RecordedKv> kvs;   // range: the keys; put, remove: what was there before, if asked for
+    std::int64_t count{0};         // range: keys that match; remove: keys removed
+    bool more{false};              // range: the limit cut it
+    bool operator==(const StepResult&) const = default;
+};
+
+enum class Outcome : std::uint8_t {
+    pending,
+    ok,
+    failed,    // definitely did not happen and never will
+    unknown,   // may have happened, or may happen yet
+};
+
+struct RecordedOperation {
+    std::uint64_t number{0};       // in the history
+    std::uint32_t client{0};
+    std::uint32_t domain{0};       // the keys' domain, counted in key order
+    bool transaction{false};       // asked as a transaction; else one step in `success` and no compares
+    bool serializable{false};      // range on its own: may be stale
+    std::vector<CompareRequest> compares;
+    std::vector<StepRequest> success;
+    std::vector<StepRequest> failure;
+
+    Instant invoked{0};            // true time
+    Instant completed{never};
+    Outcome outcome{Outcome::pending};
+    api::Errc error{api::Errc::ok};
+    // Of outcome ok.
+    api::ResponseHeader header{};
+    bool succeeded{true};
+    std::vector<StepResult> results;
+
+    // Whether its answer says that it changed something. Requires: outcome ok.
+    bool modified() const;
+    // Whether it could change something at all.
+    bool may_modify() const;
+    const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
+};
+
+// One line for people.
+std::string describe(const RecordedOperation& operation);
+
+// The request as the client takes it; views into the operation and the arena.
+api::Request make_request(const RecordedOperation& operation, Arena& arena);
+// Takes in one frame of the answer; true once it was the last.
+bool record_response(RecordedOperation& operation, const api::Response& response, Instant now);
+
+class History {
+  public:
+    RecordedOperation& add(RecordedOperation operation) {
+        operation.number = operations_.size();
+        operations_.push_back(std::move(operation));
+        return operations_.back();
+    }
+    RecordedOperation& operator[](std::uint64_t number) { return operations_[number]; }
+    const std::deque<RecordedOperation>& operations() const { return operations_; }
+
+  private:
+    std::deque<RecordedOperation> operations_;   // addresses stay
+};
+
+}  // namespace ringfort::sim

@@ -1,0 +1,131 @@
+#include "sim/run_options.h"
+
+#include <array>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+// One of a few, by lot.
+template <class T, std::size_t n>
+T pick(Prng& random, const std::array<T, n>& choices) {
+    return choices[random.below(n)];
+}
+
+std::string text(Duration d) { return std::to_string(d.count() / 1'000'000) + "ms"; }
+
+void draw_disk(Prng& random, RunOptions& out) {
+    out.disk.preferred = random.one_in(2) ? env::Durability::none : env::Durability::dsync;
+    out.disk.write_latency = pick(random, std::array<Duration, 3>{20us, 60us, 400us});
+    out.disk.sync_latency = pick(random, std::array<Duration, 3>{100us, 300us, 4ms});
+    out.disk.tail_per_million = pick(random, std::array<std::uint32_t, 3>{0, 2000, 20'000});
+    out.disk.tail_max = pick(random, std::array<Duration, 3>{5ms, 50ms, 400ms});
+}
+
+void draw_network(Prng& random, RunOptions& out) {
+    out.network.latency = pick(random, std::array<Duration, 3>{20us, 100us, 2ms});
+    out.network.jitter = pick(random, std::array<Duration, 3>{10us, 200us, 5ms});
+    out.network.tail_per_million = pick(random, std::array<std::uint32_t, 3>{0, 1000, 20'000});
+    out.network.socket_buffer_bytes = pick(random, std::array<std::size_t, 3>{8 * kib, 64 * kib, 1 * mib});
+    out.network.split_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 500'000});
+    out.network.misaligned_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 1'000'000});
+}
+
+void draw_workload(Prng& random, WorkloadOptions& out) {
+    out.clients = random.between(2, 10);
+    out.in_flight_max = pick(random, std::array<std::size_t, 4>{1, 2, 4, 16});
+    out.think = pick(random, std::array<Duration, 3>{5ms, 30ms, 200ms});
+    out.keys = pick(random, std::array<std::uint32_t, 4>{1, 4, 16, 200});
+    out.value_bytes_max = pick(random, std::array<std::uint32_t, 4>{16, 64, 4000, 60'000});
+    out.request_timeout = pick(random, std::array<Duration, 3>{800ms, 3s, 8s});
+}
+
+void draw_faults(Prng& random, RunOptions& out) {
+    out.fault_interval = pick(random, std::array<Duration, 4>{300ms, 1s, 3s, 8s});
+    out.repair_max = pick(random, std::array<Duration, 3>{500ms, 3s, 10s});
+    out.keep_per_million = pick(random, std::array<std::uint32_t, 5>{0, 100'000, 500'000, 900'000, 1'000'000});
+    for (unsigned kind = 0; kind < fault_kinds; kind++) {
+        out.fault_mask |= random.one_in(3) ? 1u << kind : 0u;
+    }
+    out.network.loss_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 1000, 30'000});
+    out.network.reset_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 200, 2000});
+    out.drift_ppm_max = pick(random, std::array<std::int64_t, 3>{0, 200, 20'000});
+}
+
+}  // namespace
+
+std::string_view to_string(FaultKind kind) {
+    switch (kind) {
+        case FaultKind::kill: return "kill";
+        case FaultKind::kill_all: return "kill-all";
+        case FaultKind::power_cut: return "power-cut";
+        case FaultKind::power_cut_all: return "power-cut-all";
+        case FaultKind::stop: return "stop";
+        case FaultKind::pause: return "pause";
+        case FaultKind::isolate: return "isolate";
+        case FaultKind::split: return "split";
+        case FaultKind::one_way: return "one-way";
+        case FaultKind::bridge: return "bridge";
+        case FaultKind::flap: return "flap";
+        case FaultKind::reset: return "reset";
+        case FaultKind::delay: return "delay";
+        case FaultKind::slow_disk: return "slow-disk";
+        case FaultKind::hung_disk: return "hung-disk";
+        case FaultKind::disk_error: return "disk-error";
+        case FaultKind::clock_drift: return "clock-drift";
+        case FaultKind::wall_jump: return "wall-jump";
+    }
+    UNREACHABLE();
+}
+
+RunOptions draw_options(const RunRequest& request) {
+    RunOptions out;
+    out.seed = request.seed;
+    out.duration = request.duration;
+    out.trace = request.trace;
+    // Everything is drawn whether it is used or not: what the command line fixes does not change the rest.
+    Prng random(request.seed);
+    const auto nodes = pick(random, std::array<std::size_t, 6>{1, 3, 3, 3, 3, 5});
+    const auto shards = pick(random, std::array<std::uint32_t, 4>{1, 2, 2, 3});
+    const auto domains = pick(random, std::array<std::uint32_t, 4>{1, 1, 2, 4});
+    out.nodes = request.nodes.value_or(nodes);
+    out.shards = request.shards.value_or(shards);
+    out.domains = request.domains.value_or(domains);
+    out.turn_cost = pick(random, std::array<Duration, 3>{2us, 10us, 100us});
+    out.checkpoint_log_bytes = pick(random, std::array<std::uint64_t, 3>{64 * kib, 1 * mib, 64 * mib});
+    draw_disk(random, out);
+    draw_network(random, out);
+    draw_workload(random, out.workload);
+    if (request.faults) {
+        draw_faults(random, out);
+    }
+    return out;
+}
+
+std::string describe(const RunOptions& o) {
+    std::string out = "seed " + std::to_string(o.seed) + ": nodes " + std::to_string(o.nodes) + " shards " +
+                      std::to_string(o.shards) + " domains " + std::to_string(o.domains) + " clients " +
+                      std::to_string(o.workload.clients) + "x" + std::to_string(o.workload.in_flight_max) + " think " +
+                      text(o.workload.think) + " keys " + std::to_string(o.workload.keys) + " value<=" +
+                      std::to_string(o.workload.value_bytes_max) + " disk " +
+                      (o.disk.preferred == env::Durability::dsync ? "dsync " : "sync ") +
+                      std::to_string(o.disk.sync_latency.count() / 1000) + "us tail " +
+                      std::to_string(o.disk.tail_per_million) + "/" + text(o.disk.tail_max) + " net " +
+                      std::to_string(o.network.latency.count() / 1000) + "us socket " +
+                      std::to_string(o.network.socket_buffer_bytes) + " loss " +
+                      std::to_string(o.network.loss_per_million) + " resets " +
+                      std::to_string(o.network.reset_per_million) + " checkpoint " +
+                      std::to_string(o.checkpoint_log_bytes / kib) +
+                      "KiB faults each " +
+                      text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " + std::to_string(o.keep_per_million / 10'000) + "%:";
+    for (unsigned kind = 0; kind < fault_kinds; kind++) {
+        if (o.enabled(static_cast<FaultKind>(kind))) {
+            out += " " + std::string(to_string(static_cast<FaultKind>(kind)));
+        }
+    }
+    return out;
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,94 @@
+// Everything a run is made of, drawn from its seed. Swarm testing: each seed switches whole classes of faults, sizes and
+// timings on or off, so that every combination is met some time and none hides another.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/instant.h"
+#include "base/prng.h"
+#include "sim/disk_media.h"
+#include "sim/sim_network.h"
+
+namespace ringfort::sim {
+
+enum class FaultKind : std::uint8_t {
+    kill,            // one process, restarted later
+    kill_all,
+    power_cut,       // one machine
+    power_cut_all,
+    stop,            // orderly stop and restart
+    pause,           // SIGSTOP for a while
+    isolate,         // one node from everybody, or from its peers only
+    split,           // nodes in two groups
+    one_way,         // one direction between two nodes
+    bridge,          // one pair cannot talk, others can
+    flap,            // one pair, on and off
+    reset,           // connections
+    delay,           // a path becomes slow
+    slow_disk,
+    hung_disk,
+    disk_error,      // a write or flush fails: the node takes itself out
+    clock_drift,
+    wall_jump,
+};
+inline constexpr std::size_t fault_kinds = 18;
+std::string_view to_string(FaultKind kind);
+
+struct WorkloadOptions {
+    std::size_t clients{5};
+    std::size_t in_flight_max{2};          // per client
+    Duration think{50ms};                  // between operations of a client, on average
+    std::uint32_t keys{8};                 // per domain
+    std::uint32_t value_bytes_max{64};
+    Duration request_timeout{5s};
+    // Weights of the kinds of operation.
+    std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, removes{8}, range_removes{2},
+        transactions{15};
+};
+
+struct RunOptions {
+    std::uint64_t seed{1};
+    std::size_t nodes{3};
+    std::uint32_t shards{2};
+    std::uint32_t domains{1};
+    Duration duration{30s};                // of the phase with faults
+    bool trace{false};
+    bool stop_at_violation{true};
+
+    Duration heartbeat_interval{100ms};
+    Duration election_timeout{1000ms};
+    std::size_t segment_bytes{16 * mib};
+    std::size_t log_window_bytes{32 * mib};
+    std::uint64_t checkpoint_log_bytes{64 * mib};
+    Duration turn_cost{10us};              // virtual CPU time of a turn, on average
+    std::uint32_t invariants_one_in{64};   // turns after which a shard checks its invariants
+    DiskProfile disk;
+    NetworkProfile network;
+    std::int64_t drift_ppm_max{0};
+    WorkloadOptions workload;
+
+    Duration fault_interval{0};            // between faults on average; 0: none
+    Duration repair_max{3s};               // how long a fault lasts at most
+    std::uint32_t fault_mask{0};           // bit FaultKind
+    std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
+
+    bool enabled(FaultKind kind) const { return ((fault_mask >> static_cast<unsigned>(kind)) & 1u) != 0; }
+};
+
+// What the command line fixes; the rest is drawn.
+struct RunRequest {
+    std::uint64_t seed{1};
+    std::optional<std::size_t> nodes;
+    std::optional<std::uint32_t> shards;
+    std::optional<std::uint32_t> domains;
+    Duration duration{30s};
+    bool trace{false};
+    bool faults{true};
+};
+RunOptions draw_options(const RunRequest& request);
+// One line for people.
+std::string describe(const RunOptions& options);
+
+}  // namespace ringfort::sim

@@ -1,0 +1,114 @@
+#include "sim/sim_client.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+constexpr Duration wake_latency = 5us;
+}  // namespace
+
+SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
+                     const SimClientOptions& options, History& history)
+    : queue_(queue),
+      workload_options_(workload),
+      history_(history),
+      workload_(workload, options.domains, options.number, options.seed),
+      random_(options.seed + 1),
+      clock_(queue, {}),
+      port_(network, host, Waker{&SimClient::on_wake, this, 0}),
+      core_(port_, clock_, options.seed + 2, options.core) {}
+
+SimClient::~SimClient() { port_.detach(Death::noticed); }
+
+void SimClient::start() {
+    asking_ = true;
+    schedule_turn(queue_.now());
+    think_again();
+}
+
+void SimClient::think_again() {
+    const auto mean = static_cast<std::uint64_t>(workload_options_.think.count());
+    queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))), &SimClient::on_think, this);
+}
+
+void SimClient::on_think(void* context, std::uint64_t, std::uint64_t) {
+    auto& self = *static_cast<SimClient*>(context);
+    if (!self.asking_) {
+        return;
+    }
+    if (self.pending_ < self.workload_options_.in_flight_max) {
+        self.ask(self.workload_.next());
+    }
+    self.think_again();
+}
+
+std::uint64_t SimClient::ask(RecordedOperation operation) {
+    operation.invoked = queue_.now();
+    RecordedOperation& recorded = history_.add(std::move(operation));
+    if (free_.empty()) {
+        calls_.push_back(std::make_unique<Call>());
+        free_.push_back(calls_.back().get());
+    }
+    Call* call = free_.back();
+    free_.pop_back();
+    *call = {this, recorded.number};
+    pending_++;
+    arena_.reset();
+    api::Request request = make_request(recorded, arena_);
+    request.timeout = workload_options_.request_timeout;
+    core_.submit(request, &SimClient::on_response, call);
+    on_wake(this, 0);
+    return recorded.number;
+}
+
+void SimClient::on_response(void* context, std::uint64_t, const api::Response& response) {
+    Call* call = static_cast<Call*>(context);
+    SimClient& self = *call->client;
+    RecordedOperation& operation = self.history_[call->number];
+    if (record_response(operation, response, self.queue_.now())) {
+        self.queue_.note((operation.number << 8) ^ static_cast<std::uint64_t>(operation.header.revision));
+        self.workload_.learn(operation);
+        self.free_.push_back(call);
+        ASSERT(self.pending_ > 0);
+        self.pending_--;
+    }
+}
+
+void SimClient::on_wake(void* context, std::uint64_t) {
+    auto& self = *static_cast<SimClient*>(context);
+    if (self.in_turn_) {
+        self.woken_ = true;
+    } else {
+        self.schedule_turn(self.queue_.now() + wake_latency);
+    }
+}
+
+void SimClient::schedule_turn(Instant at) {
+    if (scheduled_ > at) {
+        scheduled_ = at;
+        queue_.schedule(at, &SimClient::on_turn, this, ++token_);
+    }
+}
+
+void SimClient::on_turn(void* context, std::uint64_t token, std::uint64_t) {
+    auto& self = *static_cast<SimClient*>(context);
+    if (token != self.token_) {
+        return;
+    }
+    self.scheduled_ = never;
+    self.in_turn_ = true;
+    self.woken_ = false;
+    const Instant next = self.core_.turn();
+    self.in_turn_ = false;
+    const Instant soonest = self.queue_.now() + wake_latency;
+    if (self.woken_) {
+        self.schedule_turn(soonest);
+    } else if (next != never) {
+        self.schedule_turn(std::max(soonest, self.clock_.true_time(std::max(next, self.clock_.now()))));
+    }
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,70 @@
+// One client machine: the real client core over the simulated network, driven by a workload; every operation and its
+// outcome is recorded.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "client/core.h"
+#include "sim/network_port.h"
+#include "sim/sim_clock.h"
+#include "sim/workload.h"
+
+namespace ringfort::sim {
+
+struct SimClientOptions {
+    std::uint32_t number{0};
+    std::uint32_t domains{1};
+    client::CoreOptions core;
+    std::uint64_t seed{0};
+};
+
+class SimClient {
+  public:
+    SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
+              const SimClientOptions& options, History& history);
+    ~SimClient();
+    SimClient(const SimClient&) = delete;
+    SimClient& operator=(const SimClient&) = delete;
+
+    // Begins, or stops, to ask for something now and then.
+    void start();
+    void stop() { asking_ = false; }
+    // Asks for this now. Returns its number in the history.
+    std::uint64_t ask(RecordedOperation operation);
+    // Operations without an answer yet.
+    std::size_t pending() const { return pending_; }
+
+  private:
+    // The context of a request: pooled, so that its address stays while it is in flight.
+    struct Call {
+        SimClient* client;
+        std::uint64_t number;
+    };
+    void schedule_turn(Instant at);
+    void think_again();
+    static void on_wake(void* context, std::uint64_t);
+    static void on_turn(void* context, std::uint64_t token, std::uint64_t);
+    static void on_think(void* context, std::uint64_t, std::uint64_t);
+    static void on_response(void* context, std::uint64_t token, const api::Response& response);
+
+    EventQueue& queue_;
+    const WorkloadOptions& workload_options_;
+    History& history_;
+    Workload workload_;
+    Prng random_;
+    SimClock clock_;
+    NetworkPort port_;
+    client::Core core_;
+    Arena arena_;
+    std::vector<std::unique_ptr<Call>> calls_;
+    std::vector<Call*> free_;
+    std::size_t pending_{0};
+    bool asking_{false};
+    bool in_turn_{false};
+    bool woken_{false};
+    Instant scheduled_{never};
+    std::uint64_t token_{0};
+};
+
+}  // namespace ringfort::sim

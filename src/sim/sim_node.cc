@@ -1,0 +1,263 @@
+#include "sim/sim_node.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+constexpr std::size_t mailbox_capacity = 1024;
+constexpr Duration wake_latency = 3us;
+constexpr Duration start_retry = 1ms;
+
+}  // namespace
+
+struct SimNode::ShardSlot {
+    std::unique_ptr<SimDisk> disk;
+    std::unique_ptr<NetworkPort> port;
+    std::unique_ptr<env::World> world;
+    std::unique_ptr<shard::Shard> shard;
+    Instant scheduled{never};
+    std::uint64_t token{0};          // of the turn that is scheduled
+    Instant busy_until{0};
+    bool in_turn{false};
+    bool woken{false};               // during the turn, or while paused
+};
+
+struct SimNode::Life {
+    Life(const EventQueue& queue, const std::string& name, bool trace, std::size_t shards)
+        : mailboxes(shards, mailbox_capacity), log(queue, name, trace), slots(shards) {}
+    MailboxGroup mailboxes;
+    SimLogSink log;
+    SimProcess process;
+    std::vector<ShardSlot> slots;
+};
+
+SimNode::SimNode(EventQueue& queue, SimNetwork& network, HostId host, const SimNodeOptions& options,
+                 TurnObserver& observer)
+    : queue_(queue),
+      network_(network),
+      host_(host),
+      options_(options),
+      observer_(observer),
+      random_(options.seed),
+      media_(queue, random_.next(), options.disk),
+      clock_(queue, options.clock) {}
+
+SimNode::~SimNode() {
+    if (running()) {
+        end_life(Death::noticed);
+    }
+}
+
+// ------------------------------------------------------------------------------------------- lives
+
+void SimNode::start() {
+    ASSERT(!running());
+    ASSERT(powered_);
+    if (!start_wanted_) {
+        start_wanted_ = true;
+        queue_.schedule_in(start_retry, &SimNode::on_start, this, lives_);
+    }
+}
+
+void SimNode::on_start(void* context, std::uint64_t life, std::uint64_t) {
+    auto& self = *static_cast<SimNode*>(context);
+    if (!self.start_wanted_ || self.lives_ != life) {
+        return;
+    }
+    // The lock of the data directory is free once the kernel has ended the dead process's last write.
+    if (!self.media_.quiet()) {
+        self.queue_.schedule_in(start_retry, &SimNode::on_start, context, life);
+        return;
+    }
+    self.begin_life();
+}
+
+void SimNode::begin_life() {
+    ASSERT(!running());
+    start_wanted_ = false;
+    paused_ = false;
+    lives_++;
+    shard::NodeConfig config = options_.config;
+    config.data_directory_fresh = !instance_;
+    if (!instance_) {
+        instance_ = InstanceId(random_.next() | 1);
+    }
+    config.instance = instance_;
+    life_ = std::make_unique<Life>(queue_, name(), options_.trace, config.shard_count);
+    std::vector<NetworkPort*> ports;
+    for (std::size_t i = 0; i < life_->slots.size(); i++) {
+        ShardSlot& slot = life_->slots[i];
+        const Waker waker{&SimNode::on_wake, this, i};
+        slot.disk = std::make_unique<SimDisk>(media_, waker);
+        slot.port = std::make_unique<NetworkPort>(network_, host_, waker);
+        life_->mailboxes.set_waker(ShardId(i), waker);
+        ports.push_back(slot.port.get());
+    }
+    for (std::size_t i = 0; i < life_->slots.size(); i++) {
+        ShardSlot& slot = life_->slots[i];
+        slot.port->set_siblings(ports);
+        network_.listen(*slot.port, client_port, env::ConnectionClass::client);
+        network_.listen(*slot.port, peer_port, env::ConnectionClass::peer);
+        slot.world = std::make_unique<env::World>(env::World{*slot.disk, *slot.port, clock_,
+                                                             life_->mailboxes.mailbox(ShardId(i)), life_->log,
+                                                             life_->process, random_.next()});
+        config.shard = ShardId(i);
+        slot.shard = std::make_unique<shard::Shard>(*slot.world, config);
+    }
+    for (std::size_t i = 0; i < life_->slots.size(); i++) {
+        life_->slots[i].shard->start();
+        wake(i);
+    }
+}
+
+void SimNode::end_life(Death death) {
+    ASSERT(running());
+    // From here on nothing the dying shards do reaches the world.
+    for (auto& slot : life_->slots) {
+        slot.disk->detach();
+        slot.port->detach(death);
+    }
+    for (auto& slot : life_->slots) {
+        slot.shard.reset();
+    }
+    life_.reset();
+    paused_ = false;
+    observer_.on_end(*this);
+}
+
+void SimNode::stop() {
+    ASSERT(running());
+    for (std::size_t i = 0; i < life_->slots.size(); i++) {
+        life_->slots[i].shard->stop();
+        wake(i);
+    }
+}
+
+void SimNode::kill() {
+    start_wanted_ = false;
+    lives_++;
+    if (running()) {
+        end_life(Death::noticed);
+    }
+}
+
+void SimNode::cut_power(std::uint32_t keep_per_million) {
+    start_wanted_ = false;
+    lives_++;
+    powered_ = false;
+    network_.set_host_up(host_, false);
+    if (running()) {
+        end_life(Death::silent);
+    }
+    media_.cut_power(keep_per_million);
+}
+
+void SimNode::power_on() {
+    ASSERT(!powered_);
+    powered_ = true;
+    network_.set_host_up(host_, true);
+}
+
+void SimNode::pause() {
+    ASSERT(running());
+    paused_ = true;
+}
+
+void SimNode::resume() {
+    paused_ = false;
+    if (running()) {
+        for (std::size_t i = 0; i < life_->slots.size(); i++) {
+            wake(i);
+        }
+    }
+}
+
+void SimNode::wipe() {
+    ASSERT(!running());
+    media_.wipe();
+    instance_ = InstanceId{};
+}
+
+bool SimNode::ready() const {
+    return running() && std::all_of(life_->slots.begin(), life_->slots.end(),
+                                    [](const ShardSlot& slot) { return slot.shard->ready(); });
+}
+
+std::vector<shard::ReplicaView> SimNode::inspect() {
+    ASSERT(running());
+    std::vector<shard::ReplicaView> out;
+    for (auto& slot : life_->slots) {
+        const auto views = shard::inspect(*slot.shard);
+        out.insert(out.end(), views.begin(), views.end());
+    }
+    return out;
+}
+
+// ------------------------------------------------------------------------------------------- turns
+
+void SimNode::on_wake(void* context, std::uint64_t shard) { static_cast<SimNode*>(context)->wake(shard); }
+
+void SimNode::wake(std::size_t shard) {
+    if (!running()) {
+        return;
+    }
+    ShardSlot& slot = life_->slots[shard];
+    if (slot.in_turn || paused_) {
+        slot.woken = true;
+        return;
+    }
+    schedule_turn(shard, std::max(queue_.now() + wake_latency, slot.busy_until));
+}
+
+// An earlier turn that is already scheduled stands.
+void SimNode::schedule_turn(std::size_t shard, Instant at) {
+    ShardSlot& slot = life_->slots[shard];
+    if (slot.scheduled <= at) {
+        return;
+    }
+    slot.scheduled = at;
+    slot.token = ++token_;
+    queue_.schedule(at, &SimNode::on_turn, this, shard, slot.token);
+}
+
+void SimNode::on_turn(void* context, std::uint64_t shard, std::uint64_t token) {
+    auto& self = *static_cast<SimNode*>(context);
+    if (!self.running() || self.life_->slots[shard].token != token) {
+        return;
+    }
+    self.life_->slots[shard].scheduled = never;
+    if (self.paused_) {
+        self.life_->slots[shard].woken = true;
+        return;
+    }
+    self.run_turn(shard);
+}
+
+void SimNode::run_turn(std::size_t shard) {
+    ShardSlot& slot = life_->slots[shard];
+    turns_++;
+    slot.in_turn = true;
+    slot.woken = false;
+    const Instant next = slot.shard->turn();
+    slot.in_turn = false;
+    slot.busy_until = queue_.now() + Duration(static_cast<std::int64_t>(
+                                         random_.between(1, 2 * static_cast<std::uint64_t>(options_.turn_cost.count()))));
+    observer_.after_turn(*this, *slot.shard);
+    if (const auto how = life_->process.halted()) {
+        const std::string reason = life_->process.reason();
+        kill();
+        observer_.on_halt(*this, *how, reason);
+        return;
+    }
+    if (slot.woken) {
+        schedule_turn(shard, slot.busy_until);
+    } else if (next != never) {
+        schedule_turn(shard, std::max(slot.busy_until, clock_.true_time(std::max(next, clock_.now()))));
+    }
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,112 @@
+// One simulated machine: disk, clock, host, and the process on it, if one runs. Drives the process's shards as a real
+// machine would: a turn when something woke it or its deadline came, never two at once, each taking virtual time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "shard/inspect.h"
+#include "shard/shard.h"
+#include "sim/disk_media.h"
+#include "sim/network_port.h"
+#include "sim/sim_clock.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_mailbox.h"
+#include "sim/sim_process.h"
+
+namespace ringfort::sim {
+
+inline constexpr std::uint16_t client_port = 2379;
+inline constexpr std::uint16_t peer_port = 2380;
+
+class SimNode;
+
+// Looks at a shard after each of its turns.
+class TurnObserver {
+  public:
+    virtual ~TurnObserver() = default;
+    virtual void after_turn(SimNode& node, shard::Shard& shard) = 0;
+    // The process is gone, however it came.
+    virtual void on_end(SimNode& node) = 0;
+    // The process ended by its own decision; after on_end().
+    virtual void on_halt(SimNode& node, env::Halt how, std::string_view reason) = 0;
+};
+
+struct SimNodeOptions {
+    shard::NodeConfig config;          // of the cluster and this member; instance, fresh and shard are the node's own
+    DiskProfile disk;
+    SimClock::Options clock;
+    Duration turn_cost{10us};
+    std::uint64_t seed{0};
+    bool trace{false};
+};
+
+class SimNode {
+  public:
+    SimNode(EventQueue& queue, SimNetwork& network, HostId host, const SimNodeOptions& options, TurnObserver& observer);
+    ~SimNode();
+    SimNode(const SimNode&) = delete;
+    SimNode& operator=(const SimNode&) = delete;
+
+    // Begins a process as soon as the disk is rid of the one before. Requires: !running().
+    void start();
+    // Asks the process to stop in order; it ends some time later.
+    void stop();
+    void kill();
+    void cut_power(std::uint32_t keep_per_million);
+    void power_on();
+    // SIGSTOP and SIGCONT.
+    void pause();
+    void resume();
+    // The data directory is lost; the next start makes a new one. Requires: !running() and a quiet disk.
+    void wipe();
+
+    bool running() const { return life_ != nullptr; }
+    bool starting() const { return start_wanted_; }
+    bool powered() const { return powered_; }
+    bool paused() const { return paused_; }
+    bool ready() const;
+    NodeId id() const { return options_.config.self; }
+    HostId host() const { return host_; }
+    const std::string& name() const { return options_.config.name; }
+    DiskMedia& media() { return media_; }
+    SimClock& clock() { return clock_; }
+    std::uint64_t turns() const { return turns_; }
+    std::size_t shard_count() const { return options_.config.shard_count; }
+    // Requires: running().
+    std::vector<shard::ReplicaView> inspect();
+
+  private:
+    struct ShardSlot;
+    struct Life;
+
+    void begin_life();
+    void end_life(Death death);
+    void wake(std::size_t shard);
+    void schedule_turn(std::size_t shard, Instant at);
+    void run_turn(std::size_t shard);
+    static void on_wake(void* context, std::uint64_t shard);
+    static void on_turn(void* context, std::uint64_t shard, std::uint64_t token);
+    static void on_start(void* context, std::uint64_t token, std::uint64_t);
+
+    EventQueue& queue_;
+    SimNetwork& network_;
+    HostId host_;
+    SimNodeOptions options_;
+    TurnObserver& observer_;
+    Prng random_;
+    DiskMedia media_;
+    SimClock clock_;
+    std::unique_ptr<Life> life_;
+    std::uint64_t lives_{0};
+    std::uint64_t token_{0};          // of the last turn scheduled, over all lives
+    std::uint64_t turns_{0};
+    InstanceId instance_{};           // 0: no data directory yet
+    bool start_wanted_{false};
+    bool powered_{true};
+    bool paused_{false};
+};
+
+}  // namespace ringfort::sim

@@ -1,0 +1,45 @@
+// Log lines and the end of a simulated process.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "env/world.h"
+#include "sim/event_queue.h"
+
+namespace ringfort::sim {
+
+class SimLogSink final : public env::LogSink {
+  public:
+    // Lines go to stderr with true time and name when `trace` is on; errors are remembered either way.
+    SimLogSink(const EventQueue& queue, std::string name, bool trace)
+        : queue_(queue), name_(std::move(name)), trace_(trace) {}
+    void write(env::LogLevel level, std::string_view line) override;
+    const std::string& last_error() const { return last_error_; }
+
+  private:
+    const EventQueue& queue_;
+    std::string name_;
+    bool trace_;
+    std::string last_error_;
+};
+
+class SimProcess final : public env::Process {
+  public:
+    // The first reason counts.
+    void halt(env::Halt how, std::string_view reason) override {
+        if (!halted_) {
+            halted_ = how;
+            reason_ = std::string(reason);
+        }
+    }
+    std::uint64_t cpu_us() const override { return 0; }
+    std::optional<env::Halt> halted() const { return halted_; }
+    const std::string& reason() const { return reason_; }
+
+  private:
+    std::optional<env::Halt> halted_;
+    std::string reason_;
+};
+
+}  // namespace ringfort::sim

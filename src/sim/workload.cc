@@ -1,0 +1,159 @@
+#include "sim/workload.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::sim {
+
+std::string domain_prefix(std::uint32_t domain) {
+    ASSERT(domain < 100);
+    return "d" + std::string(domain < 10 ? "0" : "") + std::to_string(domain) + "/";
+}
+
+std::vector<std::string> domain_splits(std::uint32_t domains) {
+    std::vector<std::string> out;
+    for (std::uint32_t domain = 1; domain < domains; domain++) {
+        out.push_back(domain_prefix(domain));
+    }
+    return out;
+}
+
+Workload::Workload(const WorkloadOptions& options, std::uint32_t domains, std::uint32_t client, std::uint64_t seed)
+    : options_(options), domains_(domains), client_(client), random_(seed) {}
+
+std::string Workload::key(std::uint32_t domain) {
+    // Half of the operations meet on the first two keys.
+    const std::uint64_t number = random_.one_in(2) ? random_.below(std::min<std::uint32_t>(2, options_.keys))
+                                                   : random_.below(options_.keys);
+    return domain_prefix(domain) + std::to_string(100 + number).substr(1);
+}
+
+std::string Workload::value() {
+    std::string out = "c" + std::to_string(client_) + "v" + std::to_string(++values_) + ":";
+    const std::size_t bytes = random_.below(options_.value_bytes_max + 1);
+    if (out.size() < bytes) {
+        out.resize(bytes, static_cast<char>('a' + values_ % 26));
+    }
+    return out;
+}
+
+StepRequest Workload::get(std::uint32_t domain) { return {StepKind::range, key(domain), {}, {}, false, 0, 0}; }
+
+StepRequest Workload::range(std::uint32_t domain) {
+    StepRequest out = get(domain);
+    out.range_end = domain_prefix(domain) + "\xff";
+    out.limit = random_.one_in(3) ? static_cast<std::int64_t>(random_.between(1, 5)) : 0;
+    return out;
+}
+
+StepRequest Workload::put(std::uint32_t domain) {
+    return {StepKind::put, key(domain), {}, value(), !random_.one_in(4), 0, 0};
+}
+
+StepRequest Workload::remove(std::uint32_t domain, bool many) {
+    StepRequest out{StepKind::remove, key(domain), {}, {}, !random_.one_in(4), 0, 0};
+    if (many) {
+        out.range_end = key(domain);   // often behind the key: then nothing is removed
+    }
+    return out;
+}
+
+CompareRequest Workload::compare(std::uint32_t domain) {
+    CompareRequest out;
+    out.key = key(domain);
+    out.target = static_cast<api::CompareTarget>(random_.below(4));
+    out.result = random_.one_in(3) ? static_cast<api::CompareResult>(random_.below(4)) : api::CompareResult::equal;
+    const auto seen = last_seen_.find(out.key);
+    if (seen != last_seen_.end()) {
+        const RecordedKv& kv = seen->second;
+        out.value = kv.value;
+        out.number = out.target == api::CompareTarget::version  ? kv.version
+                     : out.target == api::CompareTarget::create ? kv.create_revision
+                                                                : kv.mod_revision;
+    }
+    return out;
+}
+
+RecordedOperation Workload::transaction(std::uint32_t domain) {
+    RecordedOperation out;
+    out.transaction = true;
+    for (std::uint64_t i = random_.below(3); i > 0; i--) {
+        out.compares.push_back(compare(domain));
+    }
+    // A key may be written once in a transaction (etcd: duplicate key).
+    std::vector<std::string> written;
+    for (auto* branch : {&out.success, &out.failure}) {
+        written.clear();
+        for (std::uint64_t i = random_.below(4); i > 0; i--) {
+            StepRequest step = random_.one_in(3) ? get(domain) : random_.one_in(4) ? remove(domain, false) : put(domain);
+            const bool again = std::find(written.begin(), written.end(), step.key) != written.end();
+            if (step.kind != StepKind::range) {
+                if (again) {
+                    continue;
+                }
+                written.push_back(step.key);
+            }
+            branch->push_back(std::move(step));
+        }
+    }
+    if (out.success.empty() && out.failure.empty()) {
+        out.success.push_back(put(domain));
+    }
+    return out;
+}
+
+RecordedOperation Workload::next() {
+    const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
+    const auto& o = options_;
+    const std::uint64_t total = o.puts + o.gets + o.stale_gets + o.past_gets + o.ranges + o.removes + o.range_removes +
+                                o.transactions;
+    std::uint64_t lot = random_.below(total);
+    const auto drawn = [&](std::uint32_t weight) {
+        const bool hit = lot < weight;
+        lot -= hit ? 0 : weight;
+        return hit;
+    };
+    RecordedOperation out;
+    if (drawn(o.puts)) {
+        out.success.push_back(put(domain));
+    } else if (drawn(o.gets)) {
+        out.success.push_back(get(domain));
+    } else if (drawn(o.stale_gets)) {
+        out.success.push_back(random_.one_in(2) ? get(domain) : range(domain));
+        out.serializable = true;
+    } else if (drawn(o.past_gets)) {
+        out.success.push_back(random_.one_in(2) ? get(domain) : range(domain));
+        const auto seen = static_cast<std::uint64_t>(revision_[domain]);
+        out.success[0].revision = static_cast<api::Revision>(seen > 0 ? random_.between(1, seen) : 0);
+    } else if (drawn(o.ranges)) {
+        out.success.push_back(range(domain));
+    } else if (drawn(o.removes)) {
+        out.success.push_back(remove(domain, false));
+    } else if (drawn(o.range_removes)) {
+        out.success.push_back(remove(domain, true));
+    } else {
+        out = transaction(domain);
+    }
+    out.client = client_;
+    out.domain = domain;
+    return out;
+}
+
+void Workload::learn(const RecordedOperation& operation) {
+    if (operation.outcome != Outcome::ok) {
+        return;
+    }
+    api::Revision& revision = revision_[operation.domain];
+    revision = std::max(revision, operation.header.revision);
+    for (const auto& result : operation.results) {
+        for (const auto& kv : result.kvs) {
+            RecordedKv& last = last_seen_[kv.key];
+            if (last.mod_revision <= kv.mod_revision) {
+                last = kv;
+            }
+        }
+    }
+}
+
+}  // namespace ringfort::sim

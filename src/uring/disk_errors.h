@@ -1,0 +1,14 @@
+// errno to DiskErrc, in one place: one table per family of calls.
+#pragma once
+
+#include "env/disk.h"
+
+namespace ringfort::uring {
+
+env::DiskErrc write_error(int error);
+env::DiskErrc read_error(int error);
+env::DiskErrc sync_error(int error);
+// open, create, preallocate, rename, remove, list.
+env::DiskErrc name_error(int error);
+
+}  // namespace ringfort::uring

@@ -1,0 +1,282 @@
+#include "uring/file_calls.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+#include "base/aligned_buffer.h"
+#include "base/assertion.h"
+#include "base/bounds.h"
+
+namespace ringfort::uring {
+namespace {
+
+class Fd {
+  public:
+    explicit Fd(int fd) : fd_(fd) {}
+    ~Fd() {
+        if (fd_ >= 0) {
+            close(fd_);
+        }
+    }
+    Fd(const Fd&) = delete;
+    Fd& operator=(const Fd&) = delete;
+    int get() const { return fd_; }
+    int release() { return std::exchange(fd_, -1); }
+    explicit operator bool() const { return fd_ >= 0; }
+
+  private:
+    int fd_;
+};
+
+std::string parent_of(const std::string& name) {
+    const std::size_t slash = name.rfind('/');
+    return slash == std::string::npos ? "." : name.substr(0, slash);
+}
+
+int sync_directory(int directory, const std::string& name) {
+    const Fd fd(openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || fsync(fd.get()) != 0) {
+        return errno;
+    }
+    return 0;
+}
+
+// Every directory on the way to `name`, durable in its own parent before anything is put into it.
+int make_parents(int directory, const std::string& name) {
+    for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+        const std::string parent = name.substr(0, slash);
+        if (mkdirat(directory, parent.c_str(), 0700) == 0) {
+            if (const int error = sync_directory(directory, parent_of(parent)); error != 0) {
+                return error;
+            }
+        } else if (errno != EEXIST) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+int write_all(int fd, Bytes bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t written = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return written < 0 ? errno : EIO;
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        offset += static_cast<std::uint64_t>(written);
+    }
+    return 0;
+}
+
+int write_zeros(int fd, std::uint64_t bytes) {
+    // Asking for the space first keeps the file in one piece and meets a full disk before anything is written.
+    if (bytes > 0 && fallocate(fd, 0, 0, static_cast<off_t>(bytes)) != 0 && errno != EOPNOTSUPP) {
+        return errno;
+    }
+    const AlignedBuffer zeros(std::size_t{256} * kib);
+    for (std::uint64_t at = 0; at < bytes;) {
+        const std::size_t count = std::min<std::uint64_t>(zeros.size(), bytes - at);
+        if (const int error = write_all(fd, zeros.span().first(count), at); error != 0) {
+            return error;
+        }
+        at += count;
+    }
+    return fdatasync(fd) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int open_direct(int directory, const std::string& name, OpenedFile& file) {
+    Fd fd(openat(directory, name.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+    struct stat status {};
+    if (!fd || fstat(fd.get(), &status) != 0) {
+        return errno;
+    }
+    file.bytes = static_cast<std::uint64_t>(status.st_size);
+    file.fd = fd.release();
+    return 0;
+}
+
+int create_zeroed(int directory, const std::string& name, std::uint64_t bytes, OpenedFile& file) {
+    ASSERT(bytes % limits::block_bytes == 0);
+    if (faccessat(directory, name.c_str(), F_OK, 0) == 0) {
+        return EEXIST;
+    }
+    if (const int error = make_parents(directory, name); error != 0) {
+        return error;
+    }
+    const std::string unfinished = name + unfinished_suffix;
+    Fd fd(openat(directory, unfinished.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600));
+    if (!fd) {
+        return errno;
+    }
+    int error = write_zeros(fd.get(), bytes);
+    if (error == 0 &&
+        renameat2(directory, unfinished.c_str(), directory, name.c_str(), RENAME_NOREPLACE) != 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        unlinkat(directory, unfinished.c_str(), 0);
+        return error;
+    }
+    error = sync_directory(directory, parent_of(name));
+    if (error == 0) {
+        file.bytes = bytes;
+        file.fd = fd.release();
+    }
+    return error;
+}
+
+int create_empty(int directory, const std::string& name, OpenedFile& file) {
+    if (const int error = make_parents(directory, name); error != 0) {
+        return error;
+    }
+    const int fd = openat(directory, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    file = {.fd = fd, .bytes = 0};
+    return 0;
+}
+
+int sync_file_and_name(int directory, int fd, const std::string& name) {
+    if (fsync(fd) != 0) {
+        return errno;
+    }
+    return sync_directory(directory, parent_of(name));
+}
+
+int remove_file(int directory, const std::string& name) {
+    if (unlinkat(directory, name.c_str(), 0) != 0) {
+        return errno;
+    }
+    return sync_directory(directory, parent_of(name));
+}
+
+int rename_file(int directory, const std::string& from, const std::string& to) {
+    if (const int error = make_parents(directory, to); error != 0) {
+        return error;
+    }
+    if (renameat(directory, from.c_str(), directory, to.c_str()) != 0) {
+        return errno;
+    }
+    if (const int error = sync_directory(directory, parent_of(to)); error != 0) {
+        return error;
+    }
+    return parent_of(from) == parent_of(to) ? 0 : sync_directory(directory, parent_of(from));
+}
+
+int list_files(int directory, const std::string& name, std::vector<env::FileInfo>& files) {
+    files.clear();
+    const int fd = openat(directory, name.empty() ? "." : name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : errno;
+    }
+    DIR* stream = fdopendir(fd);
+    if (stream == nullptr) {
+        const int error = errno;
+        close(fd);
+        return error;
+    }
+    errno = 0;
+    while (const dirent* entry = readdir(stream)) {
+        struct stat status {};
+        const std::string_view entry_name = entry->d_name;
+        if (!entry_name.ends_with(unfinished_suffix) &&
+            fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)) {
+            files.push_back({std::string(entry_name), static_cast<std::uint64_t>(status.st_size)});
+        }
+        errno = 0;
+    }
+    const int error = errno;
+    closedir(stream);
+    std::sort(files.begin(), files.end(),
+              [](const env::FileInfo& a, const env::FileInfo& b) { return a.name < b.name; });
+    return error;
+}
+
+int read_small(int directory, const std::string& name, std::vector<std::byte>& content) {
+    content.clear();
+    const Fd fd(openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (!fd || fstat(fd.get(), &status) != 0) {
+        return errno;
+    }
+    content.resize(static_cast<std::size_t>(status.st_size));
+    std::size_t at = 0;
+    while (at < content.size()) {
+        const ssize_t got = pread(fd.get(), content.data() + at, content.size() - at, static_cast<off_t>(at));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got < 0 ? errno : EIO;   // it shrank under us: nobody else may write here
+        }
+        at += static_cast<std::size_t>(got);
+    }
+    return 0;
+}
+
+int replace_small(int directory, const std::string& name, Bytes content) {
+    if (const int error = make_parents(directory, name); error != 0) {
+        return error;
+    }
+    const std::string unfinished = name + unfinished_suffix;
+    const Fd fd(openat(directory, unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd) {
+        return errno;
+    }
+    int error = write_all(fd.get(), content, 0);
+    if (error == 0 && fsync(fd.get()) != 0) {
+        error = errno;
+    }
+    if (error == 0 && renameat(directory, unfinished.c_str(), directory, name.c_str()) != 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        unlinkat(directory, unfinished.c_str(), 0);
+        return error;
+    }
+    return sync_directory(directory, parent_of(name));
+}
+
+int remove_unfinished(int directory) {
+    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* stream = fd < 0 ? nullptr : fdopendir(fd);
+    if (stream == nullptr) {
+        return errno;
+    }
+    int error = 0;
+    while (const dirent* entry = readdir(stream)) {
+        const std::string_view name = entry->d_name;
+        struct stat status {};
+        if (name == "." || name == ".." || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+            continue;
+        }
+        if (S_ISDIR(status.st_mode)) {
+            const Fd below(openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+            error = below ? remove_unfinished(below.get()) : errno;
+        } else if (name.ends_with(unfinished_suffix) && unlinkat(fd, entry->d_name, 0) != 0) {
+            error = errno;
+        }
+        if (error != 0) {
+            break;
+        }
+    }
+    closedir(stream);
+    return error;
+}
+
+}  // namespace ringfort::uring

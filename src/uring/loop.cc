@@ -1,0 +1,104 @@
+#include "uring/loop.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "uring/shard_world.h"
+
+namespace ringfort::uring {
+namespace {
+
+// The longest sleep: a bound on how late a lost wake-up would be noticed.
+constexpr Duration sleep_longest = 1s;
+
+}  // namespace
+
+Loop::Loop(ShardWorld& world, TurnDriver& driver, const LoopOptions& options)
+    : world_(world), driver_(driver), options_(options), stalls_(options.on_stall), window_(options.poll) {}
+
+void Loop::run() {
+    while (!ended_) {
+        const Instant deadline = one_turn();
+        if (ended_) {
+            break;
+        }
+        if (work_waits()) {
+            world_.ring().submit();
+        } else {
+            wait(deadline);
+        }
+    }
+}
+
+// Completions are only noted while they are reaped; the turn acts on them, in an order of its own. What the turn queued
+// goes to the kernel in one call afterwards.
+Instant Loop::one_turn() {
+    counters_.turns++;
+    world_.ring().reap();
+    world_.clock().update();
+    world_.disk().collect();
+    world_.network().begin_turn();
+    if (!stop_told_ && options_.stop_requested != nullptr &&
+        options_.stop_requested->load(std::memory_order_acquire)) {
+        stop_told_ = true;
+        driver_.stop();
+    }
+    stalls_.begin_turn();
+    const Instant deadline = driver_.turn();
+    if (const Duration stall = stalls_.end_turn(); stall > 0ns) {
+        world_.log().write(env::LogLevel::debug, fmt::format("a turn used {} us of CPU", stall.count() / 1000));
+    }
+    world_.mailbox().ring_doorbells();
+    return std::min(deadline, world_.network().next_deadline());
+}
+
+bool Loop::work_waits() const {
+    return world_.network().has_ready() || world_.disk().has_ready() || world_.mailbox().has_mail();
+}
+
+void Loop::wait(Instant deadline) {
+    Ring& ring = world_.ring();
+    const Instant begin = monotonic_now();
+    const bool may_poll = options_.poll > 0ns && driver_.has_work();
+    const Duration polling = may_poll ? window_.next() : 0ns;
+    if (polling > 0ns) {
+        ring.submit();
+        if (poll(std::min(deadline, begin + polling))) {
+            counters_.polls_won++;
+            window_.on_wait(monotonic_now() - begin);
+            return;
+        }
+        counters_.polls_lost++;
+    }
+    MailboxHub& hub = world_.mailbox().hub();
+    const std::size_t self = world_.mailbox().self().value;
+    if (!hub.fall_asleep(self)) {
+        ring.submit();
+        return;
+    }
+    counters_.sleeps++;
+    const Instant now = monotonic_now();
+    ring.submit_and_wait(std::min(sleep_longest, deadline - now));
+    hub.wake_up(self);
+    if (may_poll) {
+        const Instant woken = monotonic_now();
+        // A timer says nothing about whether polling would have caught an event.
+        window_.on_wait(woken < deadline ? woken - begin : 1s);
+    }
+}
+
+// Yields between looks: a thread that only spins takes the core from whoever would bring the event.
+bool Loop::poll(Instant until) {
+    while (monotonic_now() < until) {
+        if (world_.ring().completion_waits() || world_.mailbox().has_mail()) {
+            return true;
+        }
+        sched_yield();
+    }
+    return world_.ring().completion_waits() || world_.mailbox().has_mail();
+}
+
+}  // namespace ringfort::uring

@@ -1,0 +1,35 @@
+// Decides whether to poll for a while before sleeping. Waking a sleeping core costs tens of microseconds; polling pays
+// when the next event usually comes within the window, and is waste when the shard is idle. So polling lives on credit:
+// earned by events that came soon, spent by windows in which none came.
+#pragma once
+
+#include <algorithm>
+
+#include "base/instant.h"
+
+namespace ringfort::uring {
+
+class PollWindow {
+  public:
+    explicit PollWindow(Duration longest) : longest_(longest) {}
+
+    // How long to poll now; 0: sleep at once.
+    Duration next() const { return credit_ > 0 ? longest_ : 0ns; }
+    // How long it took from running out of work to the next event, polling and sleep together.
+    void on_wait(Duration waited) {
+        if (waited <= longest_) {
+            credit_ = std::min(credit_ + 2, credit_max);
+        } else if (waited <= 4 * longest_) {
+            credit_ = std::clamp(credit_, 1, credit_max);   // near: go on trying, without trust
+        } else {
+            credit_ = std::max(credit_ - 1, 0);
+        }
+    }
+
+  private:
+    static constexpr int credit_max = 16;
+    Duration longest_;
+    int credit_{0};
+};
+
+}  // namespace ringfort::uring

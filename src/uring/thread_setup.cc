@@ -1,0 +1,65 @@
+#include "uring/thread_setup.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+#include "base/instant.h"
+
+namespace ringfort::uring {
+namespace {
+
+constexpr Duration long_slice = 100ms;
+
+// The kernel's struct sched_attr, first version; its own header cannot stand beside glibc's <sched.h>.
+struct SchedulerAttributes {
+    std::uint32_t size;
+    std::uint32_t policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t runtime;
+    std::uint64_t deadline;
+    std::uint64_t period;
+};
+static_assert(sizeof(SchedulerAttributes) == 48);
+
+void raise(__rlimit_resource_t resource) {
+    rlimit limit{};
+    if (getrlimit(resource, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(resource, &limit);
+    }
+}
+
+}  // namespace
+
+void name_thread(const std::string& name) {
+    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+}
+
+bool pin_thread(unsigned cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+void ask_for_long_slice() {
+    SchedulerAttributes attributes{};
+    attributes.size = sizeof(attributes);
+    attributes.policy = SCHED_OTHER;
+    attributes.runtime = static_cast<std::uint64_t>(long_slice.count());
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void raise_limits() {
+    raise(RLIMIT_NOFILE);
+    raise(RLIMIT_MEMLOCK);
+}
+
+}  // namespace ringfort::uring

@@ -1,0 +1,77 @@
+"""Three nodes on a quiet day."""
+import json
+
+from cluster_case import ClusterCase
+
+
+class Basic(ClusterCase):
+    def test_any_node_takes_any_request_and_all_tell_the_same(self):
+        cluster = self.cluster()
+        for node in cluster.nodes:
+            self.put(cluster, f"by-{node.name}", node.name, endpoints=node.client)
+        for node in cluster.nodes:
+            for other in cluster.nodes:
+                self.assertEqual(self.get(cluster, f"by-{other.name}", endpoints=node.client), other.name)
+
+    def test_a_read_after_a_write_through_another_node_sees_it(self):
+        cluster = self.cluster()
+        for i in range(20):
+            writer, reader = cluster.nodes[i % 3], cluster.nodes[(i + 1) % 3]
+            self.put(cluster, "counter", str(i), endpoints=writer.client)
+            self.assertEqual(self.get(cluster, "counter", endpoints=reader.client), str(i))
+
+    def test_revisions_are_the_same_on_every_node(self):
+        cluster = self.cluster()
+        for i in range(5):
+            self.put(cluster, f"key{i}", "value")
+        seen = set()
+        for node in cluster.nodes:
+            document = json.loads(cluster.must_ctl("get", "key4", "-w", "json", endpoints=node.client))
+            seen.add((document["kvs"][0]["mod_revision"], document["kvs"][0]["create_revision"]))
+        self.assertEqual(len(seen), 1, seen)
+
+    def test_a_transaction_and_its_comparison(self):
+        cluster = self.cluster()
+        self.put(cluster, "lock", "free")
+        claim = 'value("lock") = "free"\n\nput lock taken\n\nget lock\n\n'
+        self.assertIn("SUCCESS", cluster.must_ctl("txn", text=claim))
+        self.assertIn("FAILURE", cluster.must_ctl("txn", text=claim))
+        self.assertEqual(self.get(cluster, "lock"), "taken")
+
+    def test_deleting_a_prefix_and_compacting(self):
+        cluster = self.cluster()
+        for i in range(10):
+            self.put(cluster, f"dir/{i}", "x" * 100)
+        self.assertEqual(cluster.must_ctl("del", "dir/", "--prefix").split()[0], "10")
+        revision = json.loads(cluster.must_ctl("get", "dir/0", "-w", "json"))["header"]["revision"]
+        cluster.must_ctl("compaction", str(revision))
+        code, _, error = cluster.ctl("get", "dir/0", "--rev", "2")
+        self.assertNotEqual(code, 0)
+        self.assertIn("required revision has been compacted", error)
+
+    def test_leadership_moves_on_request(self):
+        cluster = self.cluster()
+        leader, target = cluster.wait_leader(), cluster.followers()[0]
+        member = cluster.status(target)["header"]["member_id"]
+        cluster.must_ctl("move-leader", f"{member:x}", endpoints=leader.client)
+        self.assertIs(cluster.wait_leader([target]), target)
+        self.put(cluster, "after", "move", endpoints=leader.client)
+
+    def test_several_domains_spread_over_shards(self):
+        cluster = self.cluster(extra=["--initial-domains", "a,m,t", "--shards", "2"])
+        for key in ("Zero", "apple", "mango", "tree"):
+            self.put(cluster, key, f"of {key}")
+        for node in cluster.nodes:
+            for key in ("Zero", "apple", "mango", "tree"):
+                self.assertEqual(self.get(cluster, key, endpoints=node.client), f"of {key}")
+        code, _, error = cluster.ctl("get", "apple", "zebra")
+        self.assertNotEqual(code, 0)
+        self.assertIn("domain", error)
+
+    def test_load_from_many_connections_is_all_answered_and_kept(self):
+        cluster = self.cluster()
+        load = self.load(cluster, requests=20000, connections=64, in_flight=4, history=True)
+        result = load.result()
+        self.assertEqual(result["failed"], 0)
+        self.assertEqual(result["requests"], 20000)
+        self.verify_load(load)

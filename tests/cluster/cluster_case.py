@@ -1,0 +1,81 @@
+"""What the real-process tests share: a folder for each test, clusters that end with it, loads that end with it."""
+import shutil
+import unittest
+from pathlib import Path
+
+from load import Load
+from processes import Cluster, Missed
+
+# Promises of the product, and what a test allows on a machine that is busy with other tests.
+GAP_AFTER_KILL_MS = 1000
+GAP_ROLLING_RESTART_MS = 1000
+STOP_SECONDS = 5
+
+
+class ClusterCase(unittest.TestCase):
+    programs = {}
+    scratch = Path()
+
+    def setUp(self):
+        self.folder = self.scratch / self.id().split(".", 1)[-1]
+        self.folder.mkdir(parents=True)
+        self.notes = []
+        self.addCleanup(self.remove_folder)
+
+    def remove_folder(self):
+        if not self.failed():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def failed(self):
+        outcome = self._outcome.result
+        return any(test is self for test, _ in [*outcome.errors, *outcome.failures])
+
+    def note(self, text):
+        """A figure worth a line beside the test's name."""
+        self.notes.append(text)
+
+    def cluster(self, start=True, **options):
+        cluster = Cluster(self.programs, self.folder, **options)
+        self.addCleanup(cluster.stop)
+        if start:
+            cluster.start()
+            cluster.wait_ready()
+        return cluster
+
+    def load(self, cluster, name="load", endpoints=None, **options):
+        load = Load(self.programs, endpoints or cluster.endpoints, self.folder, name, **options)
+        self.addCleanup(load.kill)
+        return load
+
+    def put(self, cluster, key, value, **options):
+        cluster.must_ctl("put", key, value, **options)
+
+    def get(self, cluster, key, *flags, **options):
+        """The value of a key; None when there is no such key."""
+        output = cluster.must_ctl("get", key, "--print-value-only", *flags, **options)
+        return output.rstrip("\n") or None
+
+    def own_copy(self, cluster, key, node):
+        """The value in a node's own copy, which may lag."""
+        return self.get(cluster, key, "--consistency=s", endpoints=node.client)
+
+    def without(self, cluster, *gone):
+        return [node for node in cluster.nodes if node not in gone]
+
+    def verify_load(self, load):
+        code, verdict = load.verify()
+        self.assertIn("acknowledged writes lost: 0", verdict)
+        self.assertEqual(code, 0, verdict)
+
+    def refused(self, node, cluster, *words, extra=(), seconds=20):
+        """The node must end by itself, not with success, and its one sentence must contain the words."""
+        cluster.start(node, extra)
+        try:
+            code = node.process.wait(timeout=seconds)
+        except Exception as error:
+            raise Missed(f"{node.name} was to refuse its start and runs on:\n{node.log_tail()}") from error
+        said = node.log_tail(5)
+        self.assertGreater(code, 0, f"killed by a signal or called success ({code}): {said}")
+        for word in words:
+            self.assertIn(word.lower(), said.lower())
+        return said

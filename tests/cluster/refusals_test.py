@@ -1,0 +1,147 @@
+"""What a node must refuse, each in one clear sentence."""
+import os
+import subprocess
+from pathlib import Path
+
+from cluster_case import ClusterCase
+from processes import Cluster, Node, free_ports, run
+
+
+class Refusals(ClusterCase):
+    def test_data_directory_in_use(self):
+        cluster = self.cluster()
+        first = cluster.nodes[0]
+        client, peer = free_ports(2)
+        second = Node(self.programs["ringfort"], "n1", self.folder, client, peer)
+        second.log = self.folder / "second.log"
+        with second.log.open("wb") as log:
+            second.process = subprocess.Popen(first.command(cluster.initial_cluster), stdin=subprocess.DEVNULL, stdout=log,
+                                              stderr=subprocess.STDOUT)
+        self.addCleanup(second.kill)
+        # It may wait for the first to end, but it must say so and must never serve.
+        try:
+            self.assertGreater(second.process.wait(timeout=15), 0)
+        except subprocess.TimeoutExpired:
+            second.kill()
+        self.assertIn("use", second.log_tail().lower())
+        self.put(cluster, "first", "unharmed")
+
+    def test_data_directory_of_another_cluster(self):
+        cluster = self.cluster()
+        node = cluster.nodes[0]
+        self.assertEqual(node.terminate()[0], 0)
+        self.refused(node, cluster, "cluster", extra=["--initial-cluster-token", "another"])
+
+    def test_data_directory_of_another_node(self):
+        cluster = self.cluster()
+        for node in cluster.nodes:
+            self.assertEqual(node.terminate()[0], 0)
+        mine, other = cluster.nodes[0], cluster.nodes[1]
+        mine.data, other.data = other.data, mine.data
+        self.refused(mine, cluster, "n2")
+
+    def test_data_directory_of_a_newer_format(self):
+        cluster = self.cluster()
+        node = cluster.nodes[0]
+        self.assertEqual(node.terminate()[0], 0)
+        self.make_newer(node)
+        self.refused(node, cluster, "format")
+
+    def test_data_directory_not_writable(self):
+        cluster = self.cluster(start=False)
+        node = cluster.nodes[0]
+        if os.geteuid() == 0:
+            # Root may write everywhere but below a file.
+            (self.folder / "file").write_text("not a folder", encoding="utf-8")
+            node.data = self.folder / "file" / "data"
+        else:
+            node.data.mkdir()
+            node.data.chmod(0o500)
+            self.addCleanup(node.data.chmod, 0o700)
+        self.refused(node, cluster, str(node.data))
+
+    def test_data_directory_on_tmpfs(self):
+        memory = Path("/dev/shm")
+        if not memory.is_dir() or not os.access(memory, os.W_OK):
+            self.skipTest("no tmpfs at /dev/shm to try it on")
+        cluster = self.cluster(start=False)
+        node = cluster.nodes[0]
+        node.data = memory / f"ringfort-refused-{os.getpid()}"
+        self.addCleanup(run, ["rm", "-rf", node.data])
+        self.refused(node, cluster, "tmpfs")
+
+    def test_port_taken(self):
+        cluster = self.cluster()
+        twin = Cluster(self.programs, self.folder / "twin", [tuple(int(a.split(":")[1]) for a in (n.client, n.peer))
+                                                             for n in cluster.nodes])
+        (self.folder / "twin").mkdir()
+        self.addCleanup(twin.stop)
+        self.refused(twin.nodes[0], twin, cluster.nodes[0].client.split(":")[1])
+
+    def test_wrong_flags(self):
+        node = self.cluster(start=False).nodes[0]
+        good = node.command(f"{node.name}=http://{node.peer}")
+        cases = [
+            (["--no-such-flag"], "no-such-flag"),
+            (["--heartbeat-interval", "0"], "heartbeat-interval"),
+            (["--heartbeat-interval", "banana"], "heartbeat-interval"),
+            (["--heartbeat-interval", "1000", "--election-timeout", "1000"], "election-timeout"),
+            (["--shards", "0x"], "shards"),
+            (["--shards", "100000"], "shards"),
+            (["--initial-cluster-state", "maybe"], "initial-cluster-state"),
+            (["--initial-domains", "a,a"], "initial-domains"),
+            (["--auto-compaction-mode", "sometimes"], "auto-compaction-mode"),
+            (["--quota-backend-bytes", "many"], "quota-backend-bytes"),
+            (["--poll-us", "soon"], "poll-us"),
+            (["--shard-cpus", "100000"], "shard-cpus"),
+            (["--cert-file", "x"], "TLS"),
+            (["--config-file", "/nonexistent"], "config-file"),
+            (["stray"], "stray"),
+        ]
+        for extra, word in cases:
+            with self.subTest(flags=extra):
+                self.refuses_flags([*good, *extra], word)
+        for name, value, word in [("--name", "n9", "n9"), ("--listen-client-urls", "nonsense", "listen-client-urls"),
+                                  ("--initial-cluster", f"n1=http://{node.peer},n1=http://{node.peer}", "n1"),
+                                  ("--initial-cluster", "n1", "initial-cluster")]:
+            with self.subTest(flag=name, value=value):
+                command = list(good)
+                command[command.index(name) + 1] = value
+                self.refuses_flags(command, word)
+        self.assertFalse(node.data.exists(), "a refused start left a data directory behind")
+
+    def test_version_and_help_end_well(self):
+        for flag, word in (("--version", "ringfort"), ("--help", "--data-dir")):
+            code, output, _ = run([self.programs["ringfort"], flag])
+            self.assertEqual(code, 0)
+            self.assertIn(word, output)
+
+    def refuses_flags(self, command, word):
+        code, output, error = run(command, seconds=10)
+        said = (output + error).strip()
+        self.assertIsNotNone(code, f"it started all the same: {said}")
+        self.assertGreater(code, 0, said)
+        self.assertIn(word, said)
+        self.assertLessEqual(len(said.splitlines()), 3, f"more than a sentence: {said}")
+
+    def make_newer(self, node):
+        """Raises the format version in the directory's identity file."""
+        identity = self.identity_file(node)
+        document = bytearray(identity.read_bytes())
+        self.assertTrue(document, f"{identity} is empty")
+        text = document.decode(errors="replace")
+        self.assertIn("format", text, "the identity file names its format version")
+        identity.write_text(raise_format(text), encoding="utf-8")
+
+    def identity_file(self, node):
+        files = [path for path in node.data.iterdir() if path.is_file() and b"format" in path.read_bytes()[:4096]]
+        self.assertEqual(len(files), 1, f"one file of {sorted(p.name for p in node.data.iterdir())} names the format")
+        return files[0]
+
+
+def raise_format(text):
+    lines = []
+    for line in text.splitlines(keepends=True):
+        digits = "".join(filter(str.isdigit, line))
+        lines.append(line.replace(digits, str(int(digits) + 1000)) if "format" in line and digits else line)
+    return "".join(lines)

@@ -1,0 +1,86 @@
+"""Orderly stops, restarts, wiped nodes, another shard count."""
+import shutil
+import time
+
+from cluster_case import GAP_ROLLING_RESTART_MS, STOP_SECONDS, ClusterCase
+from processes import wait_until
+
+
+class Restart(ClusterCase):
+    def test_sigterm_ends_each_node_with_code_0_in_time(self):
+        cluster = self.cluster()
+        self.put(cluster, "key", "value")
+        for node in cluster.nodes:
+            code, seconds = node.terminate()
+            self.assertEqual(code, 0, node.log_tail())
+            self.assertLessEqual(seconds, STOP_SECONDS)
+
+    def test_rolling_restart_under_load_fails_no_request(self):
+        cluster = self.cluster()
+        load = self.load(cluster, seconds=18, connections=8, in_flight=4, history=True)
+        for node in list(cluster.nodes):
+            code, seconds = node.terminate()
+            self.assertEqual(code, 0, node.log_tail())
+            self.assertLessEqual(seconds, STOP_SECONDS)
+            cluster.start(node)
+            cluster.wait_ready([node])
+            self.caught_up(cluster, node)
+        self.assertTrue(load.running(), "the restarts took longer than the load")
+        result = load.result()
+        self.note(f"longest gap {result['longest_gap_ms']:.0f} ms, {result['requests']:,} requests")
+        self.assertEqual(result["failed"], 0)
+        self.assertLessEqual(result["longest_gap_ms"], GAP_ROLLING_RESTART_MS)
+        self.verify_load(load)
+
+    def test_everything_stopped_in_order_is_there_after_a_start(self):
+        cluster = self.cluster()
+        load = self.load(cluster, requests=5000, history=True)
+        self.assertEqual(load.result()["failed"], 0)
+        for node in cluster.nodes:
+            self.assertEqual(node.terminate()[0], 0)
+        cluster.start()
+        cluster.wait_ready()
+        self.verify_load(load)
+
+    def test_follower_wiped_comes_back_without_harm(self):
+        cluster = self.cluster()
+        load = self.load(cluster, requests=5000, history=True)
+        self.assertEqual(load.result()["failed"], 0)
+        victim = cluster.followers()[0]
+        victim.kill()
+        shutil.rmtree(victim.data)
+        cluster.start(victim)
+        cluster.wait_ready([victim])
+        self.verify_load(load)
+        # It must count in quorums again: with another node gone, it makes the majority.
+        wait_until(lambda: self.serves_without_other(cluster, victim), 60, "the wiped node counts again")
+
+    def test_start_with_another_shard_count_serves_the_same_data(self):
+        cluster = self.cluster(extra=["--initial-domains", "a,m,t"], start=False)
+        cluster.start(extra=["--shards", "1"])
+        cluster.wait_ready()
+        for key in ("Zero", "apple", "mango", "tree"):
+            self.put(cluster, key, f"of {key}")
+        for shards in ("2", "1"):
+            for node in cluster.nodes:
+                self.assertEqual(node.terminate()[0], 0)
+            cluster.start(extra=["--shards", shards])
+            cluster.wait_ready()
+            for key in ("Zero", "apple", "mango", "tree"):
+                self.assertEqual(self.get(cluster, key), f"of {key}")
+
+    def caught_up(self, cluster, node):
+        """Its own copy knows what was written after it came back."""
+        stamp = str(time.monotonic_ns())
+        self.put(cluster, "stamp", stamp)
+        wait_until(lambda: self.own_copy(cluster, "stamp", node) == stamp, 30, f"{node.name} has caught up")
+
+    def serves_without_other(self, cluster, victim):
+        other = next(node for node in cluster.nodes if node is not victim)
+        other.pause()
+        third = next(node for node in cluster.nodes if node not in (victim, other))
+        try:
+            return cluster.ctl("--command-timeout=8s", "put", "two", "suffice", endpoints=third.client)[0] == 0
+        finally:
+            other.resume()
+            cluster.wait_ready([other])

@@ -1,0 +1,233 @@
+// The store against the naive model: random commands, reads, compactions and restores, everything cut into the smallest
+// steps and interleaved. Each seed is one run; a failure names it.
+#include <memory>
+
+#include "model.h"
+#include "request_maker.h"
+
+namespace ringfort::kv {
+namespace {
+
+std::vector<std::byte> write_checkpoint(Store& store, RequestMaker& maker) {
+    auto writer = store.open_checkpoint();
+    std::vector<std::byte> out;
+    for (;;) {
+        std::byte piece[300];
+        WorkBudget budget{static_cast<std::int64_t>(maker.prng.between(1, 4)), 64};
+        const std::size_t room = maker.prng.between(1, sizeof(piece));
+        const auto [bytes, step] = writer->next(MutableBytes(piece).first(room), budget);
+        out.insert(out.end(), piece, piece + bytes);
+        if (step == Step::done) {
+            return out;
+        }
+    }
+}
+
+bool load_checkpoint(Store& store, Bytes bytes, RequestMaker& maker) {
+    auto reader = store.load_checkpoint();
+    std::size_t at = 0;
+    while (at < bytes.size()) {
+        WorkBudget budget{static_cast<std::int64_t>(maker.prng.between(1, 5)), 64};
+        const std::size_t part = std::min<std::size_t>(maker.prng.between(1, 500), bytes.size() - at);
+        std::size_t consumed = 0;
+        if (!reader->feed(bytes.subspan(at, part), budget, consumed)) {
+            return false;
+        }
+        at += consumed;
+    }
+    return reader->finish();
+}
+
+class ModelRun {
+  public:
+    explicit ModelRun(std::uint64_t seed) : maker_(seed) { store_ = std::make_unique<Store>(options()); }
+
+    void run(int commands) {
+        for (int i = 0; i < commands && !::testing::Test::HasFatalFailure(); i++) {
+            maker_.next_round();
+            command();
+            if (maker_.prng.one_in(3)) {
+                read();
+            }
+            if (maker_.prng.one_in(40)) {
+                restore();
+            }
+            if (maker_.prng.one_in(10)) {
+                store_->check_invariants();
+            }
+        }
+        while (!open_.empty()) {
+            step_open_read();
+        }
+        compare_all();
+    }
+
+  private:
+    struct OpenRead {
+        std::unique_ptr<RangeRead> read;
+        Model::Answer expected;
+        Model::Answer found;
+    };
+
+    StoreOptions options() { return {DomainId(3), maker_.prng.next()}; }
+    WorkBudget tiny() { return {static_cast<std::int64_t>(maker_.prng.between(1, 3)), 40}; }
+
+    void command() {
+        const CommandBody body = maker_.command(model_.revision);
+        const auto bytes = command_of(body);
+        const api::Revision before = store_->revision();
+        index_ = index_.next();
+        Arena arena;
+        const bool wants = !maker_.prng.one_in(8);
+        store_->begin(bytes, checksum(bytes), index_, wants ? &arena : nullptr);
+        WorkBudget budget = tiny();
+        while (store_->step(budget) == Step::more) {
+            // In between: the former revision, for everybody.
+            ASSERT_EQ(store_->revision(), before);
+            if (maker_.prng.one_in(6)) {
+                read();
+            }
+            other_work();
+            budget = tiny();
+        }
+        const Model::Outcome expected = model_.apply(body);
+        if (wants) {
+            ASSERT_EQ(model_outcome(store_->outcome()) == expected, true) << "command " << index_.value;
+        }
+        ASSERT_EQ(store_->revision(), model_.revision);
+        ASSERT_EQ(store_->compact_revision(), model_.compacted);
+        ASSERT_EQ(store_->applied(), index_);
+        ASSERT_EQ(store_->key_count(), model_.live_at(model_.revision).size());
+        other_work();
+    }
+
+    void other_work() {
+        if (maker_.prng.one_in(2)) {
+            WorkBudget budget = tiny();
+            store_->compact_step(budget);
+        }
+        if (!open_.empty() && maker_.prng.one_in(2)) {
+            step_open_read();
+        }
+    }
+
+    void read() {
+        const api::RangeRequest request = maker_.range(model_.revision);
+        const auto expected = model_.range(request);
+        auto opened = store_->open_range(request);
+        if (const auto* code = std::get_if<api::Errc>(&expected)) {
+            ASSERT_FALSE(opened.has_value());
+            ASSERT_EQ(opened.error(), *code);
+            return;
+        }
+        ASSERT_TRUE(opened.has_value());
+        open_.push_back({std::move(*opened), std::get<Model::Answer>(expected), {}});
+        const std::string key(request.key);
+        const api::Revision at = request.revision <= 0 ? model_.revision : request.revision;
+        const auto live = model_.live_at(at);
+        const auto got = store_->get(key, request.revision);
+        ASSERT_EQ(got.has_value(), live.contains(key));
+        if (got) {
+            ASSERT_EQ(Driver::copy(*got), live.at(key));
+        }
+    }
+
+    void step_open_read() {
+        const std::size_t which = maker_.prng.below(open_.size());
+        OpenRead& one = open_[which];
+        Arena arena;
+        api::RangeResponse out;
+        Step step = Step::more;
+        const std::size_t piece_bytes = maker_.prng.between(1, 400);
+        for (std::uint64_t steps = maker_.prng.between(1, 4); steps > 0 && step == Step::more; steps--) {
+            WorkBudget budget = tiny();
+            step = one.read->step(budget, piece_bytes, arena, out);
+        }
+        const Model::Answer piece = Driver::copy(out);
+        one.found.pairs.insert(one.found.pairs.end(), piece.pairs.begin(), piece.pairs.end());
+        one.found.more = piece.more;
+        one.found.count = piece.count;
+        if (step == Step::done) {
+            EXPECT_EQ(one.found.pairs.size(), one.expected.pairs.size());
+            ASSERT_EQ(one.found == one.expected, true);
+            open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
+        }
+    }
+
+    void restore() {
+        const std::vector<std::byte> bytes = write_checkpoint(*store_, maker_);
+        auto restored = std::make_unique<Store>(options());
+        ASSERT_TRUE(load_checkpoint(*restored, bytes, maker_));
+        restored->check_invariants();
+        ASSERT_EQ(restored->hash(), store_->hash());
+        ASSERT_EQ(restored->applied(), store_->applied());
+        ASSERT_EQ(restored->key_count(), store_->key_count());
+        ASSERT_EQ(write_checkpoint(*restored, maker_) == bytes, true);
+        open_.clear();
+        store_ = std::move(restored);
+    }
+
+    void compare_all() {
+        for (api::Revision at = std::max<api::Revision>(model_.compacted, 1); at <= model_.revision; at++) {
+            api::RangeRequest all;
+            all.key = std::string_view("\0", 1);
+            all.range_end = all.key;
+            all.revision = at;
+            auto read = store_->open_range(all);
+            ASSERT_TRUE(read.has_value());
+            Arena arena;
+            api::RangeResponse out;
+            WorkBudget budget{100000, 1 << 30};
+            ASSERT_EQ((*read)->step(budget, 1 << 30, arena, out), Step::done);
+            ASSERT_EQ(Driver::copy(out) == std::get<Model::Answer>(model_.range(all)), true);
+        }
+    }
+
+    RequestMaker maker_;
+    Model model_;
+    std::unique_ptr<Store> store_;
+    std::vector<OpenRead> open_;
+    LogIndex index_{};
+};
+
+TEST(Store, does_what_the_naive_model_does_in_the_smallest_steps) {
+    for (std::uint64_t seed = 1; seed <= 60; seed++) {
+        SCOPED_TRACE(seed);
+        ModelRun(seed).run(250);
+        if (::testing::Test::HasFailure()) {
+            return;
+        }
+    }
+}
+
+TEST(Store, replicas_agree_whatever_their_budgets_answers_seeds_and_compaction) {
+    for (std::uint64_t seed = 1; seed <= 20; seed++) {
+        SCOPED_TRACE(seed);
+        RequestMaker maker(seed);
+        Driver first(WorkBudget{1, 1}, {DomainId(1), 1});
+        Driver second(WorkBudget{5, 300}, {DomainId(1), 2});
+        Driver third(WorkBudget{1000000, 1 << 30}, {DomainId(1), 3});
+        third.wants_answer = false;
+        for (int i = 0; i < 200; i++) {
+            maker.next_round();
+            const CommandBody body = maker.command(first.store.revision());
+            const Model::Outcome a = model_outcome(first.apply(body));
+            const Model::Outcome b = model_outcome(second.apply(body));
+            third.apply(body);
+            if (maker.prng.one_in(3)) {
+                second.forget_all();
+            }
+            ASSERT_EQ(a == b, true);
+            ASSERT_EQ(first.store.hash(), second.store.hash());
+            ASSERT_EQ(first.store.hash(), third.store.hash());
+            ASSERT_EQ(first.store.revision(), third.store.revision());
+        }
+        RequestMaker pieces(seed);
+        const auto bytes = write_checkpoint(first.store, pieces);
+        EXPECT_EQ(write_checkpoint(second.store, pieces) == bytes, true);
+        EXPECT_EQ(write_checkpoint(third.store, pieces) == bytes, true);
+    }
+}
+
+}  // namespace
+}  // namespace ringfort::kv

@@ -1,0 +1,222 @@
+"""Real processes on this machine: nodes, clusters of them, and waiting for what they do.
+
+Every process is started, signalled and reaped by its own id; a process outlives its starter only when asked to.
+Nothing sleeps for luck: whatever is waited for has a condition and a deadline.
+"""
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+READY_SECONDS = 60
+PR_SET_PDEATHSIG = 1
+
+
+class Missed(Exception):
+    """A condition did not come true before its deadline."""
+
+
+def wait_until(condition, seconds, what, pause=0.02):
+    """Polls until the condition's value is true, and returns it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise Missed(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(pause)
+
+
+def free_ports(count, address="127.0.0.1"):
+    """Ports nobody listens on now. Held open together, so that they differ."""
+    sockets = []
+    for _ in range(count):
+        probe = socket.socket()
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, 0))
+        sockets.append(probe)
+    ports = [probe.getsockname()[1] for probe in sockets]
+    for probe in sockets:
+        probe.close()
+    return ports
+
+
+def file_system(path):
+    """Name of the file system that holds an existing path, as the kernel's mount table gives it."""
+    path, best, name = Path(path).resolve(), -1, "unknown"
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
+        fields, _, rest = line.partition(" - ")
+        point = Path(fields.split()[4].replace("\\040", " "))
+        if path.is_relative_to(point) and len(point.parts) >= best:
+            best, name = len(point.parts), rest.split()[0]
+    return name
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def run(command, seconds=20, text=None):
+    """(exit code or None on timeout, standard output, standard error)."""
+    try:
+        result = subprocess.run([str(word) for word in command], input=text or "", capture_output=True, text=True,
+                                errors="replace", timeout=seconds, check=False)
+        return result.returncode, result.stdout, result.stderr
+    except subprocess.TimeoutExpired as expired:
+        said = [part.decode(errors="replace") if part else "" for part in (expired.stdout, expired.stderr)]
+        return None, *said
+
+
+class Node:
+    """One ringfort process, its data directory and its log file."""
+
+    def __init__(self, program, name, folder, client_port, peer_port, address="127.0.0.1"):
+        self.program, self.name, self.folder = program, name, Path(folder)
+        self.data, self.log = self.folder / f"{name}.data", self.folder / f"{name}.log"
+        self.client, self.peer = f"{address}:{client_port}", f"{address}:{peer_port}"
+        self.process = None
+        self.outlives_us = False
+
+    def command(self, initial_cluster, extra=()):
+        return [str(self.program), "--name", self.name, "--data-dir", str(self.data),
+                "--listen-client-urls", f"http://{self.client}", "--advertise-client-urls", f"http://{self.client}",
+                "--listen-peer-urls", f"http://{self.peer}", "--initial-advertise-peer-urls", f"http://{self.peer}",
+                "--initial-cluster", initial_cluster, *extra]
+
+    def start(self, initial_cluster, extra=()):
+        assert not self.alive(), f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command(initial_cluster, extra), stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.STDOUT, start_new_session=self.outlives_us,
+                                            preexec_fn=None if self.outlives_us else die_with_parent)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        if self.alive():
+            self.process.send_signal(number)
+
+    def kill(self):
+        """SIGKILL, and wait until the kernel has taken the process away."""
+        if self.alive():
+            self.signal(signal.SIGKILL)
+            self.process.wait(timeout=30)
+
+    def pause(self):
+        """SIGSTOP, and wait until it stands."""
+        self.signal(signal.SIGSTOP)
+        wait_until(lambda: self.state() == "T", 10, f"{self.name} stands still")
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+    def state(self):
+        return Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+
+    def cpu_seconds(self):
+        """utime + stime since the process began."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_bytes(self):
+        """Resident memory of the process's own, files apart."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    def terminate(self, seconds=10):
+        """SIGTERM; (exit code, seconds it took). Missed when it does not end."""
+        begin = time.monotonic()
+        self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=seconds), time.monotonic() - begin
+        except subprocess.TimeoutExpired:
+            raise Missed(f"{self.name} still runs {seconds} s after SIGTERM") from None
+
+    def log_tail(self, lines=15):
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+class Cluster:
+    """Nodes that know each other, and the ringctl that asks them."""
+
+    def __init__(self, programs, folder, ports=None, count=3, extra=(), token=None):
+        """ports: [(client, peer)] for each node; without it free ones are taken."""
+        self.programs, self.folder, self.extra = programs, Path(folder), list(extra)
+        if token:
+            self.extra += ["--initial-cluster-token", token]
+        if ports is None:
+            free = free_ports(2 * count)
+            ports = list(zip(free[::2], free[1::2]))
+        self.nodes = [Node(programs["ringfort"], f"n{i + 1}", folder, *pair) for i, pair in enumerate(ports)]
+        self.initial_cluster = ",".join(f"{node.name}=http://{node.peer}" for node in self.nodes)
+
+    @property
+    def endpoints(self):
+        return ",".join(node.client for node in self.nodes)
+
+    def start(self, node=None, extra=()):
+        for each in [node] if node else self.nodes:
+            each.start(self.initial_cluster, [*self.extra, *extra])
+
+    def ctl(self, *arguments, endpoints=None, seconds=20, text=None):
+        command = [self.programs["ringctl"], "--endpoints", endpoints or self.endpoints, *arguments]
+        return run(command, seconds, text)
+
+    def must_ctl(self, *arguments, **options):
+        code, output, error = self.ctl(*arguments, **options)
+        if code != 0:
+            raise Missed(f"ringctl {' '.join(map(str, arguments))}: exit {code}: {error.strip() or output.strip()}")
+        return output
+
+    def healthy(self, node):
+        self.must_live(node)
+        return self.ctl("endpoint", "health", endpoints=node.client, seconds=5)[0] == 0
+
+    def must_live(self, node):
+        if not node.alive():
+            code = node.process.returncode if node.process else "never started"
+            raise Missed(f"{node.name} has ended ({code}):\n{node.log_tail()}")
+
+    def wait_ready(self, nodes=None, seconds=READY_SECONDS):
+        """Until every node answers linearizable requests."""
+        for node in nodes or self.nodes:
+            wait_until(lambda n=node: self.healthy(n), seconds, lambda n=node: f"{n.name} is healthy\n{n.log_tail()}", 0.1)
+
+    def status(self, node):
+        """What `endpoint status` says of one node, or None when it does not answer."""
+        code, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=node.client, seconds=5)
+        try:
+            documents = json.loads(output) if code == 0 else []
+        except ValueError:
+            return None
+        return documents[0]["Status"] if documents else None
+
+    def leader(self, among=None):
+        """The node that says of itself that it leads the data range; None when nobody does."""
+        for node in among or self.nodes:
+            status = self.status(node) if node.alive() and node.state() != "T" else None
+            if status and status.get("leader") and status["leader"] == status["header"]["member_id"]:
+                return node
+        return None
+
+    def wait_leader(self, among=None, seconds=READY_SECONDS):
+        return wait_until(lambda: self.leader(among), seconds, "a node leads", 0.05)
+
+    def followers(self):
+        leader = self.wait_leader()
+        return [node for node in self.nodes if node is not leader]
+
+    def stop(self):
+        """Ends every process, paused ones too, the hard way: for the end of a run whatever its state."""
+        for node in self.nodes:
+            node.kill()

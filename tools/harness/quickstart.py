@@ -1,0 +1,188 @@
+"""Three nodes on this machine, a load, the leader killed under it, and a table of what happened."""
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import building
+from building import ROOT, say
+from load import Load
+from processes import Cluster, Missed, file_system, wait_until
+
+PROGRAMS = ["ringfort", "ringctl", "ringload"]
+MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="tools/quickstart", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the cluster running")
+    parser.add_argument("--seconds", type=int, default=12, help="how long the load runs (default 12, at least 8)")
+    parser.add_argument("--ports", default="12379,12380,22379,22380,32379,32380",
+                        help="client and peer port of each node (default %(default)s)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "quickstart",
+                        help="made anew for the nodes' data and logs; not on tmpfs (default build/quickstart)")
+    options = parser.parse_args()
+    ports = [int(port) for port in options.ports.split(",") if port.isdigit()]
+    if len(ports) != 6 or len(set(ports)) != 6:
+        parser.error("--ports takes six different numbers")
+    if options.seconds < 8:
+        parser.error("--seconds: at least 8, so that there is time to kill and to come back")
+    options.ports = list(zip(ports[::2], ports[1::2]))
+    return options
+
+
+def make_folder(wanted):
+    """An empty folder on a disk: the wanted one, or one beside the system's temporary files."""
+    mark = wanted / "pids"
+    if mark.exists():
+        running = [pid for pid in mark.read_text(encoding="utf-8").split() if is_ringfort(pid)]
+        if running:
+            sys.exit(f"quickstart: a cluster kept earlier still runs in {wanted}; end it with: kill {' '.join(running)}")
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    if file_system(wanted.parent) in MEMORY_FILE_SYSTEMS:
+        wanted = Path(tempfile.mkdtemp(prefix="ringfort-", dir="/var/tmp"))
+        if file_system(wanted) in MEMORY_FILE_SYSTEMS:
+            sys.exit("quickstart: found no folder on a disk; name one with --folder")
+    shutil.rmtree(wanted, ignore_errors=True)
+    wanted.mkdir(parents=True)
+    return wanted
+
+
+def is_ringfort(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "ringfort"
+    except OSError:
+        return False
+
+
+class Totals:
+    """Counters of every process of the run, those that were killed included: each process counts from its own start."""
+
+    def __init__(self):
+        self.ended = {"log_flushes": 0, "log_bytes_written": 0, "log_entry_bytes": 0, "cpu_seconds": 0.0}
+
+    @staticmethod
+    def of(cluster, node):
+        status = wait_until(lambda: cluster.status(node), 10, f"{node.name} tells its status")
+        return {"cpu_seconds": node.cpu_seconds(),
+                **{name: int(status[name]) for name in ("log_flushes", "log_bytes_written", "log_entry_bytes")}}
+
+    def before_kill(self, cluster, node):
+        for name, value in self.of(cluster, node).items():
+            self.ended[name] += value
+
+    def now(self, cluster):
+        totals = dict(self.ended)
+        for node in cluster.nodes:
+            for name, value in self.of(cluster, node).items():
+                totals[name] += value
+        return totals
+
+
+def drive(cluster, options, folder):
+    """The load with the kill in it. Returns what ringload measured, what the nodes counted, and the verdict."""
+    programs, totals = cluster.programs, Totals()
+    started = totals.now(cluster)
+    load = Load(programs, cluster.endpoints, folder, seconds=options.seconds, history=True, live=True)
+    try:
+        begin = time.monotonic()
+        ran = lambda share: not load.running() or time.monotonic() - begin >= options.seconds * share
+        wait_until(lambda: ran(1 / 3), options.seconds, "the load runs")
+        leader = cluster.wait_leader()
+        totals.before_kill(cluster, leader)
+        leader.kill()
+        killed = time.monotonic()
+        say(f"\nkilled the leader, {leader.name}, with SIGKILL")
+        others = [node for node in cluster.nodes if node is not leader]
+        successor = cluster.wait_leader(others)
+        say(f"{successor.name} leads, seen {(time.monotonic() - killed) * 1000:.0f} ms later")
+        wait_until(lambda: ran(2 / 3), options.seconds, "the load runs")
+        cluster.start(leader)
+        cluster.wait_ready([leader])
+        say(f"\n{leader.name} is back and answers")
+        result = load.result(options.seconds + 60)
+    finally:
+        load.kill()
+    ended = totals.now(cluster)
+    spent = {name: ended[name] - started[name] for name in ended}
+    code, verdict = load.verify()
+    return result, spent, code, verdict
+
+
+def show(result, spent, code, verdict):
+    requests = max(1, result["requests"])
+    rows = [
+        ("writes", f"{result['requests']:,}, of them {result['failed']:,} answered with an error or not at all"),
+        ("throughput", f"{result['per_second']:,.0f} puts/s over the whole run, the gap included"),
+        ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f} ms" for name in ("p50_us", "p99_us", "p999_us"))),
+        ("longest gap", f"{result['longest_gap_ms']:.0f} ms without an acknowledged write (the leader's death)"),
+        ("flushes", f"{spent['log_flushes']:,} on three nodes, "
+                    f"{3 * requests / max(1, spent['log_flushes']):.1f} writes in each"),
+        ("bytes written", f"{spent['log_bytes_written'] / 1e6:,.0f} MB on three nodes, "
+                          f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} per byte of entries"),
+        ("CPU per request", f"{spent['cpu_seconds'] * 1e6 / requests:.1f} us over three nodes"),
+    ]
+    say("\nput, 16 connections x 16 in flight, 10,000 keys of 8 bytes, values of 256 bytes; every put durable on a")
+    say("majority; auto compaction off (the default): every revision is kept\n")
+    for name, value in rows:
+        say(f"  {name:18} {value}")
+    for line in verdict.splitlines():
+        say(f"  {line}")
+    if code != 0 or "acknowledged writes lost: 0" not in verdict:
+        raise Missed(f"ringload verify found something wrong (exit {code})")
+
+
+def go_on(cluster, options, folder):
+    ctl = f"{os.path.relpath(cluster.programs['ringctl'], ROOT)} --endpoints {cluster.endpoints}"
+    cluster.must_ctl("put", "hello", "world")
+    say(f"\n  $ {ctl} put hello world\n  OK\n  $ {ctl} get hello")
+    for line in cluster.must_ctl("get", "hello").splitlines():
+        say(f"  {line}")
+    if options.keep:
+        pids = " ".join(str(node.process.pid) for node in cluster.nodes)
+        (folder / "pids").write_text(pids, encoding="utf-8")
+        say(f"\nthe cluster runs on; data and logs in {folder}; end it with: kill {pids}")
+    else:
+        say("\nthe cluster ends here; tools/quickstart --keep leaves it running for more of the same")
+
+
+def main():
+    options = parse()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    say("building (the first time takes minutes)")
+    try:
+        programs = building.release_binaries(PROGRAMS)
+    except building.BuildFailed as failure:
+        sys.exit(f"quickstart: the build failed\n{failure}")
+    folder = make_folder(options.folder)
+    cluster = Cluster(programs, folder, options.ports)
+    kept = False
+    try:
+        for node in cluster.nodes:
+            node.outlives_us = options.keep
+        cluster.start()
+        say(f"started three nodes: {cluster.endpoints}; data and logs in {folder}")
+        cluster.wait_ready()
+        say("they have a leader and answer; loading them now")
+        show(*drive(cluster, options, folder))
+        go_on(cluster, options, folder)
+        kept = options.keep
+        return 0
+    except KeyboardInterrupt:
+        say("\nquickstart: interrupted")
+        return 130
+    except Missed as missed:
+        say(f"\nquickstart: {missed}\nlogs: {folder}/*.log")
+        return 1
+    finally:
+        if not kept:
+            cluster.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

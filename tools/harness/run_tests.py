@@ -1,0 +1,253 @@
+"""Runs the stages of tools/test and counts.
+
+    release    release build, every test of it: one count for each gtest case, one for each other test
+    sanitize   address + undefined: the same tests, and a few simulated clusters
+    threads    thread sanitizer: what runs on several threads (mailboxes, ring, server)
+    fuzz       clang and libFuzzer: every decoder for some seconds, one count each
+    simulate   whole clusters under virtual time over fixed seeds and a fresh one, one count each
+    cluster    three real processes: kills, pauses, restarts, bad clients, full disks; one count each
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import building
+from building import ROOT, say, tail
+
+STAGES = ["release", "sanitize", "threads", "fuzz", "simulate", "cluster"]
+THREADED = ("mailbox", "uring", "server", "client")
+FUZZ_SECONDS = 8
+SIMULATED_SEEDS = list(range(1, 41))
+SANITIZED_SEEDS = [1, 2, 3]
+JOBS = max(2, os.cpu_count() or 1)
+SANITIZED = ["-Db_lundef=false", "-Doptimization=1"]
+SANITIZER_ENVIRONMENT = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+class Count:
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+        self.failures = []
+
+    def add(self, label, passed, failed=0, skipped=0, seconds=0.0, output="", reasons=()):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        word = "FAIL" if failed else "ok"
+        skips = f", {skipped} skipped" if skipped else ""
+        say(f"  {word:4} {label}: {passed} passed{f', {failed} failed' if failed else ''}{skips} ({seconds:.1f} s)")
+        for reason in reasons:
+            say(f"       skipped: {reason}")
+        if failed:
+            self.failures.append(label)
+            say("\n".join(f"       | {line}" for line in output.split("\n")))
+
+
+def run_one(label, command, timeout, environment=None, folder=ROOT):
+    """(exit code or None on timeout, output, seconds)."""
+    begin = time.monotonic()
+    try:
+        result = subprocess.run(command, cwd=folder, env={**os.environ, **(environment or {})}, timeout=timeout,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
+        return result.returncode, result.stdout.decode(errors="replace"), time.monotonic() - begin
+    except subprocess.TimeoutExpired as expired:
+        said = (expired.stdout or b"").decode(errors="replace")
+        return None, f"{said}\n{label}: stopped after {timeout} s", time.monotonic() - begin
+
+
+def run_meson_test(test, count, environment, factor):
+    """Runs one test of meson's list; a gtest executable is counted case by case."""
+    command, timeout = list(test["cmd"]), max(60, test["timeout"]) * factor
+    environment = {**test.get("env", {}), **environment}
+    if test["protocol"] != "gtest":
+        code, output, seconds = run_one(test["name"], command, timeout, environment, test["workdir"] or ROOT)
+        return lambda: count.add(test["name"], int(code == 0), int(code != 0), 0, seconds, tail(output, 40))
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "cases.json"
+        command.append(f"--gtest_output=json:{report}")
+        code, output, seconds = run_one(test["name"], command, timeout, environment, test["workdir"] or ROOT)
+        cases = gtest_cases(report)
+    failed = [name for name, outcome in cases if outcome == "failed"]
+    skipped = [name for name, outcome in cases if outcome == "skipped"]
+    passed = len(cases) - len(failed) - len(skipped)
+    if code != 0 and not failed:
+        failed = ["the program itself (crash, timeout or sanitizer)"]
+    if not cases and not failed:
+        failed = ["no test case ran"]
+    text = "failed: " + ", ".join(failed[:10]) + "\n" + tail(output, 40)
+    return lambda: count.add(test["name"], passed, len(failed), len(skipped), seconds, text, skipped)
+
+
+def gtest_cases(report):
+    """[(name, passed|failed|skipped)] from gtest's JSON; empty when the program died before writing it."""
+    try:
+        document = json.loads(report.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    outcomes = []
+    for suite in document.get("testsuites", []):
+        for case in suite.get("testsuite", []):
+            result = case.get("result", "")
+            outcome = "failed" if case.get("failures") else "skipped" if result == "SKIPPED" else "passed"
+            if result != "SUPPRESSED":
+                outcomes.append((f"{suite['name']}.{case['name']}", outcome))
+    return outcomes
+
+
+def run_build_tests(name, options, count, only=None, environment=None, factor=1):
+    """Configures, builds what the tests need, runs them in parallel."""
+    folder = building.configure(name, options)
+    tests = [test for test in building.introspect(folder, "tests") if only is None or only(test)]
+    if not tests:
+        count.add(name, 0, 1, output="the build has no test for this stage")
+    known = {str(folder / path): path for path in building.executables(folder).values()}
+    targets = sorted({known[word] for test in tests for word in test["cmd"] if word in known})
+    # Tests of whole programs find them by path: build those too.
+    if only is None:
+        targets += [path for path in known.values() if not path.startswith("tests/") and path not in targets]
+    building.build(folder, targets)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        parallel = [test for test in tests if test["is_parallel"]]
+        for finished in concurrent.futures.as_completed(
+                [pool.submit(run_meson_test, test, count, environment or {}, factor) for test in parallel]):
+            finished.result()()
+    for test in tests:
+        if not test["is_parallel"]:
+            run_meson_test(test, count, environment or {}, factor)()
+    return folder
+
+
+def stage_release(count, _options):
+    run_build_tests("release", [], count)
+
+
+def stage_sanitize(count, options):
+    folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", *SANITIZED], count,
+                             lambda test: not any(suite.endswith("tidy") for suite in test["suite"]),
+                             SANITIZER_ENVIRONMENT, factor=5)
+    simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
+
+
+def stage_threads(count, _options):
+    run_build_tests("threads", ["-Db_sanitize=thread", *SANITIZED], count,
+                    lambda test: any(word in test["name"] for word in THREADED), SANITIZER_ENVIRONMENT, factor=5)
+
+
+def stage_fuzz(count, options):
+    folder = building.configure("fuzz", ["-Dfuzz=true", "-Db_sanitize=address,undefined", *SANITIZED],
+                                compiler="clang++")
+    fuzzers = {name: path for name, path in building.executables(folder).items() if name.endswith("_fuzz")}
+    if not fuzzers:
+        count.add("fuzzers", 0, 1, output="the build has no *_fuzz program")
+        return
+    building.build(folder, sorted(fuzzers.values()))
+
+    def fuzz(name):
+        seeds = ROOT / "tests" / "fuzz" / "corpus" / name.removesuffix("_fuzz")
+        with tempfile.TemporaryDirectory() as corpus:
+            command = [str(folder / fuzzers[name]), f"-max_total_time={FUZZ_SECONDS}", f"-seed={options.seed % 2**31}",
+                       "-rss_limit_mb=2048", "-timeout=10", f"-artifact_prefix={folder}/", corpus]
+            return run_one(name, command + ([str(seeds)] if seeds.is_dir() else []), FUZZ_SECONDS * 5 + 60)
+
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for name, (code, output, seconds) in zip(sorted(fuzzers), pool.map(fuzz, sorted(fuzzers))):
+            count.add(name, int(code == 0), int(code != 0), 0, seconds, tail(output, 30))
+
+
+def stage_simulate(count, options):
+    folder = building.configure("release")
+    simulate(folder, [*SIMULATED_SEEDS, options.seed], count, options)
+
+
+def simulate(folder, seeds, count, options, environment=None):
+    """One run a seed; a failure prints the command that replays it."""
+    program = building.executables(folder).get("simulate")
+    if program is None:
+        count.add("simulation", 0, 1, output="the build has no program named simulate")
+        return
+    building.build(folder, [program])
+
+    def run(seed):
+        return run_one(f"seed {seed}", [str(folder / program), "--seed", str(seed)], 300, environment)
+
+    begin, passed = time.monotonic(), 0
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for seed, (code, output, seconds) in zip(seeds, pool.map(run, seeds)):
+            if code == 0:
+                passed += 1
+            else:
+                replay = f"replay: {os.path.relpath(folder / program, ROOT)} --seed {seed}"
+                count.add(f"simulation, seed {seed}", 0, 1, 0, seconds, f"{tail(output, 30)}\n{replay}")
+    fresh = f", fresh seed {options.seed}" if options.seed in seeds else ""
+    count.add(f"simulation, {len(seeds)} seeds{fresh}", passed, seconds=time.monotonic() - begin)
+
+
+def stage_cluster(count, _options):
+    programs = building.release_binaries(["ringfort", "ringctl", "ringload"])
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch) / "cases.json"
+        command = [sys.executable, str(ROOT / "tests" / "cluster" / "run.py"), "--report", str(report)]
+        command += [f"--{name}={path}" for name, path in programs.items()]
+        process = subprocess.Popen(command, cwd=ROOT)
+        try:
+            process.wait(timeout=900)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        try:
+            cases = json.loads(report.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            cases = []
+    failed = [case["name"] for case in cases if case["outcome"] == "failed"]
+    skipped = [f"{case['name']}: {case['reason']}" for case in cases if case["outcome"] == "skipped"]
+    passed = len(cases) - len(failed) - len(skipped)
+    if process.returncode != 0 and not failed:
+        failed = ["the runner itself"]
+    count.add("real processes", passed, len(failed), len(skipped), sum(case["seconds"] for case in cases),
+              "failed: " + ", ".join(failed), skipped)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/test", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="the release stage only")
+    parser.add_argument("--stage", action="append", choices=STAGES, help="only this stage; may be repeated")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 2**53),
+                        help="the fresh seed for simulation and fuzzers (default: a new one, printed)")
+    options = parser.parse_args()
+    stages = options.stage or (["release"] if options.quick else STAGES)
+    say(f"stages: {', '.join(stages)}; fresh seed {options.seed}; {JOBS} at a time")
+    count, begin = Count(), time.monotonic()
+    for stage in stages:
+        stage_begin = time.monotonic()
+        say(f"== {stage}")
+        try:
+            globals()[f"stage_{stage}"](count, options)
+        except building.BuildFailed as failure:
+            count.add(f"{stage}: build", 0, 1, output=str(failure))
+        say(f"   {stage} took {time.monotonic() - stage_begin:.0f} s")
+    say()
+    for failure in count.failures:
+        say(f"failed: {failure}")
+    if count.skipped:
+        say(f"{count.skipped} skipped, each with its reason above")
+    say(f"all stages took {time.monotonic() - begin:.0f} s")
+    say(f"{count.passed} passed, {count.failed} failed")
+    return 1 if count.failed or not count.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
