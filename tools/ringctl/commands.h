@@ -1,0 +1,31 @@
+// The commands of ringctl. Each adds its subcommand with its flags, and what to run when it was named.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "session.h"
+
+namespace ringctl {
+
+// Run after the command line was read whole: global flags may stand behind the command.
+using Action = std::function<void(Session&)>;
+struct Command {
+    CLI::App* app{nullptr};
+    Action action;
+};
+using Commands = std::vector<Command>;
+
+void add_key_commands(CLI::App& app, Commands& commands);        // put, get, del, compaction
+void add_txn_command(CLI::App& app, Commands& commands);
+void add_endpoint_commands(CLI::App& app, Commands& commands);
+void add_member_commands(CLI::App& app, Commands& commands);     // member list, move-leader
+void add_log_commands(CLI::App& app, Commands& commands);        // log dump
+
+// Tells on standard error, in simple and table form, how many failures the cluster survives. `answered`: the ids of
+// the members that answered; `asked_all`: every voter was asked.
+void tell_tolerance(const Session& session, const ringfort::MemberListReply& members,
+                    const std::vector<std::uint64_t>& answered, bool asked_all);
+
+}  // namespace ringctl

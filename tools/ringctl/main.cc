@@ -1,0 +1,86 @@
+// ringctl: a Ringfort cluster from the command line, in etcdctl's words.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include <CLI/CLI.hpp>
+
+#include "commands.h"
+#include "ringfort/client.h"
+
+namespace {
+
+using namespace ringctl;
+
+void add_globals(CLI::App& app, Globals& globals) {
+    app.add_option("--endpoints", globals.endpoints, "nodes, separated by commas; host:port or http://host:port")
+        ->delimiter(',')
+        ->envname("RINGCTL_ENDPOINTS")
+        ->default_str("127.0.0.1:2379");
+    app.add_option("--dial-timeout", globals.dial_timeout, "for one connect")->envname("RINGCTL_DIAL_TIMEOUT")->capture_default_str();
+    app.add_option("--command-timeout", globals.command_timeout, "for the whole command")
+        ->envname("RINGCTL_COMMAND_TIMEOUT")
+        ->capture_default_str();
+    app.add_option("-w,--write-out", globals.write_out, "output: simple, table, json or fields")
+        ->envname("RINGCTL_WRITE_OUT")
+        ->capture_default_str();
+    app.add_flag("--hex", globals.hex, "print byte strings as hex encoded strings")->envname("RINGCTL_HEX");
+    app.add_flag("--debug", globals.debug, "say on standard error what is asked whom")->envname("RINGCTL_DEBUG");
+}
+
+// "-w=json" is usual with etcdctl: the short flag with an equals sign.
+std::vector<std::string> arguments_of(int argc, char** argv) {
+    std::vector<std::string> arguments;
+    bool literal = false;
+    for (int i = 1; i < argc; i++) {
+        std::string one = argv[i];
+        literal = literal || one == "--";
+        arguments.push_back(!literal && one.starts_with("-w=") ? "--write-out=" + one.substr(3) : std::move(one));
+    }
+    std::reverse(arguments.begin(), arguments.end());   // CLI11 takes them from the back
+    return arguments;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::signal(SIGPIPE, SIG_IGN);
+    CLI::App app{"ringctl: a command line client for Ringfort, in etcdctl's words", "ringctl"};
+    Globals globals;
+    Commands commands;
+    add_globals(app, globals);
+    app.require_subcommand(1);
+    app.footer("Examples:\n  ringctl put hello world\n  ringctl get hello\n  ringctl get app/ --prefix -w json\n"
+               "  ringctl --endpoints 10.0.0.1:2379,10.0.0.2:2379 endpoint status --cluster -w table\n\n"
+               "Every flag is also read from the environment: RINGCTL_ENDPOINTS, RINGCTL_COMMAND_TIMEOUT, ...\n"
+               "\"ringctl COMMAND --help\" tells more of each. Exit codes: 0 done, 1 error, 128 wrong usage.");
+    add_key_commands(app, commands);
+    add_txn_command(app, commands);
+    add_endpoint_commands(app, commands);
+    add_member_commands(app, commands);
+    add_log_commands(app, commands);
+    CLI::App* version = app.add_subcommand("version", "Prints the version of ringctl");
+    commands.push_back({version, [](Session&) {
+                            print("ringctl version: " + std::string(ringfort::version()) + "\nAPI version: 3.5\n");
+                        }});
+    for (CLI::App* command : app.get_subcommands({})) {
+        command->fallthrough();
+    }
+    try {
+        app.parse(arguments_of(argc, argv));
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) {
+            return app.exit(error);
+        }
+        std::fprintf(stderr, "Error: %s\nRun ringctl --help, or ringctl COMMAND --help.\n", error.what());
+        return static_cast<int>(Exit::bad_arguments);
+    }
+    for (const Command& command : commands) {
+        if (command.app->parsed()) {
+            Session session(globals);
+            command.action(session);
+            return 0;
+        }
+    }
+    return static_cast<int>(Exit::bad_arguments);
+}

@@ -1,0 +1,116 @@
+// One "Name" : value a line, as etcdctl's fields.
+#include <fmt/format.h>
+
+#include "printer_forms.h"
+#include "text.h"
+
+namespace ringctl {
+
+using namespace ringfort;
+
+namespace {
+
+template <class Value>
+std::string field(std::string_view name, const Value& value) {
+    return fmt::format("\"{}\" : {}\n", name, value);
+}
+
+std::string header_fields(const Header& header) {
+    return field("ClusterID", header.cluster_id) + field("MemberID", header.member_id) +
+           field("Revision", header.revision) + field("RaftTerm", header.raft_term);
+}
+
+class FieldsPrinter final : public Printer {
+  public:
+    explicit FieldsPrinter(const PrintOptions& options) : hex_(options.hex) {}
+
+    std::string get(const GetReply& reply) const override {
+        std::string out = header_fields(reply.header);
+        for (const KeyValue& kv : reply.kvs) {
+            out += pair_fields("", kv);
+        }
+        return out + field("More", reply.more) + field("Count", reply.count);
+    }
+    std::string put(const PutReply& reply) const override {
+        return header_fields(reply.header) + (reply.prev_kv ? pair_fields("Prev", *reply.prev_kv) : std::string());
+    }
+    std::string del(const DeleteReply& reply) const override {
+        std::string out = header_fields(reply.header) + field("Deleted", reply.deleted);
+        for (const KeyValue& kv : reply.prev_kvs) {
+            out += pair_fields("Prev", kv);
+        }
+        return out;
+    }
+    std::string txn(const TxnReply& reply) const override {
+        std::string out = header_fields(reply.header) + field("Succeeded", reply.succeeded);
+        for (const OpReply& one : reply.replies) {
+            out += std::visit([this](const auto& op) { return print(op); }, one);
+        }
+        return out;
+    }
+    std::string members(const MemberListReply& reply) const override {
+        std::string out = header_fields(reply.header);
+        for (const Member& member : reply.members) {
+            out += hex_ ? field("ID", hex_number(member.id)) : field("ID", member.id);
+            out += field("Name", quoted(member.name));
+            for (const std::string& url : member.peer_urls) {
+                out += field("PeerURL", quoted(url));
+            }
+            for (const std::string& url : member.client_urls) {
+                out += field("ClientURL", quoted(url));
+            }
+            out += field("IsLearner", member.is_learner) + "\n";
+        }
+        return out;
+    }
+    std::string health(const std::vector<EndpointHealth>& endpoints) const override {
+        std::string out;
+        for (const EndpointHealth& one : endpoints) {
+            out += field("endpoint", quoted(one.endpoint)) + field("health", one.healthy) +
+                   field("took", quoted(duration_text(one.took_ns))) + field("error", quoted(one.error)) + "\n";
+        }
+        return out;
+    }
+    std::string status(const std::vector<EndpointStatus>& endpoints) const override {
+        std::string out;
+        for (const EndpointStatus& one : endpoints) {
+            const RangeStatus* found = main_range(one.status);
+            const RangeStatus range = found != nullptr ? *found : RangeStatus();
+            std::string errors;
+            for (const std::string& error : one.status.errors) {
+                errors += (errors.empty() ? "" : " ") + quoted(error);
+            }
+            out += header_fields(one.status.header) + field("Version", quoted(one.status.version)) +
+                   field("DBSize", one.status.memory_bytes) + field("DBSizeInUse", one.status.memory_bytes) +
+                   field("DBSizeQuota", one.status.memory_quota_bytes) + field("Leader", range.leader) +
+                   field("IsLearner", one.is_learner) + field("RaftIndex", range.commit_index) +
+                   field("RaftTerm", range.raft_term) + field("RaftAppliedIndex", range.applied_index) +
+                   field("Errors", "[" + errors + "]") + field("Endpoint", quoted(one.endpoint)) + "\n";
+        }
+        return out;
+    }
+
+  private:
+    std::string print(const GetReply& reply) const { return get(reply); }
+    std::string print(const PutReply& reply) const { return put(reply); }
+    std::string print(const DeleteReply& reply) const { return del(reply); }
+    std::string print(const TxnReply& reply) const { return txn(reply); }
+
+    std::string pair_fields(std::string_view prefix, const KeyValue& kv) const {
+        const auto name = [prefix](std::string_view field_name) { return std::string(prefix) + std::string(field_name); };
+        return field(name("Key"), quoted(kv.key)) + field(name("CreateRevision"), kv.create_revision) +
+               field(name("ModRevision"), kv.mod_revision) + field(name("Version"), kv.version) +
+               field(name("Value"), quoted(kv.value)) +
+               (hex_ ? field(name("Lease"), fmt::format("{:016x}", kv.lease)) : field(name("Lease"), kv.lease));
+    }
+
+    bool hex_;
+};
+
+}  // namespace
+
+std::unique_ptr<Printer> make_fields_printer(const PrintOptions& options) {
+    return std::make_unique<FieldsPrinter>(options);
+}
+
+}  // namespace ringctl

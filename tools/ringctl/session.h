@@ -1,0 +1,72 @@
+// What every command shares: the global flags, the connection to the cluster, and the ways to end.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "printer.h"
+#include "ringfort/client.h"
+
+namespace ringctl {
+
+// etcdctl's.
+enum class Exit : int { success = 0, error = 1, bad_connection = 2, bad_feature = 4, bad_arguments = 128 };
+
+struct Globals {
+    std::vector<std::string> endpoints{"127.0.0.1:2379"};
+    std::string dial_timeout{"2s"};
+    std::string command_timeout{"5s"};
+    std::string write_out{"simple"};
+    bool hex{false};
+    bool debug{false};
+};
+
+class Session {
+  public:
+    // Ends the process on flags that make no sense.
+    explicit Session(const Globals& globals);
+
+    const Globals& globals() const { return globals_; }
+    const std::vector<std::string>& endpoints() const { return globals_.endpoints; }
+    std::int64_t command_timeout_ms() const { return command_timeout_ms_; }
+    Form form() const { return form_; }
+    std::unique_ptr<Printer> printer() const { return printer_with(false); }
+    std::unique_ptr<Printer> printer_with(bool value_only) const;
+    PrintOptions print_options(bool value_only) const;
+
+    // Of all endpoints; made when first asked for.
+    ringfort::Client& client();
+    // Of one endpoint alone.
+    ringfort::Client client_of(const std::string& endpoint) const;
+    // The client addresses of all members, instead of the given endpoints. Ends the process if nobody knows them.
+    std::vector<std::string> cluster_endpoints();
+
+  private:
+    ringfort::ClientOptions client_options(std::vector<std::string> endpoints) const;
+
+    Globals globals_;
+    Form form_{Form::simple};
+    std::int64_t dial_timeout_ms_{0};
+    std::int64_t command_timeout_ms_{0};
+    std::optional<ringfort::Client> client_;
+};
+
+// To standard output, whole; a closed pipe ends the process quietly.
+void print(const std::string& text);
+[[noreturn]] void fail(Exit code, const std::string& why);
+[[noreturn]] void fail(const ringfort::Error& error);
+
+// The value, or the end.
+template <class T>
+T must(ringfort::Outcome<T> outcome) {
+    if (!outcome) {
+        fail(outcome.error());
+    }
+    return std::move(*outcome);
+}
+
+}  // namespace ringctl
