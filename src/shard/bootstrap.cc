@@ -200,7 +200,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         Pending* kept = pending.get();
         pending_.push_back(std::move(pending));
         loading_++;
-        context_.checkpoints->load(recovered.range, DomainId(), *recovered.checkpoint, [this, kept](LoadedState state) {
+        context_.checkpoints->load(recovered.range, *recovered.checkpoint, [this, kept](LoadedState state) {
             loading_--;
             ReplicaStart loaded;
             loaded.range = kept->range;
@@ -211,6 +211,12 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 loaded.damaged = kept->damaged;
                 loaded.store = std::move(state.store);
                 loaded.directory = std::move(state.directory);
+            } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::corrupt,
+                                            "range " + std::to_string(kept->range.value) + ": its checkpoint " +
+                                                kept->checkpoint.file + " is damaged, and no other replica has its state");
+                return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
@@ -222,7 +228,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 if (kept->range == directory_range) {
                     loaded.directory = std::make_unique<kv::Directory>();
                 } else {
-                    loaded.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+                    loaded.store = new_store(context_, kept->range);
                 }
             }
             context_.replicas->add(std::move(loaded));
@@ -235,7 +241,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     if (recovered.range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+        start.store = new_store(context_, recovered.range);
     }
     Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
@@ -306,7 +312,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     if (range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        start.store = new_store(context_, range);
     }
     context_.replicas->add(std::move(start));
     for (const NodeId node : voters) {

@@ -86,7 +86,11 @@ bool Run::form() {
     if (!run_until(form_max, [&] { return cluster_.all_ready(); }, in_time)) {
         return false;
     }
-    return in_time || wrong(VerdictKind::liveness, "the cluster did not form");
+    if (in_time) {
+        return true;
+    }
+    cluster_.describe();
+    return wrong(VerdictKind::liveness, "the cluster did not form");
 }
 
 bool Run::work() {
@@ -144,6 +148,7 @@ bool Run::read_everything() {
             answered = in_time && cluster_.history()[number].outcome == Outcome::ok;
         }
         if (!answered) {
+            cluster_.describe();
             return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain));
         }
     }
