@@ -232,6 +232,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 }
             }
             context_.replicas->add(std::move(loaded));
+            tell_domains();
         });
         return;
     }
@@ -327,14 +328,25 @@ void Bootstrap::make_replica(const kv::RangeRecord& range) {
     if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
         return;
     }
-    if (Replica* replica = context_.replicas->find(range.id)) {
-        replica->set_domain(range.domain);
+    if (context_.replicas->find(range.id) == nullptr) {
+        add_fresh(range.id, range.domain, range.replicas);
+    }
+}
+
+// Before a replica serves: answers name the domain.
+void Bootstrap::tell_domains() {
+    if (context_.directory == nullptr) {
         return;
     }
-    add_fresh(range.id, range.domain, range.replicas);
+    for (const kv::RangeRecord& range : context_.directory->state().ranges) {
+        if (Replica* replica = context_.replicas->find(range.id)) {
+            replica->set_domain(range.domain);
+        }
+    }
 }
 
 void Bootstrap::on_directory(const kv::Directory& directory) {
+    tell_domains();
     if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
         return;   // tried again when loading ends
     }

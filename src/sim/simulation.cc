@@ -63,6 +63,7 @@ bool Run::run_until(Duration at_most, Done done, bool& in_time) {
         if (!cluster_.violation().empty()) {
             return wrong(VerdictKind::safety, cluster_.violation());
         }
+        faults_.restart_halted();
         if (done()) {
             in_time = true;
             return true;
