@@ -160,6 +160,8 @@ void Forwards::on_link_lost(std::uint64_t link) {
         if (slot.request.write || slot.answered_partly) {
             answer(slot, api::Errc::leader_changed);
         } else {
+            // A silent link may speak again: what comes late over it must not mix with the next try's pieces.
+            slot.generation++;
             slot.state = State::waiting;
             retry_at_ = std::min(retry_at_, context_.now + retry_interval);
         }

@@ -38,6 +38,10 @@ std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
     return read.entries[distance(read.entries.front().id.index, index)];
 }
 
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
+    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next()});
+}
+
 Replica::Replica(Context& context, ReplicaStart&& start)
     : context_(context),
       range_(start.range),
@@ -127,7 +131,7 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
+    if (raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
         // Whoever must not lead now looks again later: the reason may have gone by then.
         schedule_election(context_.config.election_timeout);
         return;

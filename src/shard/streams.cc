@@ -41,6 +41,7 @@ void Streams::open(Replica& replica, const Origin& origin, const api::RangeReque
         return;
     }
     stream->read = std::move(*read);
+    stream->header = replica.header();
     stream->idle_since = context_.now;
     stream->credit_bytes = forwarded_credit_bytes;
     if (origin.kind == OriginKind::session) {
@@ -67,7 +68,7 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
         return false;   // the budget went into walking
     }
     api::Response response;
-    response.header = stream.replica->header();
+    response.header = stream.header;
     response.more_frames = step == kv::Step::more;
     std::int64_t bytes = 0;
     for (const api::KeyValue& kv : piece.kvs) {

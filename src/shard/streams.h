@@ -37,6 +37,7 @@ class Streams {
     struct Stream {
         Origin origin{};
         Replica* replica{nullptr};
+        api::ResponseHeader header{};     // of the moment the read was pinned: its revision is true of every piece
         std::string key, range_end;       // what the request's views point to
         api::RangeRequest request;
         std::unique_ptr<kv::RangeRead> read;

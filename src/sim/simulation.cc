@@ -31,6 +31,7 @@ void Simulation::advance(Instant until) {
     if (!cluster_.violation().empty()) {
         wrong(VerdictKind::safety, cluster_.violation());
     }
+    faults_.restart_halted();
 }
 
 bool Simulation::run_for(Duration duration) {
@@ -49,7 +50,11 @@ void Simulation::begin() {
 
 bool Simulation::form() {
     begin();
-    return run_until(form_max, "the cluster did not form", [&] { return cluster_.all_ready(); });
+    const bool formed = run_until(form_max, "the cluster did not form", [&] { return cluster_.all_ready(); });
+    if (!formed) {
+        cluster_.describe();
+    }
+    return formed;
 }
 
 const RecordedOperation* Simulation::ask(std::size_t client, RecordedOperation operation, Duration at_most) {
@@ -103,6 +108,7 @@ bool Simulation::read_everything() {
             answered = asked->outcome == Outcome::ok;
         }
         if (!answered) {
+            cluster_.describe();
             return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain));
         }
     }

@@ -64,6 +64,8 @@ class Simulation {
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
     Verdict finish();
 
+    // What is wrong so far; empty if nothing is.
+    const std::string& problem() const { return verdict_.text; }
     bool wrong(VerdictKind kind, std::string text);
 
   private:

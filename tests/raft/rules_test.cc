@@ -235,6 +235,20 @@ TEST(Raft52, a_candidate_needs_a_majority) {
     EXPECT_EQ(replica.core().role(), Role::leader);
 }
 
+TEST(Raft52, a_candidate_stands_again_only_when_its_own_vote_is_durable) {
+    Replica replica({}, 1);
+    replica->step(ElectionDue{.force = false});
+    const Term stood = replica.core().term();
+    EXPECT_EQ(replica.core().role(), Role::candidate);
+    for (int i = 0; i < 10; i++) {
+        replica->step(ElectionDue{.force = false});
+        replica->end_turn();
+    }
+    EXPECT_EQ(replica.core().term(), stood);
+    replica->settle_disk();
+    EXPECT_EQ(replica.core().role(), Role::leader);
+}
+
 TEST(Raft52, a_candidate_that_hears_the_leader_of_its_term_follows_it) {
     Replica replica;
     replica->step(ElectionDue{.force = true});

@@ -8,7 +8,7 @@ TEST(Cluster, serves_reads_and_writes_of_every_kind_on_good_days) {
     RunOptions options = scenario_options();
     options.domains = 3;
     Scenario s(options);
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     const Instant begin = s.simulation.now();
     s.simulation.run_for(5s);
     EXPECT_LE(s.longest_gap(begin), 200ms);
@@ -19,7 +19,7 @@ TEST(Cluster, serves_reads_and_writes_of_every_kind_on_good_days) {
 
 TEST(Cluster, writes_resume_within_300_ms_after_the_leader_is_killed) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     ASSERT_LT(leader, s.nodes());
@@ -35,7 +35,7 @@ TEST(Cluster, writes_resume_within_300_ms_after_the_leader_is_killed) {
 
 TEST(Cluster, a_leader_killed_again_and_again_loses_no_acknowledged_write) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     for (int round = 0; round < 8; round++) {
         s.simulation.run_for(700ms);
         const std::size_t leader = s.leader();
@@ -56,12 +56,12 @@ TEST(Cluster, a_follower_far_behind_is_brought_back_by_a_snapshot) {
     options.workload.value_bytes_max = 3000;
     options.workload.think = 5ms;
     Scenario s(options);
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(500ms);
     const std::size_t follower = s.follower();
     const auto before = s.view(follower).applied.value;
     s.node(follower).kill();
-    ASSERT_TRUE(s.simulation.run_until(20s, "the others do not go on", [&] {
+    ASSERT_TRUE(s.run_until(20s, "the others do not go on", [&] {
         return s.view(s.leader()).applied.value > before + 2000;
     }));
     const auto target = s.view(s.leader()).applied.value;
@@ -81,7 +81,7 @@ TEST(Cluster, a_follower_far_behind_is_brought_back_by_a_snapshot) {
 
 TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     for (int round = 0; round < 3; round++) {
         s.simulation.run_for(1s);
         for (std::size_t i = 0; i < s.nodes(); i++) {
@@ -107,7 +107,7 @@ TEST_P(PowerCut, of_all_nodes_at_once_loses_no_acknowledged_write) {
         options.disk.preferred = durability;
         options.checkpoint_log_bytes = 64 * kib;
         Scenario s(options);
-        ASSERT_TRUE(s.simulation.form());
+        ASSERT_TRUE(s.form());
         std::uint64_t in_doubt = 0;
         for (int round = 0; round < 3; round++) {
             s.simulation.run_for(900ms);
@@ -119,7 +119,7 @@ TEST_P(PowerCut, of_all_nodes_at_once_loses_no_acknowledged_write) {
                 s.node(i).power_on();
                 s.node(i).start();
             }
-            ASSERT_TRUE(s.simulation.run_until(10s, "no leader after the cut", [&] { return s.leader() < s.nodes(); }));
+            ASSERT_TRUE(s.run_until(10s, "no leader after the cut", [&] { return s.leader() < s.nodes(); }));
         }
         EXPECT_GT(in_doubt, 0u) << "the cuts met no write on its way";
         s.expect_good_end();
@@ -129,7 +129,7 @@ INSTANTIATE_TEST_SUITE_P(Kept, PowerCut, testing::Values(0u, 500'000u, 1'000'000
 
 TEST(Cluster, a_power_cut_of_the_leader_alone_is_noticed_and_survived) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant cut = s.simulation.now();
@@ -146,14 +146,14 @@ void wipe_and_come_back(bool the_leader) {
     RunOptions options = scenario_options();
     options.checkpoint_log_bytes = 64 * kib;
     Scenario s(options);
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t victim = the_leader ? s.leader() : s.follower();
     ASSERT_TRUE(s.kill_quietly(victim));
     s.node(victim).wipe();
     s.node(victim).start();
-    ASSERT_TRUE(s.simulation.run_until(10s, "the wiped node does not announce doubt", [&] { return s.view(victim).in_doubt; }));
-    ASSERT_TRUE(s.simulation.run_until(10s, "the wiped node is not taken back", [&] {
+    ASSERT_TRUE(s.run_until(10s, "the wiped node does not announce doubt", [&] { return s.view(victim).in_doubt; }));
+    ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] {
         const auto view = s.view(victim);
         return s.node(victim).ready() && view.range == data_range && !view.in_doubt && view.applied > LogIndex(0);
     }));
@@ -172,13 +172,13 @@ TEST(Cluster, a_wiped_leader_comes_back_behind_a_fence_and_counts_again) { wipe_
 
 TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     for (std::size_t i = 0; i < s.nodes(); i++) {
         s.simulation.run_for(500ms);
         ASSERT_TRUE(s.kill_quietly(i));
         s.node(i).wipe();
         s.node(i).start();
-        ASSERT_TRUE(s.simulation.run_until(20s, "the wiped node is not taken back", [&] {
+        ASSERT_TRUE(s.run_until(20s, "the wiped node is not taken back", [&] {
             return s.cluster().all_ready() && std::ranges::none_of(s.node(i).inspect(), &shard::ReplicaView::in_doubt);
         }));
     }
@@ -187,7 +187,7 @@ TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
 
 TEST(Cluster, a_leader_paused_and_continued_gives_no_stale_linearizable_read) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     for (int round = 0; round < 3; round++) {
         s.simulation.run_for(1s);
         const std::size_t leader = s.leader();
@@ -205,7 +205,7 @@ TEST(Cluster, a_leader_paused_and_continued_gives_no_stale_linearizable_read) {
 
 TEST(Cluster, a_leader_cut_off_from_its_peers_gives_no_stale_linearizable_read) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant cut = s.simulation.now();
@@ -223,7 +223,7 @@ TEST(Cluster, a_leader_cut_off_from_its_peers_gives_no_stale_linearizable_read) 
 
 TEST(Cluster, a_leader_that_hears_and_is_not_heard_is_replaced) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant cut = s.simulation.now();
@@ -237,7 +237,7 @@ TEST(Cluster, a_leader_that_hears_and_is_not_heard_is_replaced) {
 
 TEST(Cluster, a_bridge_partition_neither_stops_writes_nor_unseats_leaders_for_ever) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant cut = s.simulation.now();
@@ -254,7 +254,7 @@ TEST(Cluster, a_bridge_partition_neither_stops_writes_nor_unseats_leaders_for_ev
 
 TEST(Cluster, five_nodes_split_in_two_and_three_go_on_in_the_larger_part) {
     Scenario s(scenario_options(5));
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const std::size_t with_it = (leader + 1) % s.nodes();
@@ -272,7 +272,7 @@ TEST(Cluster, five_nodes_split_in_two_and_three_go_on_in_the_larger_part) {
 
 TEST(Cluster, a_hung_disk_of_the_leader_costs_writers_at_most_two_seconds) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant hung = s.simulation.now();
@@ -285,7 +285,7 @@ TEST(Cluster, a_hung_disk_of_the_leader_costs_writers_at_most_two_seconds) {
 
 TEST(Cluster, a_failed_write_of_the_log_takes_the_node_out_and_the_rest_go_on) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const std::size_t leader = s.leader();
     const Instant failed = s.simulation.now();
@@ -302,7 +302,7 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     options.memory_quota_bytes = 2 * mib;
     options.workload.think = 3600s;   // no load but ours
     Scenario s(options);
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
     const auto put = [&](int number) {
         return s.simulation.ask(0, operation_of({StepKind::put, "d00/fill" + std::to_string(number), {},
                                                  std::to_string(number) + std::string(50'000, 'x'), false, 0, 0}), 20s);
@@ -334,7 +334,7 @@ TEST(Cluster, strangers_that_flood_stop_in_mid_frame_or_read_nothing_disturb_nob
     options.workload.keys = 200;
     options.workload.value_bytes_max = 4000;
     Scenario s(options);
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const Instant begin = s.simulation.now();
     s.cluster().stranger().start(20ms);
@@ -348,7 +348,7 @@ TEST(Cluster, strangers_that_flood_stop_in_mid_frame_or_read_nothing_disturb_nob
 
 TEST(Cluster, one_node_alone_serves_and_survives_kills_and_power_cuts) {
     Scenario s(scenario_options(1));
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     for (int round = 0; round < 4; round++) {
         s.simulation.run_for(500ms);
         if (round % 2 == 0) {
@@ -364,15 +364,15 @@ TEST(Cluster, one_node_alone_serves_and_survives_kills_and_power_cuts) {
 
 TEST(Cluster, an_orderly_restart_of_every_node_in_turn_fails_no_request) {
     Scenario s;
-    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.form());
     s.simulation.run_for(1s);
     const Instant begin = s.simulation.now();
     for (std::size_t i = 0; i < s.nodes(); i++) {
         s.cluster().expect_halt(i, env::Halt::stopped);
         s.node(i).stop();
-        ASSERT_TRUE(s.simulation.run_until(5s, "an orderly stop takes too long", [&] { return !s.node(i).running(); }));
+        ASSERT_TRUE(s.run_until(5s, "an orderly stop takes too long", [&] { return !s.node(i).running(); }));
         s.node(i).start();
-        ASSERT_TRUE(s.simulation.run_until(5s, "a node does not come back", [&] { return s.cluster().all_ready(); }));
+        ASSERT_TRUE(s.run_until(5s, "a node does not come back", [&] { return s.cluster().all_ready(); }));
         s.simulation.run_for(500ms);
     }
     EXPECT_LE(s.longest_gap(begin), 200ms);

@@ -56,6 +56,21 @@ class Scenario {
         }
         return {};
     }
+    // Forms, and waits until writes are answered.
+    testing::AssertionResult form() {
+        if (!simulation.form() ||
+            !simulation.run_until(10s, "no write is answered", [&] { return leader() < nodes() && acknowledged() > 20; })) {
+            return testing::AssertionFailure() << simulation.problem();
+        }
+        return testing::AssertionSuccess();
+    }
+    template <class Done>
+    testing::AssertionResult run_until(Duration at_most, std::string_view what, Done done) {
+        if (!simulation.run_until(at_most, what, done)) {
+            return testing::AssertionFailure() << simulation.problem();
+        }
+        return testing::AssertionSuccess();
+    }
     bool kill_quietly(std::size_t index) {
         node(index).kill();
         return simulation.run_until(2s, "a dead process's writes do not end", [&] { return node(index).media().quiet(); });
