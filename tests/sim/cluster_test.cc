@@ -51,8 +51,6 @@ TEST(Cluster, a_leader_killed_again_and_again_loses_no_acknowledged_write) {
 TEST(Cluster, a_follower_far_behind_is_brought_back_by_a_snapshot) {
     RunOptions options = scenario_options();
     options.checkpoint_log_bytes = 64 * kib;
-    options.log_window_bytes = 256 * kib;
-    options.segment_bytes = 1 * mib;
     options.workload.value_bytes_max = 3000;
     options.workload.think = 5ms;
     Scenario s(options);
