@@ -60,7 +60,7 @@ struct RunOptions {
     Duration heartbeat_interval{100ms};
     Duration election_timeout{1000ms};
     std::size_t segment_bytes{16 * mib};
-    // Requests are admitted only while one of the largest size fits: four of them fit in window and segment.
+    // A batch is a quarter of window and segment at most, and must hold the largest request and a whole append.
     std::size_t request_bytes{limits::request_bytes_default};
     std::size_t log_window_bytes{32 * mib};
     std::uint64_t checkpoint_log_bytes{64 * mib};

@@ -103,6 +103,8 @@ TEST_P(PowerCut, of_all_nodes_at_once_loses_no_acknowledged_write) {
     for (const env::Durability durability : {env::Durability::none, env::Durability::dsync}) {
         RunOptions options = scenario_options();
         options.disk.preferred = durability;
+        options.disk.write_latency = 2ms;   // so that every cut meets writes on their way
+        options.disk.sync_latency = 4ms;
         options.checkpoint_log_bytes = 64 * kib;
         Scenario s(options);
         ASSERT_TRUE(s.form());
