@@ -235,7 +235,7 @@ TEST(Drain, waits_for_the_disk_and_runs_no_callback) {
     const auto count = [](DiskOperation& op) { (*static_cast<int*>(op.context))++; };
     DiskOperation write{count, &calls};
     DiskOperation create{count, &calls};
-    world.disk().write(write, wait.op.file, 0, {data.data(), data.size()}, Durability::sync);
+    world.disk().write(write, wait.op.file, 0, {data.data(), data.size()}, Durability::dsync);
     world.disk().create(create, "shard-0/log-2", mib);
     EXPECT_TRUE(world->drain());
     EXPECT_FALSE(write.in_flight);
