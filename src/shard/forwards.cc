@@ -152,16 +152,20 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
     context_.router->relay_reply(origin, kind, flags, body);
 }
 
+// What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
+void Forwards::lose(Slot& slot) {
+    if (slot.request.write || slot.answered_partly) {
+        answer(slot, api::Errc::leader_changed);
+        return;
+    }
+    slot.state = State::waiting;
+    retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+}
+
 void Forwards::on_link_lost(std::uint64_t link) {
     for (Slot& slot : slots_) {
-        if (slot.state != State::sent || slot.link != link) {
-            continue;
-        }
-        if (slot.request.write || slot.answered_partly) {
-            answer(slot, api::Errc::leader_changed);
-        } else {
-            slot.state = State::waiting;
-            retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+        if (slot.state == State::sent && slot.link == link) {
+            lose(slot);
         }
     }
 }
@@ -171,11 +175,20 @@ void Forwards::on_leader_known(RangeId range) {
         return;
     }
     for (const Slot& slot : slots_) {
-        if (slot.state == State::waiting && slot.request.range == range) {
+        if (slot.state != State::free && slot.request.range == range) {
             retry_at_ = context_.now;
             return;
         }
     }
+}
+
+// Sent to a former leader that is silent (paused, cut off) while another one is known: it does not wait until the link
+// gives up.
+bool Forwards::sent_in_vain(const Slot& slot) const {
+    const Link* link = context_.links->find(slot.link);
+    const Replica* replica = context_.replicas->find(slot.request.range);
+    return link != nullptr && !link->alive() && replica != nullptr && replica->raft().leader() &&
+           replica->raft().leader() != link->node();
 }
 
 void Forwards::on_timers(Instant now) {
@@ -197,6 +210,9 @@ void Forwards::on_timers(Instant now) {
             }
             answer(slot, never_left && slot.request.write ? api::Errc::no_leader : api::Errc::timed_out);
             continue;
+        }
+        if (slot.state == State::sent && sent_in_vain(slot)) {
+            lose(slot);
         }
         if (slot.state == State::waiting) {
             Replica* replica = context_.replicas->find(slot.request.range);
