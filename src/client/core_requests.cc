@@ -378,9 +378,6 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     slot.avoid = connection.number();
     detach(index);
     const auto endpoint = endpoints.learn(error.leader_address);
-    if (endpoint) {
-        move_towards(connection, *endpoint);
-    }
     if (slot.redirects > redirects_max) {
         count_up(slot.attempts);
         rest(index);
@@ -395,6 +392,9 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
         place(index, *target);
     } else {
         route(index);
+    }
+    if (endpoint) {
+        move_towards(connection, *endpoint);
     }
 }
 

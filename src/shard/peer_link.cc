@@ -6,6 +6,7 @@
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/streams.h"
 
 namespace ringfort::shard {
 
@@ -100,6 +101,7 @@ void Link::lose(bool closed) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }
     context_.forwards->on_link_lost(id_);
+    context_.streams->on_origin_gone(OriginKind::link, id_);
 }
 
 // ------------------------------------------------------------------------------------------------ receive

@@ -128,8 +128,14 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if (raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
+    if (context_.stopping || context_.links->disk_slow()) {
         // Whoever must not lead now looks again later: the reason may have gone by then.
+        schedule_election(context_.config.election_timeout);
+        return;
+    }
+    if (raft_->in_doubt()) {
+        // It stands for nothing; what it says instead carries its incarnation to a leader that has not heard of it.
+        step(raft::ElectionDue{});
         schedule_election(context_.config.election_timeout);
         return;
     }
