@@ -7,6 +7,7 @@
 #include "shard/mail.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/sessions.h"
 
 namespace ringfort::shard {
 
@@ -159,7 +160,15 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
     for (const std::string& note : recovered.notes) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
-    log_was_fresh_ = recovered.fresh;
+    if (!memory_found_) {
+        if (context_.config.shard == ShardId(0)) {
+            on_log_ready();
+        } else {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::log_ready);
+            context_.sessions->post(ShardId(0), std::move(mail));
+        }
+    }
     if (recovered.fresh && memory_found_) {
         context_.halted = true;
         context_.world.process.halt(env::Halt::refused,
@@ -252,7 +261,18 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
 
 // ------------------------------------------------------------------------------------------------ first start
 
+void Bootstrap::on_log_ready() {
+    logs_ready_++;
+    if (stage_ == Stage::asking) {
+        decide();
+    }
+}
+
 void Bootstrap::decide() {
+    // Once the peers are remembered, a shard without a log is one that lost it.
+    if (logs_ready_ < context_.config.shard_count) {
+        return;
+    }
     bool all_heard = true;
     std::size_t heard = 0;
     bool remembered_otherwise = false;
