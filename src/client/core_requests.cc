@@ -385,9 +385,6 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     slot.avoid = connection.number();
     detach(index);
     const auto endpoint = endpoints.learn(error.leader_address);
-    if (endpoint) {
-        move_towards(connection, *endpoint);
-    }
     if (slot.redirects > redirects_max) {
         count_up(slot.attempts);
         rest(index);
@@ -402,6 +399,9 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
         place(index, *target);
     } else {
         route(index);
+    }
+    if (endpoint) {
+        move_towards(connection, *endpoint);
     }
 }
 

@@ -200,7 +200,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         Pending* kept = pending.get();
         pending_.push_back(std::move(pending));
         loading_++;
-        context_.checkpoints->load(recovered.range, DomainId(), *recovered.checkpoint, [this, kept](LoadedState state) {
+        context_.checkpoints->load(recovered.range, *recovered.checkpoint, [this, kept](LoadedState state) {
             loading_--;
             ReplicaStart loaded;
             loaded.range = kept->range;
@@ -211,6 +211,12 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 loaded.damaged = kept->damaged;
                 loaded.store = std::move(state.store);
                 loaded.directory = std::move(state.directory);
+            } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::corrupt,
+                                            "range " + std::to_string(kept->range.value) + ": its checkpoint " +
+                                                kept->checkpoint.file + " is damaged, and no other replica has its state");
+                return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
@@ -222,10 +228,11 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 if (kept->range == directory_range) {
                     loaded.directory = std::make_unique<kv::Directory>();
                 } else {
-                    loaded.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+                    loaded.store = new_store(context_, kept->range);
                 }
             }
             context_.replicas->add(std::move(loaded));
+            tell_domains();
         });
         return;
     }
@@ -235,7 +242,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     if (recovered.range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+        start.store = new_store(context_, recovered.range);
     }
     Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
@@ -306,7 +313,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     if (range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        start.store = new_store(context_, range);
     }
     context_.replicas->add(std::move(start));
     for (const NodeId node : voters) {
@@ -321,14 +328,25 @@ void Bootstrap::make_replica(const kv::RangeRecord& range) {
     if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
         return;
     }
-    if (Replica* replica = context_.replicas->find(range.id)) {
-        replica->set_domain(range.domain);
+    if (context_.replicas->find(range.id) == nullptr) {
+        add_fresh(range.id, range.domain, range.replicas);
+    }
+}
+
+// Before a replica serves: answers name the domain.
+void Bootstrap::tell_domains() {
+    if (context_.directory == nullptr) {
         return;
     }
-    add_fresh(range.id, range.domain, range.replicas);
+    for (const kv::RangeRecord& range : context_.directory->state().ranges) {
+        if (Replica* replica = context_.replicas->find(range.id)) {
+            replica->set_domain(range.domain);
+        }
+    }
 }
 
 void Bootstrap::on_directory(const kv::Directory& directory) {
+    tell_domains();
     if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
         return;   // tried again when loading ends
     }

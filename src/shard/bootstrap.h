@@ -50,6 +50,7 @@ class Bootstrap {
     void decide();
     void create_directory_replica();
     void make_replica(const kv::RangeRecord& range);
+    void tell_domains();
     void add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters);
 
     Context& context_;

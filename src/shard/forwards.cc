@@ -138,8 +138,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
             (error->code == api::Errc::not_leader || error->code == api::Errc::stale_route ||
              error->code == api::Errc::no_leader || error->code == api::Errc::stopped)) {
             // It did not happen: wait for news of the leader and try again.
-            slot->state = State::waiting;
-            retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+            wait_again(*slot);
             return;
         }
     }
@@ -158,6 +157,13 @@ void Forwards::lose(Slot& slot) {
         answer(slot, api::Errc::leader_changed);
         return;
     }
+    wait_again(slot);
+}
+
+// Every attempt has a token of its own: a silent link may speak again, and pieces of an answer to an earlier attempt must
+// not mix with those of the next.
+void Forwards::wait_again(Slot& slot) {
+    slot.generation++;
     slot.state = State::waiting;
     retry_at_ = std::min(retry_at_, context_.now + retry_interval);
 }
@@ -175,20 +181,11 @@ void Forwards::on_leader_known(RangeId range) {
         return;
     }
     for (const Slot& slot : slots_) {
-        if (slot.state != State::free && slot.request.range == range) {
+        if (slot.state == State::waiting && slot.request.range == range) {
             retry_at_ = context_.now;
             return;
         }
     }
-}
-
-// Sent to a former leader that is silent (paused, cut off) while another one is known: it does not wait until the link
-// gives up.
-bool Forwards::sent_in_vain(const Slot& slot) const {
-    const Link* link = context_.links->find(slot.link);
-    const Replica* replica = context_.replicas->find(slot.request.range);
-    return link != nullptr && !link->alive() && replica != nullptr && replica->raft().leader() &&
-           replica->raft().leader() != link->node();
 }
 
 void Forwards::on_timers(Instant now) {
@@ -210,9 +207,6 @@ void Forwards::on_timers(Instant now) {
             }
             answer(slot, never_left && slot.request.write ? api::Errc::no_leader : api::Errc::timed_out);
             continue;
-        }
-        if (slot.state == State::sent && sent_in_vain(slot)) {
-            lose(slot);
         }
         if (slot.state == State::waiting) {
             Replica* replica = context_.replicas->find(slot.request.range);

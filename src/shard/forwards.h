@@ -61,8 +61,8 @@ class Forwards {
     Slot* take_slot();
     void release(Slot& slot);
     bool try_send(Slot& slot);
-    bool sent_in_vain(const Slot& slot) const;
     void lose(Slot& slot);
+    void wait_again(Slot& slot);
     void answer(Slot& slot, api::Errc code);
 
     Context& context_;

@@ -38,6 +38,10 @@ std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
     return read.entries[distance(read.entries.front().id.index, index)];
 }
 
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
+    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next()});
+}
+
 Replica::Replica(Context& context, ReplicaStart&& start)
     : context_(context),
       range_(start.range),

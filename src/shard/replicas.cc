@@ -181,11 +181,11 @@ void Replicas::on_peer_back(NodeId peer, ShardId remote_shard) {
 }
 
 Duration Replicas::election_delay(const Replica& replica, std::uint32_t attempts) const {
-    if (replica.raft().configuration().voters.size() == 1) {
-        return Duration(1);
-    }
     if (attempts > 0) {
         return context_.config.election_timeout / 4;
+    }
+    if (replica.raft().configuration().voters.size() == 1) {
+        return Duration(1);   // nobody to leave room for
     }
     return last_loss_was_close_ ? close_spread : context_.config.election_timeout / 5;
 }
