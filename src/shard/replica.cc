@@ -69,11 +69,8 @@ Replica::Replica(Context& context, ReplicaStart&& start)
     persisted_in_ = context.log->open_batch();
 }
 
-Replica::~Replica() {
-    for (const auto& read : reads_) {
-        ASSERT(!read->read.in_flight);
-    }
-}
+// Ends with its shard alone: reads in flight are the world's to end first, and a killed process answers none.
+Replica::~Replica() = default;
 
 LogIndex Replica::applied() const {
     return store_ ? store_->applied() : directory_->applied();

@@ -51,8 +51,6 @@ TEST(Cluster, a_leader_killed_again_and_again_loses_no_acknowledged_write) {
 TEST(Cluster, a_follower_far_behind_is_brought_back_by_a_snapshot) {
     RunOptions options = scenario_options();
     options.checkpoint_log_bytes = 64 * kib;
-    options.log_window_bytes = 256 * kib;
-    options.segment_bytes = 1 * mib;
     options.workload.value_bytes_max = 3000;
     options.workload.think = 5ms;
     Scenario s(options);
@@ -105,6 +103,8 @@ TEST_P(PowerCut, of_all_nodes_at_once_loses_no_acknowledged_write) {
     for (const env::Durability durability : {env::Durability::none, env::Durability::dsync}) {
         RunOptions options = scenario_options();
         options.disk.preferred = durability;
+        options.disk.write_latency = 2ms;   // so that every cut meets writes on their way
+        options.disk.sync_latency = 4ms;
         options.checkpoint_log_bytes = 64 * kib;
         Scenario s(options);
         ASSERT_TRUE(s.form());

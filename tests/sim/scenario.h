@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
 #include "sim/simulation.h"
@@ -17,6 +18,9 @@ inline RunOptions scenario_options(std::size_t nodes = 3) {
     out.seed = 11;
     out.nodes = nodes;
     out.shards = 2;
+    out.request_bytes = 128 * kib;
+    out.log_window_bytes = 4 * mib;
+    out.segment_bytes = 4 * mib;
     out.workload.clients = 6;
     out.workload.think = 10ms;
     out.workload.in_flight_max = 4;
@@ -60,9 +64,14 @@ class Scenario {
     testing::AssertionResult form() {
         if (!simulation.form() ||
             !simulation.run_until(10s, "no write is answered", [&] { return leader() < nodes() && acknowledged() > 20; })) {
+            cluster().describe();
+            if (!cluster().history().operations().empty()) {
+                std::fprintf(stderr, "  last: %s\n", describe(cluster().history().operations().back()).c_str());
+            }
             return testing::AssertionFailure() << simulation.problem();
         }
-        return testing::AssertionSuccess();
+        // Other ranges elect their leaders meanwhile.
+        return simulation.run_for(1s) ? testing::AssertionSuccess() : testing::AssertionFailure() << simulation.problem();
     }
     template <class Done>
     testing::AssertionResult run_until(Duration at_most, std::string_view what, Done done) {
