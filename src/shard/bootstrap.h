@@ -15,6 +15,7 @@
 
 #include "shard/context.h"
 #include "shard/peer_links.h"
+#include "shard/peer_memory.h"
 
 namespace ringfort::shard {
 
@@ -45,8 +46,9 @@ class Bootstrap {
     enum class Stage : std::uint8_t { reading_memory, recovering, loading, asking, saving, running };
 
     void on_memory_read();
-    void decode_memory(std::string_view text);
-    std::string encode_memory() const;
+    // false: halted.
+    bool recall(std::string_view text);
+    PeerMemory memory() const;
     void save_memory();
     void restore(RecoveredReplica& recovered);
     void decide();
