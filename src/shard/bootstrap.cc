@@ -75,7 +75,7 @@ void Bootstrap::on_memory_read() {
         return;
     }
     stage_ = Stage::recovering;
-    context_.log->start();
+    context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
 
 std::string Bootstrap::encode_memory() const {
@@ -160,14 +160,6 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
     log_was_fresh_ = recovered.fresh;
-    if (recovered.fresh && memory_found_) {
-        context_.halted = true;
-        context_.world.process.halt(env::Halt::refused,
-                                    "the log of shard " + std::to_string(context_.config.shard.value) +
-                                        " is missing from a data directory that was in use: remove the whole directory, "
-                                        "and the node joins again as one whose data was lost");
-        return;
-    }
     context_.links->bootstrapped = memory_found_;
     stage_ = Stage::loading;
     for (RecoveredReplica& replica : recovered.replicas) {
