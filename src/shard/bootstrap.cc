@@ -76,7 +76,7 @@ void Bootstrap::on_memory_read() {
         return;
     }
     stage_ = Stage::recovering;
-    context_.log->start();
+    context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
 
 PeerMemory Bootstrap::memory() const {
@@ -156,14 +156,6 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
             mail.kind = static_cast<std::uint32_t>(MailKind::log_ready);
             context_.sessions->post(ShardId(0), std::move(mail));
         }
-    }
-    if (recovered.fresh && memory_found_) {
-        context_.halted = true;
-        context_.world.process.halt(env::Halt::refused,
-                                    "the log of shard " + std::to_string(context_.config.shard.value) +
-                                        " is missing from a data directory that was in use: remove the whole directory, "
-                                        "and the node joins again as one whose data was lost");
-        return;
     }
     context_.links->bootstrapped = memory_found_;
     stage_ = Stage::loading;

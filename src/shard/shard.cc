@@ -72,6 +72,7 @@ namespace {
 LogOptions log_options(const NodeConfig& config) {
     LogOptions options;
     options.shard = config.shard;
+    options.shard_count = config.shard_count;
     options.instance = config.instance;
     options.directory = "shard-" + std::to_string(config.shard.value);
     options.segment_bytes = config.segment_bytes;
@@ -114,7 +115,8 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(env::Halt::log_failed, "the log failed: " + std::string(reason));
+    context.world.process.halt(bootstrap.recovered() ? env::Halt::log_failed : env::Halt::refused,
+                               "the log failed: " + std::string(reason));
 }
 
 // The order of a turn, and why:
