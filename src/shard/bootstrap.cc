@@ -1,19 +1,18 @@
 #include "shard/bootstrap.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/sessions.h"
 
 namespace ringfort::shard {
 
 namespace {
 
 constexpr std::string_view memory_file = "shard-0/peers";
-constexpr std::string_view memory_head = "ringfort peers 1\n";
 constexpr Duration report_interval = 5s;
 
 raft::Configuration voters_of(const std::vector<NodeId>& nodes) {
@@ -68,51 +67,41 @@ void Bootstrap::start() {
 void Bootstrap::on_memory_read() {
     if (operation_.error == env::DiskErrc::ok) {
         memory_found_ = true;
-        decode_memory(as_text(operation_.content));
+        if (!recall(as_text(operation_.content))) {
+            return;
+        }
     } else if (operation_.error != env::DiskErrc::not_found) {
         context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (shard-0/peers): " +
                                                             std::string(env::to_string(operation_.error)));
         return;
     }
     stage_ = Stage::recovering;
-    context_.log->start();
+    context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
 
-std::string Bootstrap::encode_memory() const {
-    std::string text(memory_head);
+PeerMemory Bootstrap::memory() const {
+    PeerMemory out{{}, context_.links->incarnation, wiped_};
     for (const PeerLinks::Peer& peer : context_.links->peers()) {
-        text += std::to_string(peer.node.value) + " " + std::to_string(peer.instance.value) + " " +
-                std::to_string(peer.incarnation.value) + "\n";
+        out.peers.push_back({peer.node, peer.instance, peer.incarnation});
     }
-    text += "own " + std::to_string(context_.links->incarnation.value) + (wiped_ ? " lost\n" : "\n");
-    return text;
+    return out;
 }
 
-void Bootstrap::decode_memory(std::string_view text) {
-    const auto number = [&text]() {
-        std::uint64_t value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        if (!text.empty()) {
-            text.remove_prefix(1);
-        }
-        return error == std::errc() ? value : 0;
-    };
-    if (!text.starts_with(memory_head)) {
-        context_.world.process.halt(env::Halt::refused, "shard-0/peers is not a memory of peers of this version");
-        return;
+bool Bootstrap::recall(std::string_view text) {
+    const std::optional<PeerMemory> memory = decode_peer_memory(text);
+    if (!memory) {
+        context_.halted = true;
+        context_.world.process.halt(env::Halt::refused,
+                                    "shard-0/peers is damaged or of another version: remove the whole data directory, and "
+                                    "the node joins again as one whose data was lost");
+        return false;
     }
-    text.remove_prefix(memory_head.size());
-    while (!text.empty() && !text.starts_with("own ")) {
-        const NodeId node(number());
-        const InstanceId instance(number());
-        context_.links->remember(node, instance, Incarnation(number()));
+    for (const PeerMemory::Peer& peer : memory->peers) {
+        context_.links->remember(peer.node, peer.instance, peer.incarnation);
     }
-    if (text.starts_with("own ")) {
-        text.remove_prefix(4);
-        wiped_ = text.find("lost") != std::string_view::npos;
-        context_.links->incarnation = Incarnation(std::max<std::uint64_t>(number(), 1));
-    }
+    wiped_ = memory->lost;
+    context_.links->incarnation = memory->own;
+    return true;
 }
 
 void Bootstrap::save_memory() {
@@ -137,7 +126,7 @@ void Bootstrap::save_memory() {
             self.create_directory_replica();
         }
     };
-    const std::string text = encode_memory();
+    const std::string text = encode_peer_memory(memory());
     context_.world.disk.replace_whole(operation_, memory_file, as_bytes(text));
 }
 
@@ -159,14 +148,14 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
     for (const std::string& note : recovered.notes) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
-    log_was_fresh_ = recovered.fresh;
-    if (recovered.fresh && memory_found_) {
-        context_.halted = true;
-        context_.world.process.halt(env::Halt::refused,
-                                    "the log of shard " + std::to_string(context_.config.shard.value) +
-                                        " is missing from a data directory that was in use: remove the whole directory, "
-                                        "and the node joins again as one whose data was lost");
-        return;
+    if (!memory_found_) {
+        if (context_.config.shard == ShardId(0)) {
+            on_log_ready();
+        } else {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::log_ready);
+            context_.sessions->post(ShardId(0), std::move(mail));
+        }
     }
     context_.links->bootstrapped = memory_found_;
     stage_ = Stage::loading;
@@ -252,7 +241,18 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
 
 // ------------------------------------------------------------------------------------------------ first start
 
+void Bootstrap::on_log_ready() {
+    logs_ready_++;
+    if (stage_ == Stage::asking) {
+        decide();
+    }
+}
+
 void Bootstrap::decide() {
+    // Once the peers are remembered, a shard without a log is one that lost it.
+    if (logs_ready_ < context_.config.shard_count) {
+        return;
+    }
     bool all_heard = true;
     std::size_t heard = 0;
     bool remembered_otherwise = false;

@@ -249,11 +249,7 @@ void Forwards::on_credit(const Origin& origin, std::uint32_t bytes) {
             }
         } else if (slot.state == State::sent) {
             if (Link* link = context_.links->find(slot.link)) {
-                wire::Forward credit;
-                credit.token = token_of(i);
-                credit.kind = static_cast<std::uint8_t>(wire::ClientKind::credit);
-                credit.timeout_ns = bytes;
-                link->send(credit, wire::LinkClass::control);
+                link->send(wire::ForwardCredit{token_of(i), bytes}, wire::LinkClass::control);
             }
         }
         return;

@@ -58,7 +58,7 @@ bool Simulation::form() {
 }
 
 const RecordedOperation* Simulation::ask(std::size_t client, RecordedOperation operation, Duration at_most) {
-    const std::uint64_t number = cluster_.clients()[client]->ask(std::move(operation));
+    const std::uint64_t number = cluster_.clients()[client]->ask(std::move(operation), at_most / 4);
     const RecordedOperation& asked = cluster_.history()[number];
     run_until(at_most, "a request is not answered in time", [&] { return asked.outcome != Outcome::pending; });
     return &asked;
