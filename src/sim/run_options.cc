@@ -114,6 +114,14 @@ RunOptions draw_options(const RunRequest& request) {
     out.seed = request.seed;
     out.duration = request.duration;
     out.trace = request.trace;
+    if (request.light) {
+        out.nodes = request.nodes.value_or(3);
+        out.shards = request.shards.value_or(1);
+        out.domains = request.domains.value_or(1);
+        out.workload.clients = 10;
+        out.workload.think = 100ms;
+        return out;
+    }
     // Everything is drawn whether it is used or not: what the command line fixes does not change the rest.
     Prng random(request.seed);
     const auto nodes = pick(random, std::array<std::size_t, 6>{1, 3, 3, 3, 3, 5});

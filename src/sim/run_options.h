@@ -99,6 +99,7 @@ struct RunRequest {
     Duration duration{30s};
     bool trace{false};
     bool faults{true};
+    bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed
 };
 RunOptions draw_options(const RunRequest& request);
 // One line for people.
