@@ -143,6 +143,7 @@ class Checkpoints::ReceiveJob {
   private:
     enum class Stage : std::uint8_t { create, receive, write, sync, load, name, durable, done };
     void answer(wire::SnapshotVerdict verdict);
+    void give_credit(std::uint64_t bytes);
     void finish(bool ok);
 
     Checkpoints& owner_;
@@ -158,6 +159,7 @@ class Checkpoints::ReceiveJob {
     AlignedBuffer chunk_;
     std::size_t chunk_bytes_{0};
     std::uint64_t received_bytes_{0};
+    std::uint64_t owed_credit_{0};    // of slices taken, not yet given back to the sender
     std::uint64_t written_{0};
     std::uint64_t checksum_{0};
     bool loading_{false};

@@ -59,8 +59,11 @@ void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
 }
 
 void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
+    // Whoever takes a slice gives its credit back later; of one that is dropped it goes back at once.
+    const auto drop = [&] { link.grant(wire::LinkClass::snapshot, slice.data.size() + kib); };
     Replica* replica = context_.replicas->find(slice.range);
     if (replica == nullptr) {
+        drop();
         return;
     }
     for (const auto& job : receives_) {
@@ -69,9 +72,12 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         }
         if (job->continues(slice, link.node())) {
             job->take(slice);
-        } else if (slice.offset == 0) {
+            return;
+        }
+        if (slice.offset == 0) {
             job->abort();   // the sender began anew; its next try finds the place free
         }
+        drop();
         return;
     }
     if (slice.offset == 0 && slice.term >= replica->raft().term() && slice.snapshot.index > replica->applied()) {
@@ -81,6 +87,7 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         }
         return;
     }
+    drop();
     link.send(wire::SnapshotAnswer{slice.range, slice.term, slice.snapshot, 0, wire::SnapshotVerdict::refused},
               wire::LinkClass::control);
 }
