@@ -37,6 +37,8 @@ class Checkpoints::WriteJob {
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
+    // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
+    bool wants_turn() const { return !waiting() && (stage_ == Stage::fill || (abandoned_ && !done())); }
     RangeId range() const { return record_range_; }
     void on_durable(BatchSequence through);
     // Reads the store no more: it is about to be replaced. A record already in the log stands.

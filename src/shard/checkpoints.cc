@@ -122,7 +122,7 @@ bool Checkpoints::run() {
     if (write_) {
         while (write_->step(budget)) {
         }
-        more |= !write_->done() && !write_->waiting();
+        more |= write_->wants_turn();
         if (write_->done() && !write_->waiting()) {
             write_.reset();
         }
