@@ -116,11 +116,17 @@ def drive(cluster, options, folder):
 
 def resumed(result, killed_at):
     """How writes came back after the kill: the longest time without an answer that lies around it."""
-    around = [begin + length for begin, length in result["gaps_ms"]
+    around = [(length, begin + length) for begin, length in result["gaps_ms"]
               if begin <= killed_at * 1000 + 500 and begin + length >= killed_at * 1000]
     if not around:
-        return "no write waited 20 ms for it"
-    return f"writes resumed {max(around) - killed_at * 1000:.0f} ms later"
+        return "acknowledgements never paused for 20 ms"
+    return f"writes resumed {max(around)[1] - killed_at * 1000:.0f} ms later"
+
+
+def told_otherwise(result):
+    if result["failed_indefinite"] == result["failed"]:
+        return f"{result['failed']:,} on their way when the leader died, reported as unknown"
+    return f"{result['failed']:,} failed ({result['failures']})"
 
 
 def show(result, spent, outcome):
@@ -128,9 +134,7 @@ def show(result, spent, outcome):
     requests = max(1, result["requests"])
     done = result["requests"] - result["failed"]
     rows = [
-        ("writes", f"{done:,} acknowledged; {result['failed']:,} were on their way to the leader when it died: reported "
-                   "as unknown" if result["failed_indefinite"] == result["failed"]
-                   else f"{done:,} acknowledged; {result['failed']:,} failed ({result['failures']})"),
+        ("writes", f"{done:,} acknowledged; {told_otherwise(result)}"),
         ("throughput", f"{result['per_second']:,.0f} writes/s over the whole run, the kill included"),
         ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f}" for name in ("p50_us", "p99_us", "p999_us")) + " ms"),
         ("leader killed", f"{killed_at:.2f} s into the run; {resumed(result, killed_at)}"),
@@ -139,7 +143,7 @@ def show(result, spent, outcome):
         ("flushes", f"{spent['log_flushes']:,} on three nodes: one for {3 * requests / max(1, spent['log_flushes']):.0f} "
                     "writes"),
         ("bytes written", f"{spent['log_bytes_written'] / 1e6:,.0f} MB on three nodes: "
-                          f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} for each byte of log entries"),
+                          f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} per byte of log entries"),
         ("CPU per request", f"{spent['cpu_seconds'] * 1e6 / requests:.1f} us, the three nodes together"),
     ]
     say("\nput: 16 connections x 16 in flight over all nodes, 10,000 keys of 8 bytes, values of 256 bytes, every write on")
@@ -160,7 +164,7 @@ def go_on(cluster, options, folder):
         for node in cluster.nodes:
             code, seconds = node.terminate()
             if code != 0:
-                raise Missed(f"{node.name} was asked to stop and ended with {code} after {seconds:.1f} s:\n{node.log_tail()}")
+                raise Missed(f"{node.name} was to stop and ended with {code} after {seconds:.1f} s:\n{node.log_tail()}")
         say("\nThe cluster has been stopped. To go on: tools/quickstart --keep, then ringctl put hello world")
         return
     pids = " ".join(str(node.process.pid) for node in cluster.nodes)
