@@ -211,6 +211,7 @@ template bool Link::send(const wire::ReadRoundAnswer&, wire::LinkClass);
 template bool Link::send(const wire::Forward&, wire::LinkClass);
 template bool Link::send(const wire::ForwardReply&, wire::LinkClass);
 template bool Link::send(const wire::ForwardCancel&, wire::LinkClass);
+template bool Link::send(const wire::ForwardCredit&, wire::LinkClass);
 template bool Link::send(const wire::SnapshotSlice&, wire::LinkClass);
 template bool Link::send(const wire::SnapshotAnswer&, wire::LinkClass);
 
