@@ -151,6 +151,8 @@ Instant Shard::Impl::turn() {
     if (context.stopping) {
         advance_stop();
     }
+    timers_at = std::min(timers_at, std::max(context.timers_wanted, context.now + timer_interval));
+    context.timers_wanted = never;
     if (more || links.has_dirty() || sessions.has_dirty()) {
         return context.now;
     }
