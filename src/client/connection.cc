@@ -13,7 +13,7 @@ std::string_view text_of(env::CloseReason reason) {
     switch (reason) {
         case env::CloseReason::peer_closed: return "closed by the server";
         case env::CloseReason::reset: return "connection reset";
-        case env::CloseReason::refused: return "connection refused";
+        case env::CloseReason::refused: return "cannot connect: refused, unreachable, or no such host";
         case env::CloseReason::no_resources: return "no descriptors or buffers left";
     }
     return "closed";
