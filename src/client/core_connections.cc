@@ -141,9 +141,20 @@ void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
     connection.retiring = true;
 }
 
+// The node stops or has failed: nothing new goes there, and the connection ends when what was sent is answered.
+void Core::Impl::leave(Connection& connection) {
+    if (connection.retiring) {
+        return;
+    }
+    endpoints.failed(connection.endpoint, now, prng, "the node is stopping");
+    connection.next_endpoint = (connection.endpoint + 1) % endpoints.count();
+    connection.retiring = true;
+    retire_if_done(connection);
+}
+
 void Core::Impl::retire_if_done(Connection& connection) {
     if (connection.ready() && connection.retiring && connection.requests.count == 0) {
-        connection.fail({.text = "moved to the leader's node"});
+        connection.fail({.text = "moved to another node"});
     }
 }
 

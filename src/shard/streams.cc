@@ -15,6 +15,7 @@ constexpr std::size_t streams_max = 1024;
 constexpr std::size_t backlog_max = 1 * mib;
 // A stream whose reader takes nothing gives its pin back.
 constexpr Duration idle_max = 30s;
+constexpr std::int64_t credit_max = 64 * static_cast<std::int64_t>(mib);
 constexpr std::int64_t forwarded_credit_bytes = 1 * static_cast<std::int64_t>(mib);
 
 }  // namespace
@@ -41,6 +42,7 @@ void Streams::open(Replica& replica, const Origin& origin, const api::RangeReque
         return;
     }
     stream->read = std::move(*read);
+    stream->header = replica.header();
     stream->idle_since = context_.now;
     stream->credit_bytes = forwarded_credit_bytes;
     if (origin.kind == OriginKind::session) {
@@ -67,7 +69,7 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
         return false;   // the budget went into walking
     }
     api::Response response;
-    response.header = stream.replica->header();
+    response.header = stream.header;
     response.more_frames = step == kv::Step::more;
     std::int64_t bytes = 0;
     for (const api::KeyValue& kv : piece.kvs) {
@@ -110,9 +112,10 @@ Streams::Stream* Streams::find(const Origin& origin) {
     return nullptr;
 }
 
-void Streams::on_credit(const Origin& origin, std::uint32_t bytes) {
+void Streams::on_credit(const Origin& origin, std::uint64_t bytes) {
     if (Stream* stream = find(origin)) {
-        stream->credit_bytes = std::min<std::int64_t>(stream->credit_bytes + bytes, 64 * static_cast<std::int64_t>(mib));
+        const auto granted = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, credit_max));
+        stream->credit_bytes = std::min<std::int64_t>(stream->credit_bytes + granted, credit_max);
     }
 }
 

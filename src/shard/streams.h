@@ -21,7 +21,7 @@ class Streams {
 
     // Answers the whole request if it fits one piece, else begins a stream.
     void open(Replica& replica, const Origin& origin, const api::RangeRequest& request);
-    void on_credit(const Origin& origin, std::uint32_t bytes);
+    void on_credit(const Origin& origin, std::uint64_t bytes);
     void on_cancel(const Origin& origin);
     void on_origin_gone(OriginKind kind, std::uint64_t place);
     // Ends every stream over the replica's store: it is about to be replaced.
@@ -37,6 +37,7 @@ class Streams {
     struct Stream {
         Origin origin{};
         Replica* replica{nullptr};
+        api::ResponseHeader header{};     // of the moment the read was pinned: its revision is true of every piece
         std::string key, range_end;       // what the request's views point to
         api::RangeRequest request;
         std::unique_ptr<kv::RangeRead> read;
