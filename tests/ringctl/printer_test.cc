@@ -160,8 +160,8 @@ TEST(PrinterMembers, simple_table_json_and_fields) {
 }
 
 TEST(PrinterMembers, hex_writes_ids_as_hexadecimal_text) {
-    EXPECT_EQ(printer(Form::json, true)->members(members()).substr(0, 83),
-              R"({"header":{"cluster_id":"abc","member_id":"def","raft_term":3},"members":[{"ID":"1a")");
+    EXPECT_EQ(printer(Form::json, true)->members(members()).find(
+                  R"({"header":{"cluster_id":"abc","member_id":"def","raft_term":3},"members":[{"ID":"1a",)"), 0U);
     EXPECT_EQ(printer(Form::fields, true)->members(members()).find("\"ClusterID\" : abc\n\"MemberID\" : def\n"), 0U);
 }
 
