@@ -12,6 +12,7 @@
 #include "client/public_call.h"
 #include "client/socket_network.h"
 #include "ringfort/client.h"
+#include "wire/client_codec.h"
 
 namespace ringfort {
 

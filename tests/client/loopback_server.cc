@@ -12,6 +12,8 @@
 namespace ringfort::client::test {
 
 struct LoopbackServer::Session {
+    Session(LoopbackServer& owner, int socket) : server(owner), fd(socket) {}
+
     LoopbackServer& server;
     int fd;
     Arena arena{4096};
@@ -142,7 +144,7 @@ struct LoopbackServer::Session {
                 }
                 if (static_cast<wire::ClientKind>(header.kind) == wire::ClientKind::cancel) {
                     out.truncate(0);
-                    response.body = api::ErrorInfo{.code = api::Errc::cancelled, .leader_address = {}};
+                    response.body = api::ErrorInfo{.code = api::Errc::cancelled, .detail = {}, .leader_address = {}};
                     response.more_frames = false;
                     return wire::encode_response(id, wire::ClientKind::range, response, out) && flush();
                 }
