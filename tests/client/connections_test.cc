@@ -250,6 +250,31 @@ TEST(ClientConnections, a_stopping_node_is_tried_again_later) {
     EXPECT_EQ(script.answer(token).error, api::Errc::ok);
 }
 
+TEST(ClientConnections, after_a_goodbye_answers_are_taken_and_new_requests_go_elsewhere) {
+    CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t sent = script.put("sent");
+    const Seen seen = script.only(link);
+    script.refuse_hello(link, api::Errc::stopped);
+    EXPECT_FALSE(link.closed);
+    const std::uint64_t later = script.put("later");
+    EXPECT_TRUE(script.arrived(link).empty());
+    script.reply_put(seen, 5);
+    EXPECT_EQ(script.answer(sent).revision, 5);
+    EXPECT_TRUE(link.closed) << "it owes nothing any more";
+    Link& next = script.network.newest();
+    EXPECT_EQ(next.address.host, "b");
+    script.network.accept(next);
+    script.arrived(next);
+    wire::OutBuffer out;
+    wire::encode_client_hello_reply({}, out);
+    script.network.deliver(next, {out.at(0), out.pending_bytes()});
+    script.turn();
+    script.reply_put(script.only(next), 6);
+    EXPECT_EQ(script.answer(later).revision, 6);
+    EXPECT_EQ(script.core->counters().protocol_errors, 0U);
+}
+
 TEST(ClientConnections, what_is_no_hello_closes_the_connection_and_counts) {
     wire::OutBuffer credit;
     wire::encode_credit(0, 1, credit);
