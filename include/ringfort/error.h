@@ -9,7 +9,7 @@
 
 namespace ringfort {
 
-// Numbers are the protocol's. A server newer than this library may send others.
+// Numbers are the protocol's; others come only with a protocol version that this library does not speak.
 enum class ErrorCode : std::uint16_t {
     ok = 0,
     empty_key = 1,

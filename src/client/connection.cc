@@ -92,7 +92,14 @@ void Connection::on_received(Bytes bytes) {
         if (!*next) {
             return;
         }
-        if (state_ == State::greeting) {
+        const wire::FrameHeader& header = (*next)->header;
+        const bool hello = header.kind == static_cast<std::uint8_t>(wire::ClientKind::hello);
+        if (hello && (header.flags & wire::flag_error) != 0) {
+            read_refusal(**next);
+        } else if (hello != (state_ == State::greeting)) {
+            fail({.protocol_error = true,
+                  .text = hello ? "a second hello" : "the server's first frame is no hello"});
+        } else if (hello) {
             read_greeting(**next);
         } else {
             owner_.on_frame(*this, **next);
@@ -100,26 +107,22 @@ void Connection::on_received(Bytes bytes) {
     }
 }
 
+// The last frame before a server closes for a reason that concerns the whole connection.
+void Connection::read_refusal(const wire::FrameReader::Frame& frame) {
+    arena_.reset();
+    const auto response = wire::decode_response(wire::ClientKind::hello, frame.header.flags, frame.body, arena_);
+    if (!response || response->ok()) {
+        fail({.protocol_error = true, .text = "the server's hello cannot be read"});
+        return;
+    }
+    const auto& error = std::get<api::ErrorInfo>(response->body);
+    const std::string text(error.detail.empty() ? api::error_text(error.code) : error.detail);
+    // A stopping node, or one at its connection bound, may take us later; the others will not.
+    const bool lasting = error.code == api::Errc::cluster_id_mismatch || error.code == api::Errc::unsupported_version;
+    fail({.refusal = lasting ? error.code : api::Errc::ok, .text = text});
+}
+
 void Connection::read_greeting(const wire::FrameReader::Frame& frame) {
-    const wire::FrameHeader& header = frame.header;
-    if (header.kind != static_cast<std::uint8_t>(wire::ClientKind::hello)) {
-        fail({.protocol_error = true, .text = "the server's first frame is no hello"});
-        return;
-    }
-    if ((header.flags & wire::flag_error) != 0) {
-        arena_.reset();
-        const auto response = wire::decode_response(wire::ClientKind::hello, header.flags, frame.body, arena_);
-        if (!response || response->ok()) {
-            fail({.protocol_error = true, .text = "the server's hello cannot be read"});
-            return;
-        }
-        const auto& error = std::get<api::ErrorInfo>(response->body);
-        const std::string text(error.detail.empty() ? api::error_text(error.code) : error.detail);
-        // A stopping node, or one at its connection bound, may take us later; the others will not.
-        const bool lasting = error.code == api::Errc::cluster_id_mismatch || error.code == api::Errc::unsupported_version;
-        fail({.refusal = lasting ? error.code : api::Errc::ok, .text = text});
-        return;
-    }
     const auto reply = wire::decode_client_hello_reply(frame.body);
     if (!reply) {
         fail({.protocol_error = true, .text = "the server's hello cannot be read"});

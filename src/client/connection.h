@@ -89,6 +89,7 @@ class Connection final : public env::ConnectionHandler {
   private:
     void go_down();
     void read_greeting(const wire::FrameReader::Frame& frame);
+    void read_refusal(const wire::FrameReader::Frame& frame);
 
     // A send that was in flight when we closed: its memory is the kernel's until the network says otherwise.
     struct Held {

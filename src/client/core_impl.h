@@ -56,6 +56,7 @@ struct Core::Impl final : ConnectionOwner {
     void start(Connection& connection);
     void keep_alive(Connection& connection);
     void move_towards(Connection& connection, std::uint32_t endpoint);
+    void leave(Connection& connection);
     void retire_if_done(Connection& connection);
     void flush();
 

@@ -298,6 +298,10 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
     connection.received_at = now;
     connection.pinged = false;
     const wire::FrameHeader& header = frame.header;
+    if (header.kind == static_cast<std::uint8_t>(wire::ClientKind::hello) && (header.flags & wire::flag_error) != 0) {
+        leave(connection);   // it stops, or will say no more for another reason
+        return;
+    }
     const std::uint32_t index = header.request_id == ping_request_id ? no_request : pending.find(header.request_id);
     if (index == no_request || pending[index].connection != connection.number()) {
         return;   // cancelled, expired, or a ping
@@ -360,6 +364,9 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     slot.last_error = error.code;
     slot.avoid = connection.number();
     detach(index);
+    if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
+        leave(connection);
+    }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         if (reencode(index, options.follow_leader)) {
@@ -378,9 +385,6 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     slot.avoid = connection.number();
     detach(index);
     const auto endpoint = endpoints.learn(error.leader_address);
-    if (endpoint) {
-        move_towards(connection, *endpoint);
-    }
     if (slot.redirects > redirects_max) {
         count_up(slot.attempts);
         rest(index);
@@ -395,6 +399,9 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
         place(index, *target);
     } else {
         route(index);
+    }
+    if (endpoint) {
+        move_towards(connection, *endpoint);
     }
 }
 

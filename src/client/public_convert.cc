@@ -84,14 +84,8 @@ api::TxnRequest to_api(const Txn& txn, Arena& arena) {
 Error to_public(const api::ErrorInfo& error) {
     Error out;
     out.code = static_cast<ErrorCode>(error.code);
-    if (api::known_error(static_cast<std::uint16_t>(error.code))) {
-        out.error_class = static_cast<ErrorClass>(api::error_class(error.code));
-        out.message = api::error_text(error.code);
-    } else {
-        // Of an error this library does not know nothing may be concluded.
-        out.error_class = ErrorClass::indefinite;
-        out.message = "ringfort: error " + std::to_string(static_cast<std::uint16_t>(error.code));
-    }
+    out.error_class = static_cast<ErrorClass>(api::error_class(error.code));
+    out.message = api::error_text(error.code);
     out.detail = error.detail;
     return out;
 }

@@ -23,7 +23,6 @@ struct Row {
 };
 
 constexpr std::optional<bool> either_way = std::nullopt;
-constexpr std::optional<DirectoryState> any = std::nullopt;
 using enum DirectoryState;
 
 // Rows do not overlap, and every finding has one; the tests enumerate all.

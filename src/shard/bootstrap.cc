@@ -1,19 +1,18 @@
 #include "shard/bootstrap.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/sessions.h"
 
 namespace ringfort::shard {
 
 namespace {
 
 constexpr std::string_view memory_file = "shard-0/peers";
-constexpr std::string_view memory_head = "ringfort peers 1\n";
 constexpr Duration report_interval = 5s;
 
 raft::Configuration voters_of(const std::vector<NodeId>& nodes) {
@@ -68,7 +67,9 @@ void Bootstrap::start() {
 void Bootstrap::on_memory_read() {
     if (operation_.error == env::DiskErrc::ok) {
         memory_found_ = true;
-        decode_memory(as_text(operation_.content));
+        if (!recall(as_text(operation_.content))) {
+            return;
+        }
     } else if (operation_.error != env::DiskErrc::not_found) {
         context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (shard-0/peers): " +
                                                             std::string(env::to_string(operation_.error)));
@@ -78,41 +79,29 @@ void Bootstrap::on_memory_read() {
     context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
 
-std::string Bootstrap::encode_memory() const {
-    std::string text(memory_head);
+PeerMemory Bootstrap::memory() const {
+    PeerMemory out{{}, context_.links->incarnation, wiped_};
     for (const PeerLinks::Peer& peer : context_.links->peers()) {
-        text += std::to_string(peer.node.value) + " " + std::to_string(peer.instance.value) + " " +
-                std::to_string(peer.incarnation.value) + "\n";
+        out.peers.push_back({peer.node, peer.instance, peer.incarnation});
     }
-    text += "own " + std::to_string(context_.links->incarnation.value) + (wiped_ ? " lost\n" : "\n");
-    return text;
+    return out;
 }
 
-void Bootstrap::decode_memory(std::string_view text) {
-    const auto number = [&text]() {
-        std::uint64_t value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        if (!text.empty()) {
-            text.remove_prefix(1);
-        }
-        return error == std::errc() ? value : 0;
-    };
-    if (!text.starts_with(memory_head)) {
-        context_.world.process.halt(env::Halt::refused, "shard-0/peers is not a memory of peers of this version");
-        return;
+bool Bootstrap::recall(std::string_view text) {
+    const std::optional<PeerMemory> memory = decode_peer_memory(text);
+    if (!memory) {
+        context_.halted = true;
+        context_.world.process.halt(env::Halt::refused,
+                                    "shard-0/peers is damaged or of another version: remove the whole data directory, and "
+                                    "the node joins again as one whose data was lost");
+        return false;
     }
-    text.remove_prefix(memory_head.size());
-    while (!text.empty() && !text.starts_with("own ")) {
-        const NodeId node(number());
-        const InstanceId instance(number());
-        context_.links->remember(node, instance, Incarnation(number()));
+    for (const PeerMemory::Peer& peer : memory->peers) {
+        context_.links->remember(peer.node, peer.instance, peer.incarnation);
     }
-    if (text.starts_with("own ")) {
-        text.remove_prefix(4);
-        wiped_ = text.find("lost") != std::string_view::npos;
-        context_.links->incarnation = Incarnation(std::max<std::uint64_t>(number(), 1));
-    }
+    wiped_ = memory->lost;
+    context_.links->incarnation = memory->own;
+    return true;
 }
 
 void Bootstrap::save_memory() {
@@ -137,7 +126,7 @@ void Bootstrap::save_memory() {
             self.create_directory_replica();
         }
     };
-    const std::string text = encode_memory();
+    const std::string text = encode_peer_memory(memory());
     context_.world.disk.replace_whole(operation_, memory_file, as_bytes(text));
 }
 
@@ -159,7 +148,15 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
     for (const std::string& note : recovered.notes) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
-    log_was_fresh_ = recovered.fresh;
+    if (!memory_found_) {
+        if (context_.config.shard == ShardId(0)) {
+            on_log_ready();
+        } else {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::log_ready);
+            context_.sessions->post(ShardId(0), std::move(mail));
+        }
+    }
     context_.links->bootstrapped = memory_found_;
     stage_ = Stage::loading;
     for (RecoveredReplica& replica : recovered.replicas) {
@@ -192,7 +189,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         Pending* kept = pending.get();
         pending_.push_back(std::move(pending));
         loading_++;
-        context_.checkpoints->load(recovered.range, DomainId(), *recovered.checkpoint, [this, kept](LoadedState state) {
+        context_.checkpoints->load(recovered.range, *recovered.checkpoint, [this, kept](LoadedState state) {
             loading_--;
             ReplicaStart loaded;
             loaded.range = kept->range;
@@ -203,6 +200,12 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 loaded.damaged = kept->damaged;
                 loaded.store = std::move(state.store);
                 loaded.directory = std::move(state.directory);
+            } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::corrupt,
+                                            "range " + std::to_string(kept->range.value) + ": its checkpoint " +
+                                                kept->checkpoint.file + " is damaged, and no other replica has its state");
+                return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
@@ -214,10 +217,11 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 if (kept->range == directory_range) {
                     loaded.directory = std::make_unique<kv::Directory>();
                 } else {
-                    loaded.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+                    loaded.store = new_store(context_, kept->range);
                 }
             }
             context_.replicas->add(std::move(loaded));
+            tell_domains();
         });
         return;
     }
@@ -227,7 +231,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     if (recovered.range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+        start.store = new_store(context_, recovered.range);
     }
     Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
@@ -237,7 +241,18 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
 
 // ------------------------------------------------------------------------------------------------ first start
 
+void Bootstrap::on_log_ready() {
+    logs_ready_++;
+    if (stage_ == Stage::asking) {
+        decide();
+    }
+}
+
 void Bootstrap::decide() {
+    // Once the peers are remembered, a shard without a log is one that lost it.
+    if (logs_ready_ < context_.config.shard_count) {
+        return;
+    }
     bool all_heard = true;
     std::size_t heard = 0;
     bool remembered_otherwise = false;
@@ -298,7 +313,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     if (range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        start.store = new_store(context_, range);
     }
     context_.replicas->add(std::move(start));
     for (const NodeId node : voters) {
@@ -313,14 +328,25 @@ void Bootstrap::make_replica(const kv::RangeRecord& range) {
     if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
         return;
     }
-    if (Replica* replica = context_.replicas->find(range.id)) {
-        replica->set_domain(range.domain);
+    if (context_.replicas->find(range.id) == nullptr) {
+        add_fresh(range.id, range.domain, range.replicas);
+    }
+}
+
+// Before a replica serves: answers name the domain.
+void Bootstrap::tell_domains() {
+    if (context_.directory == nullptr) {
         return;
     }
-    add_fresh(range.id, range.domain, range.replicas);
+    for (const kv::RangeRecord& range : context_.directory->state().ranges) {
+        if (Replica* replica = context_.replicas->find(range.id)) {
+            replica->set_domain(range.domain);
+        }
+    }
 }
 
 void Bootstrap::on_directory(const kv::Directory& directory) {
+    tell_domains();
     if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
         return;   // tried again when loading ends
     }

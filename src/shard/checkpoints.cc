@@ -14,9 +14,9 @@ Checkpoints::Checkpoints(Context& context)
 
 Checkpoints::~Checkpoints() = default;
 
-void Checkpoints::load(RangeId range, DomainId domain, const CheckpointRecord& record,
+void Checkpoints::load(RangeId range, const CheckpointRecord& record,
                        std::function<void(LoadedState)> done) {
-    loads_.push_back(std::make_unique<LoadJob>(*this, range, domain, record, std::move(done)));
+    loads_.push_back(std::make_unique<LoadJob>(*this, range, record, std::move(done)));
 }
 
 void Checkpoints::want(RangeId range) {
@@ -99,6 +99,12 @@ void Checkpoints::on_durable(BatchSequence through) {
     }
     for (std::size_t i = 0; i < receives_.size(); i++) {
         receives_[i]->on_durable(through);
+    }
+}
+
+void Checkpoints::on_store_replaced(const Replica& replica) {
+    if (write_ && write_->range() == replica.range()) {
+        write_->abandon();
     }
 }
 

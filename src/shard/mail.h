@@ -22,6 +22,8 @@ enum class MailKind : std::uint32_t {
     move_leader = 7,
     // words: incarnation of this node; from shard 0, before the directory. Above 1: its data was lost once
     identity = 8,
+    // no words; to shard 0 at the first start of a node: the sender's log exists durably
+    log_ready = 9,
 };
 
 }  // namespace ringfort::shard

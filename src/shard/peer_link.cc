@@ -6,6 +6,7 @@
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/streams.h"
 
 namespace ringfort::shard {
 
@@ -100,6 +101,7 @@ void Link::lose(bool closed) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }
     context_.forwards->on_link_lost(id_);
+    context_.streams->on_origin_gone(OriginKind::link, id_);
 }
 
 // ------------------------------------------------------------------------------------------------ receive
@@ -286,7 +288,9 @@ void Link::on_timer(Instant now) {
         if (alive_ && now - last_heard_ >= context_.config.election_timeout) {
             // Silent but connected: paused, hung or cut off. Frames may still come; then it is back.
             alive_ = false;
+            // Whoever waits for an answer over it is told now, as the election that follows is about to replace its leader.
             context_.replicas->on_peer_lost(node_, remote_shard_, false);
+            context_.forwards->on_link_lost(id_);
         }
         if (now - last_heard_ >= context_.config.election_timeout * 4) {
             drop("silent for four election timeouts");

@@ -38,6 +38,10 @@ std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
     return read.entries[distance(read.entries.front().id.index, index)];
 }
 
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
+    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next()});
+}
+
 Replica::Replica(Context& context, ReplicaStart&& start)
     : context_(context),
       range_(start.range),
@@ -65,11 +69,8 @@ Replica::Replica(Context& context, ReplicaStart&& start)
     persisted_in_ = context.log->open_batch();
 }
 
-Replica::~Replica() {
-    for (const auto& read : reads_) {
-        ASSERT(!read->read.in_flight);
-    }
-}
+// Ends with its shard alone: reads in flight are the world's to end first, and a killed process answers none.
+Replica::~Replica() = default;
 
 LogIndex Replica::applied() const {
     return store_ ? store_->applied() : directory_->applied();
@@ -127,8 +128,14 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
+    if (context_.stopping || context_.links->disk_slow()) {
         // Whoever must not lead now looks again later: the reason may have gone by then.
+        schedule_election(context_.config.election_timeout);
+        return;
+    }
+    if (raft_->in_doubt()) {
+        // It stands for nothing; what it says instead carries its incarnation to a leader that has not heard of it.
+        step(raft::ElectionDue{});
         schedule_election(context_.config.election_timeout);
         return;
     }

@@ -39,6 +39,9 @@ struct ReplicaStart {
     std::unique_ptr<kv::Directory> directory;
 };
 
+// An empty store for the range. The seed of its hash index is the node's own secret.
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range);
+
 class Replica {
   public:
     Replica(Context& context, ReplicaStart&& start);

@@ -43,10 +43,6 @@ bool Router::on_request(const Origin& origin, Bytes body) {
 void Router::on_forwarded(Link& link, const wire::Forward& forward) {
     Taken taken;
     taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.id(), forward.token};
-    if (taken.origin.request == wire::ClientKind::credit) {
-        context_.streams->on_credit(taken.origin, static_cast<std::uint32_t>(forward.timeout_ns));
-        return;
-    }
     taken.body = forward.body;
     taken.deadline = context_.now + Duration(forward.timeout_ns);
     taken.forwarded = true;

@@ -233,6 +233,7 @@ void Router::on_mail(ShardId from, env::Mail mail) {
                 context_.replicas->bootstrap().on_directory(mailed_directory_);
             }
             break;
+        case MailKind::log_ready: context_.replicas->bootstrap().on_log_ready(); break;
         case MailKind::identity: context_.replicas->bootstrap().on_identity(Incarnation(mail.words[0])); break;
         case MailKind::move_leader:
             for (const auto& replica : context_.replicas->all()) {

@@ -275,7 +275,6 @@ void FaultScheduler::start_node(std::size_t index) {
     }
 }
 
-// A process that ended by itself is started again, as its supervisor or an operator would.
 void FaultScheduler::restart_halted() {
     for (const std::size_t index : cluster_.take_halted()) {
         later(length(), Repair::start, index);
@@ -286,7 +285,6 @@ void FaultScheduler::heal() {
     active_ = false;
     epoch_++;
     nodes_with_errors_ = 0;
-    static_cast<void>(cluster_.take_halted());
     cluster_.network().unblock_all();
     cluster_.network().clear_extra_latency();
     cluster_.network().profile().loss_per_million = 0;

@@ -17,6 +17,8 @@ class FaultScheduler {
     void start();
     // Ends all faults: everybody runs, everything is connected, disks and clocks are well.
     void heal();
+    // A process that ended by itself is started again, as its supervisor or an operator would.
+    void restart_halted();
     std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
     std::uint64_t injected() const;
 
@@ -33,7 +35,6 @@ class FaultScheduler {
     void block(HostId from, HostId to, Duration how_long);
     void repair(Repair what, std::uint64_t x, std::uint64_t y);
     void later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y = 0);
-    void restart_halted();
     void start_node(std::size_t index);
     std::size_t pick_node();
     std::size_t pick_other(std::size_t index);

@@ -12,7 +12,7 @@
 
 namespace ringfort::sim {
 
-enum class StepKind : std::uint8_t { range, put, remove };
+enum class StepKind : std::uint8_t { range, put, remove, compact };
 
 struct StepRequest {
     StepKind kind{StepKind::range};
@@ -21,7 +21,7 @@ struct StepRequest {
     std::string value;             // put
     bool prev_kv{false};           // put, remove
     std::int64_t limit{0};         // range
-    api::Revision revision{0};     // range on its own: a past revision
+    api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
 };
 
 struct CompareRequest {
@@ -78,6 +78,8 @@ struct RecordedOperation {
     bool modified() const;
     // Whether it could change something at all.
     bool may_modify() const;
+    // Whether it is a compaction that was not definitely refused.
+    bool may_compact() const;
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
 

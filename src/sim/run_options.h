@@ -60,8 +60,11 @@ struct RunOptions {
     Duration heartbeat_interval{100ms};
     Duration election_timeout{1000ms};
     std::size_t segment_bytes{16 * mib};
+    // A batch is a quarter of window and segment at most, and must hold the largest request and a whole append.
+    std::size_t request_bytes{limits::request_bytes_default};
     std::size_t log_window_bytes{32 * mib};
     std::uint64_t checkpoint_log_bytes{64 * mib};
+    std::uint64_t memory_quota_bytes{0};   // per shard; 0: none
     Duration turn_cost{10us};              // virtual CPU time of a turn, on average
     std::uint32_t invariants_one_in{64};   // turns after which a shard checks its invariants
     DiskProfile disk;

@@ -45,7 +45,7 @@ void SimClient::on_think(void* context, std::uint64_t, std::uint64_t) {
     self.think_again();
 }
 
-std::uint64_t SimClient::ask(RecordedOperation operation) {
+std::uint64_t SimClient::ask(RecordedOperation operation, Duration timeout) {
     operation.invoked = queue_.now();
     RecordedOperation& recorded = history_.add(std::move(operation));
     if (free_.empty()) {
@@ -58,7 +58,7 @@ std::uint64_t SimClient::ask(RecordedOperation operation) {
     pending_++;
     arena_.reset();
     api::Request request = make_request(recorded, arena_);
-    request.timeout = workload_options_.request_timeout;
+    request.timeout = std::max(timeout, workload_options_.request_timeout);
     core_.submit(request, &SimClient::on_response, call);
     on_wake(this, 0);
     return recorded.number;

@@ -31,7 +31,8 @@ class SimClient {
     void start();
     void stop() { asking_ = false; }
     // Asks for this now. Returns its number in the history.
-    std::uint64_t ask(RecordedOperation operation);
+    // Its number in the history. `timeout`: at least this long, else the workload's.
+    std::uint64_t ask(RecordedOperation operation, Duration timeout = {});
     // Operations without an answer yet.
     std::size_t pending() const { return pending_; }
 

@@ -237,7 +237,9 @@ void add_member_commands(CLI::App& app, Commands& commands) {
     auto target = std::make_shared<std::string>();
     CLI::App* move = app.add_subcommand("move-leader", "Transfers leadership to another member");
     move->fallthrough();
-    move->add_option("target", *target, "the member's ID in hexadecimal, as member list prints it")->required()->type_name("");
+    move->add_option("target", *target, "the member's ID in hexadecimal, as member list prints it")
+        ->required()
+        ->type_name("");
     move->footer("Example:\n  ringctl move-leader 8211f1d0f64f3269");
     commands.push_back({move, [target](Session& session) { run_move_leader(session, *target); }});
 }

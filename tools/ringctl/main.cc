@@ -17,7 +17,9 @@ void add_globals(CLI::App& app, Globals& globals) {
         ->delimiter(',')
         ->envname("RINGCTL_ENDPOINTS")
         ->default_str("127.0.0.1:2379");
-    app.add_option("--dial-timeout", globals.dial_timeout, "for one connect")->envname("RINGCTL_DIAL_TIMEOUT")->capture_default_str();
+    app.add_option("--dial-timeout", globals.dial_timeout, "for one connect")
+        ->envname("RINGCTL_DIAL_TIMEOUT")
+        ->capture_default_str();
     app.add_option("--command-timeout", globals.command_timeout, "for the whole command")
         ->envname("RINGCTL_COMMAND_TIMEOUT")
         ->capture_default_str();

@@ -115,6 +115,7 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
             case StepKind::range: out.results.push_back(range(step, next)); break;
             case StepKind::put: out.results.push_back(put(step, next)); break;
             case StepKind::remove: out.results.push_back(remove(step, next)); break;
+            case StepKind::compact: out.results.emplace_back(); break;   // loses old versions, changes no state
         }
     }
     out.modified = !touched_.back().empty();
@@ -132,6 +133,10 @@ KvModel::Execution KvModel::read(const RecordedOperation& operation, api::Revisi
     out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
                                 [&](const CompareRequest& compare) { return holds(compare, at); });
     for (const auto& step : out.succeeded ? operation.success : operation.failure) {
+        if (step.kind == StepKind::compact) {
+            out.results.emplace_back();
+            continue;
+        }
         StepResult found = range({StepKind::range, step.key, step.range_end, {}, false, step.limit, step.revision}, at);
         if (step.kind != StepKind::range) {
             out.modified = out.modified || step.kind == StepKind::put || found.count > 0;
