@@ -114,6 +114,7 @@ void Replica::transfer_leadership(NodeId to) {
 void Replica::schedule_election(Duration at_most) {
     const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(at_most.count(), 1));
     election_at_ = context_.now + Duration(static_cast<std::int64_t>(context_.prng.below(span)));
+    context_.want_timers(election_at_);
 }
 
 void Replica::on_timer(Instant now) {
