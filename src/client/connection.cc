@@ -107,7 +107,8 @@ void Connection::on_received(Bytes bytes) {
     }
 }
 
-// The last frame before a server closes for a reason that concerns the whole connection.
+// The last frame before a server closes for a reason that concerns the whole connection; a node that stops says so here
+// and goes on answering for a while.
 void Connection::read_refusal(const wire::FrameReader::Frame& frame) {
     arena_.reset();
     const auto response = wire::decode_response(wire::ClientKind::hello, frame.header.flags, frame.body, arena_);
@@ -116,6 +117,10 @@ void Connection::read_refusal(const wire::FrameReader::Frame& frame) {
         return;
     }
     const auto& error = std::get<api::ErrorInfo>(response->body);
+    if (state_ == State::ready && error.code == api::Errc::stopped) {
+        owner_.on_goodbye(*this);
+        return;
+    }
     const std::string text(error.detail.empty() ? api::error_text(error.code) : error.detail);
     // A stopping node, or one at its connection bound, may take us later; the others will not.
     const bool lasting = error.code == api::Errc::cluster_id_mismatch || error.code == api::Errc::unsupported_version;

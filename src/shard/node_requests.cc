@@ -98,7 +98,7 @@ void NodeRequests::ask_all(Job&& job, NodeId target, std::uint64_t range) {
 void NodeRequests::on_ask(ShardId from, const env::Mail& mail) {
     const NodeId target(mail.words[1]);
     if (!target) {
-        give(from, {.token = mail.words[0], .status = own_status()});
+        give(from, {mail.words[0], api::Errc::ok, 0, own_status()});
         return;
     }
     const Duration left(static_cast<std::int64_t>(mail.words[3]));
@@ -124,11 +124,11 @@ void NodeRequests::begin_move(ShardId asker, std::uint64_t token, NodeId target,
         }
     }
     if (no_voter) {
-        give(asker, {.token = token, .code = api::Errc::bad_leader_transferee, .moved = move.moved});
+        give(asker, {token, api::Errc::bad_leader_transferee, move.moved, {}});
     } else if (still_leads(move)) {
         moves_.push_back(std::move(move));
     } else {
-        give(asker, {.token = token, .moved = move.moved});
+        give(asker, {token, api::Errc::ok, move.moved, {}});
     }
 }
 
@@ -167,7 +167,8 @@ std::vector<std::byte> NodeRequests::own_status() {
     }
     response.errors = errors.first(error_count);
     wire::OutBuffer out;
-    const bool encoded = wire::encode_response(0, wire::ClientKind::status, {{}, false, api::Result(response)}, out);
+    const bool encoded =
+        wire::encode_response(0, wire::ClientKind::status, {.header = {}, .body = api::Result(response)}, out);
     ASSERT(encoded);   // a shard's replicas are bounded
     const Bytes body(out.at(limits::frame_header_bytes), out.pending_bytes() - limits::frame_header_bytes);
     return {body.begin(), body.end()};
@@ -285,7 +286,7 @@ void NodeRequests::on_timers(Instant now) {
         if (!over && now < move.deadline) {
             moves_.push_back(std::move(move));
         } else {
-            give(move.asker, {.token = move.token, .code = over ? api::Errc::ok : api::Errc::timed_out, .moved = move.moved});
+            give(move.asker, {move.token, over ? api::Errc::ok : api::Errc::timed_out, move.moved, {}});
         }
     }
     std::vector<std::unique_ptr<Job>> late;
