@@ -115,7 +115,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(bootstrap.recovered() ? env::Halt::log_failed : env::Halt::refused,
+    context.world.process.halt(log.refused() ? env::Halt::refused : env::Halt::log_failed,
                                "the log failed: " + std::string(reason));
 }
 
