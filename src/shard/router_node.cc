@@ -135,6 +135,7 @@ void Router::on_mail(ShardId from, env::Mail mail) {
         case MailKind::log_ready: context_.replicas->bootstrap().on_log_ready(); break;
         case MailKind::identity: context_.replicas->bootstrap().on_identity(Incarnation(mail.words[0])); break;
         case MailKind::node_ask: node_requests_.on_ask(from, mail); break;
+        case MailKind::memory: node_requests_.on_memory(from, mail.words[0]); break;
         case MailKind::node_part: node_requests_.on_part(mail); break;
         case MailKind::return_buffer: return;   // destroyed here, where it was made
     }
