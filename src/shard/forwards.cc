@@ -68,6 +68,7 @@ api::Errc Forwards::add(const Request& request, Bytes body) {
     slot->state = State::waiting;
     if (!try_send(*slot)) {
         retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+        context_.want_timers(retry_at_);
     }
     return api::Errc::ok;
 }
@@ -183,6 +184,7 @@ void Forwards::on_leader_known(RangeId range) {
     for (const Slot& slot : slots_) {
         if (slot.state == State::waiting && slot.request.range == range) {
             retry_at_ = context_.now;
+            context_.want_timers(retry_at_);
             return;
         }
     }

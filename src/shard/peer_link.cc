@@ -97,6 +97,7 @@ void Link::lose(bool closed) {
     deferred_.clear();
     dial_at_ = context_.now + backoff_;
     backoff_ = std::min(backoff_ * 2, backoff_max);
+    context_.want_timers(dial_at_);
     if (was_alive) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }

@@ -114,6 +114,7 @@ void Replica::transfer_leadership(NodeId to) {
 void Replica::schedule_election(Duration at_most) {
     const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(at_most.count(), 1));
     election_at_ = context_.now + Duration(static_cast<std::int64_t>(context_.prng.below(span)));
+    context_.want_timers(election_at_);
 }
 
 void Replica::on_timer(Instant now) {
@@ -370,6 +371,10 @@ void Replica::on_entries_read(EntryRead& read) {
         self.commit_moved_ = true;
         self.context_.replicas->mark_active(self);
         return;
+    }
+    if (read.damaged) {
+        // What this replica has applied it cannot fetch again; a checkpoint spares whoever asks the damaged place.
+        self.context_.checkpoints->want(self.range_);
     }
     // The append leaves during the step: payloads live in the read until then.
     self.raft_->step(raft::EntriesRead{old->to, read.entries}, self.effects_);

@@ -24,7 +24,7 @@ bool is_write(const api::Operation& op) {
 
 }  // namespace
 
-Router::Router(Context& context) : context_(context) {}
+Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
     return context_.log->can_append(context_.config.settings.request_bytes + kib);

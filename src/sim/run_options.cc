@@ -100,6 +100,7 @@ RunOptions draw_options(const RunRequest& request) {
     draw_workload(random, out.workload);
     if (request.faults) {
         draw_faults(random, out);
+        out.shard_changes = random.one_in(4);
     }
     return out;
 }
@@ -121,6 +122,7 @@ std::string describe(const RunOptions& o) {
                       "KiB faults each " +
                       text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " +
                       std::to_string(o.keep_per_million / 10'000) + "%:";
+    out += o.shard_changes ? " shard-changes" : "";
     for (unsigned kind = 0; kind < fault_kinds; kind++) {
         if (o.enabled(static_cast<FaultKind>(kind))) {
             out += " " + std::string(to_string(static_cast<FaultKind>(kind)));

@@ -149,7 +149,7 @@ wire::OutBuffer Stranger::compose() {
         }
         case 4:   // everything, often, whether it listens or not
             add_greeting(out, true);
-            add_reads(out, random_.between(1, 3000));
+            add_reads(out, random_.between(1, 500));
             break;
         case 5:   // nothing at all
             break;

@@ -262,28 +262,6 @@ Link& greet_quietly(CoreScript& script) {
     return link;
 }
 
-TEST(ClientConnections, a_node_that_says_goodbye_is_left_when_its_answers_are_in) {
-    CoreScript script(CoreScript::three());
-    Link& first = script.greet();
-    const std::uint64_t pending = script.put("before");
-    const Seen sent = script.only(first);
-    script.refuse_hello(first, api::Errc::stopped);
-    script.turn();
-    EXPECT_FALSE(first.closed);              // it still owes an answer
-    const std::uint64_t later = script.put("after");
-    script.turn();
-    EXPECT_TRUE(script.arrived(first).empty());
-    script.reply_put(sent, 7);
-    EXPECT_EQ(script.answer(pending).revision, 7);
-    script.turn();
-    EXPECT_TRUE(first.closed);
-    Link& second = greet_quietly(script);
-    EXPECT_NE(&second, &first);
-    script.reply_put(script.only(second), 8);
-    EXPECT_EQ(script.answer(later).revision, 8);
-    EXPECT_EQ(script.answered(), 2U);
-}
-
 TEST(ClientConnections, a_write_refused_by_a_stopping_node_goes_elsewhere_and_the_node_is_left) {
     CoreScript script(CoreScript::three());
     Link& first = script.greet();
@@ -295,6 +273,31 @@ TEST(ClientConnections, a_write_refused_by_a_stopping_node_goes_elsewhere_and_th
     script.reply_put(script.only(second), 9);
     EXPECT_EQ(script.answer(token).error, api::Errc::ok);
     EXPECT_EQ(script.answer(token).revision, 9);
+}
+
+TEST(ClientConnections, after_a_goodbye_answers_are_taken_and_new_requests_go_elsewhere) {
+    CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t sent = script.put("sent");
+    const Seen seen = script.only(link);
+    script.refuse_hello(link, api::Errc::stopped);
+    EXPECT_FALSE(link.closed);
+    const std::uint64_t later = script.put("later");
+    EXPECT_TRUE(script.arrived(link).empty());
+    script.reply_put(seen, 5);
+    EXPECT_EQ(script.answer(sent).revision, 5);
+    EXPECT_TRUE(link.closed) << "it owes nothing any more";
+    Link& next = script.network.newest();
+    EXPECT_EQ(next.address.host, "b");
+    script.network.accept(next);
+    script.arrived(next);
+    wire::OutBuffer out;
+    wire::encode_client_hello_reply({}, out);
+    script.network.deliver(next, {out.at(0), out.pending_bytes()});
+    script.turn();
+    script.reply_put(script.only(next), 6);
+    EXPECT_EQ(script.answer(later).revision, 6);
+    EXPECT_EQ(script.core->counters().protocol_errors, 0U);
 }
 
 TEST(ClientConnections, what_is_no_hello_closes_the_connection_and_counts) {
