@@ -122,10 +122,13 @@ void Router::on_mail(ShardId from, env::Mail mail) {
                                         static_cast<std::uint8_t>(mail.words[1] >> 8), mail.buffer->bytes);
             break;
         case MailKind::cancel: on_cancel({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]}); break;
-        case MailKind::credit:
-            context_.streams->on_credit({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]},
-                                        static_cast<std::uint32_t>(mail.words[1]));
+        case MailKind::credit: {
+            // The reply may come from here, or through here from the leader's node.
+            const Origin origin{OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]};
+            context_.streams->on_credit(origin, static_cast<std::uint32_t>(mail.words[1]));
+            context_.forwards->on_credit(origin, static_cast<std::uint32_t>(mail.words[1]));
             break;
+        }
         case MailKind::directory:
             if (mailed_directory_.load(mail.buffer->bytes)) {
                 context_.directory = &mailed_directory_;
