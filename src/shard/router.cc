@@ -306,7 +306,8 @@ void Router::send_response(const Origin& origin, const api::Response& response) 
         case OriginKind::mail: break;
     }
     scratch_.truncate(0);
-    wire::encode_response(origin.token, origin.request, response, scratch_);
+    const bool fits = wire::encode_response(origin.token, origin.request, response, scratch_);
+    ASSERT(fits);   // answers are bounded (limits::answer_bytes_max), and ranges travel in pieces
     const auto header = wire::decode_frame_header(scratch_.at(0), limits::frame_bytes_max);
     ASSERT(header.has_value());
     relay_reply(origin, header->kind, header->flags,
