@@ -222,14 +222,13 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
 
 // Puts are refused over the limit; what frees space, or changes nothing, goes on.
 bool Router::over_quota(const Replica& replica, const api::Operation& op) const {
-    if (!adds_data(op)) {
+    if (!kv::adds_data(op)) {
         return false;
     }
     if (!context_.log->has_space()) {
         return true;
     }
-    const std::uint64_t quota = context_.config.memory_quota_bytes;
-    if (quota == 0) {
+    if (context_.config.memory_quota_bytes == 0) {
         return false;
     }
     std::uint64_t used = replica.store()->live_bytes();
@@ -238,7 +237,7 @@ bool Router::over_quota(const Replica& replica, const api::Operation& op) const 
             used += other->store()->live_bytes();
         }
     }
-    return used + kv::command_bytes(command_body_of(op)) > quota;
+    return kv::check_quota(op, used, context_.config.memory_quota_bytes) != api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.
