@@ -28,7 +28,7 @@ void write_key(char (&out)[key_bytes + 1], std::uint64_t number) {
 
 class Fixture {
   public:
-    explicit Fixture(std::uint64_t keys) : keys_(keys), store_(StoreOptions{DomainId(1), 42}) {
+    explicit Fixture(std::uint64_t keys) : keys_(keys), store_(StoreOptions{RangeId(1), 42}) {
         value_.assign(value_bytes, 'v');
         std::vector<std::uint32_t> order(keys);
         for (std::uint32_t i = 0; i < keys; i++) {
@@ -279,7 +279,7 @@ void checkpoint_load(benchmark::State& state) {
         }
     }
     for (auto _ : state) {
-        Store loaded(StoreOptions{DomainId(1), 42});
+        Store loaded(StoreOptions{RangeId(1), 42});
         auto reader = loaded.load_checkpoint();
         Bytes rest = stream;
         timed_steps(state, [&] {

@@ -9,7 +9,7 @@
 
 namespace ringfort {
 
-// Numbers are the protocol's. A server newer than this library may send others.
+// Numbers are the protocol's; others come only with a protocol version that this library does not speak.
 enum class ErrorCode : std::uint16_t {
     ok = 0,
     empty_key = 1,
@@ -60,7 +60,7 @@ struct Error {
     std::string message{};         // etcd's text where etcd has the case
     std::string detail{};          // more, or empty
 
-    // "etcdserver: no leader (127.0.0.1:2379: connection refused)"
+    // "etcdserver: no leader (127.0.0.1:2379: no connection within the dial timeout)"
     std::string text() const { return detail.empty() ? message : message + " (" + detail + ")"; }
 };
 

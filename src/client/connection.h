@@ -35,6 +35,8 @@ class ConnectionOwner {
     virtual void on_ready(Connection& connection) = 0;
     // A frame of an established connection. May close the connection.
     virtual void on_frame(Connection& connection, const wire::FrameReader::Frame& frame) = 0;
+    // The server stops: it answers what was sent and takes no more. May close the connection.
+    virtual void on_goodbye(Connection& connection) = 0;
     // The connection is down already. `was_ready`: requests may have been on it.
     virtual void on_down(Connection& connection, bool was_ready, const DownReason& reason) = 0;
     // It has something to send now.
@@ -89,6 +91,7 @@ class Connection final : public env::ConnectionHandler {
   private:
     void go_down();
     void read_greeting(const wire::FrameReader::Frame& frame);
+    void read_refusal(const wire::FrameReader::Frame& frame);
 
     // A send that was in flight when we closed: its memory is the kernel's until the network says otherwise.
     struct Held {

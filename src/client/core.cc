@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/bounds.h"
 #include "client/core_impl.h"
 
 namespace ringfort::client {
@@ -33,10 +34,19 @@ const CoreCounters& Core::counters() const {
     return impl_->counters;
 }
 
+namespace {
+// Credit is granted anew when half of it is used: waiting for more than a server gives would be for ever.
+CoreOptions bounded(CoreOptions options) {
+    options.reply_credit_bytes =
+        std::min(options.reply_credit_bytes, static_cast<std::uint32_t>(limits::frame_bytes_max));
+    return options;
+}
+}  // namespace
+
 Core::Impl::Impl(env::Network& net, env::Clock& clk, std::uint64_t seed, const CoreOptions& opts)
     : network(net),
       clock(clk),
-      options(opts),
+      options(bounded(opts)),
       prng(seed),
       endpoints(options.endpoints),
       pending(options.in_flight_max),

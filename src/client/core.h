@@ -34,7 +34,8 @@ struct CoreOptions {
     std::size_t first_endpoint{0};
     // Every request asks for a redirect instead of being forwarded, and the connections move to the leader's node.
     bool follow_leader{false};
-    // Bytes of one long reply that may be under way before the callback has seen them.
+    // Bytes of one long reply that may be under way before the callback has seen them; no server gives more than
+    // limits::frame_bytes_max.
     std::uint32_t reply_credit_bytes{1 << 20};
     // Bytes of encoded requests held for sending and retries; more are refused with too_many_requests.
     std::size_t held_bytes_max{256 << 20};

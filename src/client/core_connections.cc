@@ -9,6 +9,8 @@ namespace ringfort::client {
 namespace {
 // A connection follows the leader at most so often: with several leaders it would be on the road all the time.
 constexpr Duration move_pause = 100ms;
+// And not for so long to a node that could not be reached: the servers can, and forward.
+constexpr Duration unreachable_pause = 60s;
 }  // namespace
 
 void Core::Impl::on_sendable(Connection& connection) {
@@ -39,6 +41,9 @@ void Core::Impl::on_down(Connection& connection, bool was_ready, const DownReaso
         counters.connections_lost += was_ready ? 1 : 0;
         endpoints.failed(failed, now, prng, reason.text);
         connection.next_endpoint = (failed + 1) % endpoints.count();
+        if (!was_ready) {
+            endpoints[failed].move_at = now + unreachable_pause;
+        }
     }
     connection_timers.set(connection.number(), now);
     release_requests(connection);
@@ -127,7 +132,8 @@ void Core::Impl::keep_alive(Connection& connection) {
 
 void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
     const bool paused = connection.moved_at.ns != INT64_MIN && connection.moved_at + move_pause > now;
-    if (endpoint == connection.endpoint || endpoints[endpoint].retry_at > now || connection.retiring || paused) {
+    const bool unreachable = std::max(endpoints[endpoint].retry_at, endpoints[endpoint].move_at) > now;
+    if (endpoint == connection.endpoint || unreachable || !connection.ready() || connection.retiring || paused) {
         return;
     }
     connection.moved_at = now;
@@ -135,9 +141,26 @@ void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
     connection.retiring = true;
 }
 
+void Core::Impl::on_goodbye(Connection& connection) {
+    connection.received_at = now;
+    connection.pinged = false;
+    leave(connection);
+}
+
+// The node stops or has failed: nothing new goes there, and the connection ends when what was sent is answered.
+void Core::Impl::leave(Connection& connection) {
+    if (connection.retiring) {
+        return;
+    }
+    endpoints.failed(connection.endpoint, now, prng, "the node is stopping");
+    connection.next_endpoint = (connection.endpoint + 1) % endpoints.count();
+    connection.retiring = true;
+    retire_if_done(connection);
+}
+
 void Core::Impl::retire_if_done(Connection& connection) {
     if (connection.ready() && connection.retiring && connection.requests.count == 0) {
-        connection.fail({.text = "moved to the leader's node"});
+        connection.fail({.text = "moved to another node"});
     }
 }
 

@@ -360,6 +360,9 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     slot.last_error = error.code;
     slot.avoid = connection.number();
     detach(index);
+    if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
+        leave(connection);
+    }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         if (reencode(index, options.follow_leader)) {
@@ -378,9 +381,6 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     slot.avoid = connection.number();
     detach(index);
     const auto endpoint = endpoints.learn(error.leader_address);
-    if (endpoint) {
-        move_towards(connection, *endpoint);
-    }
     if (slot.redirects > redirects_max) {
         count_up(slot.attempts);
         rest(index);
@@ -395,6 +395,9 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
         place(index, *target);
     } else {
         route(index);
+    }
+    if (endpoint) {
+        move_towards(connection, *endpoint);
     }
 }
 

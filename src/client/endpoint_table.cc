@@ -80,6 +80,7 @@ void EndpointTable::succeeded(std::uint32_t index) {
     Endpoint& endpoint = endpoints_[index];
     endpoint.failures = 0;
     endpoint.retry_at = {INT64_MIN};
+    endpoint.move_at = {INT64_MIN};
     endpoint.refusal = api::Errc::ok;
     endpoint.last_error.clear();
 }

@@ -20,6 +20,7 @@ std::optional<env::Address> parse_address(std::string_view text);
 struct Endpoint {
     env::Address address;
     Instant retry_at{INT64_MIN};             // not tried before
+    Instant move_at{INT64_MIN};              // no connection follows the leader here before
     std::uint32_t failures{0};               // in a row
     api::Errc refusal{api::Errc::ok};        // it answered, and will not have us: another cluster, another version
     std::string last_error;                  // for people

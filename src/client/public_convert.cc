@@ -84,14 +84,8 @@ api::TxnRequest to_api(const Txn& txn, Arena& arena) {
 Error to_public(const api::ErrorInfo& error) {
     Error out;
     out.code = static_cast<ErrorCode>(error.code);
-    if (api::known_error(static_cast<std::uint16_t>(error.code))) {
-        out.error_class = static_cast<ErrorClass>(api::error_class(error.code));
-        out.message = api::error_text(error.code);
-    } else {
-        // Of an error this library does not know nothing may be concluded.
-        out.error_class = ErrorClass::indefinite;
-        out.message = "ringfort: error " + std::to_string(static_cast<std::uint16_t>(error.code));
-    }
+    out.error_class = static_cast<ErrorClass>(api::error_class(error.code));
+    out.message = api::error_text(error.code);
     out.detail = error.detail;
     return out;
 }
@@ -149,6 +143,16 @@ TxnReply to_public(const api::TxnResponse& response) {
         std::visit([&out](const auto& one) { out.replies.emplace_back(to_public(one)); }, op.op);
     }
     return out;
+}
+
+template <>
+void set_header(TxnReply& reply, const Header& header) {
+    reply.header = header;
+    Header inner;
+    inner.revision = header.revision;
+    for (OpReply& one : reply.replies) {
+        std::visit([&inner](auto& op) { set_header(op, inner); }, one);
+    }
 }
 
 CompactReply to_public(const api::CompactResponse&) {

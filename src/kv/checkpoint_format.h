@@ -3,7 +3,7 @@
 //   block    u32 payload_bytes (1..64 Ki), u32 number (from 0), u64 checksum of the payload seeded with number, payload
 //
 //   items    head, then for each key in key order: key, its versions newest first; then end
-//   head     u8 1, u64 magic, u32 format version, u64 domain, u64 applied, i64 revision, i64 compact_revision, u64 hash
+//   head     u8 1, u64 magic, u32 format version, u64 range, u64 applied, i64 revision, i64 compact_revision, u64 hash
 //   key      u8 2, u32 key_bytes, key
 //   version  u8 3, u8 flags (1 removal, 2 the key's last), i64 mod, u32 sub, i64 create, i64 version, i64 lease,
 //            u32 value_bytes, value; a removal has create, version, lease and value_bytes 0

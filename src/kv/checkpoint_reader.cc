@@ -24,7 +24,7 @@ constexpr std::int64_t number_max = INT64_MAX / 2;
 
 class StateReader final : public CheckpointReader {
   public:
-    StateReader(StoreState& state, DomainId domain) : state_(state), domain_(domain) {
+    StateReader(StoreState& state, RangeId range) : state_(state), range_(range) {
         ASSERT(state_.revision == 1 && !state_.applied && state_.tree.totals().records == 0);
     }
 
@@ -48,7 +48,7 @@ class StateReader final : public CheckpointReader {
     void add_version(Version* version, bool removal, bool last);
 
     StoreState& state_;
-    DomainId domain_;
+    RangeId range_;
     bool failed_{false};
 
     // ---- blocks
@@ -250,13 +250,13 @@ bool StateReader::on_fixed() {
 bool StateReader::on_head(ByteReader& reader) {
     const auto found_magic = reader.number<std::uint64_t>();
     const auto version = reader.number<std::uint32_t>();
-    const DomainId domain(reader.number<std::uint64_t>());
+    const RangeId range(reader.number<std::uint64_t>());
     applied_ = LogIndex(reader.number<std::uint64_t>());
     revision_ = reader.number<std::int64_t>();
     floor_ = reader.number<std::int64_t>();
     hash_ = reader.number<std::uint64_t>();
     head_seen_ = true;
-    return found_magic == magic && version == format_version && domain == domain_ && revision_ >= 1 &&
+    return found_magic == magic && version == format_version && range == range_ && revision_ >= 1 &&
            revision_ <= number_max && floor_ >= 0 && floor_ <= revision_;
 }
 
@@ -347,7 +347,7 @@ bool StateReader::on_end(ByteReader& reader) {
 }  // namespace
 
 std::unique_ptr<CheckpointReader> Store::load_checkpoint() {
-    return std::make_unique<StateReader>(impl_->state, impl_->domain);
+    return std::make_unique<StateReader>(impl_->state, impl_->range);
 }
 
 }  // namespace ringfort::kv

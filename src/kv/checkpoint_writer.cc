@@ -15,7 +15,7 @@ using namespace checkpoint;
 
 class StateWriter final : public CheckpointWriter {
   public:
-    StateWriter(StoreState& state, DomainId domain)
+    StateWriter(StoreState& state, RangeId range)
         : state_(state),
           applied_(state.applied),
           hash_(state.hash),
@@ -24,7 +24,7 @@ class StateWriter final : public CheckpointWriter {
         state_.pin(floor_);
         block_.reserve(block_head_bytes + block_payload_bytes_max);
         block_.resize(block_head_bytes);
-        append_head(domain);
+        append_head(range);
     }
     ~StateWriter() override { state_.unpin(floor_); }
 
@@ -38,7 +38,7 @@ class StateWriter final : public CheckpointWriter {
     std::size_t room() const { return block_head_bytes + block_payload_bytes_max - block_.size(); }
     bool block_empty() const { return block_.size() == block_head_bytes; }
     void seal_block();
-    void append_head(DomainId domain);
+    void append_head(RangeId range);
     void append_end();
     void append_bytes(Bytes bytes);
     void fill(WorkBudget& budget);
@@ -78,13 +78,13 @@ void StateWriter::append_bytes(Bytes bytes) {
     block_.insert(block_.end(), bytes.begin(), bytes.end());
 }
 
-void StateWriter::append_head(DomainId domain) {
+void StateWriter::append_head(RangeId range) {
     std::byte fields[head_bytes];
     ByteWriter writer(fields);
     writer.number(static_cast<std::uint8_t>(ItemKind::head));
     writer.number(magic);
     writer.number(format_version);
-    writer.number(domain.value);
+    writer.number(range.value);
     writer.number(applied_.value);
     writer.number(revision_);
     writer.number(floor_);
@@ -270,7 +270,7 @@ bool StateWriter::fill_fixed() {
 }  // namespace
 
 std::unique_ptr<CheckpointWriter> Store::open_checkpoint() {
-    return std::make_unique<StateWriter>(impl_->state, impl_->domain);
+    return std::make_unique<StateWriter>(impl_->state, impl_->range);
 }
 
 }  // namespace ringfort::kv

@@ -26,7 +26,8 @@ namespace ringfort::kv {
 enum class Step : std::uint8_t { more, done };
 
 struct StoreOptions {
-    DomainId domain{};
+    // A checkpoint names it, and another range does not load it.
+    RangeId range{};
     // Of the side index for exact keys, so that nobody can choose colliding keys. Decides no answer and no hash: replicas
     // may differ in it.
     std::uint64_t hash_seed{0};

@@ -12,9 +12,9 @@ struct Store::Impl {
     enum class Stage : std::uint8_t { idle, refused, put, measure, delete_range, txn, compact };
 
     explicit Impl(const StoreOptions& store_options)
-        : domain(store_options.domain), state(store_options) {}
+        : range(store_options.range), state(store_options) {}
 
-    DomainId domain;
+    RangeId range;
     StoreState state;
 
     Stage stage{Stage::idle};

@@ -75,8 +75,9 @@ void dump_record(const Record& record, const FoundBatch& batch, const DumpOption
     const RecordHeader& head = record.header;
     if (head.type == RecordType::opening) {
         const Opening& opening = record.opening;
-        line(out, "    opening: %llu replicas%s, cut after batch %llu of epoch %llu (segment %llu, %llu)",
-             Number{opening.replicas}, opening.begins_epoch == 1 ? ", begins an epoch" : "",
+        line(out, "    opening: %llu replicas%s%s, cut after batch %llu of epoch %llu (segment %llu, %llu)",
+             Number{opening.replicas}, opening.replicas_unknown == 1 ? " and perhaps others that were lost" : "",
+             opening.begins_epoch == 1 ? ", begins an epoch" : "",
              Number{opening.cut_sequence}, Number{opening.previous_epoch}, Number{opening.cut_segment},
              Number{opening.cut_offset});
         return;

@@ -118,7 +118,7 @@ bool read_body(Bytes body, Record& out) {
         case RecordType::created:
             out.hard_state = reader.take<HardStateBody>();
             out.checkpoint = take_optional_checkpoint(reader);
-            return reader.done() && out.hard_state.in_doubt <= doubt_until_fence;
+            return reader.done() && out.hard_state.in_doubt <= (doubt_until_fence | doubt_found);
         case RecordType::removed:
             return reader.done();
         case RecordType::state:
@@ -129,7 +129,7 @@ bool read_body(Bytes body, Record& out) {
             return reader.done() && out.hard_state.in_doubt <= (doubt_until_fence | doubt_found);
         case RecordType::opening:
             out.opening = reader.take<Opening>();
-            return reader.done() && out.opening.begins_epoch <= 1;
+            return reader.done() && out.opening.begins_epoch <= 1 && out.opening.replicas_unknown <= 1;
     }
     return false;  // a type this version does not know
 }

@@ -6,7 +6,7 @@
 //   hard state:      term u64, vote u64, commit u64, in doubt u64
 //   truncate:        from u64
 //   checkpoint, snapshot installed:  checkpoint
-//   created:         hard state, has checkpoint u64, checkpoint if so
+//   created:         hard state, has checkpoint u64, checkpoint if so; made here, or moved here from another shard
 //   removed:         nothing
 //   state:           hard state, last entry's term u64 and index u64, has checkpoint u64, checkpoint if so
 //   opening:         see Opening
@@ -76,7 +76,7 @@ inline constexpr std::size_t items_offset = record_header_bytes + sizeof(Entries
 
 // The fence is not yet durable here.
 inline constexpr std::uint64_t doubt_until_fence = 1;
-// State records only: recovery found the promises lost, and no new incarnation has begun since.
+// State and created records only: recovery found the promises lost, and no new incarnation has begun since.
 inline constexpr std::uint64_t doubt_found = 2;
 
 struct HardStateBody {
@@ -108,7 +108,8 @@ struct Opening {
     std::uint64_t cut_segment{0};
     std::uint64_t cut_offset{0};       // where it ended; what lies behind counts for nothing
     std::uint64_t replicas{0};         // state records that follow
-    std::uint64_t begins_epoch{0};     // 1: what follows is what recovery concluded, and all there is
+    std::uint32_t begins_epoch{0};     // 1: what follows is what recovery concluded, and all there is
+    std::uint32_t replicas_unknown{0}; // 1: records were lost, and with them perhaps replicas nothing else tells of
 };
 
 // One record, read. The fields of its type are filled.

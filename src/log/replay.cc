@@ -51,7 +51,9 @@ bool Replay::step(std::size_t budget) {
                 replica.suspect = true;
             }
             records_lost_ = true;
+            replicas_unknown_ = true;
         }
+        replicas_unknown_ |= next_batch_ == 0 && judgement_.start_lost;
         DirectoryReader reader(batch.directory);
         Record record;
         while (reader.next(record)) {
@@ -93,6 +95,7 @@ ReplayedReplica& Replay::find_or_add(std::uint64_t range) {
 void Replay::apply(const Record& record, const JudgedBatch& batch) {
     const RecordType type = record.header.type;
     if (type == RecordType::opening) {
+        replicas_unknown_ = record.opening.replicas_unknown == 1;
         if (record.opening.begins_epoch == 1) {
             begin_epoch();
         }
@@ -103,7 +106,9 @@ void Replay::apply(const Record& record, const JudgedBatch& batch) {
         replica = ReplayedReplica{};
         replica.range = record.header.range;
         replica.incarnation = record.header.incarnation;
+        replica.in_doubt = (record.hard_state.in_doubt & doubt_found) != 0;
         replica.hard_state = record.hard_state;
+        replica.hard_state.in_doubt &= doubt_until_fence;
         replica.last_sequence = record.header.sequence;
         replica.state_seen = true;
         replica.concluded = true;
@@ -224,7 +229,9 @@ void Replay::apply_copies(ReplayedReplica& replica, const Record& record, const 
         if (old == replica.runs.end() || old->first > at) {  // a hole: fill it
             const std::uint64_t hole_end =
                 old == replica.runs.end() ? copy.end() : std::min(copy.end(), old->first);
-            replica.runs.replace(copy.part(at, hole_end), ignore_dropped);
+            EntryRun part = copy.part(at, hole_end);
+            part.appended_batch = 0;   // in a batch that is gone
+            replica.runs.replace(part, ignore_dropped);
             at = hole_end;
             continue;
         }

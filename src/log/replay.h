@@ -51,6 +51,8 @@ class Replay {
 
     // By range. Valid once done.
     std::vector<ReplayedReplica>& replicas() { return replicas_; }
+    // Records were lost, and since then nothing said which replicas there are: some may be missing above. Once done.
+    bool replicas_unknown() const { return replicas_unknown_; }
 
     // ---- about entries of `runs`, while the scans live
     const JudgedBatch& batch_of(const EntryRun& run) const;
@@ -75,6 +77,7 @@ class Replay {
     std::vector<ReplayedReplica> replicas_;  // by range
     bool epoch_opens_{false};                // in the batch being replayed
     bool records_lost_{false};               // from here back: replicas not heard of since may be unknown
+    bool replicas_unknown_{false};           // the same, until a segment's opening says which there are
 };
 
 }  // namespace ringfort::log

@@ -19,6 +19,9 @@ void Core::on(const ElectionDue& event, Effects& out) {
         announce_resignation(out);  // who takes it for the leader (its first word was lost) must not wait for it
         return;
     }
+    if (role == Role::candidate && durable_term < hard_state.term) {
+        return;  // it waits for its own disk: another term would only ask that disk for another flush
+    }
     if (event.force) {
         start_election(false, out);
     } else {

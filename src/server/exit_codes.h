@@ -1,4 +1,4 @@
-// How `ringfort` ends: each reason for ending has a code of its own. tools/ringforts.service and tests rely on them.
+// How `ringfort` ends: each reason for ending has a code of its own. tools/ringfort.service and tests rely on them.
 #pragma once
 
 #include "env/world.h"
@@ -20,7 +20,6 @@ enum class ExitCode : int {
     other_node = 14,
     newer_format = 15,
     identity_damaged = 16,
-    other_shard_count = 17,
     no_former_start = 18,         // --initial-cluster-state existing without data
 
     // the machine refuses this start
@@ -50,7 +49,6 @@ constexpr ExitCode exit_code(uring::StartFaultKind kind) {
         case Kind::other_node: return ExitCode::other_node;
         case Kind::newer_format: return ExitCode::newer_format;
         case Kind::identity_damaged: return ExitCode::identity_damaged;
-        case Kind::other_shard_count: return ExitCode::other_shard_count;
         case Kind::no_former_start: return ExitCode::no_former_start;
     }
     return ExitCode::failure;

@@ -88,6 +88,11 @@ void Node::run_shard(std::size_t index) {
             driver->start();
             loop.run();
             loops_[index] = nullptr;
+            if (!(*world)->drain()) {
+                const std::lock_guard lock(outcome_mutex_);
+                end_at_once(outcome_.value_or(ExitCode::stop_timed_out),
+                            "the disk does not finish what was asked of it: ended without waiting for it");
+            }
         }
     }
     running_.fetch_sub(1, std::memory_order_acq_rel);

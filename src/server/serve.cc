@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "server/machine.h"
 #include "server/node.h"
 #include "server/version.h"
+#include "shard/log_move.h"
 #include "shard/node_config.h"
 #include "shard/shard.h"
 #include "uring/data_directory.h"
@@ -94,6 +96,49 @@ shard::NodeConfig node_config(const Options& options, std::vector<shard::Initial
     return config;
 }
 
+class MoveOfShards final : public ShardDriver {
+  public:
+    explicit MoveOfShards(shard::ShardMove& move) : move_(move) {}
+    void start() override { move_.start(); }
+    Instant turn() override { return move_.turn(); }
+    void stop() override { move_.stop(); }
+    bool ready() const override { return false; }
+    bool has_work() const override { return false; }
+
+  private:
+    shard::ShardMove& move_;
+};
+
+// Moves the replicas to as many shards as are asked for, if the directory has another number. It runs as the only shard
+// of a node that nobody can reach. Returns what the process is to end with, unless it is to go on.
+std::optional<ExitCode> move_shards(std::uint32_t shard_count, uring::DataDirectory& directory, NodeOptions options,
+                                    uring::LogWriter& log) {
+    const uring::Identity& identity = directory.identity();
+    if (shard_count == 0 || shard_count == identity.shard_count) {
+        return std::nullopt;
+    }
+    shard::ShardMoveOptions wanted;
+    wanted.instance = identity.instance;
+    wanted.from_count = identity.shard_count;
+    wanted.to_count = shard_count;
+    wanted.switch_file = uring::DataDirectory::identity_file;
+    const std::string content = directory.identity_with(shard_count);
+    wanted.switch_content.assign(as_bytes(content).begin(), as_bytes(content).end());
+    std::unique_ptr<shard::ShardMove> move;   // outlives the ring, which may still hold its memory at the end
+    options.shard_count = 1;
+    options.shard_cpus.clear();
+    options.listening.clear();
+    const ExitCode code = Node(options, log, [&](env::World& world, ShardId) -> std::unique_ptr<ShardDriver> {
+                              move = std::make_unique<shard::ShardMove>(world, wanted);
+                              return std::make_unique<MoveOfShards>(*move);
+                          }).run();
+    if (code != ExitCode::ok || move == nullptr || !move->switched()) {
+        return code;
+    }
+    directory.note_shard_count(shard_count);
+    return std::nullopt;
+}
+
 ExitCode refuse(uring::LogWriter& log, const uring::StartFault& fault) {
     log.write(LogLevel::error, "", fault.sentence);
     return exit_code(fault.kind);
@@ -150,13 +195,19 @@ ExitCode serve(const Options& options, uring::LogWriter& log) {
     }
     log.write(LogLevel::info, "", fmt::format("disk: {} us for a dsync write, {} us for a write and a sync",
                                               measured->dsync.count() / 1000, measured->write_then_sync.count() / 1000));
-    const shard::NodeConfig config = node_config(options, std::move(members), *directory);
     NodeOptions node;
-    node.shard_count = config.shard_count;
-    node.shard_cpus = options.shard_cpus;
     node.world.seed = uring::random_number();
     node.world.disk = {.directory = directory->fd(), .measured = *measured};
     node.world.lock_fd = directory->lock_fd();
+    if (const auto ended = move_shards(options.shards, *directory, node, log)) {
+        return *ended;
+    }
+    if (const auto removed = directory->remove_retired_shards(); !removed) {
+        return refuse(log, removed.error());
+    }
+    const shard::NodeConfig config = node_config(options, std::move(members), *directory);
+    node.shard_count = config.shard_count;
+    node.shard_cpus = options.shard_cpus;
     node.loop.poll = options.poll;
     node.listening = listeners.sockets();
     log.write(LogLevel::info, "", fmt::format("ringfort {}: member {:016x} '{}' of cluster {:016x}, {} shards", version,

@@ -6,6 +6,7 @@
 #include "shard/mail.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/sessions.h"
 
 namespace ringfort::shard {
 
@@ -35,6 +36,7 @@ std::vector<NodeId> initial_nodes(const NodeConfig& config) {
 struct Bootstrap::Pending {
     RangeId range{};
     raft::HardState hard_state;
+    bool promises_in_doubt{false};                  // the hard state's incarnation is new
     CheckpointRecord checkpoint;
     std::vector<raft::Entry> entries;
     std::vector<std::vector<std::byte>> payloads;   // of config and fence entries
@@ -75,7 +77,7 @@ void Bootstrap::on_memory_read() {
         return;
     }
     stage_ = Stage::recovering;
-    context_.log->start();
+    context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
 
 PeerMemory Bootstrap::memory() const {
@@ -147,16 +149,17 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
     for (const std::string& note : recovered.notes) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
-    log_was_fresh_ = recovered.fresh;
-    if (recovered.fresh && memory_found_) {
-        context_.halted = true;
-        context_.world.process.halt(env::Halt::refused,
-                                    "the log of shard " + std::to_string(context_.config.shard.value) +
-                                        " is missing from a data directory that was in use: remove the whole directory, "
-                                        "and the node joins again as one whose data was lost");
-        return;
+    if (!memory_found_) {
+        if (context_.config.shard == ShardId(0)) {
+            on_log_ready();
+        } else {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::log_ready);
+            context_.sessions->post(ShardId(0), std::move(mail));
+        }
     }
     context_.links->bootstrapped = memory_found_;
+    replicas_unknown_ = recovered.replicas_unknown;
     stage_ = Stage::loading;
     for (RecoveredReplica& replica : recovered.replicas) {
         restore(replica);
@@ -176,6 +179,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         auto pending = std::make_unique<Pending>();
         pending->range = recovered.range;
         pending->hard_state = start.hard_state;
+        pending->promises_in_doubt = recovered.promises_in_doubt;
         pending->checkpoint = *recovered.checkpoint;
         pending->damaged = recovered.damaged;
         for (const raft::Entry& entry : recovered.entries) {
@@ -188,7 +192,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         Pending* kept = pending.get();
         pending_.push_back(std::move(pending));
         loading_++;
-        context_.checkpoints->load(recovered.range, DomainId(), *recovered.checkpoint, [this, kept](LoadedState state) {
+        context_.checkpoints->load(recovered.range, *recovered.checkpoint, [this, kept](LoadedState state) {
             loading_--;
             ReplicaStart loaded;
             loaded.range = kept->range;
@@ -199,6 +203,12 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 loaded.damaged = kept->damaged;
                 loaded.store = std::move(state.store);
                 loaded.directory = std::move(state.directory);
+            } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::corrupt,
+                                            "range " + std::to_string(kept->range.value) + ": its checkpoint " +
+                                                kept->checkpoint.file + " is damaged, and no other replica has its state");
+                return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
@@ -210,10 +220,14 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 if (kept->range == directory_range) {
                     loaded.directory = std::make_unique<kv::Directory>();
                 } else {
-                    loaded.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+                    loaded.store = new_store(context_, kept->range);
                 }
             }
-            context_.replicas->add(std::move(loaded));
+            Replica& made = context_.replicas->add(std::move(loaded));
+            if (kept->promises_in_doubt) {
+                context_.log->append_hard_state(made.range(), made.raft().hard_state());
+            }
+            tell_domains();
         });
         return;
     }
@@ -223,7 +237,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     if (recovered.range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{});
+        start.store = new_store(context_, recovered.range);
     }
     Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
@@ -233,7 +247,18 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
 
 // ------------------------------------------------------------------------------------------------ first start
 
+void Bootstrap::on_log_ready() {
+    logs_ready_++;
+    if (stage_ == Stage::asking) {
+        decide();
+    }
+}
+
 void Bootstrap::decide() {
+    // Once the peers are remembered, a shard without a log is one that lost it.
+    if (logs_ready_ < context_.config.shard_count) {
+        return;
+    }
     bool all_heard = true;
     std::size_t heard = 0;
     bool remembered_otherwise = false;
@@ -269,9 +294,23 @@ void Bootstrap::create_directory_replica() {
     memory_found_ = true;
     context_.links->bootstrapped = true;
     stage_ = Stage::running;
-    if (context_.replicas->find(directory_range) == nullptr) {
+    if (context_.replicas->find(directory_range) == nullptr && !refuse_unknown(directory_range)) {
         add_fresh(directory_range, DomainId(), initial_nodes(context_.config));
     }
+}
+
+// A replica the log does not know, after the log lost records: it may have been there, and have promised things.
+bool Bootstrap::refuse_unknown(RangeId range) {
+    if (!replicas_unknown_) {
+        return false;
+    }
+    context_.halted = true;
+    context_.world.process.halt(env::Halt::refused,
+                                "range " + std::to_string(range.value) + ": the log of shard " +
+                                    std::to_string(context_.config.shard.value) +
+                                    " lost records and does not know it any more: remove the whole data directory, and "
+                                    "the node joins again as one whose data was lost");
+    return true;
 }
 
 void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters) {
@@ -294,7 +333,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     if (range == directory_range) {
         start.directory = std::make_unique<kv::Directory>();
     } else {
-        start.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        start.store = new_store(context_, range);
     }
     context_.replicas->add(std::move(start));
     for (const NodeId node : voters) {
@@ -309,19 +348,37 @@ void Bootstrap::make_replica(const kv::RangeRecord& range) {
     if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
         return;
     }
-    if (Replica* replica = context_.replicas->find(range.id)) {
-        replica->set_domain(range.domain);
+    if (context_.replicas->find(range.id) == nullptr && !refuse_unknown(range.id)) {
+        add_fresh(range.id, range.domain, range.replicas);
+    }
+}
+
+// Before a replica serves: answers name the domain.
+void Bootstrap::tell_domains() {
+    if (context_.directory == nullptr) {
         return;
     }
-    add_fresh(range.id, range.domain, range.replicas);
+    for (const kv::RangeRecord& range : context_.directory->state().ranges) {
+        if (Replica* replica = context_.replicas->find(range.id)) {
+            replica->set_domain(range.domain);
+        }
+    }
 }
 
 void Bootstrap::on_directory(const kv::Directory& directory) {
+    tell_domains();
     if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
         return;   // tried again when loading ends
     }
     for (const kv::RangeRecord& range : directory.state().ranges) {
         make_replica(range);
+    }
+    if (context_.halted) {
+        return;
+    }
+    if (replicas_unknown_) {
+        replicas_unknown_ = false;
+        context_.log->replicas_known();
     }
     complete_ = true;
 }

@@ -32,6 +32,8 @@ class Bootstrap {
     void on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation);
     // The directory changed (shard 0) or was mailed (others): makes the replicas that belong here.
     void on_directory(const kv::Directory& directory);
+    // Of one shard of this node, at its first start: its log exists durably. Only shard 0 is told.
+    void on_log_ready();
     // From shard 0: what this node is in the cluster.
     void on_identity(Incarnation incarnation);
 
@@ -52,16 +54,19 @@ class Bootstrap {
     void decide();
     void create_directory_replica();
     void make_replica(const kv::RangeRecord& range);
+    void tell_domains();
+    bool refuse_unknown(RangeId range);
     void add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters);
 
     Context& context_;
     Stage stage_{Stage::reading_memory};
     env::DiskOperation operation_;
     bool memory_found_{false};
-    bool log_was_fresh_{false};
     bool wiped_{false};
+    bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them
     bool save_again_{false};
     bool complete_{false};
+    std::size_t logs_ready_{0};            // of this node's shards, at its first start
     std::size_t loading_{0};
     Instant report_at_{};
     struct Heard {

@@ -39,11 +39,14 @@ class Checkpoints::WriteJob {
     bool waiting() const { return operation_.op.in_flight; }
     RangeId range() const { return record_range_; }
     void on_durable(BatchSequence through);
+    // Reads the store no more: it is about to be replaced. A record already in the log stands.
+    void abandon();
 
   private:
     enum class Stage : std::uint8_t { create, fill, write, sync, name, durable, done };
     bool fill(WorkBudget& budget);
-    void fail(std::string_view what);
+    void fail(const std::string& why);
+    bool disk_failed(std::string_view what);
 
     Checkpoints& owner_;
     Replica& replica_;
@@ -58,13 +61,14 @@ class Checkpoints::WriteJob {
     AlignedBuffer chunk_;
     std::size_t chunk_filled_{0};
     bool stream_ended_{false};
+    bool abandoned_{false};
     std::uint64_t offset_{0};
     BatchSequence named_in_{0};
 };
 
 class Checkpoints::LoadJob {
   public:
-    LoadJob(Checkpoints& owner, RangeId range, DomainId domain, const CheckpointRecord& record,
+    LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record,
             std::function<void(LoadedState)> done);
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }

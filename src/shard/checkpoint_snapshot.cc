@@ -146,7 +146,7 @@ Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const 
             loaded_.directory = std::make_unique<kv::Directory>();
             loaded_.directory->skip(record_.applied.index);
         } else {
-            loaded_.store = std::make_unique<kv::Store>(kv::StoreOptions{replica.domain()});
+            loaded_.store = new_store(owner_.context_, range_);
             loaded_.store->skip(record_.applied.index);
         }
         loaded_.ok = true;
@@ -248,7 +248,7 @@ bool Checkpoints::ReceiveJob::step() {
             file_ = 0;
             loading_ = true;
             stage_ = Stage::load;
-            owner_.load(range_, replica_.domain(), record_, [this](LoadedState state) {
+            owner_.load(range_, record_, [this](LoadedState state) {
                 loading_ = false;
                 loaded_ = std::move(state);
             });
@@ -263,6 +263,7 @@ bool Checkpoints::ReceiveJob::step() {
         case Stage::name: {
             const std::string former = replica_.checkpoint().file;
             owner_.context_.streams->on_store_replaced(replica_);
+            owner_.on_store_replaced(replica_);
             if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {
                 finish(false);
                 return true;

@@ -25,15 +25,27 @@ Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica)
     owner_.context_.world.disk.create_growing(operation_.op, record_.file);
 }
 
-void Checkpoints::WriteJob::fail(std::string_view what) {
-    owner_.context_.log_line(env::LogLevel::error, "checkpoint " + record_.file + ": " + std::string(what) + ": " +
-                                                       std::string(env::to_string(operation_.op.error)));
+void Checkpoints::WriteJob::fail(const std::string& why) {
+    owner_.context_.log_line(env::LogLevel::warning, "checkpoint " + record_.file + " is given up: " + why);
     if (file_ != 0) {
         owner_.context_.world.disk.close(file_);
     }
     owner_.forget_file(record_.file);
     writer_.reset();
     stage_ = Stage::done;
+}
+
+bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
+    if (operation_.op.error == env::DiskErrc::ok) {
+        return false;
+    }
+    fail("it cannot be " + std::string(what) + ": " + std::string(env::to_string(operation_.op.error)));
+    return true;
+}
+
+void Checkpoints::WriteJob::abandon() {
+    writer_.reset();
+    abandoned_ = stage_ < Stage::name;
 }
 
 bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
@@ -54,13 +66,19 @@ bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
 
 bool Checkpoints::WriteJob::step(WorkBudget& budget) {
     env::Disk& disk = owner_.context_.world.disk;
+    if (abandoned_ && !waiting() && stage_ != Stage::done) {
+        if (stage_ == Stage::create && operation_.op.error == env::DiskErrc::ok) {
+            file_ = operation_.op.file;
+        }
+        fail("a snapshot replaced the state it was to hold");
+        return true;
+    }
     switch (stage_) {
         case Stage::create:
             if (!operation_.take()) {
                 return false;
             }
-            if (operation_.op.error != env::DiskErrc::ok) {
-                fail("cannot be made");
+            if (disk_failed("made")) {
                 return true;
             }
             file_ = operation_.op.file;
@@ -84,8 +102,7 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             if (!operation_.take()) {
                 return false;
             }
-            if (operation_.op.error != env::DiskErrc::ok) {
-                fail("cannot be written");
+            if (disk_failed("written")) {
                 return true;
             }
             chunk_filled_ = 0;
@@ -101,8 +118,7 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             if (!operation_.take()) {
                 return false;
             }
-            if (operation_.op.error != env::DiskErrc::ok) {
-                fail("cannot be flushed");
+            if (disk_failed("flushed")) {
                 return true;
             }
             disk.close(file_);
@@ -110,10 +126,6 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             stage_ = Stage::name;
             return true;
         case Stage::name:
-            if (replica_.checkpoint().applied.index >= record_.applied.index) {
-                fail("superseded by a snapshot");
-                return true;
-            }
             owner_.context_.log->append_checkpoint(record_range_, record_);
             named_in_ = owner_.context_.log->open_batch();
             stage_ = Stage::durable;
@@ -128,16 +140,20 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
     if (stage_ != Stage::durable || through < named_in_) {
         return;
     }
+    stage_ = Stage::done;
+    if (replica_.checkpoint().applied.index > record_.applied.index) {
+        owner_.forget_file(record_.file);   // a snapshot was installed since
+        return;
+    }
     if (!replica_.checkpoint().file.empty()) {
         owner_.forget_file(replica_.checkpoint().file);
     }
     replica_.on_checkpoint_durable(record_);
-    stage_ = Stage::done;
 }
 
 // ------------------------------------------------------------------------------------------------ load
 
-Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, DomainId domain, const CheckpointRecord& record,
+Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record,
                               std::function<void(LoadedState)> done)
     : owner_(owner),
       record_(record),
@@ -147,7 +163,7 @@ Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, DomainId domain
     if (is_directory_) {
         state_.directory = std::make_unique<kv::Directory>();
     } else {
-        state_.store = std::make_unique<kv::Store>(kv::StoreOptions{domain});
+        state_.store = new_store(owner_.context_, range);
         reader_ = state_.store->load_checkpoint();
     }
     owner_.context_.world.disk.open(operation_.op, record_.file);

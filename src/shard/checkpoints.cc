@@ -14,9 +14,9 @@ Checkpoints::Checkpoints(Context& context)
 
 Checkpoints::~Checkpoints() = default;
 
-void Checkpoints::load(RangeId range, DomainId domain, const CheckpointRecord& record,
+void Checkpoints::load(RangeId range, const CheckpointRecord& record,
                        std::function<void(LoadedState)> done) {
-    loads_.push_back(std::make_unique<LoadJob>(*this, range, domain, record, std::move(done)));
+    loads_.push_back(std::make_unique<LoadJob>(*this, range, record, std::move(done)));
 }
 
 void Checkpoints::want(RangeId range) {
@@ -29,13 +29,16 @@ void Checkpoints::maybe_start_write() {
     if (write_ || context_.halted) {
         return;
     }
+    std::uint64_t all_live = 0;
     for (const auto& replica : context_.replicas->all()) {
         const std::uint64_t live = replica->store() != nullptr ? replica->store()->live_bytes() : 0;
+        all_live += live;
         const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
         if (context_.log->bytes_since_checkpoint(replica->range()) > bound) {
             want(replica->range());
         }
     }
+    context_.log->set_log_goal(std::max(LogOptions{}.log_bytes_goal, all_live));
     while (!wanted_.empty() && !write_) {
         const RangeId range = wanted_.front();
         wanted_.erase(wanted_.begin());
@@ -99,6 +102,12 @@ void Checkpoints::on_durable(BatchSequence through) {
     }
     for (std::size_t i = 0; i < receives_.size(); i++) {
         receives_[i]->on_durable(through);
+    }
+}
+
+void Checkpoints::on_store_replaced(const Replica& replica) {
+    if (write_ && write_->range() == replica.range()) {
+        write_->abandon();
     }
 }
 

@@ -34,7 +34,7 @@ class Checkpoints {
     ~Checkpoints();
 
     // Loads the state at a checkpoint; `done` runs from run() or the disk's dispatch.
-    void load(RangeId range, DomainId domain, const CheckpointRecord& record, std::function<void(LoadedState)> done);
+    void load(RangeId range, const CheckpointRecord& record, std::function<void(LoadedState)> done);
     // Removes checkpoint files no record names. Requires: all replicas are made.
     void remove_garbage();
 
@@ -45,6 +45,8 @@ class Checkpoints {
     void on_link_lost(std::uint64_t link);
 
     void on_durable(BatchSequence through);
+    // The replica's store is about to be replaced: nothing may read it any more.
+    void on_store_replaced(const Replica& replica);
     // Steps of all jobs. true: there is more to do at once.
     bool run();
     bool busy() const;

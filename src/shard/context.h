@@ -1,6 +1,7 @@
 // What the parts of a shard share. One per shard; every part holds a reference and nothing else ties them together.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "base/arena.h"
@@ -42,6 +43,10 @@ struct Context {
     Checkpoints* checkpoints{nullptr};
     Streams* streams{nullptr};
     Forwards* forwards{nullptr};
+
+    // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
+    Instant timers_wanted{never};
+    void want_timers(Instant at) { timers_wanted = std::min(timers_wanted, at); }
 
     // The directory as this shard knows it: the replica's own on shard 0, a mailed copy elsewhere. Null before.
     const kv::Directory* directory{nullptr};

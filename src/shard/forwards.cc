@@ -68,6 +68,7 @@ api::Errc Forwards::add(const Request& request, Bytes body) {
     slot->state = State::waiting;
     if (!try_send(*slot)) {
         retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+        context_.want_timers(retry_at_);
     }
     return api::Errc::ok;
 }
@@ -138,8 +139,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
             (error->code == api::Errc::not_leader || error->code == api::Errc::stale_route ||
              error->code == api::Errc::no_leader || error->code == api::Errc::stopped)) {
             // It did not happen: wait for news of the leader and try again.
-            slot->state = State::waiting;
-            retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+            wait_again(*slot);
             return;
         }
     }
@@ -152,16 +152,27 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
     context_.router->relay_reply(origin, kind, flags, body);
 }
 
+// What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
+void Forwards::lose(Slot& slot) {
+    if (slot.request.write || slot.answered_partly) {
+        answer(slot, api::Errc::leader_changed);
+        return;
+    }
+    wait_again(slot);
+}
+
+// Every attempt has a token of its own: a silent link may speak again, and pieces of an answer to an earlier attempt must
+// not mix with those of the next.
+void Forwards::wait_again(Slot& slot) {
+    slot.generation++;
+    slot.state = State::waiting;
+    retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+}
+
 void Forwards::on_link_lost(std::uint64_t link) {
     for (Slot& slot : slots_) {
-        if (slot.state != State::sent || slot.link != link) {
-            continue;
-        }
-        if (slot.request.write || slot.answered_partly) {
-            answer(slot, api::Errc::leader_changed);
-        } else {
-            slot.state = State::waiting;
-            retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+        if (slot.state == State::sent && slot.link == link) {
+            lose(slot);
         }
     }
 }
@@ -173,6 +184,7 @@ void Forwards::on_leader_known(RangeId range) {
     for (const Slot& slot : slots_) {
         if (slot.state == State::waiting && slot.request.range == range) {
             retry_at_ = context_.now;
+            context_.want_timers(retry_at_);
             return;
         }
     }
@@ -237,11 +249,7 @@ void Forwards::on_credit(const Origin& origin, std::uint32_t bytes) {
             }
         } else if (slot.state == State::sent) {
             if (Link* link = context_.links->find(slot.link)) {
-                wire::Forward credit;
-                credit.token = token_of(i);
-                credit.kind = static_cast<std::uint8_t>(wire::ClientKind::credit);
-                credit.timeout_ns = bytes;
-                link->send(credit, wire::LinkClass::control);
+                link->send(wire::ForwardCredit{token_of(i), bytes}, wire::LinkClass::control);
             }
         }
         return;

@@ -61,6 +61,8 @@ class Forwards {
     Slot* take_slot();
     void release(Slot& slot);
     bool try_send(Slot& slot);
+    void lose(Slot& slot);
+    void wait_again(Slot& slot);
     void answer(Slot& slot, api::Errc code);
 
     Context& context_;

@@ -23,6 +23,8 @@ void LogReader::start(RangeId range, std::uint64_t first, std::uint64_t last, st
     EntryReadState& state = *read.state;
     read.entries.clear();
     read.damaged = false;
+    read.damaged_entry.reset();
+    read.damaged_bytes = 0;
     read.in_flight = true;
     state.reader_ = this;
     state.range_ = range;
@@ -243,7 +245,28 @@ void LogReader::release(EntryReadState& state) {
     }
 }
 
+// The directory says which entry it is that cannot be read.
+void LogReader::name_damaged(EntryReadState& state) {
+    const log::EntryRun& run = state.run_;
+    if (const Bytes healed = owner_.healed_directory(run.place.sequence); !healed.empty()) {
+        state.directory_.assign(healed.begin(), healed.end());
+        state.directory_batch_ = run.place.sequence;
+    }
+    if (state.directory_batch_ != run.place.sequence) {
+        return;
+    }
+    const log::EntryItem& item = items_of(state)[state.next_ - run.first];
+    state.read_.damaged_entry = {{Term(run.term), LogIndex(state.next_)},
+                                 static_cast<raft::EntryKind>(item.kind()),
+                                 item.checksum,
+                                 {}};
+    state.read_.damaged_bytes = item.length();
+}
+
 void LogReader::finish(EntryReadState& state, bool damaged) {
+    if (damaged) {
+        name_damaged(state);
+    }
     release(state);
     EntryRead& read = state.read_;
     read.damaged = damaged;

@@ -84,6 +84,7 @@ class LogReader {
     void take_payloads(EntryReadState& state);
     std::span<const log::EntryItem> items_of(const EntryReadState& state) const;
     void release(EntryReadState& state);
+    void name_damaged(EntryReadState& state);
     void finish(EntryReadState& state, bool damaged);
 
     env::Disk& disk_;

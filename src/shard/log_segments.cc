@@ -13,9 +13,12 @@ constexpr std::size_t name_digits = 16;
 
 }  // namespace
 
-SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal)
+SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal,
+                       std::size_t ready_wanted)
     : disk_(disk), directory_(std::move(directory)), segment_bytes_(segment_bytes), bytes_goal_(bytes_goal),
-      op_(&on_done, this) {}
+      ready_wanted_(ready_wanted), op_(&on_done, this) {
+    ASSERT(ready_wanted > 0);
+}
 
 std::string SegmentSet::name(std::uint64_t number) const {
     std::string out = directory_ + '/' + std::string(name_prefix) + std::string(name_digits, '0');
@@ -124,9 +127,9 @@ void SegmentSet::step(Instant now, std::uint64_t durable) {
     free_oldest_if_dead(durable);
     if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
         remove_unused();
-    } else if (!unused_.empty() && ready_.size() < ready_wanted) {
+    } else if (!unused_.empty() && ready_.size() < ready_wanted_) {
         rename_unused();
-    } else if (ready_.size() < ready_wanted && (!no_space_ || now >= retry_at_)) {
+    } else if (ready_.size() < ready_wanted_ && (!no_space_ || now >= retry_at_)) {
         create();
     }
 }
@@ -210,10 +213,10 @@ Instant SegmentSet::next_deadline() const {
     if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
         return now_;
     }
-    if (!unused_.empty() && ready_.size() < ready_wanted) {
+    if (!unused_.empty() && ready_.size() < ready_wanted_) {
         return now_;
     }
-    if (ready_.size() < ready_wanted) {
+    if (ready_.size() < ready_wanted_) {
         return no_space_ ? retry_at_ : now_;
     }
     return never;

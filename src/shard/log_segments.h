@@ -1,8 +1,8 @@
 // The log's segment files: which are live, which stand ready, and how old ones come back.
 //
-// Two segments stand ready ahead of need. They are made in the background: an old segment is renamed to the next number
-// (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are kept
-// for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
+// Some segments (two) stand ready ahead of need. They are made in the background: an old segment is renamed to the next
+// number (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are
+// kept for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
 // creation is an ordinary answer; it is tried again from time to time, and when a segment becomes free.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
@@ -33,10 +33,10 @@ struct Segment {
 
 class SegmentSet {
   public:
-    static constexpr std::size_t ready_wanted = 2;
     static constexpr Duration retry_after{1s};
 
-    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal);
+    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal,
+               std::size_t ready_wanted);
     void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
 
     // ---- recovery
@@ -68,7 +68,7 @@ class SegmentSet {
     void step(Instant now, std::uint64_t durable);
     bool working() const { return stage_ != Stage::idle; }
     // Whether the next segment is there or can be had: false while creation fails for want of space.
-    bool has_space() const { return !no_space_ || ready_.size() >= ready_wanted; }
+    bool has_space() const { return !no_space_ || ready_.size() >= ready_wanted_; }
     // When step() has something to do although nothing happens.
     Instant next_deadline() const;
     // Any other failure of a file operation; the log cannot go on without segments.
@@ -103,6 +103,7 @@ class SegmentSet {
     std::string directory_;
     std::uint64_t segment_bytes_;
     std::uint64_t bytes_goal_;
+    std::size_t ready_wanted_;
     std::uint64_t next_number_{1};
     std::vector<Segment> live_;     // by number, the active one last
     bool has_active_{false};

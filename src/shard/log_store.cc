@@ -15,7 +15,8 @@ using Phase = LogStore::Impl::Phase;
 
 LogStore::Impl::Impl(env::World& env_world, const LogOptions& log_options, LogListener& log_listener)
     : world(env_world), options(log_options), listener(log_listener), window(log_options.window_bytes),
-      segments(env_world.disk, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal),
+      segments(env_world.disk, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal,
+               log_options.segments_ready),
       writer(env_world.disk, env_world.clock, *this),
       reader(env_world.disk, *this, log_options.instance, log_options.shard),
       collector(*this, replicas, segments, log_options.log_bytes_goal) {
@@ -178,6 +179,7 @@ void LogStore::Impl::switch_segment(std::uint64_t batch, std::uint32_t& flags) {
     log::Opening opening = cut;
     opening.replicas = replicas.size();
     opening.begins_epoch = (flags & log::flag_epoch) != 0 ? 1 : 0;
+    opening.replicas_unknown = replicas_unknown ? 1 : 0;
     directory.opening(opening);
     replicas.write_states(directory);
     flags |= log::flag_opening;
@@ -458,22 +460,44 @@ void LogStore::seal_entry(std::uint64_t entry_checksum) {
     s.directory.set_checksum(std::exchange(s.unsealed_item, 0), entry_checksum);
 }
 
-void LogStore::append_created(RangeId range, const raft::HardState& hard_state, const CheckpointRecord* initial) {
-    Impl& s = *impl_;
-    if (s.phase == Phase::failed) {
-        return;
-    }
-    s.end_entries_record();
-    LogReplica& replica = s.replicas.add(range);
+void LogStore::Impl::create(RangeId range, const raft::HardState& hard_state, bool in_doubt,
+                            const CheckpointRecord* checkpoint) {
+    end_entries_record();
+    LogReplica& replica = replicas.add(range);
     replica.hard_state = hard_state;
-    replica.last_sequence = (s.open_sequence << 20) - 1;
+    replica.promises_in_doubt = in_doubt;
+    replica.last_sequence = (open_sequence << 20) - 1;
     const log::RecordHeader head = replica.next_head(RecordType::created);
-    if (initial == nullptr) {
-        s.directory.created(head, to_body(hard_state), nullptr);
+    log::HardStateBody body = to_body(hard_state);
+    body.in_doubt |= in_doubt ? log::doubt_found : 0;
+    if (checkpoint == nullptr) {
+        directory.created(head, body, nullptr);
     } else {
-        replica.checkpoint = *initial;
-        const log::CheckpointBody body = to_body(*initial);
-        s.directory.created(head, to_body(hard_state), &body);
+        replica.checkpoint = *checkpoint;
+        const log::CheckpointBody named = to_body(*checkpoint);
+        directory.created(head, body, &named);
+    }
+}
+
+void LogStore::append_created(RangeId range, const raft::HardState& hard_state, const CheckpointRecord* initial) {
+    if (!failed()) {
+        impl_->create(range, hard_state, false, initial);
+    }
+}
+
+void LogStore::append_moved(RangeId range, const raft::HardState& hard_state, bool promises_in_doubt,
+                            const CheckpointRecord* checkpoint) {
+    if (!failed()) {
+        impl_->create(range, hard_state, promises_in_doubt, checkpoint);
+    }
+}
+
+// Known by id and checksum, and zeros where the payload was: as recovery finds an entry whose payload rotted.
+void LogStore::append_lost_entry(RangeId range, const raft::Entry& entry, std::size_t payload_bytes) {
+    const MutableBytes memory = append_entry(range, entry.id, entry.kind, payload_bytes);
+    std::memset(memory.data(), 0, memory.size());
+    if (!failed()) {
+        impl_->directory.set_checksum(std::exchange(impl_->unsealed_item, 0), entry.checksum);
     }
 }
 
@@ -575,6 +599,9 @@ bool LogStore::has_space() const { return impl_->segments.has_space(); }
 BatchSequence LogStore::open_batch() const { return impl_->open_sequence; }
 BatchSequence LogStore::durable() const { return impl_->writer.durable(); }
 void LogStore::close_batch(Instant now) { impl_->close(now); }
+bool LogStore::sealed() const {
+    return impl_->phase == Phase::running && impl_->open_is_empty() && impl_->writer.idle() && impl_->previous_is_seal;
+}
 Instant LogStore::next_deadline() const { return impl_->next_deadline(); }
 
 std::optional<raft::Entry> LogStore::find(RangeId range, LogIndex index) const {
@@ -601,6 +628,8 @@ std::uint64_t LogStore::bytes_since_checkpoint(RangeId range) const {
     return replica == nullptr ? 0 : replica->payload_bytes;
 }
 
+void LogStore::replicas_known() { impl_->replicas_unknown = false; }
+
 void LogStore::set_log_goal(std::uint64_t bytes) {
     impl_->collector.set_bytes_goal(bytes);
     impl_->segments.set_bytes_goal(bytes);
@@ -617,6 +646,7 @@ const LogCounters& LogStore::counters(Instant now) {
     return s.counters;
 }
 
+bool LogStore::refused() const { return impl_->refused; }
 bool LogStore::failed() const { return impl_->phase == Phase::failed; }
 
 }  // namespace ringfort::shard

@@ -51,15 +51,21 @@ struct RecoveredReplica {
 
 struct RecoveredLog {
     bool fresh{false};                       // no log was there
+    bool replicas_unknown{false};            // records were lost: replicas may be missing below, of which nothing else
+                                             // is known; stays so until replicas_known()
     std::vector<RecoveredReplica> replicas;  // by range id
     std::vector<std::string> notes;          // one line each for the operator: cuts, damage
 };
 
 struct LogOptions {
     ShardId shard{};
+    // Of the node. Replicas in the log that shard_of() places elsewhere do not count, and are gone from then on: they are
+    // what a change of the shard count left behind, finished or not. 0: all count.
+    std::uint32_t shard_count{0};
     InstanceId instance{};
     std::string directory;                   // "shard-0"
     std::size_t segment_bytes{limits::segment_bytes_default};
+    std::size_t segments_ready{2};           // that stand ready ahead of need
     std::size_t window_bytes{32 * mib};      // batches kept in memory
     std::uint64_t log_bytes_goal{1 * gib};   // above it, what holds the oldest segment is asked to go (set_log_goal)
 };
@@ -97,10 +103,18 @@ class EntryRead {
     // Results: entries with payloads in `memory`, a prefix of what was asked; `damaged` if the next one is unreadable.
     std::vector<raft::Entry> entries;
     bool damaged{false};
+    // The unreadable one, without its payload, if its batch's directory can be read; and how long the payload was.
+    std::optional<raft::Entry> damaged_entry;
+    std::size_t damaged_bytes{0};
     std::unique_ptr<class EntryReadState> state;
 
     EntryRead();
     ~EntryRead();
+};
+
+enum class LogStart : std::uint8_t {
+    any,        // an empty directory is a fresh log
+    existing,   // an empty directory is a lost log: the start fails, and nothing is written
 };
 
 class LogStore {
@@ -113,7 +127,7 @@ class LogStore {
     // Reads every segment, decides by the recovery table, syncs all files, opens a new epoch; then on_recovered(). Works
     // in steps of close_batch(): call that every turn from here on, and by next_deadline() at the latest. A log that
     // cannot be started (unreadable files, a later format, no disk space) ends in on_log_failed().
-    void start();
+    void start(LogStart how = LogStart::any);
 
     // ---- building the open batch; after on_recovered(). Once the log has failed all this is taken and dropped.
     //
@@ -128,6 +142,11 @@ class LogStore {
     void seal_entry(std::uint64_t checksum);
     // A replica's first record; before any other of its range. Initial state (1, 1) or empty (joins by snapshot).
     void append_created(RangeId range, const raft::HardState& hard_state, const CheckpointRecord* initial);
+    // The same for a replica that comes from another shard's log, with all that log knows: its entries follow.
+    void append_moved(RangeId range, const raft::HardState& hard_state, bool promises_in_doubt,
+                      const CheckpointRecord* checkpoint);
+    // An entry whose payload is lost: it will be found damaged. Until the next start it must not be read here.
+    void append_lost_entry(RangeId range, const raft::Entry& entry, std::size_t payload_bytes);
     void append_hard_state(RangeId range, const raft::HardState& hard_state);
     void append_truncate(RangeId range, LogIndex from);             // entries >= from are void
     void append_checkpoint(RangeId range, const CheckpointRecord& checkpoint);        // made here
@@ -147,6 +166,8 @@ class LogStore {
     // Submits the open batch if it holds anything and fewer than the bound are in flight; else it goes on growing.
     // Called at the end of each turn. Also seals an idle log (10 ms) and does background work in small steps.
     void close_batch(Instant now);
+    // Everything appended is durable, and so is a later batch that says so: damage in it can be told from a torn write.
+    bool sealed() const;
     // When close_batch() wants to be called at the latest although nothing happens.
     Instant next_deadline() const;
 
@@ -163,11 +184,16 @@ class LogStore {
     // Log bytes of the range since its last checkpoint.
     std::uint64_t bytes_since_checkpoint(RangeId range) const;
 
+    // Every replica that belongs here has been appended: what a loss of records may have hidden is known again.
+    void replicas_known();
+
     // How large the log may grow before idle ranges are asked for checkpoints: about max(1 GiB, live data).
     void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
     bool failed() const;
+    // The log was not touched: it is missing, or of a later version.
+    bool refused() const;
 
     struct Impl;
 

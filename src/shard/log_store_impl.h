@@ -52,6 +52,8 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     void add_run(LogReplica& replica, const log::EntryRun& run);
     bool can_append(std::size_t payload_bytes, std::size_t entries) const;
     bool disk_has_room(std::size_t bytes) const;
+    void create(RangeId range, const raft::HardState& hard_state, bool in_doubt, const CheckpointRecord* checkpoint);
+    bool belongs_here(RangeId range) const;
     void drop(LogReplica& replica, const log::EntryRun& run);
     void truncate(LogReplica& replica, std::uint64_t from);
     void trim(LogReplica& replica, std::uint64_t through);
@@ -107,6 +109,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     Phase phase{Phase::idle};
     std::string failure;
     bool failure_told{false};
+    bool refused{false};
 
     BatchWindow window;
     ReplicaTable replicas;
@@ -144,6 +147,8 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     std::uint64_t epoch{0};
     std::uint64_t epoch_begin{0};
     log::Opening cut;
+    bool replicas_unknown{false};
+    LogStart how_to_start{LogStart::any};
     Instant started{};
 
     // Start: files still to be synced.

@@ -4,12 +4,14 @@
 #include "base/assertion.h"
 #include "base/checksum.h"
 #include "shard/log_store_impl.h"
+#include "shard/node_config.h"
 
 namespace ringfort::shard {
 
-void LogStore::start() {
+void LogStore::start(LogStart how) {
     Impl& s = *impl_;
     ASSERT(s.phase == Impl::Phase::idle);
+    s.how_to_start = how;
     s.phase = Impl::Phase::recovering;
     s.recovery = std::make_unique<LogRecovery>(s.world.disk, s.options);
     s.recovery->start();
@@ -20,7 +22,13 @@ void LogStore::Impl::step_recovery() {
         case Phase::recovering:
             recovery->step();
             if (!recovery->refusal().empty()) {
+                refused = recovery->judgement().newer_format;
                 fail(recovery->refusal());
+            } else if (recovery->done() && recovery->judgement().empty() && how_to_start == LogStart::existing) {
+                refused = true;
+                fail("the log of shard " + std::to_string(options.shard.value) +
+                     " is missing from a data directory that was in use: remove the whole directory, and the node joins "
+                     "again as one whose data was lost");
             } else if (recovery->done()) {
                 take_files();
                 take_replicas();
@@ -87,8 +95,17 @@ void LogStore::Impl::take_files() {
     }
 }
 
+bool LogStore::Impl::belongs_here(RangeId range) const {
+    return options.shard_count == 0 || shard_of(range, options.shard_count) == options.shard;
+}
+
+// What does not belong here is not stated in the epoch's opening: that makes it durable that it is gone.
 void LogStore::Impl::take_replicas() {
+    replicas_unknown = recovery->replay().replicas_unknown();
     for (log::ReplayedReplica& replayed : recovery->replay().replicas()) {
+        if (!belongs_here(RangeId(replayed.range))) {
+            continue;
+        }
         LogReplica& replica = replicas.add(RangeId(replayed.range));
         replica.hard_state = from_body(replayed.hard_state, replayed.incarnation);
         replica.promises_in_doubt = replayed.in_doubt;
@@ -137,9 +154,13 @@ void LogStore::Impl::open_epoch() {
 void LogStore::Impl::report_recovered() {
     RecoveredLog out;
     out.fresh = recovery->judgement().empty();
+    out.replicas_unknown = replicas_unknown;
     out.notes = recovery->notes();
     log::Replay& replay = recovery->replay();
     for (const log::ReplayedReplica& replayed : replay.replicas()) {
+        if (!belongs_here(RangeId(replayed.range))) {
+            continue;
+        }
         const LogReplica& replica = replica_of(RangeId(replayed.range));
         RecoveredReplica& found = out.replicas.emplace_back();
         found.range = replica.range;

@@ -7,6 +7,7 @@
 #include "shard/replica.h"
 #include "shard/replicas.h"
 #include "shard/router.h"
+#include "shard/streams.h"
 
 namespace ringfort::shard {
 
@@ -50,6 +51,10 @@ struct Handler {
     }
     bool operator()(const wire::ForwardCancel& cancel) const {
         context.router->on_cancel({OriginKind::link, wire::ClientKind::cancel, link.id(), cancel.token});
+        return true;
+    }
+    bool operator()(const wire::ForwardCredit& credit) const {
+        context.streams->on_credit({OriginKind::link, wire::ClientKind::range, link.id(), credit.token}, credit.bytes);
         return true;
     }
     bool operator()(const wire::SnapshotSlice& slice) const {

@@ -6,6 +6,7 @@
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
+#include "shard/streams.h"
 
 namespace ringfort::shard {
 
@@ -96,10 +97,12 @@ void Link::lose(bool closed) {
     deferred_.clear();
     dial_at_ = context_.now + backoff_;
     backoff_ = std::min(backoff_ * 2, backoff_max);
+    context_.want_timers(dial_at_);
     if (was_alive) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }
     context_.forwards->on_link_lost(id_);
+    context_.streams->on_origin_gone(OriginKind::link, id_);
 }
 
 // ------------------------------------------------------------------------------------------------ receive
@@ -209,6 +212,7 @@ template bool Link::send(const wire::ReadRoundAnswer&, wire::LinkClass);
 template bool Link::send(const wire::Forward&, wire::LinkClass);
 template bool Link::send(const wire::ForwardReply&, wire::LinkClass);
 template bool Link::send(const wire::ForwardCancel&, wire::LinkClass);
+template bool Link::send(const wire::ForwardCredit&, wire::LinkClass);
 template bool Link::send(const wire::SnapshotSlice&, wire::LinkClass);
 template bool Link::send(const wire::SnapshotAnswer&, wire::LinkClass);
 
@@ -286,7 +290,9 @@ void Link::on_timer(Instant now) {
         if (alive_ && now - last_heard_ >= context_.config.election_timeout) {
             // Silent but connected: paused, hung or cut off. Frames may still come; then it is back.
             alive_ = false;
+            // Whoever waits for an answer over it is told now, as the election that follows is about to replace its leader.
             context_.replicas->on_peer_lost(node_, remote_shard_, false);
+            context_.forwards->on_link_lost(id_);
         }
         if (now - last_heard_ >= context_.config.election_timeout * 4) {
             drop("silent for four election timeouts");

@@ -158,6 +158,7 @@ void PeerLinks::want_links_of(const Replica& replica) {
 void PeerLinks::want_link(NodeId node, ShardId remote_shard) {
     if (peer(node) != nullptr && find(node, remote_shard) == nullptr) {
         links_.push_back(std::make_unique<Link>(context_, node, remote_shard, links_.size() + 1));
+        context_.want_timers(context_.now);   // to be dialed at once
     }
 }
 

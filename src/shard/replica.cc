@@ -38,6 +38,10 @@ std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
     return read.entries[distance(read.entries.front().id.index, index)];
 }
 
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
+    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next()});
+}
+
 Replica::Replica(Context& context, ReplicaStart&& start)
     : context_(context),
       range_(start.range),
@@ -65,11 +69,8 @@ Replica::Replica(Context& context, ReplicaStart&& start)
     persisted_in_ = context.log->open_batch();
 }
 
-Replica::~Replica() {
-    for (const auto& read : reads_) {
-        ASSERT(!read->read.in_flight);
-    }
-}
+// Ends with its shard alone: reads in flight are the world's to end first, and a killed process answers none.
+Replica::~Replica() = default;
 
 LogIndex Replica::applied() const {
     return store_ ? store_->applied() : directory_->applied();
@@ -113,6 +114,7 @@ void Replica::transfer_leadership(NodeId to) {
 void Replica::schedule_election(Duration at_most) {
     const auto span = static_cast<std::uint64_t>(std::max<std::int64_t>(at_most.count(), 1));
     election_at_ = context_.now + Duration(static_cast<std::int64_t>(context_.prng.below(span)));
+    context_.want_timers(election_at_);
 }
 
 void Replica::on_timer(Instant now) {
@@ -127,8 +129,14 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if ( raft_->in_doubt() || context_.stopping || context_.links->disk_slow()) {
+    if (context_.stopping || context_.links->disk_slow()) {
         // Whoever must not lead now looks again later: the reason may have gone by then.
+        schedule_election(context_.config.election_timeout);
+        return;
+    }
+    if (raft_->in_doubt()) {
+        // It stands for nothing; what it says instead carries its incarnation to a leader that has not heard of it.
+        step(raft::ElectionDue{});
         schedule_election(context_.config.election_timeout);
         return;
     }
@@ -363,6 +371,10 @@ void Replica::on_entries_read(EntryRead& read) {
         self.commit_moved_ = true;
         self.context_.replicas->mark_active(self);
         return;
+    }
+    if (read.damaged) {
+        // What this replica has applied it cannot fetch again; a checkpoint spares whoever asks the damaged place.
+        self.context_.checkpoints->want(self.range_);
     }
     // The append leaves during the step: payloads live in the read until then.
     self.raft_->step(raft::EntriesRead{old->to, read.entries}, self.effects_);

@@ -39,6 +39,9 @@ struct ReplicaStart {
     std::unique_ptr<kv::Directory> directory;
 };
 
+// An empty store for the range. The seed of its hash index is the node's own secret.
+std::unique_ptr<kv::Store> new_store(Context& context, RangeId range);
+
 class Replica {
   public:
     Replica(Context& context, ReplicaStart&& start);
@@ -128,6 +131,7 @@ class Replica {
     // apply, in replica_apply.cc
     enum class ApplyStep : std::uint8_t { done_entry, out_of_budget, waiting };
     ApplyStep apply_one(WorkBudget& budget);
+    void lose_entry(LogIndex index);
     void begin_entry(const raft::Entry& entry);
     void finish_entry();
     void answer_outcome(const PendingWrite& write);

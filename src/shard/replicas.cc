@@ -33,6 +33,17 @@ Replica& Replicas::add(ReplicaStart&& start) {
             added.step(raft::PeerLost{node});
         }
     }
+    // One whose promises were lost knows no configuration, and yet has to tell its peers of its new incarnation: what
+    // they said on a link that was up before the replica was made is gone, and an idle leader says nothing more.
+    if (added.raft().in_doubt()) {
+        for (const PeerLinks::Peer& peer : context_.links->peers()) {
+            context_.links->want_link(peer.node, context_.links->remote_shard_of(added, peer.node));
+            if (context_.links->alive(added, peer.node)) {
+                added.step(raft::PeerBack{peer.node});
+            }
+        }
+        added.schedule_election(context_.config.election_timeout);
+    }
     mark_active(added);
     return added;
 }
@@ -171,11 +182,11 @@ void Replicas::on_peer_back(NodeId peer, ShardId remote_shard) {
 }
 
 Duration Replicas::election_delay(const Replica& replica, std::uint32_t attempts) const {
-    if (replica.raft().configuration().voters.size() == 1) {
-        return Duration(1);
-    }
     if (attempts > 0) {
         return context_.config.election_timeout / 4;
+    }
+    if (replica.raft().configuration().voters.size() == 1) {
+        return Duration(1);   // nobody to leave room for
     }
     return last_loss_was_close_ ? close_spread : context_.config.election_timeout / 5;
 }

@@ -24,7 +24,7 @@ bool is_write(const api::Operation& op) {
 
 }  // namespace
 
-Router::Router(Context& context) : context_(context) {}
+Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
     return context_.log->can_append(context_.config.settings.request_bytes + kib);
@@ -43,10 +43,6 @@ bool Router::on_request(const Origin& origin, Bytes body) {
 void Router::on_forwarded(Link& link, const wire::Forward& forward) {
     Taken taken;
     taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.id(), forward.token};
-    if (taken.origin.request == wire::ClientKind::credit) {
-        context_.streams->on_credit(taken.origin, static_cast<std::uint32_t>(forward.timeout_ns));
-        return;
-    }
     taken.body = forward.body;
     taken.deadline = context_.now + Duration(forward.timeout_ns);
     taken.forwarded = true;
@@ -199,7 +195,7 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         elsewhere(taken, replica.range(), true);
         return;
     }
-    if (over_quota(replica, request.op)) {
+    if (over_quota(request.op)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -221,23 +217,15 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
 }
 
 // Puts are refused over the limit; what frees space, or changes nothing, goes on.
-bool Router::over_quota(const Replica& replica, const api::Operation& op) const {
+bool Router::over_quota(const api::Operation& op) const {
     if (!kv::adds_data(op)) {
         return false;
     }
     if (!context_.log->has_space()) {
         return true;
     }
-    if (context_.config.memory_quota_bytes == 0) {
-        return false;
-    }
-    std::uint64_t used = replica.store()->live_bytes();
-    for (const auto& other : context_.replicas->all()) {
-        if (other.get() != &replica && other->store() != nullptr) {
-            used += other->store()->live_bytes();
-        }
-    }
-    return kv::check_quota(op, used, context_.config.memory_quota_bytes) != api::Errc::ok;
+    const std::uint64_t quota = context_.config.memory_quota_bytes;
+    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.

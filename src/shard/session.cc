@@ -223,6 +223,19 @@ void Session::refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc 
     context_.sessions->mark_dirty(*this);
 }
 
+void Session::say_goodbye() {
+    if (state_ != State::open) {
+        close("");   // it has not asked for anything yet
+        return;
+    }
+    api::Response response;
+    response.header.cluster_id = context_.config.cluster_id;
+    response.header.member_id = context_.config.self;
+    response.body = api::ErrorInfo{api::Errc::stopped, {}, {}, {}};
+    wire::encode_response(0, wire::ClientKind::hello, response, out_);
+    context_.sessions->mark_dirty(*this);
+}
+
 void Session::flush() {
     if (state_ == State::closed) {
         return;

@@ -137,10 +137,10 @@ Instant Sessions::next_deadline() const {
     return live_ > 0 ? context_.now + 1s : never;
 }
 
-void Sessions::close_all() {
+void Sessions::say_goodbye() {
     for (std::size_t i = 0; i < sessions_.size(); i++) {
         if (sessions_[i]) {
-            sessions_[i]->close("");
+            sessions_[i]->say_goodbye();
         }
     }
 }

@@ -37,6 +37,8 @@ class Session final : public env::ConnectionHandler {
     bool blocked() const { return blocked_; }
     void flush();
     void close(std::string_view why);
+    // The node stops: tells the client, who closes the connection when its answers are in.
+    void say_goodbye();
 
     void on_received(Bytes bytes) override;
     void on_sent() override;
@@ -93,8 +95,8 @@ class Sessions final : public env::ListenerHandler {
     RetiredSends& retired() { return retired_; }
     ShardId shard_for(const wire::ClientHello& hello) const;
     void on_closed(Session& session);
-    // No new requests; what is pending is answered, then connections close.
-    void close_all();
+    // The node stops: what is pending is answered, new requests are refused, and clients are asked to leave.
+    void say_goodbye();
 
   private:
     Context& context_;

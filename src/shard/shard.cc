@@ -22,6 +22,10 @@ namespace {
 
 // An orderly stop ends by itself after this, finished or not.
 constexpr Duration stop_limit = 4s;
+// With nothing pending any more, what peers and clients sent before they heard of the stop is still met by an answer: for
+// so long at least, and at most while clients that were asked to leave do not.
+constexpr Duration stop_linger = 50ms;
+constexpr Duration stop_linger_max = 500ms;
 constexpr Duration timer_interval = 1ms;
 
 }  // namespace
@@ -40,6 +44,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Bootstrap bootstrap;
     AutoCompaction auto_compaction;
     Instant stop_at{never};
+    Instant quiet_since{never};   // while stopping
     Instant timers_at{};
     bool stop_told{false};
 
@@ -59,6 +64,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     void advance_stop();
     bool compact();
     bool quiet() const;
+    bool may_end();
 };
 
 namespace {
@@ -66,6 +72,7 @@ namespace {
 LogOptions log_options(const NodeConfig& config) {
     LogOptions options;
     options.shard = config.shard;
+    options.shard_count = config.shard_count;
     options.instance = config.instance;
     options.directory = "shard-" + std::to_string(config.shard.value);
     options.segment_bytes = config.segment_bytes;
@@ -108,7 +115,8 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(env::Halt::log_failed, "the log failed: " + std::string(reason));
+    context.world.process.halt(log.refused() ? env::Halt::refused : env::Halt::log_failed,
+                               "the log failed: " + std::string(reason));
 }
 
 // The order of a turn, and why:
@@ -143,6 +151,8 @@ Instant Shard::Impl::turn() {
     if (context.stopping) {
         advance_stop();
     }
+    timers_at = std::min(timers_at, std::max(context.timers_wanted, context.now + timer_interval));
+    context.timers_wanted = never;
     if (more || links.has_dirty() || sessions.has_dirty()) {
         return context.now;
     }
@@ -169,11 +179,13 @@ void Shard::Impl::timers() {
     rounds.expire(context.now);
     forwards.on_timers(context.now);
     streams.on_timers(context.now);
+    router.node_requests().on_timers(context.now);
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   router.node_requests().next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }
@@ -203,12 +215,23 @@ void Shard::stop() {
     impl.stop_at = impl.context.now + stop_limit;
     impl.replicas.transfer_all();
     impl.context.stopping = true;
+    impl.sessions.say_goodbye();
     impl.timers_at = impl.context.now;
 }
 
 bool Shard::Impl::quiet() const {
-    return replicas.leader_count() == 0 && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 &&
-           streams.count() == 0;
+    const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
+    return !leads && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 && streams.count() == 0;
+}
+
+bool Shard::Impl::may_end() {
+    if (!quiet()) {
+        quiet_since = never;
+        return false;
+    }
+    quiet_since = std::min(quiet_since, context.now);
+    const Duration lingered = context.now - quiet_since;
+    return lingered >= stop_linger_max || (lingered >= stop_linger && sessions.count() == 0);
 }
 
 void Shard::Impl::advance_stop() {
@@ -216,10 +239,8 @@ void Shard::Impl::advance_stop() {
         return;
     }
     timers_at = std::min(timers_at, context.now + 5ms);
-    const bool alone = context.config.members.size() == 1;
     const bool late = context.now >= stop_at;
-    const bool done = alone ? replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 : quiet();
-    if (!done && !late && !context.halted) {
+    if (!may_end() && !late && !context.halted) {
         return;
     }
     replicas.fail_all(api::Errc::leader_changed);

@@ -15,6 +15,7 @@ constexpr std::size_t streams_max = 1024;
 constexpr std::size_t backlog_max = 1 * mib;
 // A stream whose reader takes nothing gives its pin back.
 constexpr Duration idle_max = 30s;
+constexpr std::int64_t credit_max = 64 * static_cast<std::int64_t>(mib);
 constexpr std::int64_t forwarded_credit_bytes = 1 * static_cast<std::int64_t>(mib);
 
 }  // namespace
@@ -111,9 +112,10 @@ Streams::Stream* Streams::find(const Origin& origin) {
     return nullptr;
 }
 
-void Streams::on_credit(const Origin& origin, std::uint32_t bytes) {
+void Streams::on_credit(const Origin& origin, std::uint64_t bytes) {
     if (Stream* stream = find(origin)) {
-        stream->credit_bytes = std::min<std::int64_t>(stream->credit_bytes + bytes, 64 * static_cast<std::int64_t>(mib));
+        const auto granted = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, credit_max));
+        stream->credit_bytes = std::min<std::int64_t>(stream->credit_bytes + granted, credit_max);
     }
 }
 

@@ -21,7 +21,7 @@ class Streams {
 
     // Answers the whole request if it fits one piece, else begins a stream.
     void open(Replica& replica, const Origin& origin, const api::RangeRequest& request);
-    void on_credit(const Origin& origin, std::uint32_t bytes);
+    void on_credit(const Origin& origin, std::uint64_t bytes);
     void on_cancel(const Origin& origin);
     void on_origin_gone(OriginKind kind, std::uint64_t place);
     // Ends every stream over the replica's store: it is about to be replaced.

@@ -50,6 +50,8 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.segment_bytes = options.segment_bytes;
     out.log_window_bytes = options.log_window_bytes;
     out.checkpoint_log_bytes = options.checkpoint_log_bytes;
+    out.settings.request_bytes = static_cast<std::uint32_t>(options.request_bytes);
+    out.memory_quota_bytes = options.memory_quota_bytes;
     out.version = "simulated";
     return out;
 }
@@ -72,6 +74,7 @@ Cluster::Cluster(const RunOptions& options)
 
 Cluster::~Cluster() {
     // Ports leave the network before it goes.
+    stranger_.reset();
     clients_.clear();
     nodes_.clear();
 }
@@ -98,6 +101,12 @@ void Cluster::make_clients() {
     for (std::size_t i = 0; i < options_.workload.clients; i++) {
         hosts.push_back(network_->add_host("c" + std::to_string(i + 1)));
     }
+    std::vector<std::string> nodes;
+    for (const auto& node : nodes_) {
+        nodes.push_back(node->name());
+    }
+    const HostId strange = network_->add_host("stranger");
+    stranger_ = std::make_unique<Stranger>(queue_, *network_, strange, nodes, options_.seed ^ 0xbad);
     for (std::size_t i = 0; i < options_.workload.clients; i++) {
         SimClientOptions client;
         client.number = static_cast<std::uint32_t>(i + 1);
@@ -210,7 +219,7 @@ void Cluster::on_halt(SimNode& node, env::Halt how, std::string_view reason) {
     if ((expected_halts_[index] & (1u << static_cast<unsigned>(how))) == 0) {
         report(node.name() + " halted by itself: " + std::string(reason));
     }
-    halted_.push_back(index);
+    halted_.push_back({index, how});
 }
 
 }  // namespace ringfort::sim

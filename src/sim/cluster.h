@@ -10,6 +10,7 @@
 #include "sim/run_options.h"
 #include "sim/sim_client.h"
 #include "sim/sim_node.h"
+#include "sim/stranger.h"
 
 namespace ringfort::sim {
 
@@ -26,6 +27,7 @@ class Cluster final : public TurnObserver {
     std::size_t node_count() const { return nodes_.size(); }
     SimNode& node(std::size_t index) { return *nodes_[index]; }
     std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
+    Stranger& stranger() { return *stranger_; }   // silent until it is started
     std::size_t leader_node();   // that leads the most ranges; any if none does
 
     // What a judge found first; empty while nothing is wrong.
@@ -36,7 +38,11 @@ class Cluster final : public TurnObserver {
     void expect_halt(std::size_t node, env::Halt how) { expected_halts_[node] |= 1u << static_cast<unsigned>(how); }
     void expect_no_halt(std::size_t node) { expected_halts_[node] = 0; }
     // Nodes whose process ended by itself since the last call, for the fault scheduler to restart.
-    std::vector<std::size_t> take_halted() { return std::exchange(halted_, {}); }
+    struct Ended {
+        std::size_t node;
+        env::Halt how;
+    };
+    std::vector<Ended> take_halted() { return std::exchange(halted_, {}); }
 
     bool all_ready() const;
     // Every node's replicas, one line each, to stderr: what a person looks at when something did not come back.
@@ -62,8 +68,9 @@ class Cluster final : public TurnObserver {
     std::unique_ptr<SimNetwork> network_;
     std::vector<std::unique_ptr<SimNode>> nodes_;
     std::vector<std::unique_ptr<SimClient>> clients_;
+    std::unique_ptr<Stranger> stranger_;
     std::vector<std::uint32_t> expected_halts_;   // by node: bits of env::Halt
-    std::vector<std::size_t> halted_;
+    std::vector<Ended> halted_;
     std::uint64_t turns_seen_{0};
 };
 

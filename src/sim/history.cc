@@ -8,6 +8,9 @@ namespace ringfort::sim {
 
 namespace {
 
+// The directory numbers initial domains in key order from 1.
+DomainId initial_domain(std::uint32_t number) { return DomainId(number + 1); }
+
 RecordedKv owned(const api::KeyValue& kv) {
     return {std::string(kv.key), std::string(kv.value), kv.create_revision, kv.mod_revision, kv.version};
 }
@@ -38,6 +41,7 @@ std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, 
             case StepKind::range: out[i].op = range_of(steps[i], false); break;
             case StepKind::put: out[i].op = put_of(steps[i]); break;
             case StepKind::remove: out[i].op = remove_of(steps[i]); break;
+            case StepKind::compact: UNREACHABLE();
         }
     }
     return out;
@@ -95,7 +99,7 @@ void take_result(RecordedOperation& operation, const api::Response& response) {
     } else if (const auto* removed = std::get_if<api::DeleteRangeResponse>(&result)) {
         take(operation.results[0], *removed);
     } else {
-        UNREACHABLE();
+        ASSERT(std::holds_alternative<api::CompactResponse>(result));
     }
 }
 
@@ -105,6 +109,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::range: out += " get "; break;
             case StepKind::put: out += " put "; break;
             case StepKind::remove: out += " delete "; break;
+            case StepKind::compact: out += " compact"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -134,14 +139,22 @@ bool RecordedOperation::modified() const {
 }
 
 bool RecordedOperation::may_modify() const {
-    const auto modifies = [](const StepRequest& step) { return step.kind != StepKind::range; };
+    const auto modifies = [](const StepRequest& step) {
+        return step.kind == StepKind::put || step.kind == StepKind::remove;
+    };
     return std::any_of(success.begin(), success.end(), modifies) || std::any_of(failure.begin(), failure.end(), modifies);
+}
+
+bool RecordedOperation::may_compact() const {
+    const bool refused = outcome == Outcome::failed && error != api::Errc::cancelled &&
+                         api::error_class(error) != api::ErrorClass::indefinite;
+    return success.size() == 1 && success[0].kind == StepKind::compact && !refused;
 }
 
 std::string describe(const RecordedOperation& operation) {
     std::string out = "#" + std::to_string(operation.number) + " client " + std::to_string(operation.client);
     for (const auto& compare : operation.compares) {
-        out += " if " + compare.key + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
+        out += " if " + compare.key + (compare.range_end.empty() ? "" : ".." + compare.range_end) + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
                std::to_string(static_cast<int>(compare.result)) + " " +
                (compare.target == api::CompareTarget::value ? compare.value.substr(0, 24) : std::to_string(compare.number));
     }
@@ -178,7 +191,7 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
         auto compares = arena.make_array<api::Compare>(operation.compares.size());
         for (std::size_t i = 0; i < compares.size(); i++) {
             const auto& from = operation.compares[i];
-            compares[i] = {from.result, from.target, from.key, {}, from.number, from.value};
+            compares[i] = {from.result, from.target, from.key, from.range_end, from.number, from.value};
         }
         out.op = api::TxnRequest{compares, steps_of(operation.success, arena), steps_of(operation.failure, arena)};
         return out;
@@ -189,6 +202,10 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
         case StepKind::range: out.op = range_of(step, operation.serializable); break;
         case StepKind::put: out.op = put_of(step); break;
         case StepKind::remove: out.op = remove_of(step); break;
+        case StepKind::compact:
+            out.op = api::CompactRequest{step.revision, false};
+            out.domain = initial_domain(operation.domain);
+            break;
     }
     return out;
 }

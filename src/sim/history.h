@@ -12,7 +12,7 @@
 
 namespace ringfort::sim {
 
-enum class StepKind : std::uint8_t { range, put, remove };
+enum class StepKind : std::uint8_t { range, put, remove, compact };
 
 struct StepRequest {
     StepKind kind{StepKind::range};
@@ -21,13 +21,14 @@ struct StepRequest {
     std::string value;             // put
     bool prev_kv{false};           // put, remove
     std::int64_t limit{0};         // range
-    api::Revision revision{0};     // range on its own: a past revision
+    api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
 };
 
 struct CompareRequest {
     api::CompareTarget target{api::CompareTarget::version};
     api::CompareResult result{api::CompareResult::equal};
     std::string key;
+    std::string range_end;         // not empty: every key of the interval must hold
     std::int64_t number{0};
     std::string value;
 };
@@ -61,6 +62,7 @@ struct RecordedOperation {
     std::uint32_t domain{0};       // the keys' domain, counted in key order
     bool transaction{false};       // asked as a transaction; else one step in `success` and no compares
     bool serializable{false};      // range on its own: may be stale
+    Duration timeout{0};           // 0: the workload's
     std::vector<CompareRequest> compares;
     std::vector<StepRequest> success;
     std::vector<StepRequest> failure;
@@ -78,6 +80,8 @@ struct RecordedOperation {
     bool modified() const;
     // Whether it could change something at all.
     bool may_modify() const;
+    // Whether it is a compaction that was not definitely refused.
+    bool may_compact() const;
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
 

@@ -32,8 +32,16 @@ enum class FaultKind : std::uint8_t {
     disk_error,      // a write or flush fails: the node takes itself out
     clock_drift,
     wall_jump,
+    // Damage, in the budget of sim/damage.h.
+    wipe,            // the data directory is lost
+    bit_flip,        // rot in log, checkpoint or the small files
+    bad_sector,      // it cannot be read until it is written again
+    read_error,      // reads fail for a while
+    lost_file,
+    full_disk,
+    stranger,        // somebody who does not keep to the protocol (sim/stranger.h)
 };
-inline constexpr std::size_t fault_kinds = 18;
+inline constexpr std::size_t fault_kinds = 25;
 std::string_view to_string(FaultKind kind);
 
 struct WorkloadOptions {
@@ -45,7 +53,9 @@ struct WorkloadOptions {
     Duration request_timeout{5s};
     // Weights of the kinds of operation.
     std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, removes{8}, range_removes{2},
-        transactions{15};
+        transactions{15}, compactions{2};
+    std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
+    std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
 };
 
 struct RunOptions {
@@ -60,8 +70,11 @@ struct RunOptions {
     Duration heartbeat_interval{100ms};
     Duration election_timeout{1000ms};
     std::size_t segment_bytes{16 * mib};
+    // A batch is a quarter of window and segment at most, and must hold the largest request and a whole append.
+    std::size_t request_bytes{limits::request_bytes_default};
     std::size_t log_window_bytes{32 * mib};
     std::uint64_t checkpoint_log_bytes{64 * mib};
+    std::uint64_t memory_quota_bytes{0};   // per shard; 0: none
     Duration turn_cost{10us};              // virtual CPU time of a turn, on average
     std::uint32_t invariants_one_in{64};   // turns after which a shard checks its invariants
     DiskProfile disk;
@@ -73,6 +86,8 @@ struct RunOptions {
     Duration repair_max{3s};               // how long a fault lasts at most
     std::uint32_t fault_mask{0};           // bit FaultKind
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
+
+    bool shard_changes{false};             // some starts come with another number of shards
 
     bool enabled(FaultKind kind) const { return ((fault_mask >> static_cast<unsigned>(kind)) & 1u) != 0; }
 };
@@ -86,6 +101,7 @@ struct RunRequest {
     Duration duration{30s};
     bool trace{false};
     bool faults{true};
+    bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed
 };
 RunOptions draw_options(const RunRequest& request);
 // One line for people.

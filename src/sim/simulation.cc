@@ -5,152 +5,120 @@
 #include <vector>
 
 #include "base/assertion.h"
+#include "sim/checkers/compaction.h"
 #include "sim/checkers/serializability.h"
-#include "sim/cluster.h"
-#include "sim/faults.h"
 
 namespace ringfort::sim {
 
 namespace {
 
-constexpr Duration step = 10ms;               // between looks at the whole cluster
 constexpr Duration form_max = 30s;
 constexpr Duration settle_max = 60s;          // from the healing to the last pending answer, and to equal replicas
 
-class Run {
-  public:
-    explicit Run(const RunOptions& options) : cluster_(options), faults_(cluster_, cluster_.prng().next()) {}
+}  // namespace
 
-    Verdict run() {
-        if (form() && work() && settle()) {
-            judge_histories();
-        }
-        return finish();
-    }
-
-  private:
-    bool form();
-    bool work();
-    bool settle();
-    bool read_everything();
-    void judge_histories();
-    Verdict finish();
-
-    bool wrong(VerdictKind kind, std::string text) {
+bool Simulation::wrong(VerdictKind kind, std::string text) {
+    if (verdict_.kind == VerdictKind::ok) {
         verdict_.kind = kind;
         verdict_.text = std::move(text);
-        return false;
     }
-    // Runs until `done` holds; false if a judge objected, or at the end of the time without it.
-    template <class Done>
-    bool run_until(Duration at_most, Done done, bool& in_time);
-    void advance(Instant until) {
-        while (cluster_.violation().empty() && cluster_.queue().run_one(until)) {
-        }
-    }
-
-    Cluster cluster_;
-    FaultScheduler faults_;
-    Verdict verdict_;
-};
-
-template <class Done>
-bool Run::run_until(Duration at_most, Done done, bool& in_time) {
-    const Instant end = cluster_.queue().now() + at_most;
-    in_time = false;
-    while (cluster_.queue().now() < end) {
-        advance(std::min(end, cluster_.queue().now() + step));
-        if (!cluster_.violation().empty()) {
-            return wrong(VerdictKind::safety, cluster_.violation());
-        }
-        if (done()) {
-            in_time = true;
-            return true;
-        }
-    }
-    return true;
+    return false;
 }
 
-bool Run::form() {
+void Simulation::advance(Instant until) {
+    while (cluster_.violation().empty() && cluster_.queue().run_one(until)) {
+    }
+    if (!cluster_.violation().empty()) {
+        wrong(VerdictKind::safety, cluster_.violation());
+    }
+    faults_.restart_halted();
+}
+
+bool Simulation::run_for(Duration duration) {
+    const Instant end = now() + duration;
+    return run_until(duration, "", [&] { return now() >= end; });
+}
+
+void Simulation::begin() {
     for (std::size_t i = 0; i < cluster_.node_count(); i++) {
         cluster_.node(i).start();
     }
     for (auto& client : cluster_.clients()) {
         client->start();
     }
-    // Some clusters have trouble from their first moment on.
-    if (cluster_.prng().one_in(4)) {
-        return true;
-    }
-    bool in_time = false;
-    if (!run_until(form_max, [&] { return cluster_.all_ready(); }, in_time)) {
-        return false;
-    }
-    return in_time || wrong(VerdictKind::liveness, "the cluster did not form");
 }
 
-bool Run::work() {
-    faults_.start();
-    bool in_time = false;
-    return run_until(cluster_.options().duration, [] { return false; }, in_time);
+bool Simulation::form() {
+    begin();
+    const bool formed = run_until(form_max, "the cluster did not form", [&] { return cluster_.all_ready(); });
+    if (!formed) {
+        cluster_.describe();
+    }
+    return formed;
 }
 
-bool Run::settle() {
+const RecordedOperation* Simulation::ask(std::size_t client, RecordedOperation operation, Duration at_most) {
+    const std::uint64_t number = cluster_.clients()[client]->ask(std::move(operation), at_most / 4);
+    const RecordedOperation& asked = cluster_.history()[number];
+    run_until(at_most, "a request is not answered in time", [&] { return asked.outcome != Outcome::pending; });
+    return &asked;
+}
+
+bool Simulation::settle() {
     faults_.heal();
     // The load goes on for a while over the healed cluster.
-    bool in_time = false;
-    if (!run_until(5s, [] { return false; }, in_time)) {
+    if (!run_for(5s)) {
         return false;
     }
     for (auto& client : cluster_.clients()) {
         client->stop();
     }
-    const auto quiet = [&] {
-        return cluster_.all_ready() && std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
-                                                   [](const auto& client) { return client->pending() == 0; });
-    };
-    if (!run_until(settle_max, quiet, in_time)) {
-        return false;
-    }
-    if (!in_time) {
+    if (!run_until(settle_max, "a node is not ready long after the healing", [&] { return cluster_.all_ready(); })) {
         cluster_.describe();
-        return wrong(VerdictKind::liveness, cluster_.all_ready() ? "requests are pending long after the healing"
-                                                                 : "a node is not ready long after the healing");
-    }
-    if (!read_everything()) {
         return false;
     }
-    if (!run_until(settle_max, [&] { return cluster_.difference().empty(); }, in_time)) {
+    const auto answered = [&] {
+        return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
+                           [](const auto& client) { return client->pending() == 0; });
+    };
+    if (!run_until(settle_max, "requests are pending long after the healing", answered) || !read_everything()) {
+        cluster_.describe();
         return false;
     }
-    return in_time || wrong(VerdictKind::liveness, "replicas do not converge: " + cluster_.difference());
+    if (!run_until(settle_max, "replicas do not converge", [&] { return cluster_.difference().empty(); })) {
+        verdict_.text += ": " + cluster_.difference();
+        return false;
+    }
+    return true;
 }
 
 // A linearizable read of every domain, by every client: the healed cluster answers, and the judge learns the final state.
-bool Run::read_everything() {
+bool Simulation::read_everything() {
     for (std::uint32_t domain = 0; domain < cluster_.options().domains; domain++) {
         RecordedOperation all;
         all.domain = domain;
         all.success.push_back({StepKind::range, domain_prefix(domain), domain_prefix(domain) + "\xff", {}, false, 0, 0});
+        const Instant end = now() + settle_max;
         bool answered = false;
-        const Instant end = cluster_.queue().now() + settle_max;
-        while (!answered && cluster_.queue().now() < end) {
-            SimClient& client = *cluster_.clients()[cluster_.prng().below(cluster_.clients().size())];
-            const std::uint64_t number = client.ask(all);
-            bool in_time = false;
-            if (!run_until(settle_max, [&] { return client.pending() == 0; }, in_time)) {
+        std::string last;
+        while (!answered && now() < end) {
+            const auto* asked = ask(cluster_.prng().below(cluster_.clients().size()), all, settle_max);
+            if (verdict_.kind != VerdictKind::ok) {
                 return false;
             }
-            answered = in_time && cluster_.history()[number].outcome == Outcome::ok;
+            answered = asked->outcome == Outcome::ok;
+            last = sim::describe(*asked);
         }
         if (!answered) {
-            return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain));
+            cluster_.describe();
+            return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain) +
+                                                   ":\n  " + last);
         }
     }
     return true;
 }
 
-void Run::judge_histories() {
+void Simulation::judge_histories() {
     std::map<std::uint32_t, std::vector<const RecordedOperation*>> by_domain;
     std::map<std::uint32_t, DomainId> ids;
     for (const auto& operation : cluster_.history().operations()) {
@@ -164,6 +132,11 @@ void Run::judge_histories() {
         }
     }
     for (const auto& [domain, operations] : by_domain) {
+        const std::string compaction = check_compaction(operations);
+        if (!compaction.empty()) {
+            wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + compaction);
+            return;
+        }
         const auto report = check_serializability(operations);
         verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
         if (!report.violation.empty()) {
@@ -173,7 +146,10 @@ void Run::judge_histories() {
     }
 }
 
-Verdict Run::finish() {
+Verdict Simulation::finish() {
+    if (verdict_.kind == VerdictKind::ok) {
+        judge_histories();
+    }
     verdict_.simulated = cluster_.queue().now() - Instant{0};
     verdict_.hash = cluster_.queue().hash();
     verdict_.events = cluster_.queue().events();
@@ -191,9 +167,21 @@ Verdict Run::finish() {
     return verdict_;
 }
 
-}  // namespace
-
-Verdict simulate(const RunOptions& options) { return Run(options).run(); }
+Verdict simulate(const RunOptions& options) {
+    Simulation run(options);
+    // Some clusters have trouble from their first moment on.
+    bool good = true;
+    if (run.cluster().prng().one_in(4)) {
+        run.begin();
+    } else {
+        good = run.form();
+    }
+    if (good) {
+        run.faults().start();
+        static_cast<void>(run.run_for(options.duration) && run.settle());
+    }
+    return run.finish();
+}
 
 std::string describe(const Verdict& v) {
     return "operations " + std::to_string(v.operations) + " (ok " + std::to_string(v.acknowledged) + ", failed " +

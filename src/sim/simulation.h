@@ -1,9 +1,13 @@
 // One run from its options to a verdict: the cluster forms, works under faults, is healed, and must converge.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "sim/cluster.h"
+#include "sim/faults.h"
 #include "sim/run_options.h"
 
 namespace ringfort::sim {
@@ -26,6 +30,56 @@ struct Verdict {
     bool inconclusive{false};
 };
 
+// A run in its phases. Between them a test may break things by hand: the same judges watch every turn, and settle()
+// repairs whatever is still broken. Each phase returns false, for good, once something is wrong; finish() says what.
+class Simulation {
+  public:
+    explicit Simulation(const RunOptions& options) : cluster_(options), faults_(cluster_, cluster_.prng().next()) {}
+
+    Cluster& cluster() { return cluster_; }
+    FaultScheduler& faults() { return faults_; }
+    Instant now() { return cluster_.queue().now(); }
+
+    // Starts every node and client; the cluster comes up and serves.
+    bool form();
+    // Starts them and does not wait.
+    void begin();
+    bool run_for(Duration duration);
+    // Runs until `done()`; that it does not hold in time is a liveness violation called `what`.
+    template <class Done>
+    bool run_until(Duration at_most, std::string_view what, Done done) {
+        const Instant end = now() + at_most;
+        while (verdict_.kind == VerdictKind::ok && !done()) {
+            if (now() >= end) {
+                return wrong(VerdictKind::liveness, std::string(what));
+            }
+            advance(std::min(end, now() + look_interval));
+        }
+        return verdict_.kind == VerdictKind::ok;
+    }
+    // Asks this through one client and runs until it is answered, whatever the answer is.
+    const RecordedOperation* ask(std::size_t client, RecordedOperation operation, Duration at_most);
+    // Heals everything, stops the load; pending requests are answered, the cluster reads and converges.
+    bool settle();
+    // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
+    Verdict finish();
+
+    // What is wrong so far; empty if nothing is.
+    const std::string& problem() const { return verdict_.text; }
+    bool wrong(VerdictKind kind, std::string text);
+
+  private:
+    static constexpr Duration look_interval = 10ms;   // between looks at the whole cluster
+    void advance(Instant until);
+    bool read_everything();
+    void judge_histories();
+
+    Cluster cluster_;
+    FaultScheduler faults_;
+    Verdict verdict_;
+};
+
+// All of it from the options: forms (or not quite), works under the fault scheduler, settles, is judged.
 Verdict simulate(const RunOptions& options);
 // One line of figures.
 std::string describe(const Verdict& verdict);

@@ -26,7 +26,7 @@ namespace {
 
 using Kind = StartFaultKind;
 
-constexpr char identity_name[] = "identity";
+constexpr const char* identity_name = DataDirectory::identity_file;
 constexpr char lock_name[] = "lock";
 
 std::unexpected<StartFault> fault(Kind kind, std::string sentence) {
@@ -169,11 +169,6 @@ StartResult<Identity> check_identity(const std::vector<std::byte>& content, cons
                      fmt::format("data directory {} belongs to member {:016x}, but --name and --initial-cluster say "
                                  "{:016x}", options.path, identity->node.value, options.node.value));
     }
-    if (options.shard_count != 0 && identity->shard_count != options.shard_count) {
-        return fault(Kind::other_shard_count,
-                     fmt::format("data directory {} was made with --shards {} and cannot be opened with --shards {}",
-                                 options.path, identity->shard_count, options.shard_count));
-    }
     return *identity;
 }
 
@@ -181,6 +176,7 @@ StartResult<Identity> check_identity(const std::vector<std::byte>& content, cons
 
 StartResult<DataDirectory> DataDirectory::open(const DirectoryOptions& options) {
     DataDirectory directory;
+    directory.path_ = options.path;
     if (const int error = make_directories(options.path); error != 0) {
         return unusable(options.path, "cannot be made", error);
     }
@@ -209,8 +205,36 @@ StartResult<DataDirectory> DataDirectory::open(const DirectoryOptions& options) 
     return directory;
 }
 
+std::string DataDirectory::identity_with(std::uint32_t shard_count) const {
+    Identity identity = identity_;
+    identity.shard_count = shard_count;
+    return encode_identity(identity);
+}
+
+StartResult<bool> DataDirectory::remove_retired_shards() const {
+    for (std::size_t shard = identity_.shard_count; shard < limits::shards_max; shard++) {
+        const std::string name = fmt::format("shard-{}", shard);
+        if (faccessat(fd_, name.c_str(), F_OK, 0) != 0) {
+            continue;
+        }
+        std::vector<env::FileInfo> files;
+        int error = list_files(fd_, name, files);
+        for (std::size_t i = 0; i < files.size() && error == 0; i++) {
+            error = remove_file(fd_, name + "/" + files[i].name);
+        }
+        if (error == 0 && unlinkat(fd_, name.c_str(), AT_REMOVEDIR) != 0) {
+            error = errno;
+        }
+        if (error != 0) {
+            return unusable(path_, fmt::format("{}, which is no longer in use, cannot be removed", name), error);
+        }
+    }
+    return true;
+}
+
 DataDirectory::DataDirectory(DataDirectory&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), lock_fd_(std::exchange(other.lock_fd_, -1)), identity_(other.identity_),
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)), identity_(other.identity_),
       fresh_(other.fresh_) {}
 
 DataDirectory::~DataDirectory() {

@@ -18,7 +18,7 @@ struct DirectoryOptions {
     std::string path;
     ClusterId cluster{};
     NodeId node{};
-    // 0: as many as the directory has; a fresh one gets `shard_count_fresh`.
+    // Of a fresh directory; 0: `shard_count_fresh`. Another one keeps what it has until its replicas have been moved.
     std::uint32_t shard_count{0};
     std::uint32_t shard_count_fresh{1};
     // false: a directory that holds nothing is refused.
@@ -41,9 +41,18 @@ class DataDirectory {
     // Made by this start: nothing was ever promised from it.
     bool fresh() const { return fresh_; }
 
+    // The identity file, and its content for another shard count. Whoever has moved the replicas replaces the one by the
+    // other, and then says so here.
+    static constexpr char identity_file[] = "identity";
+    std::string identity_with(std::uint32_t shard_count) const;
+    void note_shard_count(std::uint32_t shard_count) { identity_.shard_count = shard_count; }
+    // Removes what shards held that there are no more.
+    StartResult<bool> remove_retired_shards() const;
+
   private:
     DataDirectory() = default;
 
+    std::string path_;
     int fd_{-1};
     int lock_fd_{-1};
     Identity identity_;

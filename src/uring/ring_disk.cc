@@ -197,6 +197,13 @@ void RingDisk::finish_operation(DiskOperation& op, DiskErrc error) {
     ready_.push_back(&op);
 }
 
+void RingDisk::drop_ready() {
+    for (DiskOperation* op : ready_) {
+        op->in_flight = false;
+    }
+    ready_.clear();
+}
+
 void RingDisk::dispatch() {
     ASSERT(dispatching_.empty());
     dispatching_.swap(ready_);

@@ -57,8 +57,8 @@ class RingDisk final : public env::Disk {
 
     // Takes what the helper thread finished; once a turn, before dispatch().
     void collect() { helper_.take_finished(); }
-    // At the end, when the callbacks' owners are gone.
-    void drop_ready() { ready_.clear(); }
+    // At the end: forgets what completed, callbacks do not run.
+    void drop_ready();
     bool has_ready() const { return !ready_.empty(); }
     bool idle() const { return in_flight_ == 0 && ready_.empty(); }
     const DiskCounters& counters() const { return counters_; }

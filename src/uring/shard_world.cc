@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include "base/assertion.h"
+
 namespace ringfort::uring {
 namespace {
 
@@ -37,9 +39,11 @@ ShardWorld::ShardWorld(std::unique_ptr<Ring> ring, const WorldOptions& options, 
       log_(log, options.shard), process_(options.shard, halt) {}
 
 ShardWorld::~ShardWorld() {
-    if (!network_) {
-        return;
-    }
+    ASSERT(!network_ || drain());
+    ring_->submit();
+}
+
+bool ShardWorld::drain() {
     network_->shut_down();
     const Instant deadline = monotonic_now() + drain_longest;
     while (!drained() && monotonic_now() < deadline) {
@@ -50,7 +54,7 @@ ShardWorld::~ShardWorld() {
         disk_->drop_ready();
         network_->begin_turn();
     }
-    ring_->submit();
+    return drained();
 }
 
 std::uint64_t ShardWorld::ShardProcess::cpu_us() const {

@@ -37,10 +37,15 @@ class ShardWorld {
   public:
     static StartResult<std::unique_ptr<ShardWorld>> create(const WorldOptions& options, MailboxHub& hub,
                                                            LogWriter& log, HaltListener& halt);
-    // Waits for the kernel to let go of all memory, then ends the ring.
+    // Requires: drained, or nothing was ever begun.
     ~ShardWorld();
     ShardWorld(const ShardWorld&) = delete;
     ShardWorld& operator=(const ShardWorld&) = delete;
+
+    // Ends all connections and waits for the kernel to let go of all memory. Called while what it was lent by (operations,
+    // read buffers, bytes being sent) still lives; no callback runs. False: the kernel holds on to some of it (a disk that
+    // hangs), and that memory must not be given back.
+    bool drain();
 
     env::World& world() { return *world_; }
     Ring& ring() { return *ring_; }

@@ -19,7 +19,6 @@ enum class StartFaultKind : std::uint8_t {
     other_node,
     newer_format,
     identity_damaged,
-    other_shard_count,
     no_former_start,
 };
 

@@ -36,6 +36,7 @@ enum class PeerKind : std::uint8_t {
     snapshot_answer = 10,
     credit = 11,
     forward_cancel = 12,
+    forward_credit = 13,
 };
 
 // Flow-control classes of a link. The receiver grants bytes per class; control needs no credit and always fits.
@@ -133,6 +134,11 @@ struct ForwardReply {
 struct ForwardCancel {
     std::uint64_t token{0};
 };
+// The client takes more of a forwarded range's reply.
+struct ForwardCredit {
+    std::uint64_t token{0};
+    std::uint64_t bytes{0};           // granted in addition
+};
 
 // A checkpoint file on its way to a follower that is too far behind. Slices in order; the first has offset 0.
 struct SnapshotSlice {
@@ -170,12 +176,13 @@ void encode_peer(const Beat& beat, OutBuffer& out);
 void encode_peer(const Forward& forward, OutBuffer& out);
 void encode_peer(const ForwardReply& reply, OutBuffer& out);
 void encode_peer(const ForwardCancel& cancel, OutBuffer& out);
+void encode_peer(const ForwardCredit& credit, OutBuffer& out);
 void encode_peer(const SnapshotSlice& slice, OutBuffer& out);
 void encode_peer(const SnapshotAnswer& answer, OutBuffer& out);
 void encode_peer(const Credit& credit, OutBuffer& out);
 
 using PeerFrame = std::variant<PeerHello, PeerHelloReply, raft::Message, ReadRound, ReadRoundAnswer, Beat, Forward,
-                               ForwardReply, ForwardCancel, SnapshotSlice, SnapshotAnswer, Credit>;
+                               ForwardReply, ForwardCancel, ForwardCredit, SnapshotSlice, SnapshotAnswer, Credit>;
 
 // Checks the frame's checksum, verifies the head, reads it. Views point into the frame or the arena. Entry checksums of
 // raft messages are compared with their payloads here: a mismatch is bad_checksum.

@@ -33,6 +33,7 @@ class PeerDecoder {
             case PeerKind::snapshot_answer: return snapshot_answer(table);
             case PeerKind::credit: return credit(table);
             case PeerKind::forward_cancel: return forward_cancel(table);
+            case PeerKind::forward_credit: return forward_credit(table);
         }
         return failure(FrameErrc::unknown_kind);
     }
@@ -92,6 +93,7 @@ class PeerDecoder {
     Outcome forward(const FlatTable& table);
     Outcome forward_reply(const FlatTable& table);
     Outcome forward_cancel(const FlatTable& table);
+    Outcome forward_credit(const FlatTable& table);
     Outcome snapshot(const FlatTable& table);
     Outcome snapshot_answer(const FlatTable& table);
     Outcome credit(const FlatTable& table);
@@ -261,6 +263,12 @@ Outcome PeerDecoder::forward_reply(const FlatTable& table) {
 
 Outcome PeerDecoder::forward_cancel(const FlatTable& table) {
     return outcome_without_raw(ForwardCancel{.token = u64(table, schema::ForwardCancel::VT_TOKEN)});
+}
+
+Outcome PeerDecoder::forward_credit(const FlatTable& table) {
+    using Table = schema::ForwardCredit;
+    return outcome_without_raw(
+        ForwardCredit{.token = u64(table, Table::VT_TOKEN), .bytes = u64(table, Table::VT_BYTES)});
 }
 
 Outcome PeerDecoder::snapshot(const FlatTable& table) {

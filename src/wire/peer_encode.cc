@@ -82,7 +82,8 @@ LinkClass class_of(PeerKind kind) {
         case PeerKind::beat:
         case PeerKind::snapshot_answer:
         case PeerKind::credit:
-        case PeerKind::forward_cancel: return LinkClass::control;
+        case PeerKind::forward_cancel:
+        case PeerKind::forward_credit: return LinkClass::control;
     }
     UNREACHABLE();
 }
@@ -190,6 +191,12 @@ void encode_peer(const ForwardReply& reply, OutBuffer& out) {
     append_peer_frame(out, PeerKind::forward_reply, small_head_bytes, reply.body, [&](FlatBuilder& builder) {
         return schema::CreateForwardReply(builder, reply.token, reply.kind, reply.flags,
                                           static_cast<std::uint32_t>(reply.body.size()));
+    });
+}
+
+void encode_peer(const ForwardCredit& credit, OutBuffer& out) {
+    append_peer_frame(out, PeerKind::forward_credit, [&](FlatBuilder& builder) {
+        return schema::CreateForwardCredit(builder, credit.token, credit.bytes);
     });
 }
 

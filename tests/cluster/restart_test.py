@@ -17,7 +17,7 @@ class Restart(ClusterCase):
 
     def test_rolling_restart_under_load_fails_no_request(self):
         cluster = self.cluster()
-        load = self.load(cluster, seconds=18, connections=8, in_flight=4, history=True)
+        load = self.load(cluster, seconds=60, connections=8, in_flight=4, history=True)
         for node in list(cluster.nodes):
             code, seconds = node.terminate()
             self.assertEqual(code, 0, node.log_tail())
@@ -26,6 +26,7 @@ class Restart(ClusterCase):
             cluster.wait_ready([node])
             self.caught_up(cluster, node)
         self.assertTrue(load.running(), "the restarts took longer than the load")
+        load.stop()
         result = load.result()
         self.note(f"longest gap {result['longest_gap_ms']:.0f} ms, {result['requests']:,} requests")
         self.assertEqual(result["failed"], 0)

@@ -137,13 +137,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((data[0] & 1) == 0) {
         stream = framed(rest, std::size_t{data[0]} * 4 + 8);
     }
-    kv::Store loaded({DomainId(1), 1});
+    kv::Store loaded({RangeId(1), 1});
     if (!load_into(loaded, stream)) {
         return 0;
     }
     loaded.check_invariants();
     const std::vector<std::byte> once = written(loaded);
-    kv::Store again({DomainId(1), 2});
+    kv::Store again({RangeId(1), 2});
     ASSERT(load_into(again, once));
     ASSERT(written(again) == once);
     ASSERT(again.hash() == loaded.hash() && again.key_count() == loaded.key_count());

@@ -76,8 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } else {
         commands = commands_of(rest);
     }
-    kv::Store answered({DomainId(1), 1});
-    kv::Store silent({DomainId(1), 2});
+    kv::Store answered({RangeId(1), 1});
+    kv::Store silent({RangeId(1), 2});
     LogIndex index{};
     for (const auto& bytes : commands) {
         check_canonical(bytes);

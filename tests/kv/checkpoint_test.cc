@@ -34,8 +34,8 @@ bool loads(Store& store, Bytes bytes) {
     }
     return reader->finish();
 }
-bool loads(Bytes bytes, DomainId domain = {}) {
-    Store store(StoreOptions{domain, 0});
+bool loads(Bytes bytes, RangeId range = {}) {
+    Store store(StoreOptions{range, 0});
     return loads(store, bytes);
 }
 
@@ -73,12 +73,12 @@ TEST(Checkpoint, with_any_byte_changed_or_cut_off_or_followed_by_more_is_refused
     EXPECT_FALSE(loads(longer));
 }
 
-TEST(Checkpoint, of_another_domain_is_refused) {
-    Driver driver(WorkBudget{}, StoreOptions{DomainId(2), 0});
+TEST(Checkpoint, of_another_range_is_refused) {
+    Driver driver(WorkBudget{}, StoreOptions{RangeId(2), 0});
     driver.put("a", "1");
     const auto bytes = written(driver.store);
-    EXPECT_TRUE(loads(bytes, DomainId(2)));
-    EXPECT_FALSE(loads(bytes, DomainId(3)));
+    EXPECT_TRUE(loads(bytes, RangeId(2)));
+    EXPECT_FALSE(loads(bytes, RangeId(3)));
 }
 
 // A whole block lost, doubled or swapped with another has a right checksum; its number gives it away.

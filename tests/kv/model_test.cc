@@ -82,7 +82,7 @@ class ModelRun {
         LogIndex applied;
     };
 
-    StoreOptions options() { return {DomainId(3), maker_.prng.next()}; }
+    StoreOptions options() { return {RangeId(3), maker_.prng.next()}; }
     WorkBudget tiny() { return {static_cast<std::int64_t>(maker_.prng.between(1, 3)), 40}; }
 
     void command() {
@@ -249,9 +249,9 @@ TEST(Store, replicas_agree_whatever_their_budgets_answers_seeds_and_compaction) 
     for (std::uint64_t seed = 1; seed <= 20; seed++) {
         SCOPED_TRACE(seed);
         RequestMaker maker(seed);
-        Driver first(WorkBudget{1, 1}, {DomainId(1), 1});
-        Driver second(WorkBudget{5, 300}, {DomainId(1), 2});
-        Driver third(WorkBudget{1000000, 1 << 30}, {DomainId(1), 3});
+        Driver first(WorkBudget{1, 1}, {RangeId(1), 1});
+        Driver second(WorkBudget{5, 300}, {RangeId(1), 2});
+        Driver third(WorkBudget{1000000, 1 << 30}, {RangeId(1), 3});
         third.wants_answer = false;
         for (int i = 0; i < 200; i++) {
             maker.next_round();

@@ -480,7 +480,9 @@ std::string Chaos::state() const {
         }
         const Configuration& configuration = core.configuration();
         const std::pair<const char*, const std::vector<NodeId>*> lists[] = {
-            {" voters", &configuration.voters}, {" outgoing", &configuration.outgoing}, {" learners", &configuration.learners}};
+            {" voters", &configuration.voters},
+            {" outgoing", &configuration.outgoing},
+            {" learners", &configuration.learners}};
         for (const auto& [name, list] : lists) {
             out += list->empty() ? "" : name;
             for (const NodeId member : *list) {

@@ -235,6 +235,20 @@ TEST(Raft52, a_candidate_needs_a_majority) {
     EXPECT_EQ(replica.core().role(), Role::leader);
 }
 
+TEST(Raft52, a_candidate_stands_again_only_when_its_own_vote_is_durable) {
+    Replica replica({}, 1);
+    replica->step(ElectionDue{.force = false});
+    const Term stood = replica.core().term();
+    EXPECT_EQ(replica.core().role(), Role::candidate);
+    for (int i = 0; i < 10; i++) {
+        replica->step(ElectionDue{.force = false});
+        replica->end_turn();
+    }
+    EXPECT_EQ(replica.core().term(), stood);
+    replica->settle_disk();
+    EXPECT_EQ(replica.core().role(), Role::leader);
+}
+
 TEST(Raft52, a_candidate_that_hears_the_leader_of_its_term_follows_it) {
     Replica replica;
     replica->step(ElectionDue{.force = true});
@@ -266,7 +280,8 @@ TEST(Raft541, a_vote_goes_only_to_a_log_at_least_as_new) {
         EntryId last;
         bool granted;
     };
-    for (const Case& one : {Case{id_of(2, 9), false}, Case{id_of(3, 2), false}, Case{id_of(3, 3), true}, Case{id_of(4, 2), true}}) {
+    for (const Case& one : {Case{id_of(2, 9), false}, Case{id_of(3, 2), false}, Case{id_of(3, 3), true},
+                            Case{id_of(4, 2), true}}) {
         Replica replica({command(2, 2), command(3, 3)});
         replica.ask_vote(MessageType::vote, 2, 9, one.last);
         const auto votes = replica.sent(MessageType::vote_response);
@@ -418,7 +433,8 @@ TEST(RaftThesis4, a_leader_outside_the_new_configuration_leads_until_it_is_commi
 TEST(RaftThesis4, a_voter_left_out_by_an_uncommitted_configuration_still_stands_without_its_own_vote) {
     Configuration target;
     target.voters = {NodeId(2), NodeId(3)};
-    StoredEntry change{.id = id_of(2, 2), .kind = EntryKind::config, .checksum = 0, .payload = encode(target), .damaged = false};
+    StoredEntry change{.id = id_of(2, 2), .kind = EntryKind::config, .checksum = 0, .payload = encode(target),
+                       .damaged = false};
     change.checksum = checksum(change.payload);
     Replica replica({change});
     replica->step(ElectionDue{.force = true});

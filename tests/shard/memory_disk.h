@@ -35,6 +35,8 @@ class MemoryDisk final : public env::Disk {
     struct File {
         Content durable;
         std::vector<Unsynced> unsynced;   // in order of submission
+        bool growing{false};
+        bool named{true};                 // its name survives a crash
     };
 
     // ---- what the disk does next
@@ -84,10 +86,14 @@ class MemoryDisk final : public env::Disk {
         std::map<std::string, Content> out;
         for (const auto& [name, file] : files) {
             Content content = file->durable;
+            if (!file->named && !keeps(name, SIZE_MAX, 0)) {
+                continue;
+            }
             for (std::size_t w = 0; w < file->unsynced.size(); w++) {
                 const Unsynced& write = file->unsynced[w];
                 for (std::size_t at = 0; at < write.bytes.size(); at += sector_bytes) {
                     if (keeps(name, w, at / sector_bytes)) {
+                        content.resize(std::max<std::size_t>(content.size(), write.offset + at + sector_bytes));
                         std::memcpy(content.data() + write.offset + at, write.bytes.data() + at, sector_bytes);
                     }
                 }
@@ -139,8 +145,34 @@ class MemoryDisk final : public env::Disk {
             open_[o.file] = {n, file};
         });
     }
-    void create_growing(env::DiskOperation&, std::string_view) override { UNREACHABLE(); }
-    void sync_new(env::DiskOperation&, env::FileId, std::string_view) override { UNREACHABLE(); }
+    void create_growing(env::DiskOperation& op, std::string_view name) override {
+        push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+            if (files.contains(n)) {
+                o.error = env::DiskErrc::exists;
+                return;
+            }
+            auto file = std::make_shared<File>();
+            file->growing = true;
+            file->named = false;
+            files[n] = file;
+            o.file = next_id_++;
+            o.bytes = 0;
+            open_[o.file] = {n, file};
+        });
+    }
+    void sync_new(env::DiskOperation& op, env::FileId id, std::string_view) override {
+        push(op, [this, id](env::DiskOperation&) {
+            File& file = *open_.at(id).file;
+            ASSERT(file.growing);
+            for (const Unsynced& write : file.unsynced) {
+                ASSERT(write.completed);   // whoever names a file has waited for its writes
+                file.durable.resize(std::max<std::size_t>(file.durable.size(), write.offset + write.bytes.size()));
+                std::memcpy(file.durable.data() + write.offset, write.bytes.data(), write.bytes.size());
+            }
+            file.unsynced.clear();
+            file.named = true;
+        });
+    }
     void close(env::FileId file) override {
         ASSERT(open_.contains(file));
         open_.erase(file);
@@ -172,15 +204,29 @@ class MemoryDisk final : public env::Disk {
             }
         });
     }
-    void read_whole(env::DiskOperation&, std::string_view) override { UNREACHABLE(); }
-    void replace_whole(env::DiskOperation&, std::string_view, Bytes) override { UNREACHABLE(); }
+    void read_whole(env::DiskOperation& op, std::string_view name) override {
+        push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+            const auto at = files.find(n);
+            if (at == files.end()) {
+                o.error = env::DiskErrc::not_found;
+                return;
+            }
+            o.content = at->second->durable;
+        });
+    }
+    void replace_whole(env::DiskOperation& op, std::string_view name, Bytes content) override {
+        push(op, [this, n = std::string(name), c = Content(content.begin(), content.end())](env::DiskOperation&) {
+            files[n] = std::make_shared<File>();
+            files[n]->durable = c;
+        });
+    }
 
     void write(env::DiskOperation& op, env::FileId id, std::uint64_t offset, Bytes bytes,
                env::Durability durability) override {
         ASSERT(offset % limits::block_bytes == 0 && bytes.size() % limits::block_bytes == 0);
         ASSERT(reinterpret_cast<std::uintptr_t>(bytes.data()) % limits::block_bytes == 0);
         File& file = *open_.at(id).file;
-        ASSERT(offset + bytes.size() <= file.durable.size());
+        ASSERT(file.growing || offset + bytes.size() <= file.durable.size());
         file.unsynced.push_back({offset, Content(bytes.begin(), bytes.end()), false,
                                  durability == env::Durability::dsync, &op});
         const bool fails = ++writes == fail_write_at;

@@ -64,11 +64,33 @@ TEST(DataDirectory, refuses_what_is_not_its_own) {
     other = options;
     other.node = NodeId(0xd2);
     EXPECT_EQ(Kind::other_node, refusal(other));
-    other = options;
-    other.shard_count = 4;
-    EXPECT_EQ(Kind::other_shard_count, refusal(other));
-    other.shard_count = 3;
-    EXPECT_TRUE(DataDirectory::open(other));
+}
+
+TEST(DataDirectory, keeps_its_shard_count_until_the_identity_file_is_replaced) {
+    TempDirectory directory;
+    DirectoryOptions options = options_for(directory.path());
+    ASSERT_TRUE(DataDirectory::open(options));
+    options.shard_count = 2;
+    for (const char* name : {"shard-0", "shard-1", "shard-2", "shard-7"}) {
+        std::filesystem::create_directory(directory.path() + "/" + name);
+        std::ofstream(directory.path() + "/" + name + "/log-0000000000000001") << "x";
+    }
+    {
+        const auto opened = DataDirectory::open(options);
+        ASSERT_TRUE(opened);
+        EXPECT_EQ(3U, opened->identity().shard_count);
+        ASSERT_TRUE(opened->remove_retired_shards());
+        EXPECT_TRUE(std::filesystem::exists(directory.path() + "/shard-2"));
+        EXPECT_FALSE(std::filesystem::exists(directory.path() + "/shard-7"));
+        std::ofstream(directory.path() + "/" + DataDirectory::identity_file) << opened->identity_with(2);
+    }
+    const auto opened = DataDirectory::open(options);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(2U, opened->identity().shard_count);
+    EXPECT_FALSE(opened->fresh());
+    ASSERT_TRUE(opened->remove_retired_shards());
+    EXPECT_TRUE(std::filesystem::exists(directory.path() + "/shard-1"));
+    EXPECT_FALSE(std::filesystem::exists(directory.path() + "/shard-2"));
 }
 
 TEST(DataDirectory, refuses_newer_formats_damage_and_lost_identities) {

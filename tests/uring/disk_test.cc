@@ -225,5 +225,23 @@ TEST(Disk, errors_of_the_kernel_keep_their_meaning) {
     }
 }
 
+TEST(Drain, waits_for_the_disk_and_runs_no_callback) {
+    TempDirectory directory;
+    TestWorld world(directory.fd());
+    Waiter wait(world);
+    ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().create(op, "shard-0/log-1", mib); }));
+    const AlignedBuffer data = filled(mib, 'x');
+    int calls = 0;
+    const auto count = [](DiskOperation& op) { (*static_cast<int*>(op.context))++; };
+    DiskOperation write{count, &calls};
+    DiskOperation create{count, &calls};
+    world.disk().write(write, wait.op.file, 0, {data.data(), data.size()}, Durability::dsync);
+    world.disk().create(create, "shard-0/log-2", mib);
+    EXPECT_TRUE(world->drain());
+    EXPECT_FALSE(write.in_flight);
+    EXPECT_FALSE(create.in_flight);
+    EXPECT_EQ(0, calls);
+}
+
 }  // namespace
 }  // namespace ringfort::uring

@@ -282,6 +282,7 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
         case 10:
             return SnapshotAnswer{.range = RangeId(u64()), .term = Term(u64()), .snapshot = entry_id(),
                                   .offset = u64(), .verdict = static_cast<SnapshotVerdict>(prng_.between(1, 3))};
+        case 11: return ForwardCredit{.token = u64(), .bytes = u64()};
         default: return Credit{.cls = static_cast<LinkClass>(prng_.below(4)), .bytes = u64()};
     }
 }
@@ -394,6 +395,7 @@ class Writer {
     void put(const Forward& f) { add(f.token, f.range, f.generation, f.timeout_ns, f.kind, f.body); }
     void put(const ForwardReply& f) { add(f.token, f.kind, f.flags, f.body); }
     void put(const ForwardCancel& f) { put(f.token); }
+    void put(const ForwardCredit& f) { add(f.token, f.bytes); }
     void put(const SnapshotSlice& s) {
         add(s.range, s.term, s.snapshot, s.total_bytes, s.offset, s.state_hash, s.file_checksum, s.configuration,
             s.data);

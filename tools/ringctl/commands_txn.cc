@@ -26,9 +26,9 @@ void run_txn(Session& session, bool interactive) {
     };
     auto parsed = parse_txn(next_line, on_block);
     if (const auto* error = std::get_if<UsageError>(&parsed)) {
-        fail(Exit::bad_arguments, error->text);
+        fail(Exit::invalid_input, error->text);
     }
-    print(session.printer()->txn(must(session.client().txn(std::get<ringfort::Txn>(parsed)))));
+    print(session.printer()->txn(must(session.client().txn(std::get<ringfort::Txn>(parsed)), Effect::write)));
 }
 
 }  // namespace
@@ -38,7 +38,8 @@ void add_txn_command(CLI::App& app, Commands& commands) {
     CLI::App* command = app.add_subcommand("txn", "Processes all the requests in one transaction, read from standard input");
     command->add_flag("-i,--interactive", *interactive, "say what is to be typed");
     command->footer("Three blocks, each ended by a blank line: compares, requests if they hold, requests otherwise.\n"
-                    "  compare: TARGET(\"key\") OP \"value\"; TARGET one of version, create, mod, value, lease; OP one of = != > <\n"
+                    "  compare: TARGET(\"key\") OP \"value\"; TARGET one of version, create, mod, value, lease; "
+                    "OP one of = != > <\n"
                     "  request: put KEY VALUE, get KEY [END], del KEY [END], with the flags of those commands\n\n"
                     "Example:\n  ringctl txn <<'END'\n  mod(\"key1\") > \"0\"\n\n  put key1 \"overwrote key1\"\n\n"
                     "  put key1 \"created key1\"\n\n  END");

@@ -44,7 +44,23 @@ const RecordedKv* KvModel::find(const std::string& key, api::Revision at) const 
 }
 
 bool KvModel::holds(const CompareRequest& compare, api::Revision at) const {
-    const RecordedKv* kv = find(compare.key, at);
+    if (compare.range_end.empty()) {
+        return holds_for(compare, find(compare.key, at));
+    }
+    // Of an interval: every key that exists; if none does, a key that does not exist is looked at.
+    const StepRequest interval{StepKind::range, compare.key, compare.range_end, {}, false, 0, 0};
+    bool any = false;
+    for (auto it = keys_.lower_bound(compare.key); it != keys_.end() && !beyond(it->first, interval); ++it) {
+        const RecordedKv* kv = find(it->first, at);
+        any = any || kv != nullptr;
+        if (kv != nullptr && !holds_for(compare, kv)) {
+            return false;
+        }
+    }
+    return any || holds_for(compare, nullptr);
+}
+
+bool KvModel::holds_for(const CompareRequest& compare, const RecordedKv* kv) {
     switch (compare.target) {
         case api::CompareTarget::version: return related(compare.result, kv ? kv->version : 0, compare.number);
         case api::CompareTarget::create: return related(compare.result, kv ? kv->create_revision : 0, compare.number);
@@ -115,6 +131,7 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
             case StepKind::range: out.results.push_back(range(step, next)); break;
             case StepKind::put: out.results.push_back(put(step, next)); break;
             case StepKind::remove: out.results.push_back(remove(step, next)); break;
+            case StepKind::compact: out.results.emplace_back(); break;   // loses old versions, changes no state
         }
     }
     out.modified = !touched_.back().empty();
@@ -132,6 +149,10 @@ KvModel::Execution KvModel::read(const RecordedOperation& operation, api::Revisi
     out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
                                 [&](const CompareRequest& compare) { return holds(compare, at); });
     for (const auto& step : out.succeeded ? operation.success : operation.failure) {
+        if (step.kind == StepKind::compact) {
+            out.results.emplace_back();
+            continue;
+        }
         StepResult found = range({StepKind::range, step.key, step.range_end, {}, false, step.limit, step.revision}, at);
         if (step.kind != StepKind::range) {
             out.modified = out.modified || step.kind == StepKind::put || found.count > 0;

@@ -1,0 +1,386 @@
+// Whole clusters of real shards and clients through bad days, each with a name. Every scenario ends with all judges:
+// strict serializability of what the clients saw, equal replicas, nothing pending.
+#include "scenario.h"
+
+namespace ringfort::sim {
+
+TEST(Cluster, serves_reads_and_writes_of_every_kind_on_good_days) {
+    RunOptions options = scenario_options();
+    options.domains = 3;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    const Instant begin = s.simulation.now();
+    s.simulation.run_for(5s);
+    EXPECT_LE(s.longest_gap(begin), 200ms);
+    EXPECT_GT(s.acknowledged(), 1000u);
+    s.expect_good_end();
+    EXPECT_EQ(s.cluster().history().operations().size(), s.acknowledged()) << "a healthy cluster refuses nothing";
+}
+
+TEST(Cluster, writes_resume_within_300_ms_after_the_leader_is_killed) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    ASSERT_LT(leader, s.nodes());
+    const Instant killed = s.simulation.now();
+    s.node(leader).kill();
+    s.simulation.run_for(2s);
+    EXPECT_LE(s.longest_gap(killed), 300ms);
+    EXPECT_NE(s.leader(), leader);
+    s.node(leader).start();
+    s.simulation.run_for(1s);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_leader_killed_again_and_again_loses_no_acknowledged_write) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    for (int round = 0; round < 8; round++) {
+        s.simulation.run_for(700ms);
+        const std::size_t leader = s.leader();
+        if (leader < s.nodes()) {
+            s.node(leader).kill();
+            s.simulation.run_for(300ms);
+            s.node(leader).start();
+        }
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_follower_far_behind_is_brought_back_by_a_snapshot) {
+    RunOptions options = scenario_options();
+    options.checkpoint_log_bytes = 64 * kib;
+    options.workload.value_bytes_max = 3000;
+    options.workload.think = 5ms;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(500ms);
+    const std::size_t follower = s.follower();
+    const auto before = s.view(follower).applied.value;
+    s.node(follower).kill();
+    ASSERT_TRUE(s.run_until(20s, "the others do not go on", [&] {
+        return s.view(s.leader()).applied.value > before + 2000;
+    }));
+    const auto target = s.view(s.leader()).applied.value;
+    s.node(follower).start();
+    // Entries are applied some at a time: one large step can only be an installed snapshot.
+    std::uint64_t last = before;
+    std::uint64_t largest_step = 0;
+    const Instant end = s.simulation.now() + 20s;
+    while (last < target && s.simulation.now() < end && s.simulation.run_for(1ms)) {
+        const auto applied = s.view(follower).applied.value;
+        largest_step = applied > last ? std::max(largest_step, applied - last) : largest_step;
+        last = std::max(last, applied);
+    }
+    EXPECT_GE(last, target);
+    EXPECT_GT(largest_step, 1500u);
+    s.expect_good_end();
+}
+
+TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    for (int round = 0; round < 3; round++) {
+        s.simulation.run_for(1s);
+        for (std::size_t i = 0; i < s.nodes(); i++) {
+            s.node(i).kill();
+        }
+        s.simulation.run_for(100ms);
+        for (std::size_t i = 0; i < s.nodes(); i++) {
+            s.node(i).start();
+        }
+        const Instant started = s.simulation.now();
+        s.simulation.run_for(3s);
+        EXPECT_LE(s.longest_gap(started), 2500ms);
+    }
+    s.expect_good_end();
+}
+
+// By what share of the sectors that were not durable survives the cut: none, some, all.
+class PowerCut : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(PowerCut, of_all_nodes_at_once_loses_no_acknowledged_write) {
+    for (const env::Durability durability : {env::Durability::none, env::Durability::dsync}) {
+        RunOptions options = scenario_options();
+        options.disk.preferred = durability;
+        options.disk.write_latency = 2ms;   // so that every cut meets writes on their way
+        options.disk.sync_latency = 4ms;
+        options.checkpoint_log_bytes = 64 * kib;
+        Scenario s(options);
+        ASSERT_TRUE(s.form());
+        std::uint64_t in_doubt = 0;
+        for (int round = 0; round < 3; round++) {
+            s.simulation.run_for(900ms);
+            for (std::size_t i = 0; i < s.nodes(); i++) {
+                s.node(i).cut_power(GetParam());
+                in_doubt += s.node(i).media().counters().sectors_in_doubt;
+            }
+            for (std::size_t i = 0; i < s.nodes(); i++) {
+                s.node(i).power_on();
+                s.node(i).start();
+            }
+            ASSERT_TRUE(s.run_until(10s, "no leader after the cut", [&] { return s.leader() < s.nodes(); }));
+        }
+        EXPECT_GT(in_doubt, 0u) << "the cuts met no write on its way";
+        s.expect_good_end();
+    }
+}
+INSTANTIATE_TEST_SUITE_P(Kept, PowerCut, testing::Values(0u, 500'000u, 1'000'000u));
+
+TEST(Cluster, a_power_cut_of_the_leader_alone_is_noticed_and_survived) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant cut = s.simulation.now();
+    s.node(leader).cut_power(0);
+    s.simulation.run_for(4s);
+    EXPECT_LE(s.longest_gap(cut), 2500ms);
+    s.node(leader).power_on();
+    s.node(leader).start();
+    s.expect_good_end();
+}
+
+// Who is wiped counts in no quorum until its fence is durable.
+void wipe_and_come_back(bool the_leader) {
+    RunOptions options = scenario_options();
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t victim = the_leader ? s.leader() : s.follower();
+    ASSERT_TRUE(s.kill_quietly(victim));
+    s.node(victim).wipe();
+    s.node(victim).start();
+    ASSERT_TRUE(s.run_until(10s, "the wiped node does not announce doubt", [&] { return s.view(victim).in_doubt; }));
+    ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] {
+        const auto view = s.view(victim);
+        return s.node(victim).ready() && view.range == data_range && !view.in_doubt && view.applied > LogIndex(0);
+    }));
+    // It counts again: the cluster now survives the loss of another one.
+    const std::size_t other = (victim + 1) % s.nodes();
+    s.simulation.run_for(1s);
+    s.node(other).kill();
+    const Instant killed = s.simulation.now();
+    s.simulation.run_for(4s);
+    EXPECT_LE(s.longest_gap(killed), 2500ms);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_wiped_follower_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(false); }
+TEST(Cluster, a_wiped_leader_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(true); }
+
+TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.simulation.run_for(500ms);
+        ASSERT_TRUE(s.kill_quietly(i));
+        s.node(i).wipe();
+        s.node(i).start();
+        ASSERT_TRUE(s.run_until(20s, "the wiped node is not taken back", [&] {
+            return s.cluster().all_ready() && std::ranges::none_of(s.node(i).inspect(), &shard::ReplicaView::in_doubt);
+        }));
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_leader_paused_and_continued_gives_no_stale_linearizable_read) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    for (int round = 0; round < 3; round++) {
+        s.simulation.run_for(1s);
+        const std::size_t leader = s.leader();
+        ASSERT_LT(leader, s.nodes());
+        const Instant paused = s.simulation.now();
+        s.node(leader).pause();
+        ASSERT_TRUE(s.simulation.run_for(4s));
+        EXPECT_LE(s.longest_gap(paused), 2500ms);
+        EXPECT_NE(s.leader(), leader);
+        // The requests that waited in its sockets are handled by a leader that does not know yet.
+        s.node(leader).resume();
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_leader_cut_off_from_its_peers_gives_no_stale_linearizable_read) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant cut = s.simulation.now();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != leader) {
+            s.block_both(leader, i);
+        }
+    }
+    s.simulation.run_for(5s);   // clients still reach it
+    EXPECT_LE(s.longest_gap(cut), 2500ms);
+    EXPECT_NE(s.leader(), leader);
+    EXPECT_NE(s.view(leader).role, raft::Role::leader) << "it steps down when it hears no quorum";
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_leader_that_hears_and_is_not_heard_is_replaced) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant cut = s.simulation.now();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.cluster().network().block(s.node(leader).host(), s.node(i).host());
+    }
+    s.simulation.run_for(6s);
+    EXPECT_LE(s.longest_gap(cut), 2500ms);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_bridge_partition_neither_stops_writes_nor_unseats_leaders_for_ever) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant cut = s.simulation.now();
+    s.block_both(leader, s.follower());
+    s.simulation.run_for(3s);
+    EXPECT_LE(s.longest_gap(cut), 2500ms);
+    const auto leaders = s.cluster().leaders_seen();
+    const Instant calm = s.simulation.now();
+    s.simulation.run_for(5s);
+    EXPECT_EQ(s.cluster().leaders_seen(), leaders) << "the one that hears no leader goes on unseating it";
+    EXPECT_LE(s.longest_gap(calm), 500ms);
+    s.expect_good_end();
+}
+
+TEST(Cluster, five_nodes_split_in_two_and_three_go_on_in_the_larger_part) {
+    Scenario s(scenario_options(5));
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const std::size_t with_it = (leader + 1) % s.nodes();
+    const Instant cut = s.simulation.now();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != leader && i != with_it) {
+            s.block_both(leader, i);
+            s.block_both(with_it, i);
+        }
+    }
+    s.simulation.run_for(5s);
+    EXPECT_LE(s.longest_gap(cut), 2500ms);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_hung_disk_of_the_leader_costs_writers_at_most_two_seconds) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant hung = s.simulation.now();
+    s.node(leader).media().hang_until(hung + 8s);
+    s.simulation.run_for(6s);
+    EXPECT_LE(s.longest_gap(hung), 2s);
+    EXPECT_NE(s.leader(), leader);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_failed_write_of_the_log_takes_the_node_out_and_the_rest_go_on) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant failed = s.simulation.now();
+    s.cluster().expect_halt(leader, env::Halt::log_failed);
+    s.node(leader).media().profile().write_error_per_million = 1'000'000;
+    s.simulation.run_for(4s);
+    EXPECT_FALSE(s.node(leader).running()) << "it serves on a log that failed";
+    EXPECT_LE(s.longest_gap(failed), 2500ms);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
+    RunOptions options = scenario_options();
+    options.memory_quota_bytes = 2 * mib;
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    const auto put = [&](int number) {
+        return s.simulation.ask(0, operation_of({StepKind::put, "d00/fill" + std::to_string(number), {},
+                                                 std::to_string(number) + std::string(50'000, 'x'), false, 0, 0}), 20s);
+    };
+    const RecordedOperation* last = nullptr;
+    int filled = 0;
+    do {
+        last = put(filled++);
+    } while (last->outcome == Outcome::ok && filled < 1000);
+    ASSERT_EQ(last->error, api::Errc::no_space);
+    EXPECT_GT(filled, 35);
+    EXPECT_LT(filled, 45);
+    // Full means no more data; reads and removals go on.
+    const auto* read = s.simulation.ask(1, operation_of({StepKind::range, "d00/", "d00/\xff", {}, false, 3, 0}), 20s);
+    EXPECT_EQ(read->outcome, Outcome::ok);
+    const auto* removed = s.simulation.ask(2, operation_of({StepKind::remove, "d00/", "d00/\xff", {}, false, 0, 0}), 20s);
+    ASSERT_EQ(removed->outcome, Outcome::ok);
+    EXPECT_EQ(removed->results[0].count, filled - 1);
+    EXPECT_EQ(put(0)->error, api::Errc::no_space) << "old versions count until they are compacted";
+    const auto* compacted = s.simulation.ask(3, operation_of({StepKind::compact, {}, {}, {}, false, 0, removed->header.revision}), 20s);
+    ASSERT_EQ(compacted->outcome, Outcome::ok);
+    s.simulation.run_for(1s);
+    EXPECT_EQ(put(0)->outcome, Outcome::ok);
+    s.expect_good_end();
+}
+
+TEST(Cluster, strangers_that_flood_stop_in_mid_frame_or_read_nothing_disturb_nobody) {
+    RunOptions options = scenario_options();
+    options.workload.keys = 200;
+    options.workload.value_bytes_max = 4000;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const Instant begin = s.simulation.now();
+    s.cluster().stranger().start(20ms);
+    s.simulation.run_for(5s);
+    EXPECT_GT(s.cluster().stranger().attempts(), 100u);
+    EXPECT_GT(s.cluster().stranger().thrown_out(), 20u);
+    EXPECT_LE(s.longest_gap(begin), 300ms);
+    s.cluster().stranger().stop();
+    s.expect_good_end();
+}
+
+TEST(Cluster, one_node_alone_serves_and_survives_kills_and_power_cuts) {
+    Scenario s(scenario_options(1));
+    ASSERT_TRUE(s.form());
+    for (int round = 0; round < 4; round++) {
+        s.simulation.run_for(500ms);
+        if (round % 2 == 0) {
+            s.node(0).kill();
+        } else {
+            s.node(0).cut_power(300'000);
+            s.node(0).power_on();
+        }
+        s.node(0).start();
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, an_orderly_restart_of_every_node_in_turn_stops_writes_for_200_ms_at_most) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const Instant begin = s.simulation.now();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.cluster().expect_halt(i, env::Halt::stopped);
+        s.node(i).stop();
+        ASSERT_TRUE(s.run_until(5s, "an orderly stop takes too long", [&] { return !s.node(i).running(); }));
+        s.node(i).start();
+        ASSERT_TRUE(s.run_until(5s, "a node does not come back", [&] { return s.cluster().all_ready(); }));
+        s.simulation.run_for(500ms);
+    }
+    EXPECT_LE(s.longest_gap(begin), 200ms);
+    s.expect_good_end();
+    for (const auto& operation : s.cluster().history().operations()) {
+        EXPECT_NE(operation.outcome, Outcome::failed) << describe(operation);
+    }
+}
+
+}  // namespace ringfort::sim
