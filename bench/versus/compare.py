@@ -264,7 +264,7 @@ def main():
              "minutes": round((time.monotonic() - begin) / 60, 1), "memory_counted": sitting.ours.get("memory_counted"),
              "ping_pong_us": [sitting.ours["ping_pong"], sitting.ours["ping_pong_polling"]], "faults": sitting.faults}
     print(as_json(rows, about) if options.json else f"{as_text(rows)}\n{about_text(about)}")
-    return 1 if any(row.met() in ("NO", "not measured") for row in rows) or sitting.faults else 0
+    return 1 if any(row.met() in ("MISSED", "not measured") for row in rows) or sitting.faults else 0
 
 
 def about_text(about):

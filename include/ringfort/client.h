@@ -55,18 +55,21 @@ namespace ringfort {
 
 enum class Threading : std::uint8_t { background, polled };
 
+// Numbers out of bounds are brought into them.
 struct ClientOptions {
-    // "host:port", "[v6]:port", or either behind "http://". At least one.
+    // "host:port", "[v6]:port", or either behind "http://". At least one, at most 64.
     std::vector<std::string> endpoints{"127.0.0.1:2379"};
-    std::int64_t dial_timeout_ms{2000};
-    std::int64_t request_timeout_ms{5000};
-    std::size_t connections{1};
-    std::size_t in_flight_max{4096};      // further requests get too_many_requests
-    std::uint64_t cluster_id{0};          // 0: any; otherwise others are refused
-    std::string name{"libringfort"};      // for the server's log
+    std::int64_t dial_timeout_ms{2000};     // for one connect and hello; at most a day; 0: the default
+    std::int64_t request_timeout_ms{5000};  // of calls that name none; at most a day; 0: the default
+    std::size_t connections{1};             // 1 to 1024, spread over the endpoints
+    std::size_t in_flight_max{4096};        // 1 to 2^20; further requests get too_many_requests
+    std::uint64_t cluster_id{0};            // 0: any; otherwise others are refused
+    std::string name{"libringfort"};        // for the server's log, at most 256 bytes
+    // Connections move to the node that leads. For clients that reach every node's advertised address; one that cannot
+    // be reached is left to the servers, which forward.
     bool follow_leader{false};
     Threading threading{Threading::background};
-    std::int64_t poll_us{0};              // before it sleeps, the network is polled for so long
+    std::int64_t poll_us{0};                // before it sleeps, the network is polled for so long; at most a second
 };
 
 // Options of a get for every key that starts with `text` (which is also the key to give).
@@ -116,7 +119,7 @@ class Client {
 
     // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight.
     std::size_t poll(std::int64_t timeout_ms);
-    // The endpoint that cannot be read, or nothing.
+    // The first endpoint that is no address, or the first too many, or nothing.
     std::optional<std::string> invalid_endpoint() const;
 
   private:

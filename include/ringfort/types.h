@@ -10,13 +10,13 @@
 
 namespace ringfort {
 
-// In every reply. `revision`: of a write the one it made, otherwise the store's current one.
+// In every reply. Replies inside of a transaction's have only `revision`, the transaction's.
 struct Header {
     std::uint64_t cluster_id{0};
     std::uint64_t member_id{0};      // who evaluated the request
-    std::int64_t revision{0};
+    std::int64_t revision{0};        // of a write the one it made, otherwise the store's current one
     std::uint64_t raft_term{0};
-    std::uint64_t domain{0};
+    std::uint64_t domain{0};         // whose revision it is; 1 unless the cluster has several
 };
 
 struct KeyValue {

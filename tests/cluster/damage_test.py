@@ -43,7 +43,7 @@ class Damage(ClusterCase):
             self.assertIn("log: batch", said, "recovery tells what it found")
             self.put(cluster, "after", str(share))
             wait_until(lambda v=victim, s=share: self.own_copy(cluster, "after", v) == str(s), 30, "the victim catches up")
-            self.verify_load(load)
+        self.verify_load(load)
 
     def test_a_flipped_byte_in_the_identity_refuses_the_start(self):
         cluster = self.cluster()

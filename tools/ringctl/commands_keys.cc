@@ -24,7 +24,7 @@ std::string read_stdin() {
 template <class T>
 T must_parse(Parsed<T> parsed) {
     if (const auto* error = std::get_if<UsageError>(&parsed)) {
-        fail(Exit::bad_arguments, error->text);
+        fail(error->bad_feature ? Exit::bad_feature : Exit::bad_arguments, error->text);
     }
     return std::move(std::get<T>(parsed));
 }
@@ -38,7 +38,7 @@ void must_print_keys(const Session& session) {
 void run_put(Session& session, const PutFlags& flags) {
     must_print_keys(session);
     const ringfort::OpPut op = must_parse(flags.to_op(&read_stdin));
-    print(session.printer()->put(must(session.client().put(op.key, op.value, op.options))));
+    print(session.printer()->put(must(session.client().put(op.key, op.value, op.options), Effect::write)));
 }
 
 // Written as it comes: a range of any size in constant memory.
@@ -77,7 +77,7 @@ void run_get(Session& session, const GetFlags& flags) {
 void run_delete(Session& session, const DeleteFlags& flags) {
     must_print_keys(session);
     const ringfort::OpDelete op = must_parse(flags.to_op());
-    print(session.printer()->del(must(session.client().del(op.key, op.options))));
+    print(session.printer()->del(must(session.client().del(op.key, op.options), Effect::write)));
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     command->add_flag("--physical", compact->physical, "wait until the space is free on the answering node");
     command->footer("Example:\n  ringctl compaction 1234");
     commands.push_back({command, [compact](Session& session) {
-                            must(session.client().compact(compact->revision, {.physical = compact->physical}));
+                            must(session.client().compact(compact->revision, {.physical = compact->physical}), Effect::write);
                             print("compacted revision " + std::to_string(compact->revision) + "\n");
                         }});
 }
