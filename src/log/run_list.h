@@ -1,6 +1,7 @@
 // Where a range's log lies: runs of entries of one term that stand in one record of one batch.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -140,8 +141,15 @@ void RunList::replace(const EntryRun& run, Dropped&& dropped) {
         until++;
     }
     if (until > at) {
-        runs_[at] = run;
-        runs_.erase(position(at + 1), position(until));
+        const std::size_t gone = until - at - 1;
+        if (at - begin_ < runs_.size() - until) {  // what is copied again stands near the front of a long list
+            std::move_backward(position(begin_), position(at), position(at + gone));
+            begin_ += gone;
+            runs_[at + gone] = run;
+        } else {
+            runs_[at] = run;
+            runs_.erase(position(at + 1), position(until));
+        }
     } else {
         runs_.insert(position(at), run);
     }

@@ -27,6 +27,8 @@ enum class MailKind : std::uint32_t {
     log_ready = 9,
     // words: token, error code, leaderships handed over; buffer: of a status, the body of a reply. Answers node_ask
     node_part = 10,
+    // words: bytes; the memory the sender's data takes
+    memory = 11,
 };
 
 }  // namespace ringfort::shard

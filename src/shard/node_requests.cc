@@ -1,6 +1,7 @@
 #include "shard/node_requests.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr std::size_t jobs_max = 256;
 constexpr std::uint64_t every_range = UINT64_MAX;
 constexpr Duration move_poll = 5ms;
+constexpr Duration memory_interval = 100ms;
 
 api::RangeStatus status_of(const Context& context, const Replica& replica) {
     api::RangeStatus status;
@@ -45,7 +47,8 @@ api::RangeStatus status_of(const Context& context, const Replica& replica) {
 
 }  // namespace
 
-NodeRequests::NodeRequests(Context& context) : context_(context) {}
+NodeRequests::NodeRequests(Context& context)
+    : context_(context), live_bytes_(context.world.mailbox.shard_count()) {}
 NodeRequests::~NodeRequests() = default;
 
 // ------------------------------------------------------------------------------------------------ asked by a client
@@ -276,9 +279,51 @@ void NodeRequests::finish_status(const Job& job) {
     context_.router->answer(job.origin, header, sum);
 }
 
+// ------------------------------------------------------------------------------------------------ memory
+
+std::uint64_t NodeRequests::own_live_bytes() const {
+    std::uint64_t sum = 0;
+    for (const auto& replica : context_.replicas->all()) {
+        sum += replica->store() != nullptr ? replica->store()->live_bytes() : 0;
+    }
+    return sum;
+}
+
+std::uint64_t NodeRequests::live_bytes() const {
+    return std::accumulate(live_bytes_.begin(), live_bytes_.end(), own_live_bytes());
+}
+
+void NodeRequests::on_memory(ShardId from, std::uint64_t live_bytes) {
+    live_bytes_[from.value] = live_bytes;
+}
+
+void NodeRequests::tell_memory(Instant now) {
+    const std::size_t shards = live_bytes_.size();
+    const std::uint64_t quota = context_.config.memory_quota_bytes;
+    if (shards == 1 || quota == 0 || now < tell_at_) {
+        return;
+    }
+    tell_at_ = now + memory_interval;
+    const std::uint64_t own = own_live_bytes();
+    const std::uint64_t moved = own > told_live_bytes_ ? own - told_live_bytes_ : told_live_bytes_ - own;
+    if (moved <= quota / 256) {
+        return;
+    }
+    told_live_bytes_ = own;
+    for (std::size_t shard = 0; shard < shards; shard++) {
+        if (ShardId(shard) != context_.config.shard) {
+            env::Mail mail;
+            mail.kind = static_cast<std::uint32_t>(MailKind::memory);
+            mail.words = {own, 0, 0, 0};
+            context_.sessions->post(ShardId(shard), std::move(mail));
+        }
+    }
+}
+
 // ------------------------------------------------------------------------------------------------ time
 
 void NodeRequests::on_timers(Instant now) {
+    tell_memory(now);
     std::vector<Move> moves;
     moves.swap(moves_);
     for (Move& move : moves) {
@@ -303,6 +348,9 @@ void NodeRequests::on_timers(Instant now) {
 
 Instant NodeRequests::next_deadline() const {
     Instant next = moves_.empty() ? never : context_.now + move_poll;
+    if (live_bytes_.size() > 1 && context_.config.memory_quota_bytes > 0) {
+        next = std::min(next, tell_at_);
+    }
     for (const auto& job : jobs_) {
         next = std::min(next, job->deadline);
     }

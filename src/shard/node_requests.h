@@ -1,5 +1,6 @@
 // Requests about this node in which each of its shards has a part: status, and handing over leaderships. The shard that
-// was asked asks the others by mail, and answers when all have spoken or at the request's deadline.
+// was asked asks the others by mail, and answers when all have spoken or at the request's deadline. Also what the shards
+// tell each other unasked: how much memory their data takes, for the node's memory limit.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,10 @@ class NodeRequests {
     // MailKind::node_ask, from the shard that was asked; MailKind::node_part, the answer to it.
     void on_ask(ShardId from, const env::Mail& mail);
     void on_part(const env::Mail& mail);
+
+    // Of all shards of this node. The others' is what they said last: they speak up when it moved by a 256th of the limit.
+    std::uint64_t live_bytes() const;
+    void on_memory(ShardId from, std::uint64_t live_bytes);
 
     void on_timers(Instant now);
     Instant next_deadline() const;
@@ -64,11 +69,16 @@ class NodeRequests {
     void finish(Job& job);
     void finish_status(const Job& job);
     std::vector<std::byte> own_status();
+    std::uint64_t own_live_bytes() const;
+    void tell_memory(Instant now);
 
     Context& context_;
     std::vector<std::unique_ptr<Job>> jobs_;
     std::vector<Move> moves_;
     std::uint64_t next_token_{1};
+    std::vector<std::uint64_t> live_bytes_;   // as each other shard said last; the own place stays 0
+    std::uint64_t told_live_bytes_{0};
+    Instant tell_at_{};
 };
 
 }  // namespace ringfort::shard

@@ -122,10 +122,13 @@ void Router::on_mail(ShardId from, env::Mail mail) {
                                         static_cast<std::uint8_t>(mail.words[1] >> 8), mail.buffer->bytes);
             break;
         case MailKind::cancel: on_cancel({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]}); break;
-        case MailKind::credit:
-            context_.streams->on_credit({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]},
-                                        static_cast<std::uint32_t>(mail.words[1]));
+        case MailKind::credit: {
+            // The reply may come from here, or through here from the leader's node.
+            const Origin origin{OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]};
+            context_.streams->on_credit(origin, static_cast<std::uint32_t>(mail.words[1]));
+            context_.forwards->on_credit(origin, static_cast<std::uint32_t>(mail.words[1]));
             break;
+        }
         case MailKind::directory:
             if (mailed_directory_.load(mail.buffer->bytes)) {
                 context_.directory = &mailed_directory_;
@@ -135,6 +138,7 @@ void Router::on_mail(ShardId from, env::Mail mail) {
         case MailKind::log_ready: context_.replicas->bootstrap().on_log_ready(); break;
         case MailKind::identity: context_.replicas->bootstrap().on_identity(Incarnation(mail.words[0])); break;
         case MailKind::node_ask: node_requests_.on_ask(from, mail); break;
+        case MailKind::memory: node_requests_.on_memory(from, mail.words[0]); break;
         case MailKind::node_part: node_requests_.on_part(mail); break;
         case MailKind::return_buffer: return;   // destroyed here, where it was made
     }

@@ -219,7 +219,7 @@ void Cluster::on_halt(SimNode& node, env::Halt how, std::string_view reason) {
     if ((expected_halts_[index] & (1u << static_cast<unsigned>(how))) == 0) {
         report(node.name() + " halted by itself: " + std::string(reason));
     }
-    halted_.push_back(index);
+    halted_.push_back({index, how});
 }
 
 }  // namespace ringfort::sim

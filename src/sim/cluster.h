@@ -38,7 +38,11 @@ class Cluster final : public TurnObserver {
     void expect_halt(std::size_t node, env::Halt how) { expected_halts_[node] |= 1u << static_cast<unsigned>(how); }
     void expect_no_halt(std::size_t node) { expected_halts_[node] = 0; }
     // Nodes whose process ended by itself since the last call, for the fault scheduler to restart.
-    std::vector<std::size_t> take_halted() { return std::exchange(halted_, {}); }
+    struct Ended {
+        std::size_t node;
+        env::Halt how;
+    };
+    std::vector<Ended> take_halted() { return std::exchange(halted_, {}); }
 
     bool all_ready() const;
     // Every node's replicas, one line each, to stderr: what a person looks at when something did not come back.
@@ -66,7 +70,7 @@ class Cluster final : public TurnObserver {
     std::vector<std::unique_ptr<SimClient>> clients_;
     std::unique_ptr<Stranger> stranger_;
     std::vector<std::uint32_t> expected_halts_;   // by node: bits of env::Halt
-    std::vector<std::size_t> halted_;
+    std::vector<Ended> halted_;
     std::uint64_t turns_seen_{0};
 };
 

@@ -10,12 +10,14 @@ namespace ringfort::sim {
 void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content) {
     ASSERT(volatile_.empty() || volatile_.back().sequence < sequence);
     heal(offset, content.size());
+    note_write(offset, content.size());
     bytes_ = std::max(bytes_, offset + content.size());
     volatile_.push_back({sequence, offset, {content.begin(), content.end()}, {}});
 }
 
 void DiskFile::write_durable(std::uint64_t offset, Bytes content) {
     heal(offset, content.size());
+    note_write(offset, content.size());
     const std::uint64_t end = offset + content.size();
     for (auto& write : volatile_) {
         const std::uint64_t first = std::max(offset, write.offset);
@@ -115,6 +117,31 @@ void DiskFile::flip_bit(std::uint64_t bit) {
     load(sector, content);
     content[bit / 8 % sector_bytes] ^= static_cast<std::byte>(1u << (bit % 8));
     store(sector, content);
+}
+
+std::optional<std::uint64_t> DiskFile::pick_written(Prng& random) const {
+    constexpr int tries = 16;
+    std::vector<std::uint64_t> written;
+    for (std::size_t page = 0; page < pages_.size(); page++) {
+        if (pages_[page]) {
+            written.push_back(page);
+        }
+    }
+    for (int i = 0; i < tries && !written.empty(); i++) {
+        const std::uint64_t at = written[random.below(written.size())] * limits::block_bytes +
+                                 random.below(limits::block_bytes);
+        const bool late = std::any_of(latest_.begin(), latest_.end(),
+                                      [&](const Extent& write) { return write.begin <= at && at < write.end; });
+        if (!late && at < bytes_) {
+            return at;
+        }
+    }
+    return std::nullopt;
+}
+
+void DiskFile::note_write(std::uint64_t offset, std::uint64_t bytes) {
+    latest_[latest_next_] = {offset, offset + bytes};
+    latest_next_ = (latest_next_ + 1) % latest_writes;
 }
 
 void DiskFile::store(std::uint64_t offset, Bytes content) {

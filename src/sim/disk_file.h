@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -44,6 +45,9 @@ class DiskFile {
     // Damage to the medium. Bad sectors fail to read until written again.
     void flip_bit(std::uint64_t bit);
     void spoil_sector(std::uint64_t offset) { bad_sectors_.insert(offset / sector_bytes); }
+    // A byte of some block that was ever written, by lot; none of the latest writes, whose damage cannot be told from a
+    // write that never ended (the risk the log's format states). None: nothing else was written.
+    std::optional<std::uint64_t> pick_written(Prng& random) const;
     std::size_t volatile_writes() const { return volatile_.size(); }
 
   private:
@@ -59,6 +63,13 @@ class DiskFile {
     void load(std::uint64_t offset, MutableBytes out) const;  // from them
     void store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million);
     void heal(std::uint64_t offset, std::uint64_t bytes);
+    void note_write(std::uint64_t offset, std::uint64_t bytes);
+
+    static constexpr std::size_t latest_writes = 8;
+    struct Extent {
+        std::uint64_t begin;
+        std::uint64_t end;
+    };
 
     std::vector<std::unique_ptr<Page>> pages_;   // none: zeros
     std::uint64_t bytes_;           // as running processes see it
@@ -66,6 +77,8 @@ class DiskFile {
     bool growing_;
     std::vector<VolatileWrite> volatile_;        // in the order they completed
     std::set<std::uint64_t> bad_sectors_;
+    std::array<Extent, latest_writes> latest_{};   // a ring
+    std::size_t latest_next_{0};
 };
 
 }  // namespace ringfort::sim

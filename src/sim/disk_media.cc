@@ -386,6 +386,11 @@ void DiskMedia::wipe() {
     durable_.clear();
 }
 
+void DiskMedia::lose(const std::string& name) {
+    live_.erase(name);
+    durable_.erase(name);
+}
+
 DiskFile* DiskMedia::file(std::string_view name) {
     const auto found = live_.find(name);
     return found == live_.end() ? nullptr : found->second.get();

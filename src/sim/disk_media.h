@@ -65,6 +65,8 @@ class DiskMedia {
     void cut_power(std::uint32_t keep_per_million);
     // The directory is replaced by an empty one. Requires: quiet(), every SimDisk detached.
     void wipe();
+    // The file is gone, as a broken file system loses it. Who has it open keeps it.
+    void lose(const std::string& name);
     // The file, or null. For damage and for judges.
     DiskFile* file(std::string_view name);
     // Names that exist now, sorted.

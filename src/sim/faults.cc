@@ -8,7 +8,7 @@
 
 namespace ringfort::sim {
 
-FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed) : cluster_(cluster), random_(seed) {}
+FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed) : cluster_(cluster), random_(seed), damage_(cluster, random_) {}
 
 std::uint64_t FaultScheduler::injected() const {
     return std::accumulate(injected_.begin(), injected_.end(), std::uint64_t{0});
@@ -97,7 +97,17 @@ void FaultScheduler::inject(FaultKind kind) {
         case FaultKind::delay: return break_network(kind, index);
         case FaultKind::slow_disk:
         case FaultKind::hung_disk:
-        case FaultKind::disk_error: return break_disk(kind, index);
+        case FaultKind::disk_error:
+        case FaultKind::full_disk: return break_disk(kind, index);
+        case FaultKind::wipe:
+        case FaultKind::bit_flip:
+        case FaultKind::bad_sector:
+        case FaultKind::read_error:
+        case FaultKind::lost_file: return break_data(kind);
+        case FaultKind::stranger:
+            cluster_.stranger().start(Duration(static_cast<std::int64_t>(random_.between(2'000'000, 200'000'000))));
+            later(length(), Repair::quiet_stranger, 0);
+            return;
         case FaultKind::clock_drift: {
             const auto most = static_cast<std::uint64_t>(std::max<std::int64_t>(cluster_.options().drift_ppm_max, 100));
             cluster_.node(index).clock().set_drift(static_cast<std::int64_t>(random_.below(2 * most + 1)) -
@@ -207,6 +217,8 @@ void FaultScheduler::break_disk(FaultKind kind, std::size_t index) {
         later(length(), Repair::quicken_disk, index);
     } else if (kind == FaultKind::hung_disk) {
         node.media().hang_until(cluster_.queue().now() + length());
+    } else if (kind == FaultKind::full_disk) {
+        fill_disk(index);
     } else if ((nodes_with_errors_ + 1) * 2 < cluster_.node_count() + 1) {
         // Failing disks stay a minority.
         nodes_with_errors_++;
@@ -214,6 +226,48 @@ void FaultScheduler::break_disk(FaultKind kind, std::size_t index) {
         (random_.one_in(2) ? node.media().profile().write_error_per_million
                            : node.media().profile().sync_error_per_million) = random_.one_in(2) ? 1'000'000u : 50'000u;
         later(length(), Repair::clear_errors, index);
+    }
+}
+
+// Little or nothing is left: what needs a new segment or file then is refused.
+void FaultScheduler::fill_disk(std::size_t index) {
+    DiskMedia& media = cluster_.node(index).media();
+    media.profile().capacity_bytes = media.used_bytes() + random_.below(2 * cluster_.options().segment_bytes);
+    cluster_.expect_halt(index, env::Halt::no_disk_space);
+    later(length(), Repair::free_disk, index);
+}
+
+// Rot is met by a running process, or by the next start; the rest needs a dead one.
+void FaultScheduler::break_data(FaultKind kind) {
+    if (!damage_.has_victims()) {
+        return;
+    }
+    const std::size_t index = damage_.pick_victim();
+    SimNode& node = cluster_.node(index);
+    if (kind == FaultKind::read_error) {
+        node.media().profile().read_error_per_million = random_.one_in(2) ? 1'000'000u : 100'000u;
+        later(length(), Repair::clear_read_errors, index);
+    } else if (random_.one_in(2) && (kind == FaultKind::bit_flip || kind == FaultKind::bad_sector)) {
+        harm(kind, index);
+        later(length(), Repair::reopen, index);
+    } else {
+        later(Duration(1), Repair::harm, index, static_cast<std::uint64_t>(kind));
+    }
+}
+
+void FaultScheduler::harm(FaultKind kind, std::size_t index) {
+    if (kind == FaultKind::bit_flip) {
+        damage_.flip_bits(index);
+    } else if (kind == FaultKind::bad_sector) {
+        damage_.spoil_sectors(index);
+    } else if (kind == FaultKind::lost_file) {
+        damage_.lose_file(index);
+    } else {
+        ASSERT(kind == FaultKind::wipe);
+        damage_.wipe(index);
+    }
+    if (damage_.harmed(index)) {
+        cluster_.expect_halt(index, env::Halt::refused);
     }
 }
 
@@ -257,6 +311,27 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
             nodes_with_errors_--;
             return start_node(x);
         }
+        case Repair::clear_read_errors: cluster_.node(x).media().profile().read_error_per_million = 0; return;
+        case Repair::free_disk: cluster_.node(x).media().profile().capacity_bytes = DiskProfile{}.capacity_bytes; return;
+        case Repair::quiet_stranger: return cluster_.stranger().stop();
+        case Repair::reopen:
+            if (cluster_.node(x).powered()) {
+                cluster_.node(x).kill();
+                later(length(), Repair::start, x);
+            }
+            return;
+        case Repair::harm: {
+            // A dead process's last writes may still be landing.
+            SimNode& node = cluster_.node(x);
+            node.kill();
+            if (!node.media().quiet()) {
+                later(1ms, Repair::harm, x, y);
+                return;
+            }
+            harm(static_cast<FaultKind>(y), x);
+            later(length(), Repair::start, x);
+            return;
+        }
         case Repair::flap:
             block(from, to, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
             block(to, from, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
@@ -274,13 +349,23 @@ void FaultScheduler::start_node(std::size_t index) {
         if (cluster_.options().shard_changes && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
         }
+        if (damage_.harmed(index)) {
+            cluster_.expect_halt(index, env::Halt::refused);
+        }
+        if (disk.capacity_bytes < DiskProfile{}.capacity_bytes) {
+            cluster_.expect_halt(index, env::Halt::no_disk_space);
+        }
+        // A block that cannot be read for a while must not pass for one that was never written.
+        node.media().profile().read_error_per_million = 0;
         node.start();
     }
 }
 
 void FaultScheduler::restart_halted() {
-    for (const std::size_t index : cluster_.take_halted()) {
-        later(length(), Repair::start, index);
+    for (const auto& ended : cluster_.take_halted()) {
+        // Who refuses a harmed directory says that it has to be removed; an operator does it.
+        const bool remove = ended.how == env::Halt::refused && damage_.harmed(ended.node);
+        later(length(), remove ? Repair::harm : Repair::start, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));
     }
 }
 
@@ -288,6 +373,7 @@ void FaultScheduler::heal() {
     active_ = false;
     epoch_++;
     nodes_with_errors_ = 0;
+    cluster_.stranger().stop();
     cluster_.network().unblock_all();
     cluster_.network().clear_extra_latency();
     cluster_.network().profile().loss_per_million = 0;
@@ -297,6 +383,8 @@ void FaultScheduler::heal() {
         node.media().set_slow_factor(1);
         node.media().profile().write_error_per_million = 0;
         node.media().profile().sync_error_per_million = 0;
+        node.media().profile().read_error_per_million = 0;
+        node.media().profile().capacity_bytes = DiskProfile{}.capacity_bytes;
         node.clock().set_drift(0);
         if (!node.powered()) {
             node.power_on();

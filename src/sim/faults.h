@@ -6,6 +6,7 @@
 
 #include "base/prng.h"
 #include "sim/cluster.h"
+#include "sim/damage.h"
 
 namespace ringfort::sim {
 
@@ -23,13 +24,20 @@ class FaultScheduler {
     std::uint64_t injected() const;
 
   private:
-    enum class Repair : std::uint8_t { start, power_on, resume, unblock, quicken_path, quicken_disk, clear_errors, flap };
+    // What is due later. Most of it repairs; `harm` and `reopen` are the second halves of faults that need a dead process.
+    enum class Repair : std::uint8_t {
+        start, power_on, resume, unblock, quicken_path, quicken_disk, clear_errors, flap, clear_read_errors, free_disk,
+        quiet_stranger, harm, reopen,
+    };
 
     void schedule_next();
     void inject(FaultKind kind);
     void break_process(FaultKind kind, std::size_t index);
     void break_network(FaultKind kind, std::size_t index);
     void break_disk(FaultKind kind, std::size_t index);
+    void break_data(FaultKind kind);
+    void harm(FaultKind kind, std::size_t index);
+    void fill_disk(std::size_t index);
     void isolate(std::size_t index);
     void split();
     void block(HostId from, HostId to, Duration how_long);
@@ -45,6 +53,7 @@ class FaultScheduler {
 
     Cluster& cluster_;
     Prng random_;
+    Damage damage_;
     bool active_{false};
     std::uint64_t epoch_{0};          // repairs of a former one are void
     std::array<std::uint64_t, fault_kinds> injected_{};

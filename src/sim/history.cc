@@ -146,14 +146,15 @@ bool RecordedOperation::may_modify() const {
 }
 
 bool RecordedOperation::may_compact() const {
-    const bool refused = outcome == Outcome::failed && api::error_class(error) != api::ErrorClass::indefinite;
+    const bool refused = outcome == Outcome::failed && error != api::Errc::cancelled &&
+                         api::error_class(error) != api::ErrorClass::indefinite;
     return success.size() == 1 && success[0].kind == StepKind::compact && !refused;
 }
 
 std::string describe(const RecordedOperation& operation) {
     std::string out = "#" + std::to_string(operation.number) + " client " + std::to_string(operation.client);
     for (const auto& compare : operation.compares) {
-        out += " if " + compare.key + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
+        out += " if " + compare.key + (compare.range_end.empty() ? "" : ".." + compare.range_end) + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
                std::to_string(static_cast<int>(compare.result)) + " " +
                (compare.target == api::CompareTarget::value ? compare.value.substr(0, 24) : std::to_string(compare.number));
     }
@@ -190,7 +191,7 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
         auto compares = arena.make_array<api::Compare>(operation.compares.size());
         for (std::size_t i = 0; i < compares.size(); i++) {
             const auto& from = operation.compares[i];
-            compares[i] = {from.result, from.target, from.key, {}, from.number, from.value};
+            compares[i] = {from.result, from.target, from.key, from.range_end, from.number, from.value};
         }
         out.op = api::TxnRequest{compares, steps_of(operation.success, arena), steps_of(operation.failure, arena)};
         return out;

@@ -28,6 +28,7 @@ struct CompareRequest {
     api::CompareTarget target{api::CompareTarget::version};
     api::CompareResult result{api::CompareResult::equal};
     std::string key;
+    std::string range_end;         // not empty: every key of the interval must hold
     std::int64_t number{0};
     std::string value;
 };
@@ -61,6 +62,7 @@ struct RecordedOperation {
     std::uint32_t domain{0};       // the keys' domain, counted in key order
     bool transaction{false};       // asked as a transaction; else one step in `success` and no compares
     bool serializable{false};      // range on its own: may be stale
+    Duration timeout{0};           // 0: the workload's
     std::vector<CompareRequest> compares;
     std::vector<StepRequest> success;
     std::vector<StepRequest> failure;

@@ -46,12 +46,34 @@ void draw_faults(Prng& random, RunOptions& out) {
     out.fault_interval = pick(random, std::array<Duration, 4>{300ms, 1s, 3s, 8s});
     out.repair_max = pick(random, std::array<Duration, 3>{500ms, 3s, 10s});
     out.keep_per_million = pick(random, std::array<std::uint32_t, 5>{0, 100'000, 500'000, 900'000, 1'000'000});
-    for (unsigned kind = 0; kind < fault_kinds; kind++) {
+    for (unsigned kind = 0; kind <= static_cast<unsigned>(FaultKind::wall_jump); kind++) {
         out.fault_mask |= random.one_in(3) ? 1u << kind : 0u;
     }
     out.network.loss_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 1000, 30'000});
     out.network.reset_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 200, 2000});
     out.drift_ppm_max = pick(random, std::array<std::int64_t, 3>{0, 200, 20'000});
+}
+
+// Damage, tight limits and unruly clients, from a generator of their own.
+void draw_hardship(Prng& random, bool faults, RunOptions& out) {
+    const bool tight = random.one_in(3);
+    if (tight) {
+        out.request_bytes = 128 * kib;
+        out.log_window_bytes = 4 * mib;
+        out.segment_bytes = 4 * mib;
+    }
+    out.memory_quota_bytes = pick(random, std::array<std::uint64_t, 4>{0, 0, 0, 3 * mib});
+    out.workload.compactions = pick(random, std::array<std::uint32_t, 3>{0, 2, 10});
+    out.workload.cancel_one_in = pick(random, std::array<std::uint32_t, 3>{0, 0, 50});
+    out.workload.hurry_one_in = pick(random, std::array<std::uint32_t, 3>{0, 0, 50});
+    if (random.one_in(8)) {
+        out.workload.value_bytes_max = tight ? 60'000 : 600'000;
+        out.workload.think = std::max<Duration>(out.workload.think, 100ms);
+        out.workload.keys = std::min<std::uint32_t>(out.workload.keys, 16);
+    }
+    for (auto kind = static_cast<unsigned>(FaultKind::wipe); faults && kind < fault_kinds; kind++) {
+        out.fault_mask |= random.one_in(5) ? 1u << kind : 0u;
+    }
 }
 
 }  // namespace
@@ -76,6 +98,13 @@ std::string_view to_string(FaultKind kind) {
         case FaultKind::disk_error: return "disk-error";
         case FaultKind::clock_drift: return "clock-drift";
         case FaultKind::wall_jump: return "wall-jump";
+        case FaultKind::wipe: return "wipe";
+        case FaultKind::bit_flip: return "bit-flip";
+        case FaultKind::bad_sector: return "bad-sector";
+        case FaultKind::read_error: return "read-error";
+        case FaultKind::lost_file: return "lost-file";
+        case FaultKind::full_disk: return "full-disk";
+        case FaultKind::stranger: return "stranger";
     }
     UNREACHABLE();
 }
@@ -85,6 +114,14 @@ RunOptions draw_options(const RunRequest& request) {
     out.seed = request.seed;
     out.duration = request.duration;
     out.trace = request.trace;
+    if (request.light) {
+        out.nodes = request.nodes.value_or(3);
+        out.shards = request.shards.value_or(1);
+        out.domains = request.domains.value_or(1);
+        out.workload.clients = 10;
+        out.workload.think = 100ms;
+        return out;
+    }
     // Everything is drawn whether it is used or not: what the command line fixes does not change the rest.
     Prng random(request.seed);
     const auto nodes = pick(random, std::array<std::size_t, 6>{1, 3, 3, 3, 3, 5});
@@ -102,6 +139,8 @@ RunOptions draw_options(const RunRequest& request) {
         draw_faults(random, out);
         out.shard_changes = random.one_in(4);
     }
+    Prng hardship(request.seed + 0x9e3779b97f4a7c15);
+    draw_hardship(hardship, request.faults, out);
     return out;
 }
 
@@ -119,7 +158,8 @@ std::string describe(const RunOptions& o) {
                       std::to_string(o.network.loss_per_million) + " resets " +
                       std::to_string(o.network.reset_per_million) + " checkpoint " +
                       std::to_string(o.checkpoint_log_bytes / kib) +
-                      "KiB faults each " +
+                      "KiB request<=" + std::to_string(o.request_bytes / kib) + "KiB quota " +
+                      std::to_string(o.memory_quota_bytes / kib) + "KiB faults each " +
                       text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " +
                       std::to_string(o.keep_per_million / 10'000) + "%:";
     out += o.shard_changes ? " shard-changes" : "";

@@ -32,8 +32,16 @@ enum class FaultKind : std::uint8_t {
     disk_error,      // a write or flush fails: the node takes itself out
     clock_drift,
     wall_jump,
+    // Damage, in the budget of sim/damage.h.
+    wipe,            // the data directory is lost
+    bit_flip,        // rot in log, checkpoint or the small files
+    bad_sector,      // it cannot be read until it is written again
+    read_error,      // reads fail for a while
+    lost_file,
+    full_disk,
+    stranger,        // somebody who does not keep to the protocol (sim/stranger.h)
 };
-inline constexpr std::size_t fault_kinds = 18;
+inline constexpr std::size_t fault_kinds = 25;
 std::string_view to_string(FaultKind kind);
 
 struct WorkloadOptions {
@@ -45,7 +53,9 @@ struct WorkloadOptions {
     Duration request_timeout{5s};
     // Weights of the kinds of operation.
     std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, removes{8}, range_removes{2},
-        transactions{15};
+        transactions{15}, compactions{2};
+    std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
+    std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
 };
 
 struct RunOptions {
@@ -91,6 +101,7 @@ struct RunRequest {
     Duration duration{30s};
     bool trace{false};
     bool faults{true};
+    bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed
 };
 RunOptions draw_options(const RunRequest& request);
 // One line for people.

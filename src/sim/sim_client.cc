@@ -54,12 +54,18 @@ std::uint64_t SimClient::ask(RecordedOperation operation, Duration timeout) {
     }
     Call* call = free_.back();
     free_.pop_back();
-    *call = {this, recorded.number};
+    call->client = this;
+    call->number = recorded.number;
+    call->use++;
     pending_++;
     arena_.reset();
     api::Request request = make_request(recorded, arena_);
-    request.timeout = std::max(timeout, workload_options_.request_timeout);
-    core_.submit(request, &SimClient::on_response, call);
+    request.timeout = recorded.timeout.count() > 0 ? recorded.timeout : std::max(timeout, workload_options_.request_timeout);
+    call->token = core_.submit(request, &SimClient::on_response, call);
+    if (random_.one_in(workload_options_.cancel_one_in)) {
+        queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 5'000'000))), &SimClient::on_give_up, call,
+                           call->use);
+    }
     on_wake(this, 0);
     return recorded.number;
 }
@@ -71,10 +77,30 @@ void SimClient::on_response(void* context, std::uint64_t, const api::Response& r
     if (record_response(operation, response, self.queue_.now())) {
         self.queue_.note((operation.number << 8) ^ static_cast<std::uint64_t>(operation.header.revision));
         self.workload_.learn(operation);
-        self.free_.push_back(call);
-        ASSERT(self.pending_ > 0);
-        self.pending_--;
+        self.end(*call);
     }
+}
+
+void SimClient::end(Call& call) {
+    call.use++;
+    free_.push_back(&call);
+    ASSERT(pending_ > 0);
+    pending_--;
+}
+
+void SimClient::on_give_up(void* context, std::uint64_t use, std::uint64_t) {
+    Call& call = *static_cast<Call*>(context);
+    SimClient& self = *call.client;
+    if (call.use != use) {
+        return;   // answered before
+    }
+    self.core_.cancel(call.token);
+    RecordedOperation& operation = self.history_[call.number];
+    operation.completed = self.queue_.now();
+    operation.error = api::Errc::cancelled;
+    operation.outcome = operation.may_modify() ? Outcome::unknown : Outcome::failed;
+    self.end(call);
+    on_wake(&self, 0);
 }
 
 void SimClient::on_wake(void* context, std::uint64_t) {

@@ -41,11 +41,15 @@ class SimClient {
     struct Call {
         SimClient* client;
         std::uint64_t number;
+        std::uint64_t token{0};       // at the core
+        std::uint64_t use{0};         // which one of this call; a late cancel finds another
     };
     void schedule_turn(Instant at);
     void think_again();
     static void on_wake(void* context, std::uint64_t);
     static void on_turn(void* context, std::uint64_t token, std::uint64_t);
+    static void on_give_up(void* context, std::uint64_t use, std::uint64_t);
+    void end(Call& call);
     static void on_think(void* context, std::uint64_t, std::uint64_t);
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
 

@@ -56,6 +56,7 @@ void note_replay(const Options& options, std::uint64_t seed) {
     line += options.nodes > 0 ? " --nodes " + std::to_string(options.nodes) : "";
     line += options.shards > 0 ? " --shards " + std::to_string(options.shards) : "";
     line += options.domains > 0 ? " --domains " + std::to_string(options.domains) : "";
+    line += options.request.light ? " --light" : "";
     line += options.no_faults ? " --no-faults" : "";
     std::snprintf(replay_line, sizeof replay_line, "%s", line.c_str());
 }
@@ -99,6 +100,7 @@ int main(int argc, char** argv) {
     app.add_option("--domains", options.domains, "domains (default: by the seed)")->check(CLI::Range(1, 16));
     app.add_option("--seconds", options.seconds, "virtual seconds under faults")->check(CLI::PositiveNumber);
     app.add_flag("--no-faults", options.no_faults, "a healthy world");
+    app.add_flag("--light", options.request.light, "10 clients with 100 operations a second in a healthy world");
     app.add_flag("--trace", options.request.trace, "what nodes log and which faults happen, to stderr");
     app.add_flag("--check-determinism", options.check_determinism, "run every seed twice and compare all events");
     CLI11_PARSE(app, argc, argv);

@@ -100,16 +100,19 @@ bool Simulation::read_everything() {
         all.success.push_back({StepKind::range, domain_prefix(domain), domain_prefix(domain) + "\xff", {}, false, 0, 0});
         const Instant end = now() + settle_max;
         bool answered = false;
+        std::string last;
         while (!answered && now() < end) {
             const auto* asked = ask(cluster_.prng().below(cluster_.clients().size()), all, settle_max);
             if (verdict_.kind != VerdictKind::ok) {
                 return false;
             }
             answered = asked->outcome == Outcome::ok;
+            last = sim::describe(*asked);
         }
         if (!answered) {
             cluster_.describe();
-            return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain));
+            return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain) +
+                                                   ":\n  " + last);
         }
     }
     return true;

@@ -53,7 +53,10 @@ StepRequest Workload::put(std::uint32_t domain) {
 
 StepRequest Workload::remove(std::uint32_t domain, bool many) {
     StepRequest out{StepKind::remove, key(domain), {}, {}, !random_.one_in(4), 0, 0};
-    if (many) {
+    if (many && random_.one_in(4)) {
+        out.key = domain_prefix(domain);
+        out.range_end = domain_prefix(domain) + "\xff";
+    } else if (many) {
         out.range_end = key(domain);   // often behind the key: then nothing is removed
     }
     return out;
@@ -64,6 +67,12 @@ CompareRequest Workload::compare(std::uint32_t domain) {
     out.key = key(domain);
     out.target = static_cast<api::CompareTarget>(random_.below(4));
     out.result = random_.one_in(3) ? static_cast<api::CompareResult>(random_.below(4)) : api::CompareResult::equal;
+    if (random_.one_in(8)) {
+        out.range_end = random_.one_in(2) ? key(domain) : domain_prefix(domain) + "\xff";
+        if (out.range_end <= out.key) {
+            out.range_end.clear();
+        }
+    }
     const auto seen = last_seen_.find(out.key);
     if (seen != last_seen_.end()) {
         const RecordedKv& kv = seen->second;
@@ -86,7 +95,7 @@ RecordedOperation Workload::transaction(std::uint32_t domain) {
     for (auto* branch : {&out.success, &out.failure}) {
         written.clear();
         for (std::uint64_t i = random_.below(4); i > 0; i--) {
-            StepRequest step = random_.one_in(3) ? get(domain) : random_.one_in(4) ? remove(domain, false) : put(domain);
+            StepRequest step = random_.one_in(3) ? (random_.one_in(3) ? range(domain) : get(domain)) : random_.one_in(4) ? remove(domain, false) : put(domain);
             const bool again = std::find(written.begin(), written.end(), step.key) != written.end();
             if (step.kind != StepKind::range) {
                 if (again) {
@@ -103,11 +112,20 @@ RecordedOperation Workload::transaction(std::uint32_t domain) {
     return out;
 }
 
+// Mostly of what is a little behind the newest revision, so that reads of the past meet both sides of it.
+RecordedOperation Workload::compaction(std::uint32_t domain) {
+    RecordedOperation out;
+    const api::Revision seen = std::max<api::Revision>(revision_[domain], 1);
+    const auto back = static_cast<api::Revision>(random_.below(40));
+    out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1)});
+    return out;
+}
+
 RecordedOperation Workload::next() {
     const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
     const auto& o = options_;
     const std::uint64_t total = o.puts + o.gets + o.stale_gets + o.past_gets + o.ranges + o.removes + o.range_removes +
-                                o.transactions;
+                                o.transactions + o.compactions;
     std::uint64_t lot = random_.below(total);
     const auto drawn = [&](std::uint32_t weight) {
         const bool hit = lot < weight;
@@ -132,11 +150,16 @@ RecordedOperation Workload::next() {
         out.success.push_back(remove(domain, false));
     } else if (drawn(o.range_removes)) {
         out.success.push_back(remove(domain, true));
+    } else if (drawn(o.compactions)) {
+        out = compaction(domain);
     } else {
         out = transaction(domain);
     }
     out.client = client_;
     out.domain = domain;
+    if (random_.one_in(o.hurry_one_in)) {
+        out.timeout = Duration(static_cast<std::int64_t>(random_.between(1, 100))) * 1'000'000;
+    }
     return out;
 }
 

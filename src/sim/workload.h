@@ -32,6 +32,7 @@ class Workload {
     StepRequest put(std::uint32_t domain);
     StepRequest remove(std::uint32_t domain, bool many);
     RecordedOperation transaction(std::uint32_t domain);
+    RecordedOperation compaction(std::uint32_t domain);
     CompareRequest compare(std::uint32_t domain);
 
     const WorkloadOptions& options_;

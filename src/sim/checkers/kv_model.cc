@@ -44,7 +44,23 @@ const RecordedKv* KvModel::find(const std::string& key, api::Revision at) const 
 }
 
 bool KvModel::holds(const CompareRequest& compare, api::Revision at) const {
-    const RecordedKv* kv = find(compare.key, at);
+    if (compare.range_end.empty()) {
+        return holds_for(compare, find(compare.key, at));
+    }
+    // Of an interval: every key that exists; if none does, a key that does not exist is looked at.
+    const StepRequest interval{StepKind::range, compare.key, compare.range_end, {}, false, 0, 0};
+    bool any = false;
+    for (auto it = keys_.lower_bound(compare.key); it != keys_.end() && !beyond(it->first, interval); ++it) {
+        const RecordedKv* kv = find(it->first, at);
+        any = any || kv != nullptr;
+        if (kv != nullptr && !holds_for(compare, kv)) {
+            return false;
+        }
+    }
+    return any || holds_for(compare, nullptr);
+}
+
+bool KvModel::holds_for(const CompareRequest& compare, const RecordedKv* kv) {
     switch (compare.target) {
         case api::CompareTarget::version: return related(compare.result, kv ? kv->version : 0, compare.number);
         case api::CompareTarget::create: return related(compare.result, kv ? kv->create_revision : 0, compare.number);

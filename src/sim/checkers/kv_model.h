@@ -36,6 +36,7 @@ class KvModel {
         RecordedKv kv;
     };
     bool holds(const CompareRequest& compare, api::Revision at) const;
+    static bool holds_for(const CompareRequest& compare, const RecordedKv* kv);
     StepResult range(const StepRequest& step, api::Revision at) const;
     StepResult put(const StepRequest& step, api::Revision at);
     StepResult remove(const StepRequest& step, api::Revision at);
