@@ -71,3 +71,32 @@ class Etcd:
         answer = json.loads(result.stdout)
         answer["server_cpu_us"] = (sum(node.cpu_seconds() for node in self.nodes) - before) * 1e6 / answer["requests"]
         return answer
+
+
+# One that ends before its first load (a shell script whose pipe was closed under it) is tried again.
+BASELINE_ATTEMPTS = 6
+# What another program calls our figures: operation, connections, requests in flight in all.
+BASELINE_LOADS = {("put", 1, 1): "put_one", ("put", 16, 256): "put", ("get", 1, 1): "get_one", ("get", 16, 256): "get"}
+
+
+def baseline(program, quick):
+    """Name of a figure -> what the program says of it. It prints a line of name=value words for each load, and the CPU of
+    the three servers on the next one."""
+    for _ in range(BASELINE_ATTEMPTS):
+        code, output, error = run([program, *(["--quick"] if quick else [])], 900)
+        if code == 0 or "op=" in output:
+            break
+    if code != 0:
+        raise Missed(f"{program}: exit {code}: {error}")
+    figures, current = {}, {}
+    for line in output.splitlines():
+        words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "op" in words:
+            current = {name: float(words[name]) for name in ("per_second", "p50_us", "p99_us", "failed")}
+            figures[BASELINE_LOADS.get((words["op"], int(words["conns"]), int(words["concurrent"])))] = current
+        elif "server_cpu_us_per_request" in words:
+            current["server_cpu_us"] = float(words["server_cpu_us_per_request"])
+    figures.pop(None, None)
+    if not figures:
+        raise Missed(f"{program} printed no load that is known here:\n{output}")
+    return figures

@@ -23,7 +23,7 @@ class Row:
         sign = 1 if self.direction == AT_LEAST else -1
         if sign * self.result >= sign * self.aim:
             return "aim"
-        return "done" if sign * self.result >= sign * self.done else "NO"
+        return "met" if sign * self.result >= sign * self.done else "MISSED"
 
 
 def ratio(ours, theirs):

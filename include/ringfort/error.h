@@ -60,7 +60,7 @@ struct Error {
     std::string message{};         // etcd's text where etcd has the case
     std::string detail{};          // more, or empty
 
-    // "etcdserver: no leader (127.0.0.1:2379: connection refused)"
+    // "etcdserver: no leader (127.0.0.1:2379: no connection within the dial timeout)"
     std::string text() const { return detail.empty() ? message : message + " (" + detail + ")"; }
 };
 

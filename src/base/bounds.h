@@ -28,6 +28,12 @@ inline constexpr std::size_t frame_header_bytes = 16;
 inline constexpr std::size_t frame_bytes_max = 16 * mib;      // any frame, header included
 inline constexpr std::size_t reply_piece_bytes = 256 * kib;   // a long reply travels in frames of about this size
 inline constexpr std::size_t requests_per_connection_max = 1024;
+// Pairs that a write (transaction, put or delete with prev_kv) may answer with; larger: request_too_large, before anything
+// is done. A stand-alone range has no such bound: it travels in pieces.
+inline constexpr std::size_t answer_bytes_max = 8 * mib;
+// What an op of a transaction, and a pair besides its key and value, count for there: no less than on the wire.
+inline constexpr std::size_t answer_op_bytes = 64;
+inline constexpr std::size_t answer_pair_bytes = 96;
 
 // ---- log
 inline constexpr std::size_t block_bytes = 4096;
@@ -41,6 +47,8 @@ inline constexpr Duration step_budget = 1ms;                  // no step of a sh
 
 static_assert(request_bytes_default <= request_bytes_max);
 static_assert(request_bytes_max + mib <= frame_bytes_max, "a frame holds any request");
+static_assert(answer_bytes_max + 2 * mib <= frame_bytes_max, "a frame holds any answer of a write");
+static_assert(command_bytes_max + mib <= answer_bytes_max, "any stored pair can be answered");
 static_assert(command_bytes_max <= batch_bytes_max, "a batch holds any command");
 static_assert(batch_bytes_max % block_bytes == 0 && segment_bytes_default % block_bytes == 0);
 static_assert(batch_bytes_max < segment_bytes_default);

@@ -13,7 +13,7 @@ std::string_view text_of(env::CloseReason reason) {
     switch (reason) {
         case env::CloseReason::peer_closed: return "closed by the server";
         case env::CloseReason::reset: return "connection reset";
-        case env::CloseReason::refused: return "connection refused";
+        case env::CloseReason::refused: return "cannot connect: refused, unreachable, or no such host";
         case env::CloseReason::no_resources: return "no descriptors or buffers left";
     }
     return "closed";
@@ -92,13 +92,12 @@ void Connection::on_received(Bytes bytes) {
         if (!*next) {
             return;
         }
-        const wire::FrameHeader& header = (*next)->header;
-        const bool hello = header.kind == static_cast<std::uint8_t>(wire::ClientKind::hello);
-        if (hello && (header.flags & wire::flag_error) != 0) {
+        const bool hello = (*next)->header.kind == static_cast<std::uint8_t>(wire::ClientKind::hello);
+        const bool refusal = hello && ((*next)->header.flags & wire::flag_error) != 0;
+        if (refusal) {
             read_refusal(**next);
         } else if (hello != (state_ == State::greeting)) {
-            fail({.protocol_error = true,
-                  .text = hello ? "a second hello" : "the server's first frame is no hello"});
+            fail({.protocol_error = true, .text = hello ? "a second hello" : "the server's first frame is no hello"});
         } else if (hello) {
             read_greeting(**next);
         } else {
@@ -107,7 +106,7 @@ void Connection::on_received(Bytes bytes) {
     }
 }
 
-// The last frame before a server closes for a reason that concerns the whole connection.
+// A server's word about the whole connection: it stops, or closes at once and says why.
 void Connection::read_refusal(const wire::FrameReader::Frame& frame) {
     arena_.reset();
     const auto response = wire::decode_response(wire::ClientKind::hello, frame.header.flags, frame.body, arena_);
@@ -116,6 +115,10 @@ void Connection::read_refusal(const wire::FrameReader::Frame& frame) {
         return;
     }
     const auto& error = std::get<api::ErrorInfo>(response->body);
+    if (state_ == State::ready && error.code == api::Errc::stopped) {
+        owner_.on_goodbye(*this);
+        return;
+    }
     const std::string text(error.detail.empty() ? api::error_text(error.code) : error.detail);
     // A stopping node, or one at its connection bound, may take us later; the others will not.
     const bool lasting = error.code == api::Errc::cluster_id_mismatch || error.code == api::Errc::unsupported_version;

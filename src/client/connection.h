@@ -35,6 +35,8 @@ class ConnectionOwner {
     virtual void on_ready(Connection& connection) = 0;
     // A frame of an established connection. May close the connection.
     virtual void on_frame(Connection& connection, const wire::FrameReader::Frame& frame) = 0;
+    // The server stops: it answers what was sent and takes no more. May close the connection.
+    virtual void on_goodbye(Connection& connection) = 0;
     // The connection is down already. `was_ready`: requests may have been on it.
     virtual void on_down(Connection& connection, bool was_ready, const DownReason& reason) = 0;
     // It has something to send now.

@@ -141,6 +141,12 @@ void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
     connection.retiring = true;
 }
 
+void Core::Impl::on_goodbye(Connection& connection) {
+    connection.received_at = now;
+    connection.pinged = false;
+    leave(connection);
+}
+
 // The node stops or has failed: nothing new goes there, and the connection ends when what was sent is answered.
 void Core::Impl::leave(Connection& connection) {
     if (connection.retiring) {

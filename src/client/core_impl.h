@@ -49,6 +49,7 @@ struct Core::Impl final : ConnectionOwner {
     // ---- connections
     void on_ready(Connection& connection) override;
     void on_frame(Connection& connection, const wire::FrameReader::Frame& frame) override;
+    void on_goodbye(Connection& connection) override;
     void on_down(Connection& connection, bool was_ready, const DownReason& reason) override;
     void on_sendable(Connection& connection) override;
     void on_connection_timer(Connection& connection);

@@ -298,10 +298,6 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
     connection.received_at = now;
     connection.pinged = false;
     const wire::FrameHeader& header = frame.header;
-    if (header.kind == static_cast<std::uint8_t>(wire::ClientKind::hello) && (header.flags & wire::flag_error) != 0) {
-        leave(connection);   // it stops, or will say no more for another reason
-        return;
-    }
     const std::uint32_t index = header.request_id == ping_request_id ? no_request : pending.find(header.request_id);
     if (index == no_request || pending[index].connection != connection.number()) {
         return;   // cancelled, expired, or a ping

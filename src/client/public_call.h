@@ -47,7 +47,7 @@ class CallOf : public Call {
             return;
         }
         Reply reply = to_public(*mine);
-        reply.header = to_public(response.header);
+        set_header(reply, to_public(response.header));
         done_(std::move(reply));
     }
     void fail(Error error) override { done_(std::move(error)); }

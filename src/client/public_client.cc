@@ -12,6 +12,7 @@
 #include "client/public_call.h"
 #include "client/socket_network.h"
 #include "ringfort/client.h"
+#include "wire/client_codec.h"
 
 namespace ringfort {
 
@@ -21,8 +22,12 @@ using client::GetCall;
 
 namespace {
 
+constexpr std::int64_t timeout_ms_max = 24LL * 3600 * 1000;
+constexpr std::size_t connections_max = 1024;
+constexpr std::size_t in_flight_max = std::size_t{1} << 20;
+
 Duration from_ms(std::int64_t count) {
-    return std::chrono::milliseconds(count);
+    return std::chrono::milliseconds(std::clamp<std::int64_t>(count, 0, timeout_ms_max));
 }
 
 client::CoreOptions core_options(const ClientOptions& options) {
@@ -32,12 +37,16 @@ client::CoreOptions core_options(const ClientOptions& options) {
             core.endpoints.push_back(*client::parse_address(*normal));
         }
     }
-    core.dial_timeout = from_ms(options.dial_timeout_ms);
-    core.request_timeout = from_ms(options.request_timeout_ms);
-    core.connections = options.connections;
-    core.in_flight_max = options.in_flight_max;
+    if (options.dial_timeout_ms > 0) {
+        core.dial_timeout = from_ms(options.dial_timeout_ms);
+    }
+    if (options.request_timeout_ms > 0) {
+        core.request_timeout = from_ms(options.request_timeout_ms);
+    }
+    core.connections = std::clamp<std::size_t>(options.connections, 1, connections_max);
+    core.in_flight_max = std::clamp<std::size_t>(options.in_flight_max, 1, in_flight_max);
     core.cluster_id = ClusterId(options.cluster_id);
-    core.name = options.name;
+    core.name = options.name.substr(0, wire::client_name_bytes_max);
     core.follow_leader = options.follow_leader;
     return core;
 }
@@ -50,6 +59,9 @@ std::optional<std::string> find_invalid(const ClientOptions& options) {
         if (!normalize_endpoint(endpoint)) {
             return endpoint;
         }
+    }
+    if (options.endpoints.size() > client::EndpointTable::endpoints_max) {
+        return options.endpoints[client::EndpointTable::endpoints_max];
     }
     return std::nullopt;
 }
@@ -66,7 +78,7 @@ struct Client::Impl {
     explicit Impl(const ClientOptions& options)
         : invalid(find_invalid(options)),
           threading(options.threading),
-          network({.spin = std::chrono::microseconds(options.poll_us)}) {
+          network({.spin = std::chrono::microseconds(std::clamp<std::int64_t>(options.poll_us, 0, 1'000'000))}) {
         if (invalid) {
             return;
         }
@@ -253,8 +265,12 @@ void Client::txn_async(const Txn& txn, const CallOptions& options, Callback<TxnR
 }
 
 void Client::compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done) {
-    impl_->start(make_call<CompactReply, api::CompactResponse>(
-        api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done)));
+    auto call = make_call<CompactReply, api::CompactResponse>(
+        api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done));
+    if (options.domain != 0) {
+        call->request.domain = DomainId(options.domain);
+    }
+    impl_->start(std::move(call));
 }
 
 void Client::status_async(const CallOptions& options, Callback<StatusReply> done) {

@@ -145,6 +145,16 @@ TxnReply to_public(const api::TxnResponse& response) {
     return out;
 }
 
+template <>
+void set_header(TxnReply& reply, const Header& header) {
+    reply.header = header;
+    Header inner;
+    inner.revision = header.revision;
+    for (OpReply& one : reply.replies) {
+        std::visit([&inner](auto& op) { set_header(op, inner); }, one);
+    }
+}
+
 CompactReply to_public(const api::CompactResponse&) {
     return {};
 }

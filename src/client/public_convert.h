@@ -17,7 +17,7 @@ api::TxnRequest to_api(const Txn& txn, Arena& arena);
 Error to_public(const api::ErrorInfo& error);
 Header to_public(const api::ResponseHeader& header);
 KeyValue to_public(const api::KeyValue& kv);
-// Without the header, which stands once beside them.
+// Without the header, which stands once beside them: set_header() adds it.
 GetReply to_public(const api::RangeResponse& response);
 PutReply to_public(const api::PutResponse& response);
 DeleteReply to_public(const api::DeleteRangeResponse& response);
@@ -26,5 +26,13 @@ CompactReply to_public(const api::CompactResponse& response);
 StatusReply to_public(const api::StatusResponse& response);
 MemberListReply to_public(const api::MemberListResponse& response);
 MoveLeaderReply to_public(const api::MoveLeaderResponse& response);
+
+template <class Reply>
+void set_header(Reply& reply, const Header& header) {
+    reply.header = header;
+}
+// Replies inside of it get the revision, as etcd's do.
+template <>
+void set_header(TxnReply& reply, const Header& header);
 
 }  // namespace ringfort::client

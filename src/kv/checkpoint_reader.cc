@@ -17,7 +17,7 @@ namespace {
 using namespace checkpoint;
 
 // In keys walked: an item makes a block, and with a key's first version entries in both indexes.
-constexpr std::int64_t item_cost = 2;
+constexpr std::int64_t item_cost = 3;
 
 // Of revisions and version numbers: no store gets there, and there is room to count on.
 constexpr std::int64_t number_max = INT64_MAX / 2;
@@ -166,7 +166,7 @@ bool StateReader::parse(WorkBudget& budget) {
                 if (!parse_fixed(rest)) {
                     return false;
                 }
-                budget.take(item_cost, 0);
+                state_.charge(budget, item_cost, 0);
                 break;
             case Expect::key:
                 key_.append(as_text(rest.first(text_bytes)));

@@ -7,7 +7,7 @@ namespace ringfort::kv {
 namespace {
 
 // In keys walked. With a removal its key may leave both indexes.
-constexpr std::int64_t version_cost = 2, key_cost = 4;
+constexpr std::int64_t version_cost = 2, key_cost = 6;
 
 }  // namespace
 
@@ -21,8 +21,9 @@ void Store::compact_step(WorkBudget& budget) {
     while (!budget.spent() && compaction_pending()) {
         Version* version = state.garbage.front();
         state.garbage.pop();
-        budget.take(version->tombstone() ? key_cost : version_cost, 0);
+        const std::int64_t cost = version->tombstone() ? key_cost : version_cost;
         state.forget(version);
+        state.charge(budget, cost, 0);
     }
 }
 

@@ -7,11 +7,11 @@ namespace ringfort::kv {
 namespace {
 
 // What a removal counts for, in keys walked: it writes a version and corrects the counts of the tree.
-constexpr std::int64_t removal_keys = 2;
+constexpr std::int64_t removal_keys = 3;
 
 }  // namespace
 
-void DeleteJob::begin(StoreState& state, const api::DeleteRangeRequest& request, Arena* answer) {
+void DeleteJob::begin(const api::DeleteRangeRequest& request, Arena* answer, std::uint64_t pairs_max) {
     const api::KeyRange range{request.key, request.range_end};
     point_ = api::is_point(range);
     end_ = point_ ? std::nullopt : api::interval_of(range).end;
@@ -19,9 +19,9 @@ void DeleteJob::begin(StoreState& state, const api::DeleteRangeRequest& request,
     deleted_ = 0;
     prev_ = nullptr;
     if (request.prev_kv && answer != nullptr) {
-        const std::uint64_t room = point_ ? 1 : state.tree.count(request.key, end_).live;
         prev_ = reinterpret_cast<api::KeyValue*>(
-            answer->allocate(room * sizeof(api::KeyValue), alignof(api::KeyValue)));
+            answer->allocate(pairs_max * sizeof(api::KeyValue), alignof(api::KeyValue)));
+        pairs_max_ = static_cast<std::int64_t>(pairs_max);
     }
 }
 
@@ -54,11 +54,12 @@ Step DeleteJob::step(StoreState& state, WorkBudget& budget) {
 
 void DeleteJob::remove(StoreState& state, KeyRecord& record, WorkBudget& budget) {
     if (prev_ != nullptr) {
+        ASSERT(deleted_ < pairs_max_);
         new (prev_ + deleted_) api::KeyValue(key_value(record, *record.latest));
     }
     state.remove(record);
     deleted_++;
-    budget.take(removal_keys, static_cast<std::int64_t>(record.key_bytes));
+    state.charge(budget, removal_keys, static_cast<std::int64_t>(record.key_bytes));
 }
 
 api::DeleteRangeResponse DeleteJob::response() const {

@@ -38,6 +38,8 @@ class HashIndex {
 
     std::uint64_t size() const { return size_; }
     std::uint64_t memory_bytes() const;
+    // Ever since the start: each one is many times as dear as an insertion, so that steps count it.
+    std::uint64_t splits() const { return segments_ - 1; }
 
   private:
     static constexpr std::size_t slot_bits = 10, slots = 1u << slot_bits, full_count = slots / 8 * 7;

@@ -10,11 +10,6 @@ namespace ringfort::kv {
 
 namespace {
 
-bool has_filter(const api::RangeRequest& request) {
-    return request.min_mod_revision != 0 || request.max_mod_revision != 0 ||
-           request.min_create_revision != 0 || request.max_create_revision != 0;
-}
-
 bool within(api::Revision value, api::Revision min, api::Revision max) {
     return (min == 0 || value >= min) && (max == 0 || value <= max);
 }
@@ -23,6 +18,11 @@ bool within(api::Revision value, api::Revision min, api::Revision max) {
 constexpr std::int64_t heap_push_keys = 2;
 
 }  // namespace
+
+bool has_filter(const api::RangeRequest& request) {
+    return request.min_mod_revision != 0 || request.max_mod_revision != 0 ||
+           request.min_create_revision != 0 || request.max_create_revision != 0;
+}
 
 RangeScan::RangeScan(const StoreState& state, const api::RangeRequest& request, api::Revision at)
     : request_(request),
@@ -178,9 +178,11 @@ void RangeScan::emit(const KeyRecord& record, const Version& version, WorkBudget
         pair.value = {};   // the lease stays: etcd's index path drops it by accident
     }
     ASSERT(sink.count < sink.room);
-    new (sink.pairs + sink.count) api::KeyValue(pair);
+    if (!sink.count_only) {
+        new (sink.pairs + sink.count) api::KeyValue(pair);
+    }
     sink.count++;
-    const std::size_t bytes = pair.key.size() + pair.value.size() + sizeof(api::KeyValue);
+    const std::size_t bytes = pair.key.size() + pair.value.size() + sink.pair_bytes;
     sink.bytes += bytes;
     emitted_++;
     budget.take(0, static_cast<std::int64_t>(bytes));

@@ -22,9 +22,14 @@ struct PairSink {
     std::size_t room{0};
     std::size_t bytes{0};
     std::size_t bytes_limit{std::numeric_limits<std::size_t>::max()};
+    std::size_t pair_bytes{sizeof(api::KeyValue)};   // what a pair counts for besides its key and value
+    bool count_only{false};                          // nothing is written: there are no `pairs`
 
     bool full() const { return count == room || bytes >= bytes_limit; }
 };
+
+// Whether revisions decide which pairs the request wants.
+bool has_filter(const api::RangeRequest& request);
 
 class RangeScan {
   public:

@@ -179,6 +179,7 @@ Slab::Region* Slab::open_region() {
         region->pages = static_cast<std::byte*>(must_allocate(std::aligned_alloc(page_bytes, bytes)));
         link_front(open_regions_, region);
         reserved_bytes_ += bytes;
+        region_moves_++;
     }
     return open_regions_;
 }
@@ -198,6 +199,7 @@ void Slab::give_back_page(Page* page) {
         std::free(region->pages);
         delete region;
         reserved_bytes_ -= region_pages * page_bytes;
+        region_moves_++;
     }
 }
 

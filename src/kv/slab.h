@@ -31,6 +31,8 @@ class Slab {
     static std::size_t block_bytes(std::size_t bytes);
     std::uint64_t block_bytes() const { return block_bytes_; }
     std::uint64_t reserved_bytes() const { return reserved_bytes_; }
+    // How often a region was taken from the heap or given back: far dearer than a block, so that steps count it.
+    std::uint64_t region_moves() const { return region_moves_; }
 
   private:
     struct Region;
@@ -56,6 +58,7 @@ class Slab {
     LargeBlock* large_{nullptr};
     std::uint64_t block_bytes_{0};
     std::uint64_t reserved_bytes_{0};
+    std::uint64_t region_moves_{0};
 };
 
 }  // namespace ringfort::kv

@@ -47,7 +47,12 @@ Store::Impl::Stage Store::Impl::begin_body() {
         return Stage::put;
     }
     if (const auto* remove = std::get_if<api::DeleteRangeRequest>(&body)) {
-        removal.begin(state, *remove, answer);
+        measured.op = *remove;
+        if (AnswerMeter::pairs_at_sight(measured) > 1) {
+            meter.begin();
+            return Stage::measure;
+        }
+        removal.begin(*remove, answer, 1);
         return Stage::delete_range;
     }
     if (const auto* request = std::get_if<api::TxnRequest>(&body)) {
@@ -85,12 +90,10 @@ Step Store::Impl::step_body(WorkBudget& budget) {
         case Stage::put:
             step_put(budget);
             return Step::done;
+        case Stage::measure:
+            return step_measure(budget);
         case Stage::delete_range:
-            if (removal.step(state, budget) == Step::more) {
-                return Step::more;
-            }
-            outcome = api::Result{removal.response()};
-            return Step::done;
+            return step_delete(budget);
         case Stage::txn:
             if (txn.step(state, budget) == Step::more) {
                 return Step::more;
@@ -108,15 +111,36 @@ Step Store::Impl::step_body(WorkBudget& budget) {
     UNREACHABLE();
 }
 
+Step Store::Impl::step_measure(WorkBudget& budget) {
+    if (meter.add(state, measured, budget) == Step::more) {
+        return Step::more;
+    }
+    if (meter.too_large()) {
+        outcome = api::Errc::request_too_large;
+        return Step::done;
+    }
+    removal.begin(std::get<api::DeleteRangeRequest>(body), answer, meter.pairs_max());
+    stage = Stage::delete_range;
+    return step_delete(budget);
+}
+
+Step Store::Impl::step_delete(WorkBudget& budget) {
+    if (removal.step(state, budget) == Step::more) {
+        return Step::more;
+    }
+    outcome = api::Result{removal.response()};
+    return Step::done;
+}
+
 void Store::Impl::step_put(WorkBudget& budget) {
     const auto& put = std::get<api::PutRequest>(body);
     KeyRecord* record = state.find(put.key);
-    budget.take(1, static_cast<std::int64_t>(put.key.size() + put.value.size()));
     if (const api::Errc code = check_put(state, put, record); code != api::Errc::ok) {
         outcome = code;
-        return;
+    } else {
+        outcome = api::Result{execute_put(state, put, record)};
     }
-    outcome = api::Result{execute_put(state, put, record)};
+    state.charge(budget, 1, static_cast<std::int64_t>(put.key.size() + put.value.size()));
 }
 
 void Store::Impl::step_compact() {

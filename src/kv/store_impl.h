@@ -9,7 +9,7 @@
 namespace ringfort::kv {
 
 struct Store::Impl {
-    enum class Stage : std::uint8_t { idle, refused, put, delete_range, txn, compact };
+    enum class Stage : std::uint8_t { idle, refused, put, measure, delete_range, txn, compact };
 
     explicit Impl(const StoreOptions& store_options)
         : range(store_options.range), state(store_options) {}
@@ -23,10 +23,14 @@ struct Store::Impl {
     Arena* answer{nullptr};
     TxnJob txn;
     DeleteJob removal;
+    api::RequestOp measured;         // the range deletion whose answer is being measured
+    AnswerMeter meter;
     std::variant<api::Result, api::Errc> outcome;
 
     Stage begin_body();
     Step step_body(WorkBudget& budget);
+    Step step_measure(WorkBudget& budget);
+    Step step_delete(WorkBudget& budget);
     void step_put(WorkBudget& budget);
     void step_compact();
 };

@@ -137,6 +137,14 @@ void StoreState::free_version(Version* version) {
     slab.release(version, version->bytes());
 }
 
+void StoreState::charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes) {
+    const auto splits = static_cast<std::int64_t>(index.splits() - charged_splits_);
+    const auto regions = static_cast<std::int64_t>(slab.region_moves() - charged_region_moves_);
+    charged_splits_ = index.splits();
+    charged_region_moves_ = slab.region_moves();
+    budget.take(keys + splits * split_keys + regions * region_keys, bytes);
+}
+
 // ---------------------------------------------------------------------------------------------- compaction
 
 api::Revision StoreState::forget_limit() const {

@@ -76,9 +76,17 @@ struct StoreState {
     Version* new_version(const VersionSpec& spec);
     Version* new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record);
     KeyRecord* new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
+    // Charges `keys` for changes just made, and what they cost beyond themselves: splits of the hash index (random access
+    // over two times a thousand keys), regions of memory that came or went (a system call, and its pages).
+    void charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes);
+    static constexpr std::int64_t split_keys = 100, region_keys = 400;
+
     void note_superseding(Version* version) { garbage.append(version); }
 
   private:
+    std::uint64_t charged_splits_{0};
+    std::uint64_t charged_region_moves_{0};
+
     void mix_change(const KeyRecord& record, const Version& version);
     void free_version(Version* version);
 };

@@ -64,12 +64,15 @@ void TxnJob::begin(const api::TxnRequest& request, Arena* answer) {
     frames_.clear();
     planned_.clear();
     at_ = 0;
+    pairs_at_sight_ = 0;
+    meter_.begin();
     frames_.push_back({&request, &response_, {}, {}, 0, false});
     stage_ = Stage::plan;
 }
 
 void TxnJob::reset() {
     scan_.reset();
+    meter_.reset();
     constexpr std::size_t kept = 1024;
     if (planned_.capacity() > kept) {
         std::vector<Planned>().swap(planned_);
@@ -81,6 +84,10 @@ Step TxnJob::step(StoreState& state, WorkBudget& budget) {
         stage_ = Stage::check;
     }
     if (stage_ == Stage::check && check(state, budget) == Step::done) {
+        stage_ = error_ == api::Errc::ok ? (pairs_at_sight_ > 1 ? Stage::measure : Stage::execute) : Stage::done;
+        at_ = 0;
+    }
+    if (stage_ == Stage::measure && measure(state, budget) == Step::done) {
         stage_ = error_ == api::Errc::ok ? Stage::execute : Stage::done;
         at_ = 0;
     }
@@ -139,7 +146,8 @@ void TxnJob::decide(Frame& frame, bool succeeded) {
 void TxnJob::enter(const api::RequestOp& op, api::ResponseOp* response) {
     const auto* nested = std::get_if<api::TxnRequest>(&op.op);
     if (nested == nullptr) {
-        planned_.push_back({&op, response});
+        planned_.push_back({&op, response, 1});
+        pairs_at_sight_ += AnswerMeter::pairs_at_sight(op);
         return;
     }
     api::TxnResponse* nested_response = nullptr;
@@ -206,6 +214,22 @@ Step TxnJob::check(const StoreState& state, WorkBudget& budget) {
     return Step::done;
 }
 
+// ---------------------------------------------------------------------------------------------- measure
+
+Step TxnJob::measure(const StoreState& state, WorkBudget& budget) {
+    for (; at_ < planned_.size(); at_++) {
+        if (budget.spent() || meter_.add(state, *planned_[at_].op, budget) == Step::more) {
+            return Step::more;
+        }
+        planned_[at_].pairs_max = meter_.pairs_max();
+        if (meter_.too_large()) {
+            error_ = api::Errc::request_too_large;
+            return Step::done;
+        }
+    }
+    return Step::done;
+}
+
 // ---------------------------------------------------------------------------------------------- execute
 
 Step TxnJob::execute(StoreState& state, WorkBudget& budget) {
@@ -223,7 +247,7 @@ Step TxnJob::execute_op(StoreState& state, const Planned& planned, WorkBudget& b
         if (planned.response != nullptr) {
             planned.response->op = response;
         }
-        budget.take(1, static_cast<std::int64_t>(put->key.size() + put->value.size()));
+        state.charge(budget, 1, static_cast<std::int64_t>(put->key.size() + put->value.size()));
         return Step::done;
     }
     if (std::holds_alternative<api::RangeRequest>(planned.op->op)) {
@@ -240,13 +264,14 @@ Step TxnJob::execute_range(StoreState& state, const Planned& planned, WorkBudget
         const auto& range = std::get<api::RangeRequest>(planned.op->op);
         const api::Revision at = range.revision == 0 ? state.writing_revision() : range.revision;
         scan_.emplace(state, range, at);
-        const std::uint64_t room = scan_->pairs_left_max();
+        const std::uint64_t room = std::min(scan_->pairs_left_max(), planned.pairs_max);
         sink_ = {};
         sink_.room = room;
         sink_.pairs = reinterpret_cast<api::KeyValue*>(
             answer_->allocate(room * sizeof(api::KeyValue), alignof(api::KeyValue)));
     }
     if (scan_->step(state, budget, sink_) == Step::more) {
+        ASSERT(budget.spent());   // and not the room
         return Step::more;
     }
     planned.response->op = api::RangeResponse{{sink_.pairs, sink_.count}, scan_->more(), scan_->count()};
@@ -257,7 +282,7 @@ Step TxnJob::execute_range(StoreState& state, const Planned& planned, WorkBudget
 Step TxnJob::execute_delete(StoreState& state, const Planned& planned, WorkBudget& budget) {
     if (!deleting_) {
         const auto& request = std::get<api::DeleteRangeRequest>(planned.op->op);
-        delete_.begin(state, request, planned.response == nullptr ? nullptr : answer_);
+        delete_.begin(request, planned.response == nullptr ? nullptr : answer_, planned.pairs_max);
         deleting_ = true;
     }
     if (delete_.step(state, budget) == Step::more) {

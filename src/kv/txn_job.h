@@ -1,14 +1,16 @@
-// A transaction in progress, in three stages, each in bounded steps:
+// A transaction in progress, in four stages, each in bounded steps:
 //
 //   plan      walks the tree of nested transactions down the branches their compares choose, all compares seeing the
 //             state before the transaction, and lists the ops to execute in order
 //   check     whether every listed op can be executed; one that cannot fails the whole transaction, nothing applied
+//   measure   whether the answer fits a frame; else likewise
 //   execute   the listed ops, each seeing what the ones before it wrote
 #pragma once
 
 #include <optional>
 #include <vector>
 
+#include "kv/answer_meter.h"
 #include "kv/delete_job.h"
 #include "kv/range_scan.h"
 
@@ -26,7 +28,7 @@ class TxnJob {
     void reset();
 
   private:
-    enum class Stage : std::uint8_t { plan, check, execute, done };
+    enum class Stage : std::uint8_t { plan, check, measure, execute, done };
 
     struct Frame {
         const api::TxnRequest* txn;
@@ -39,6 +41,7 @@ class TxnJob {
     struct Planned {
         const api::RequestOp* op;
         api::ResponseOp* response;               // null: no reply
+        std::uint64_t pairs_max;                 // it answers with no more
     };
 
     Step plan(const StoreState& state, WorkBudget& budget);
@@ -47,6 +50,7 @@ class TxnJob {
     // nullopt: the budget ended.
     std::optional<bool> compare(const StoreState& state, const api::Compare& compare, WorkBudget& budget);
     Step check(const StoreState& state, WorkBudget& budget);
+    Step measure(const StoreState& state, WorkBudget& budget);
     Step execute(StoreState& state, WorkBudget& budget);
     Step execute_op(StoreState& state, const Planned& planned, WorkBudget& budget);
     Step execute_range(StoreState& state, const Planned& planned, WorkBudget& budget);
@@ -58,7 +62,9 @@ class TxnJob {
     api::Errc error_{api::Errc::ok};
     std::vector<Frame> frames_;
     std::vector<Planned> planned_;
-    std::size_t at_{0};                     // into planned_, in check and execute
+    std::size_t at_{0};                     // into planned_, in check, measure and execute
+    std::size_t pairs_at_sight_{0};         // of all planned
+    AnswerMeter meter_;
     std::optional<std::string> position_;   // of a range compare in progress: the next key to look at
     bool compare_met_key_{false};
     std::optional<RangeScan> scan_;

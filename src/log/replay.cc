@@ -229,7 +229,9 @@ void Replay::apply_copies(ReplayedReplica& replica, const Record& record, const 
         if (old == replica.runs.end() || old->first > at) {  // a hole: fill it
             const std::uint64_t hole_end =
                 old == replica.runs.end() ? copy.end() : std::min(copy.end(), old->first);
-            replica.runs.replace(copy.part(at, hole_end), ignore_dropped);
+            EntryRun part = copy.part(at, hole_end);
+            part.appended_batch = 0;   // in a batch that is gone
+            replica.runs.replace(part, ignore_dropped);
             at = hole_end;
             continue;
         }
@@ -308,7 +310,7 @@ void Replay::finish(ReplayedReplica& replica) {
         const JudgedBatch& batch = batch_of(run);
         std::uint64_t index = run.first;
         for (const EntryItem& item : items_of(run)) {
-            if (batch.payload_damaged(item.offset)) {
+            if (batch.payload_damaged(item)) {
                 replica.damaged.push_back(index);
             }
             index++;

@@ -21,7 +21,8 @@ struct EntryRun {
     std::uint64_t first{0};           // index
     std::uint64_t term{0};
     std::uint64_t sequence{0};        // of `first`
-    std::uint64_t appended_batch{0};  // that holds the entries as first written; never above place.sequence
+    std::uint64_t appended_batch{0};  // that held the entries as first written; never above place.sequence, which it is
+                                      // unless they were copied
     BatchPlace place;
     std::uint32_t count{0};
     std::uint32_t record{0};          // offset in the batch's directory

@@ -131,6 +131,7 @@ struct Core {
     void maybe_end_doubt(Effects& out);
 
     // ---- repair.cc
+    void on(const EntryLost& event, Effects& out);
     void on(const EntryRepaired& event, Effects& out);
     void maybe_fetch(Effects& out);
     NodeId whom_to_ask() const;

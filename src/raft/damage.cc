@@ -2,7 +2,17 @@
 
 #include <algorithm>
 
+#include "base/assertion.h"
+
 namespace ringfort::raft {
+
+void DamagedSet::add(DamagedEntry entry) {
+    const auto behind = std::find_if(items_.begin(), items_.end(), [&](const DamagedEntry& other) {
+        return other.id.index >= entry.id.index;
+    });
+    ASSERT(behind == items_.end() || behind->id.index > entry.id.index);
+    items_.insert(behind, std::move(entry));
+}
 
 DamagedEntry* DamagedSet::find(LogIndex index) {
     const auto found = std::find_if(items_.begin(), items_.end(),

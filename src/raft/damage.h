@@ -21,7 +21,7 @@ struct DamagedEntry {
 class DamagedSet {
   public:
     bool empty() const { return items_.empty(); }
-    void add(DamagedEntry entry) { items_.push_back(std::move(entry)); }   // in order of index
+    void add(DamagedEntry entry);    // Requires: there is none of this index
     DamagedEntry* find(LogIndex index);
     // The first damaged entry at or after `index`.
     std::optional<LogIndex> first_from(LogIndex index) const;

@@ -161,13 +161,18 @@ struct SnapshotInstalled {
     NodeId from;
     Term term;           // the sender's term
 };
+// A command of this log beyond what was applied cannot be read back: its payload is lost, as if recovery had found it so.
+struct EntryLost {
+    EntryId id;
+    std::uint64_t checksum{0};
+};
 struct EntryRepaired {
     LogIndex index;      // a damaged entry's payload is durable again
 };
 
 using Event = std::variant<MessageReceived, Durable, PeerLost, PeerBack, ElectionDue, TransferLeadership,
                            TransferTimedOut, ChangeConfiguration, EntriesRead, SnapshotSent, SnapshotInstalled,
-                           EntryRepaired>;
+                           EntryLost, EntryRepaired>;
 
 // A leader's view of one follower, for status replies and tests.
 struct PeerStatus {

@@ -155,6 +155,15 @@ void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& ou
     }
 }
 
+void Core::on(const EntryLost& event, Effects&) {
+    if (event.id.index <= log.snapshot().index || !log.holds(event.id) || damage.find(event.id.index) != nullptr) {
+        return;  // overwritten or compacted since, or known
+    }
+    damage.add({.id = event.id, .checksum = event.checksum, .kind = EntryKind::command, .found = false,
+                .configuration = {}, .fence = {}, .never = {}});
+    search.clear();
+}
+
 void Core::on(const EntryRepaired& event, Effects& out) {
     const DamagedEntry* entry = damage.find(event.index);
     if (entry == nullptr) {

@@ -1,4 +1,4 @@
-// How `ringfort` ends: each reason for ending has a code of its own. tools/ringforts.service and tests rely on them.
+// How `ringfort` ends: each reason for ending has a code of its own. tools/ringfort.service and tests rely on them.
 #pragma once
 
 #include "env/world.h"

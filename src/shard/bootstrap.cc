@@ -36,6 +36,7 @@ std::vector<NodeId> initial_nodes(const NodeConfig& config) {
 struct Bootstrap::Pending {
     RangeId range{};
     raft::HardState hard_state;
+    bool promises_in_doubt{false};                  // the hard state's incarnation is new
     CheckpointRecord checkpoint;
     std::vector<raft::Entry> entries;
     std::vector<std::vector<std::byte>> payloads;   // of config and fence entries
@@ -158,6 +159,7 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
         }
     }
     context_.links->bootstrapped = memory_found_;
+    replicas_unknown_ = recovered.replicas_unknown;
     stage_ = Stage::loading;
     for (RecoveredReplica& replica : recovered.replicas) {
         restore(replica);
@@ -177,6 +179,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         auto pending = std::make_unique<Pending>();
         pending->range = recovered.range;
         pending->hard_state = start.hard_state;
+        pending->promises_in_doubt = recovered.promises_in_doubt;
         pending->checkpoint = *recovered.checkpoint;
         pending->damaged = recovered.damaged;
         for (const raft::Entry& entry : recovered.entries) {
@@ -220,7 +223,10 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                     loaded.store = new_store(context_, kept->range);
                 }
             }
-            context_.replicas->add(std::move(loaded));
+            Replica& made = context_.replicas->add(std::move(loaded));
+            if (kept->promises_in_doubt) {
+                context_.log->append_hard_state(made.range(), made.raft().hard_state());
+            }
             tell_domains();
         });
         return;
@@ -288,9 +294,23 @@ void Bootstrap::create_directory_replica() {
     memory_found_ = true;
     context_.links->bootstrapped = true;
     stage_ = Stage::running;
-    if (context_.replicas->find(directory_range) == nullptr) {
+    if (context_.replicas->find(directory_range) == nullptr && !refuse_unknown(directory_range)) {
         add_fresh(directory_range, DomainId(), initial_nodes(context_.config));
     }
+}
+
+// A replica the log does not know, after the log lost records: it may have been there, and have promised things.
+bool Bootstrap::refuse_unknown(RangeId range) {
+    if (!replicas_unknown_) {
+        return false;
+    }
+    context_.halted = true;
+    context_.world.process.halt(env::Halt::refused,
+                                "range " + std::to_string(range.value) + ": the log of shard " +
+                                    std::to_string(context_.config.shard.value) +
+                                    " lost records and does not know it any more: remove the whole data directory, and "
+                                    "the node joins again as one whose data was lost");
+    return true;
 }
 
 void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters) {
@@ -328,7 +348,7 @@ void Bootstrap::make_replica(const kv::RangeRecord& range) {
     if (!here || shard_of(range.id, context_.config.shard_count) != context_.config.shard) {
         return;
     }
-    if (context_.replicas->find(range.id) == nullptr) {
+    if (context_.replicas->find(range.id) == nullptr && !refuse_unknown(range.id)) {
         add_fresh(range.id, range.domain, range.replicas);
     }
 }
@@ -352,6 +372,13 @@ void Bootstrap::on_directory(const kv::Directory& directory) {
     }
     for (const kv::RangeRecord& range : directory.state().ranges) {
         make_replica(range);
+    }
+    if (context_.halted) {
+        return;
+    }
+    if (replicas_unknown_) {
+        replicas_unknown_ = false;
+        context_.log->replicas_known();
     }
     complete_ = true;
 }

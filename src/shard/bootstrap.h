@@ -55,6 +55,7 @@ class Bootstrap {
     void create_directory_replica();
     void make_replica(const kv::RangeRecord& range);
     void tell_domains();
+    bool refuse_unknown(RangeId range);
     void add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters);
 
     Context& context_;
@@ -62,6 +63,7 @@ class Bootstrap {
     env::DiskOperation operation_;
     bool memory_found_{false};
     bool wiped_{false};
+    bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them
     bool save_again_{false};
     bool complete_{false};
     std::size_t logs_ready_{0};            // of this node's shards, at its first start

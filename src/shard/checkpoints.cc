@@ -29,13 +29,16 @@ void Checkpoints::maybe_start_write() {
     if (write_ || context_.halted) {
         return;
     }
+    std::uint64_t all_live = 0;
     for (const auto& replica : context_.replicas->all()) {
         const std::uint64_t live = replica->store() != nullptr ? replica->store()->live_bytes() : 0;
+        all_live += live;
         const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
         if (context_.log->bytes_since_checkpoint(replica->range()) > bound) {
             want(replica->range());
         }
     }
+    context_.log->set_log_goal(std::max(LogOptions{}.log_bytes_goal, all_live));
     while (!wanted_.empty() && !write_) {
         const RangeId range = wanted_.front();
         wanted_.erase(wanted_.begin());

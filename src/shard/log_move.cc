@@ -241,7 +241,8 @@ void ShardMove::on_recovered(Log& log, const RecoveredLog& recovered) {
 
 void ShardMove::on_log_failed(const Log& log, std::string_view reason) {
     const bool full = !log.store->has_space();
-    end(full ? env::Halt::no_disk_space : env::Halt::refused,
+    const env::Halt failed = log.store->refused() ? env::Halt::refused : env::Halt::log_failed;
+    end(full ? env::Halt::no_disk_space : failed,
         "the move to " + std::to_string(options_.to_count) + " shards failed, and the old layout stands: shard " +
             std::to_string(log.shard) + ": " + std::string(reason));
 }
@@ -272,7 +273,7 @@ bool ShardMove::copy_file() {
     }
     Moving& moving = moving_[moved_];
     if (file_->error() != env::DiskErrc::ok) {
-        end(file_->error() == env::DiskErrc::no_space ? env::Halt::no_disk_space : env::Halt::refused,
+        end(file_->error() == env::DiskErrc::no_space ? env::Halt::no_disk_space : env::Halt::log_failed,
             "checkpoint " + moving.checkpoint->file + " cannot be copied: " +
                 std::string(env::to_string(file_->error())));
         return false;
@@ -395,7 +396,7 @@ bool ShardMove::finish_switch() {
         return false;
     }
     if (op_.error != env::DiskErrc::ok) {
-        end(env::Halt::refused, "cannot replace the file " + options_.switch_file + ": " +
+        end(env::Halt::log_failed, "cannot replace the file " + options_.switch_file + ": " +
                                     std::string(env::to_string(op_.error)));
         return false;
     }

@@ -19,6 +19,18 @@ constexpr std::size_t records_per_step = 5000;
 LogRecovery::LogRecovery(env::Disk& disk, const LogOptions& options)
     : disk_(disk), options_(options), op_(&on_operation, this) {}
 
+void LogRecovery::Buffer::resize(std::size_t bytes) {
+    if (bytes == bytes_) {
+        return;
+    }
+    memory_.reset();
+    bytes_ = bytes;
+    if (bytes > 0) {
+        memory_.reset(static_cast<std::byte*>(std::aligned_alloc(limits::block_bytes, bytes)));
+        ASSERT(memory_ != nullptr);
+    }
+}
+
 void LogRecovery::start() {
     ASSERT(stage_ == Stage::idle);
     stage_ = Stage::listing;
@@ -73,7 +85,7 @@ void LogRecovery::on_listed() {
 
 void LogRecovery::open_next_file() {
     if (current_ == files_.size()) {
-        buffer_ = AlignedBuffer();
+        buffer_.resize(0);
         stage_ = Stage::judging;
         return;
     }
@@ -96,9 +108,7 @@ void LogRecovery::on_opened() {
 void LogRecovery::begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes) {
     current_ = file;
     region_offset_ = offset;
-    if (buffer_.size() != bytes) {
-        buffer_ = AlignedBuffer(bytes);
-    }
+    buffer_.resize(bytes);
     read_ = 0;
     by_blocks_until_ = 0;
     read_next();
@@ -183,7 +193,7 @@ void LogRecovery::reread_next() {
             return;
         }
     }
-    buffer_ = AlignedBuffer();
+    buffer_.resize(0);
     replay_ = std::make_unique<log::Replay>(judgement_);
     stage_ = Stage::replaying;
 }

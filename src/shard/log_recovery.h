@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "env/disk.h"
 #include "log/recovery.h"
 #include "log/replay.h"
@@ -50,6 +50,22 @@ class LogRecovery {
   private:
     enum class Stage : std::uint8_t { idle, listing, opening, reading, scanning, judging, rereading, replaying, done };
 
+    // Not zeroed: touching a whole segment's memory at once takes tens of milliseconds. What is read of it was written.
+    class Buffer {
+      public:
+        void resize(std::size_t bytes);
+        std::size_t size() const { return bytes_; }
+        std::byte* data() { return memory_.get(); }
+        MutableBytes span() { return {memory_.get(), bytes_}; }
+
+      private:
+        struct Free {
+            void operator()(std::byte* p) const { std::free(p); }
+        };
+        std::unique_ptr<std::byte, Free> memory_;
+        std::size_t bytes_{0};
+    };
+
     static void on_operation(env::DiskOperation& op);
     void on_listed();
     void open_next_file();
@@ -70,7 +86,7 @@ class LogRecovery {
     std::vector<File> files_;             // by number
     std::vector<log::SegmentScan> scans_; // one for each file
     std::size_t current_{0};              // file being read
-    AlignedBuffer buffer_;                // what is read of it: the whole segment, or one batch
+    Buffer buffer_;                       // what is read of it: the whole segment, or one batch
     std::uint64_t region_offset_{0};      // where that begins in the file
     std::size_t reread_{0};               // batch being read again
     std::uint64_t read_{0};               // bytes of the buffer read

@@ -1,8 +1,8 @@
 // The log's segment files: which are live, which stand ready, and how old ones come back.
 //
-// Some segments (two) stand ready ahead of need. They are made in the background: an old segment is renamed to the next number
-// (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are kept
-// for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
+// Some segments (two) stand ready ahead of need. They are made in the background: an old segment is renamed to the next
+// number (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are
+// kept for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
 // creation is an ordinary answer; it is tried again from time to time, and when a segment becomes free.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the

@@ -646,6 +646,7 @@ const LogCounters& LogStore::counters(Instant now) {
     return s.counters;
 }
 
+bool LogStore::refused() const { return impl_->refused; }
 bool LogStore::failed() const { return impl_->phase == Phase::failed; }
 
 }  // namespace ringfort::shard

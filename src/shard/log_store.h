@@ -192,6 +192,8 @@ class LogStore {
 
     const LogCounters& counters(Instant now);
     bool failed() const;
+    // The log was not touched: it is missing, or of a later version.
+    bool refused() const;
 
     struct Impl;
 

@@ -109,6 +109,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     Phase phase{Phase::idle};
     std::string failure;
     bool failure_told{false};
+    bool refused{false};
 
     BatchWindow window;
     ReplicaTable replicas;

@@ -22,8 +22,10 @@ void LogStore::Impl::step_recovery() {
         case Phase::recovering:
             recovery->step();
             if (!recovery->refusal().empty()) {
+                refused = recovery->judgement().newer_format;
                 fail(recovery->refusal());
             } else if (recovery->done() && recovery->judgement().empty() && how_to_start == LogStart::existing) {
+                refused = true;
                 fail("the log of shard " + std::to_string(options.shard.value) +
                      " is missing from a data directory that was in use: remove the whole directory, and the node joins "
                      "again as one whose data was lost");
@@ -172,7 +174,7 @@ void LogStore::Impl::report_recovered() {
                 found.entries.push_back({{Term(run.term), LogIndex(index)},
                                          static_cast<raft::EntryKind>(item.kind()),
                                          item.checksum,
-                                         batch.kept_payload(item.offset)});
+                                         batch.kept_payload(item)});
                 index++;
             }
         }

@@ -18,12 +18,17 @@ enum class MailKind : std::uint32_t {
     directory = 5,
     // the buffer goes back to the shard it was made on
     return_buffer = 6,
-    // words: target node, range or ~0; hand over leaderships
-    move_leader = 7,
+    // words: token, target node (0: status is asked), range or ~0, time left in ns; this shard's part of a request about
+    // the whole node
+    node_ask = 7,
     // words: incarnation of this node; from shard 0, before the directory. Above 1: its data was lost once
     identity = 8,
     // no words; to shard 0 at the first start of a node: the sender's log exists durably
     log_ready = 9,
+    // words: token, error code, leaderships handed over; buffer: of a status, the body of a reply. Answers node_ask
+    node_part = 10,
+    // words: bytes; the memory the sender's data takes
+    memory = 11,
 };
 
 }  // namespace ringfort::shard

@@ -372,6 +372,10 @@ void Replica::on_entries_read(EntryRead& read) {
         self.context_.replicas->mark_active(self);
         return;
     }
+    if (read.damaged) {
+        // What this replica has applied it cannot fetch again; a checkpoint spares whoever asks the damaged place.
+        self.context_.checkpoints->want(self.range_);
+    }
     // The append leaves during the step: payloads live in the read until then.
     self.raft_->step(raft::EntriesRead{old->to, read.entries}, self.effects_);
     self.carry_out(self.effects_);

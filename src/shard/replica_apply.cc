@@ -42,7 +42,7 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
         const auto entry = entry_to_apply(next);
         if (!entry) {
             if (apply_read_ && apply_read_->read.damaged && apply_read_->read.entries.empty()) {
-                context_.replicas->on_unreadable(*this, next);
+                lose_entry(next);
                 return ApplyStep::waiting;
             }
             start_read(NodeId(), next, raft_->appliable(), 1 * mib);
@@ -56,6 +56,23 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
     budget.take(1, 0);
     finish_entry();
     return ApplyStep::done_entry;
+}
+
+// Rot while running: peers have the entry, if there are any, and apply goes on once it is back.
+void Replica::lose_entry(LogIndex index) {
+    const std::optional<raft::Entry> lost = apply_read_->read.damaged_entry;
+    const raft::Configuration& configuration = raft_->configuration();
+    const bool alone = configuration.voters == std::vector<NodeId>{context_.config.self} && configuration.outgoing.empty();
+    if (!lost || lost->id.index != index || lost->kind != raft::EntryKind::command || alone) {
+        context_.replicas->on_unreadable(*this, index);
+        return;
+    }
+    apply_read_.reset();
+    context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entry " +
+                                                  std::to_string(index.value) +
+                                                  " cannot be read back; it is fetched from a peer");
+    step(raft::EntryLost{lost->id, lost->checksum});
+    context_.replicas->mark_active(*this);
 }
 
 void Replica::begin_entry(const raft::Entry& entry) {

@@ -24,7 +24,7 @@ bool is_write(const api::Operation& op) {
 
 }  // namespace
 
-Router::Router(Context& context) : context_(context) {}
+Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
     return context_.log->can_append(context_.config.settings.request_bytes + kib);
@@ -195,7 +195,7 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         elsewhere(taken, replica.range(), true);
         return;
     }
-    if (over_quota(replica, request.op)) {
+    if (over_quota(request.op)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -217,24 +217,15 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
 }
 
 // Puts are refused over the limit; what frees space, or changes nothing, goes on.
-bool Router::over_quota(const Replica& replica, const api::Operation& op) const {
-    if (!adds_data(op)) {
+bool Router::over_quota(const api::Operation& op) const {
+    if (!kv::adds_data(op)) {
         return false;
     }
     if (!context_.log->has_space()) {
         return true;
     }
     const std::uint64_t quota = context_.config.memory_quota_bytes;
-    if (quota == 0) {
-        return false;
-    }
-    std::uint64_t used = replica.store()->live_bytes();
-    for (const auto& other : context_.replicas->all()) {
-        if (other.get() != &replica && other->store() != nullptr) {
-            used += other->store()->live_bytes();
-        }
-    }
-    return used + kv::command_bytes(command_body_of(op)) > quota;
+    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.
@@ -312,7 +303,8 @@ void Router::send_response(const Origin& origin, const api::Response& response) 
         case OriginKind::mail: break;
     }
     scratch_.truncate(0);
-    wire::encode_response(origin.token, origin.request, response, scratch_);
+    const bool fits = wire::encode_response(origin.token, origin.request, response, scratch_);
+    ASSERT(fits);   // answers are bounded (limits::answer_bytes_max), and ranges travel in pieces
     const auto header = wire::decode_frame_header(scratch_.at(0), limits::frame_bytes_max);
     ASSERT(header.has_value());
     relay_reply(origin, header->kind, header->flags,

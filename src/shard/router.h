@@ -6,6 +6,7 @@
 
 #include "api/types.h"
 #include "shard/context.h"
+#include "shard/node_requests.h"
 #include "shard/origin.h"
 #include "wire/peer_codec.h"
 
@@ -45,6 +46,7 @@ class Router {
     void on_leader_known(RangeId range);
     void on_directory_changed(const kv::Directory& directory);
     void on_mail(ShardId from, env::Mail mail);
+    NodeRequests& node_requests() { return node_requests_; }
 
   private:
     struct Taken {
@@ -61,13 +63,12 @@ class Router {
     void take_write(const Taken& taken, const api::Request& request, Replica& replica);
     void take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica);
     void elsewhere(const Taken& taken, RangeId range, bool write);
-    void status(const Taken& taken);
     void member_list(const Taken& taken);
-    void move_leader(const Taken& taken, const api::MoveLeaderRequest& request);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
-    bool over_quota(const Replica& replica, const api::Operation& op) const;
+    bool over_quota(const api::Operation& op) const;
 
     Context& context_;
+    NodeRequests node_requests_;
     wire::OutBuffer scratch_;
     std::uint64_t mailed_hash_{0};      // of the directory the other shards were sent
     kv::Directory mailed_directory_;    // on shards other than 0

@@ -17,11 +17,11 @@ namespace ringfort::shard {
 
 void Router::take_node_request(const Taken& taken, const api::Request& request) {
     if (const auto* move = std::get_if<api::MoveLeaderRequest>(&request.op)) {
-        move_leader(taken, *move);
+        node_requests_.move_leader(taken.origin, *move, taken.deadline);
         return;
     }
     if (std::holds_alternative<api::StatusRequest>(request.op)) {
-        status(taken);
+        node_requests_.status(taken.origin, taken.deadline);
         return;
     }
     const auto& list = std::get<api::MemberListRequest>(request.op);
@@ -56,70 +56,6 @@ void Router::take_node_request(const Taken& taken, const api::Request& request) 
     }
 }
 
-namespace {
-
-api::RangeStatus status_of(Context& context, const Replica& replica) {
-    api::RangeStatus status;
-    status.range = replica.range();
-    status.domain = replica.domain();
-    status.leader = replica.raft().leader();
-    status.term = replica.raft().term();
-    status.commit = replica.raft().commit();
-    status.applied = replica.applied();
-    status.state_hash = replica.state_hash();
-    status.shard = context.config.shard;
-    if (const kv::Store* store = replica.store()) {
-        status.revision = store->revision();
-        status.compact_revision = store->compact_revision();
-        status.live_bytes = store->live_bytes();
-    }
-    if (context.directory != nullptr) {
-        if (const kv::RangeRecord* record = context.directory->find(replica.range())) {
-            status.begin = record->begin;
-            status.end = record->end;
-        }
-    }
-    return status;
-}
-
-}  // namespace
-
-void Router::status(const Taken& taken) {
-    context_.answer_arena.reset();
-    Arena& arena = context_.answer_arena;
-    const auto& replicas = context_.replicas->all();
-    const auto ranges = arena.make_array<api::RangeStatus>(replicas.size());
-    api::StatusResponse response;
-    api::ResponseHeader header;
-    header.cluster_id = context_.config.cluster_id;
-    header.member_id = context_.config.self;
-    for (std::size_t i = 0; i < replicas.size(); i++) {
-        ranges[i] = status_of(context_, *replicas[i]);
-        response.memory_bytes += ranges[i].live_bytes;
-        if (replicas[i]->store() != nullptr && header.revision == 0) {
-            header = replicas[i]->header();
-        }
-    }
-    const LogCounters& counters = context_.log->counters(context_.now);
-    response.version = context_.config.version;
-    response.memory_quota_bytes = context_.config.memory_quota_bytes;
-    response.log_bytes_written = counters.bytes_written + context_.checkpoints->bytes_written();
-    response.log_entry_bytes = counters.entry_bytes;
-    response.log_flushes = counters.flushes;
-    response.cpu_us = context_.world.process.cpu_us();
-    response.ranges = ranges;
-    const auto errors = arena.make_array<std::string_view>(2);
-    std::size_t error_count = 0;
-    if (!context_.log->has_space()) {
-        errors[error_count++] = "NOSPACE: the log cannot grow: the disk is full";
-    }
-    if (context_.links->disk_slow()) {
-        errors[error_count++] = "the log's disk is slow: leaderships were handed over";
-    }
-    response.errors = errors.first(error_count);
-    answer(taken.origin, header, response);
-}
-
 void Router::member_list(const Taken& taken) {
     context_.answer_arena.reset();
     Arena& arena = context_.answer_arena;
@@ -151,43 +87,6 @@ void Router::member_list(const Taken& taken) {
         header.raft_term = replica->raft().term();
     }
     answer(taken.origin, header, api::MemberListResponse{members});
-}
-
-void Router::move_leader(const Taken& taken, const api::MoveLeaderRequest& request) {
-    const auto has_member = [&](const kv::Directory& directory) { return directory.find(request.target) != nullptr; };
-    if (context_.directory == nullptr || !context_.directory->bootstrapped() || !has_member(*context_.directory)) {
-        answer_error(taken.origin, api::Errc::bad_leader_transferee, "", {});
-        return;
-    }
-    std::size_t moved = 0;
-    for (const auto& replica : context_.replicas->all()) {
-        if (request.range && *request.range != replica->range()) {
-            continue;
-        }
-        if (!replica->raft().is_leader() || !replica->raft().configuration().is_voter(request.target)) {
-            continue;
-        }
-        moved++;
-        if (request.target != context_.config.self) {
-            replica->transfer_leadership(request.target);
-        }
-    }
-    for (std::size_t shard = 0; shard < context_.world.mailbox.shard_count(); shard++) {
-        if (ShardId(shard) != context_.config.shard && taken.origin.kind == OriginKind::session) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::move_leader);
-            mail.words = {request.target.value, request.range ? request.range->value : UINT64_MAX, 0, 0};
-            context_.sessions->post(ShardId(shard), std::move(mail));
-        }
-    }
-    if (moved == 0 && context_.world.mailbox.shard_count() == 1) {
-        answer_error(taken.origin, api::Errc::not_leader, "", {});
-        return;
-    }
-    api::ResponseHeader header;
-    header.cluster_id = context_.config.cluster_id;
-    header.member_id = context_.config.self;
-    answer(taken.origin, header, api::MoveLeaderResponse{});
 }
 
 void Router::on_directory_changed(const kv::Directory& directory) {
@@ -238,14 +137,9 @@ void Router::on_mail(ShardId from, env::Mail mail) {
             break;
         case MailKind::log_ready: context_.replicas->bootstrap().on_log_ready(); break;
         case MailKind::identity: context_.replicas->bootstrap().on_identity(Incarnation(mail.words[0])); break;
-        case MailKind::move_leader:
-            for (const auto& replica : context_.replicas->all()) {
-                const bool meant = mail.words[1] == UINT64_MAX || mail.words[1] == replica->range().value;
-                if (meant && replica->raft().is_leader()) {
-                    replica->transfer_leadership(NodeId(mail.words[0]));
-                }
-            }
-            break;
+        case MailKind::node_ask: node_requests_.on_ask(from, mail); break;
+        case MailKind::memory: node_requests_.on_memory(from, mail.words[0]); break;
+        case MailKind::node_part: node_requests_.on_part(mail); break;
         case MailKind::return_buffer: return;   // destroyed here, where it was made
     }
     if (mail.buffer && mail.buffer->owner != context_.config.shard) {

@@ -189,7 +189,8 @@ void Session::end_request() {
 }
 
 void Session::reply(const Origin& origin, const api::Response& response) {
-    wire::encode_response(origin.token, origin.request, response, out_);
+    const bool fits = wire::encode_response(origin.token, origin.request, response, out_);
+    ASSERT(fits);   // answers are bounded (limits::answer_bytes_max), and ranges travel in pieces
     if (!response.more_frames) {
         end_request();
     }

@@ -115,7 +115,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(bootstrap.recovered() ? env::Halt::log_failed : env::Halt::refused,
+    context.world.process.halt(log.refused() ? env::Halt::refused : env::Halt::log_failed,
                                "the log failed: " + std::string(reason));
 }
 
@@ -179,11 +179,13 @@ void Shard::Impl::timers() {
     rounds.expire(context.now);
     forwards.on_timers(context.now);
     streams.on_timers(context.now);
+    router.node_requests().on_timers(context.now);
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   router.node_requests().next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }

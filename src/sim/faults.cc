@@ -346,6 +346,9 @@ void FaultScheduler::start_node(std::size_t index) {
     const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
     if (node.powered() && !node.running() && !node.starting() && !disk_fails) {
         cluster_.expect_no_halt(index);
+        if (cluster_.options().shard_changes && random_.one_in(3)) {
+            node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
+        }
         if (damage_.harmed(index)) {
             cluster_.expect_halt(index, env::Halt::refused);
         }

@@ -137,6 +137,7 @@ RunOptions draw_options(const RunRequest& request) {
     draw_workload(random, out.workload);
     if (request.faults) {
         draw_faults(random, out);
+        out.shard_changes = random.one_in(4);
     }
     Prng hardship(request.seed + 0x9e3779b97f4a7c15);
     draw_hardship(hardship, request.faults, out);
@@ -161,6 +162,7 @@ std::string describe(const RunOptions& o) {
                       std::to_string(o.memory_quota_bytes / kib) + "KiB faults each " +
                       text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " +
                       std::to_string(o.keep_per_million / 10'000) + "%:";
+    out += o.shard_changes ? " shard-changes" : "";
     for (unsigned kind = 0; kind < fault_kinds; kind++) {
         if (o.enabled(static_cast<FaultKind>(kind))) {
             out += " " + std::string(to_string(static_cast<FaultKind>(kind)));

@@ -87,6 +87,8 @@ struct RunOptions {
     std::uint32_t fault_mask{0};           // bit FaultKind
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
 
+    bool shard_changes{false};             // some starts come with another number of shards
+
     bool enabled(FaultKind kind) const { return ((fault_mask >> static_cast<unsigned>(kind)) & 1u) != 0; }
 };
 

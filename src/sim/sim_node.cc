@@ -11,6 +11,7 @@ namespace {
 constexpr std::size_t mailbox_capacity = 1024;
 constexpr Duration wake_latency = 3us;
 constexpr Duration start_retry = 1ms;
+constexpr std::string_view shards_file = "shards";
 
 }  // namespace
 
@@ -19,6 +20,7 @@ struct SimNode::ShardSlot {
     std::unique_ptr<NetworkPort> port;
     std::unique_ptr<env::World> world;
     std::unique_ptr<shard::Shard> shard;
+    std::unique_ptr<shard::ShardMove> move;   // instead of the shard
     Instant scheduled{never};
     std::uint64_t token{0};          // of the turn that is scheduled
     Instant busy_until{0};
@@ -85,8 +87,13 @@ void SimNode::begin_life() {
     config.data_directory_fresh = !instance_;
     if (!instance_) {
         instance_ = InstanceId(random_.next() | 1);
+        first_shard_count_ = config.shard_count;
     }
     config.instance = instance_;
+    if (const std::uint32_t stored = stored_shard_count(); stored != config.shard_count) {
+        begin_move(config, stored);
+        return;
+    }
     life_ = std::make_unique<Life>(queue_, name(), options_.trace, config.shard_count);
     std::vector<NetworkPort*> ports;
     for (std::size_t i = 0; i < life_->slots.size(); i++) {
@@ -114,6 +121,47 @@ void SimNode::begin_life() {
     }
 }
 
+// What the disk says, whatever was under way when the last process ended.
+std::uint32_t SimNode::stored_shard_count() {
+    DiskFile* file = media_.file(shards_file);
+    return file == nullptr ? first_shard_count_
+                           : static_cast<std::uint32_t>(std::stoul(std::string(as_text(file->content()))));
+}
+
+void SimNode::begin_move(shard::NodeConfig config, std::uint32_t from_count) {
+    life_ = std::make_unique<Life>(queue_, name(), options_.trace, 1);
+    ShardSlot& slot = life_->slots.front();
+    const Waker waker{&SimNode::on_wake, this, 0};
+    slot.disk = std::make_unique<SimDisk>(media_, waker);
+    slot.port = std::make_unique<NetworkPort>(network_, host_, waker);
+    slot.world = std::make_unique<env::World>(env::World{*slot.disk, *slot.port, clock_,
+                                                         life_->mailboxes.mailbox(ShardId(0)), life_->log,
+                                                         life_->process, random_.next()});
+    shard::ShardMoveOptions options;
+    options.instance = config.instance;
+    options.from_count = from_count;
+    options.to_count = config.shard_count;
+    options.segment_bytes = config.segment_bytes;
+    options.window_bytes = config.log_window_bytes;
+    options.switch_file = shards_file;
+    const std::string count = std::to_string(config.shard_count);
+    options.switch_content.assign(as_bytes(count).begin(), as_bytes(count).end());
+    slot.move = std::make_unique<shard::ShardMove>(*slot.world, options);
+    slot.move->start();
+    wake(0);
+}
+
+// The process goes on as one with another number of shards.
+void SimNode::end_move() {
+    kill();
+    start();
+}
+
+void SimNode::set_shard_count(std::uint32_t count) {
+    ASSERT(!running() && count > 0);
+    options_.config.shard_count = count;
+}
+
 void SimNode::end_life(Death death) {
     ASSERT(running());
     // From here on nothing the dying shards do reaches the world.
@@ -123,6 +171,7 @@ void SimNode::end_life(Death death) {
     }
     for (auto& slot : life_->slots) {
         slot.shard.reset();
+        slot.move.reset();
     }
     life_.reset();
     paused_ = false;
@@ -132,7 +181,8 @@ void SimNode::end_life(Death death) {
 void SimNode::stop() {
     ASSERT(running());
     for (std::size_t i = 0; i < life_->slots.size(); i++) {
-        life_->slots[i].shard->stop();
+        ShardSlot& slot = life_->slots[i];
+        slot.move ? slot.move->stop() : slot.shard->stop();
         wake(i);
     }
 }
@@ -184,13 +234,16 @@ void SimNode::wipe() {
 
 bool SimNode::ready() const {
     return running() && std::all_of(life_->slots.begin(), life_->slots.end(),
-                                    [](const ShardSlot& slot) { return slot.shard->ready(); });
+                                    [](const ShardSlot& slot) { return slot.shard && slot.shard->ready(); });
 }
 
 std::vector<shard::ReplicaView> SimNode::inspect() {
     ASSERT(running());
     std::vector<shard::ReplicaView> out;
     for (auto& slot : life_->slots) {
+        if (!slot.shard) {
+            continue;
+        }
         const auto views = shard::inspect(*slot.shard);
         out.insert(out.end(), views.begin(), views.end());
     }
@@ -242,11 +295,16 @@ void SimNode::run_turn(std::size_t shard) {
     turns_++;
     slot.in_turn = true;
     slot.woken = false;
-    const Instant next = slot.shard->turn();
+    const Instant next = slot.move ? slot.move->turn() : slot.shard->turn();
     slot.in_turn = false;
     slot.busy_until = queue_.now() + Duration(static_cast<std::int64_t>(
                                          random_.between(1, 2 * static_cast<std::uint64_t>(options_.turn_cost.count()))));
-    observer_.after_turn(*this, *slot.shard);
+    if (slot.shard) {
+        observer_.after_turn(*this, *slot.shard);
+    } else if (slot.move->switched()) {
+        end_move();
+        return;
+    }
     if (const auto how = life_->process.halted()) {
         const std::string reason = life_->process.reason();
         kill();

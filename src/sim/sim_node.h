@@ -8,6 +8,7 @@
 
 #include "base/prng.h"
 #include "shard/inspect.h"
+#include "shard/log_move.h"
 #include "shard/shard.h"
 #include "sim/disk_media.h"
 #include "sim/network_port.h"
@@ -62,6 +63,8 @@ class SimNode {
     void resume();
     // The data directory is lost; the next start makes a new one. Requires: !running() and a quiet disk.
     void wipe();
+    // From the next start on; it begins by moving the replicas. Requires: !running().
+    void set_shard_count(std::uint32_t count);
 
     bool running() const { return life_ != nullptr; }
     bool starting() const { return start_wanted_; }
@@ -83,6 +86,9 @@ class SimNode {
     struct Life;
 
     void begin_life();
+    void begin_move(shard::NodeConfig config, std::uint32_t from_count);
+    std::uint32_t stored_shard_count();
+    void end_move();
     void end_life(Death death);
     void wake(std::size_t shard);
     void schedule_turn(std::size_t shard, Instant at);
@@ -104,6 +110,7 @@ class SimNode {
     std::uint64_t token_{0};          // of the last turn scheduled, over all lives
     std::uint64_t turns_{0};
     InstanceId instance_{};           // 0: no data directory yet
+    std::uint32_t first_shard_count_{0};   // of the data directory, until the file `shards` says another
     bool start_wanted_{false};
     bool powered_{true};
     bool paused_{false};

@@ -233,7 +233,8 @@ StartResult<bool> DataDirectory::remove_retired_shards() const {
 }
 
 DataDirectory::DataDirectory(DataDirectory&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), lock_fd_(std::exchange(other.lock_fd_, -1)), identity_(other.identity_),
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)), identity_(other.identity_),
       fresh_(other.fresh_) {}
 
 DataDirectory::~DataDirectory() {

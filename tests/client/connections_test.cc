@@ -250,6 +250,56 @@ TEST(ClientConnections, a_stopping_node_is_tried_again_later) {
     EXPECT_EQ(script.answer(token).error, api::Errc::ok);
 }
 
+// Greets the newest connection, and leaves what the core then sends to be looked at.
+Link& greet_quietly(CoreScript& script) {
+    Link& link = script.network.newest();
+    script.network.accept(link);
+    script.arrived(link);
+    wire::OutBuffer out;
+    wire::encode_client_hello_reply({}, out);
+    script.network.deliver(link, {out.at(0), out.pending_bytes()});
+    script.turn();
+    return link;
+}
+
+TEST(ClientConnections, a_write_refused_by_a_stopping_node_goes_elsewhere_and_the_node_is_left) {
+    CoreScript script(CoreScript::three());
+    Link& first = script.greet();
+    const std::uint64_t token = script.put("k");
+    script.reply_error(script.only(first), api::Errc::stopped);
+    script.turn();
+    EXPECT_TRUE(first.closed);
+    Link& second = greet_quietly(script);
+    script.reply_put(script.only(second), 9);
+    EXPECT_EQ(script.answer(token).error, api::Errc::ok);
+    EXPECT_EQ(script.answer(token).revision, 9);
+}
+
+TEST(ClientConnections, after_a_goodbye_answers_are_taken_and_new_requests_go_elsewhere) {
+    CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t sent = script.put("sent");
+    const Seen seen = script.only(link);
+    script.refuse_hello(link, api::Errc::stopped);
+    EXPECT_FALSE(link.closed);
+    const std::uint64_t later = script.put("later");
+    EXPECT_TRUE(script.arrived(link).empty());
+    script.reply_put(seen, 5);
+    EXPECT_EQ(script.answer(sent).revision, 5);
+    EXPECT_TRUE(link.closed) << "it owes nothing any more";
+    Link& next = script.network.newest();
+    EXPECT_EQ(next.address.host, "b");
+    script.network.accept(next);
+    script.arrived(next);
+    wire::OutBuffer out;
+    wire::encode_client_hello_reply({}, out);
+    script.network.deliver(next, {out.at(0), out.pending_bytes()});
+    script.turn();
+    script.reply_put(script.only(next), 6);
+    EXPECT_EQ(script.answer(later).revision, 6);
+    EXPECT_EQ(script.core->counters().protocol_errors, 0U);
+}
+
 TEST(ClientConnections, what_is_no_hello_closes_the_connection_and_counts) {
     wire::OutBuffer credit;
     wire::encode_credit(0, 1, credit);
@@ -356,7 +406,7 @@ TEST(ClientConnections, memory_of_a_send_outlives_the_connection_until_the_netwo
     const Bytes in_kernel = link.sending;
     script.pass(50ms);
     std::string copy(as_text(in_kernel));    // the sanitizer knows whether it is still there
-    EXPECT_NE(copy.find("xxx"), std::string::npos);
+    EXPECT_NE(copy.find(std::string(900, 'x')), std::string::npos);
     link.sending = {};
     script.pass(50ms);
 }

@@ -61,12 +61,25 @@ TEST(ClientHostile, why_a_server_ends_a_connection_stands_in_the_errors_of_its_r
     EXPECT_EQ(script.answer(token).detail, "frame 7 makes no sense");
 }
 
+TEST(ClientHostile, garbage_in_the_place_of_a_goodbye_costs_the_connection) {
+    CoreScript script;
+    Link& link = script.greet();
+    std::string frame(24, '\0');
+    frame[0] = 24;
+    frame[4] = 1;
+    frame[5] = wire::flag_error;
+    script.deliver(link, frame);
+    EXPECT_TRUE(link.closed);
+    EXPECT_EQ(script.core->counters().protocol_errors, 1U);
+}
+
 TEST(ClientHostile, an_error_code_that_the_agreed_version_does_not_have_is_a_protocol_error) {
     CoreScript script;
     Link& link = script.greet();
     const std::uint64_t token = script.put("k");
     api::Response response;
-    response.body = api::ErrorInfo{.code = api::Errc::unsupported_version, .detail = "from the future", .leader_address = {}};
+    response.body =
+        api::ErrorInfo{.code = api::Errc::unsupported_version, .detail = "from the future", .leader_address = {}};
     std::string frame = reply_bytes(script.only(link), response);
     const std::string known("\x31\0", 2);   // 49; no other field of the frame has it
     const std::size_t at = frame.find(known, 16);

@@ -8,6 +8,7 @@ from processes import Cluster, Missed
 
 # Promises of the product, and what a test allows on a machine that is busy with other tests.
 GAP_AFTER_KILL_MS = 1000
+GAP_AFTER_PAUSE_MS = 4000
 GAP_ROLLING_RESTART_MS = 1000
 STOP_SECONDS = 5
 

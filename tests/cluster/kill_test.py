@@ -2,7 +2,7 @@
 import subprocess
 import time
 
-from cluster_case import GAP_AFTER_KILL_MS, ClusterCase
+from cluster_case import GAP_AFTER_KILL_MS, GAP_AFTER_PAUSE_MS, ClusterCase
 from processes import wait_until
 
 ELECTION_TIMEOUT_MS = 1000
@@ -11,12 +11,14 @@ ELECTION_TIMEOUT_MS = 1000
 class Kill(ClusterCase):
     def test_leader_killed_under_load_loses_no_acknowledged_write(self):
         cluster = self.cluster()
-        load = self.load(cluster, seconds=8, history=True)
+        load = self.load(cluster, seconds=60, history=True)
         leader = self.kill_leader_after(cluster, load, 2)
         successor = cluster.wait_leader(self.without(cluster, leader))
         self.assertIsNot(successor, leader)
         cluster.start(leader)
         cluster.wait_ready([leader])
+        self.assertTrue(load.running(), "the load ended early")
+        load.stop()
         result = load.result()
         self.note(f"longest gap {result['longest_gap_ms']:.0f} ms, {result['per_second']:,.0f} puts/s, "
                   f"{result['failed']} failed or unknown")
@@ -25,14 +27,15 @@ class Kill(ClusterCase):
 
     def test_all_nodes_killed_at_once_under_load_and_restarted(self):
         cluster = self.cluster()
-        load = self.load(cluster, seconds=10, history=True)
-        self.let_run(load, 3)
+        load = self.load(cluster, seconds=60, history=True)
+        self.let_run(load, 2)
         for node in cluster.nodes:
             node.process.kill()
         for node in cluster.nodes:
             node.kill()
         cluster.start()
         cluster.wait_ready()
+        load.stop()
         load.result()
         self.verify_load(load)
         self.put(cluster, "after", "all died")
@@ -74,16 +77,18 @@ class Kill(ClusterCase):
 
     def test_leader_paused_under_load_and_back(self):
         cluster = self.cluster()
-        load = self.load(cluster, seconds=10, history=True)
-        self.let_run(load, 2)
+        load = self.load(cluster, seconds=60, history=True)
+        self.let_run(load, 1)
         paused = cluster.wait_leader()
         paused.pause()
         cluster.wait_leader(self.without(cluster, paused))
-        self.let_run(load, 6)
+        self.let_run(load, 2)
         paused.resume()
+        cluster.wait_ready()
+        load.stop()
         result = load.result()
         self.note(f"longest gap {result['longest_gap_ms']:.0f} ms")
-        cluster.wait_ready()
+        self.assertLessEqual(result["longest_gap_ms"], GAP_AFTER_PAUSE_MS)
         self.verify_load(load)
 
     def test_two_of_three_paused_means_no_answer_and_then_service_again(self):

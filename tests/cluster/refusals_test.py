@@ -1,5 +1,9 @@
 """What a node must refuse, each in one clear sentence."""
+import ctypes
+import errno
 import os
+import resource
+import struct
 import subprocess
 from pathlib import Path
 
@@ -110,11 +114,53 @@ class Refusals(ClusterCase):
                 self.refuses_flags(command, word)
         self.assertFalse(node.data.exists(), "a refused start left a data directory behind")
 
+    def test_io_uring_forbidden_by_seccomp(self):
+        command = self.cluster(start=False).nodes[0].command("n1=http://127.0.0.1:1")
+        command[command.index("--initial-cluster") + 1] = f"n1=http://{self.peer_of(command)}"
+        code, said = self.end_of(command, forbid_io_uring)
+        self.assertGreater(code, 0, said)
+        self.assertIn("io_uring", said)
+        self.assertIn("seccomp", said)
+
+    def test_no_locked_memory_at_all_is_enough_or_refused_in_one_sentence(self):
+        node = self.cluster(start=False).nodes[0]
+        self.scratch.chmod(0o755)
+        node.data.mkdir(mode=0o777)
+        node.data.chmod(0o777)
+
+        def ordinary_user_without_locked_memory():
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+            if os.geteuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+
+        process = subprocess.Popen(node.command(f"n1=http://{node.peer}"), stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, preexec_fn=ordinary_user_without_locked_memory)
+        self.addCleanup(process.kill)
+        try:
+            said = process.communicate(timeout=6)[0]
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said = process.communicate(timeout=20)[0]
+            self.assertEqual(process.returncode, 0, said)
+            return
+        self.assertGreater(process.returncode, 0, said)
+        self.assertIn("memlock", said.lower())
+
     def test_version_and_help_end_well(self):
         for flag, word in (("--version", "ringfort"), ("--help", "--data-dir")):
             code, output, _ = run([self.programs["ringfort"], flag])
             self.assertEqual(code, 0)
             self.assertIn(word, output)
+
+    @staticmethod
+    def peer_of(command):
+        return command[command.index("--listen-peer-urls") + 1].removeprefix("http://")
+
+    def end_of(self, command, prepare):
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20,
+                                preexec_fn=prepare, check=False)
+        return result.returncode, result.stdout
 
     def refuses_flags(self, command, word):
         code, output, error = run(command, seconds=10)
@@ -137,6 +183,20 @@ class Refusals(ClusterCase):
         files = [path for path in node.data.iterdir() if path.is_file() and b"format" in path.read_bytes()[:4096]]
         self.assertEqual(len(files), 1, f"one file of {sorted(p.name for p in node.data.iterdir())} names the format")
         return files[0]
+
+
+def forbid_io_uring():
+    """What the default seccomp profiles of containers do: io_uring_setup and its sisters answer EPERM."""
+    load, jump_equal, answer, allow, refuse = 0x20, 0x15, 0x06, 0x7FFF0000, 0x00050000 | errno.EPERM
+    # seccomp_data begins with the system call's number; 425 to 427 are io_uring's on every architecture.
+    steps = [(load, 0, 0, 0), (jump_equal, 3, 0, 425), (jump_equal, 2, 0, 426), (jump_equal, 1, 0, 427),
+             (answer, 0, 0, allow), (answer, 0, 0, refuse)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    header = ctypes.create_string_buffer(struct.pack("=HxxxxxxQ", len(steps), ctypes.addressof(program)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, set_seccomp, filter_mode = 38, 22, 2
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) != 0 or libc.prctl(set_seccomp, filter_mode, header, 0, 0) != 0:
+        os._exit(99)
 
 
 def raise_format(text):

@@ -70,6 +70,35 @@ TEST(LogSpace, few_live_entries_of_an_idle_range_are_written_again_and_its_promi
     EXPECT_EQ(h.read(2, 2, 3), (std::vector<std::string>{"idle, but live", "and this"}));
 }
 
+// Each start opens a segment, and leaves a few entries in it.
+TEST(LogSpace, many_starts_do_not_pile_up_segments) {
+    SmallLog h;
+    h.options.log_bytes_goal = 64 * mib;
+    h.start();
+    for (std::uint64_t range = 1; range <= 3; range++) {
+        h.create(range);
+    }
+    for (std::uint64_t start = 1; start <= 40; start++) {
+        for (std::uint64_t range = 1; range <= 3; range++) {
+            h.append(range, start, 2 * start, "");
+            h.append(range, start, 2 * start + 1, "of start " + std::to_string(start));
+            h.settle();
+        }
+        h.wait(20ms);
+        h.settle();
+        h.crash_and_start();
+        for (int i = 0; i < 200; i++) {
+            h.turn();
+        }
+        ASSERT_LE(h.log->counters(h.clock.at).segments, 12U) << "start " << start;
+    }
+    for (std::uint64_t range = 1; range <= 3; range++) {
+        const auto texts = h.read(range, 2, 81);
+        ASSERT_EQ(texts.size(), 80U);
+        EXPECT_EQ(texts[79], "of start 40");
+    }
+}
+
 TEST(LogSpace, much_live_log_in_the_oldest_segment_asks_for_a_checkpoint_of_its_range) {
     SmallLog h;
     h.options.log_bytes_goal = 512 * kib;

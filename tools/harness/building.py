@@ -41,16 +41,23 @@ def configure(name, options=(), compiler=None):
 
 
 def build(folder, targets=()):
-    """ninja, with one line of progress now and then."""
+    """ninja, with one line of progress now and then; on a terminal one that moves."""
     command = ["ninja", "-C", str(folder), *targets]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    output, spoken = [], time.monotonic()
+    terminal = sys.stdout.isatty()
+    begin = spoken = time.monotonic()
+    output, moved = [], False
     for line in process.stdout:
         output.append(line)
-        step = re.match(r"\[(\d+)/(\d+)\]", line)
-        if step and time.monotonic() - spoken >= PROGRESS_SECONDS:
-            spoken = time.monotonic()
-            say(f"  building {step.group(1)} of {step.group(2)}")
+        step, now = re.match(r"\[(\d+)/(\d+)\]", line), time.monotonic()
+        if not step or (not terminal and now - spoken < PROGRESS_SECONDS):
+            continue
+        spoken, moved = now, True
+        done, total = int(step.group(1)), int(step.group(2))
+        text = f"  building: {done} of {total} files, {100 * done // total} %, {now - begin:.0f} s"
+        print(f"\r{text}\x1b[K" if terminal else text, end="" if terminal else "\n", flush=True)
+    if terminal and moved:
+        print(flush=True)
     if process.wait() != 0:
         failed = next((i for i, line in enumerate(output) if line.startswith("FAILED:")), max(0, len(output) - 40))
         raise BuildFailed("".join(output[failed:failed + 60]))

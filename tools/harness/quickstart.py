@@ -96,38 +96,59 @@ def drive(cluster, options, folder):
         totals.before_kill(cluster, leader)
         leader.kill()
         killed = time.monotonic()
-        say(f"\nkilled the leader, {leader.name}, with SIGKILL")
+        say(f"--- killed the leader, {leader.name}, with SIGKILL ---")
         others = [node for node in cluster.nodes if node is not leader]
         successor = cluster.wait_leader(others)
-        say(f"{successor.name} leads, seen {(time.monotonic() - killed) * 1000:.0f} ms later")
+        say(f"--- {successor.name} leads: seen {(time.monotonic() - killed) * 1000:.0f} ms after the kill ---")
         wait_until(lambda: ran(2 / 3), options.seconds, "the load runs")
         cluster.start(leader)
         cluster.wait_ready([leader])
-        say(f"\n{leader.name} is back and answers")
+        say(f"--- {leader.name} was started again and answers ---")
         result = load.result(options.seconds + 60)
     finally:
         load.kill()
     ended = totals.now(cluster)
     spent = {name: ended[name] - started[name] for name in ended}
+    say("\nreading every key back and comparing with what was acknowledged")
     code, verdict = load.verify()
-    return result, spent, code, verdict
+    return result, spent, (killed - result["began_monotonic_s"], code, verdict)
 
 
-def show(result, spent, code, verdict):
+def resumed(result, killed_at):
+    """How writes came back after the kill: the longest time without an answer that lies around it."""
+    around = [(length, begin + length) for begin, length in result["gaps_ms"]
+              if begin <= killed_at * 1000 + 500 and begin + length >= killed_at * 1000]
+    if not around:
+        return "acknowledgements never paused for 20 ms"
+    return f"writes resumed {max(around)[1] - killed_at * 1000:.0f} ms later"
+
+
+def told_otherwise(result):
+    if result["failed_indefinite"] == result["failed"]:
+        return f"{result['failed']:,} on their way when the leader died, reported as unknown"
+    return f"{result['failed']:,} failed ({result['failures']})"
+
+
+def show(result, spent, outcome):
+    killed_at, code, verdict = outcome
     requests = max(1, result["requests"])
+    done = result["requests"] - result["failed"]
     rows = [
-        ("writes", f"{result['requests']:,}, of them {result['failed']:,} answered with an error or not at all"),
-        ("throughput", f"{result['per_second']:,.0f} puts/s over the whole run, the gap included"),
-        ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f} ms" for name in ("p50_us", "p99_us", "p999_us"))),
-        ("longest gap", f"{result['longest_gap_ms']:.0f} ms without an acknowledged write (the leader's death)"),
-        ("flushes", f"{spent['log_flushes']:,} on three nodes, "
-                    f"{3 * requests / max(1, spent['log_flushes']):.1f} writes in each"),
-        ("bytes written", f"{spent['log_bytes_written'] / 1e6:,.0f} MB on three nodes, "
-                          f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} per byte of entries"),
-        ("CPU per request", f"{spent['cpu_seconds'] * 1e6 / requests:.1f} us over three nodes"),
+        ("writes", f"{done:,} acknowledged; {told_otherwise(result)}"),
+        ("throughput", f"{result['per_second']:,.0f} writes/s over the whole run, the kill included"),
+        ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f}" for name in ("p50_us", "p99_us", "p999_us")) + " ms"),
+        ("leader killed", f"{killed_at:.2f} s into the run; {resumed(result, killed_at)}"),
+        ("longest gap", f"{result['longest_gap_ms']:.0f} ms without an acknowledged write, from "
+                        f"{result['longest_gap_at_s']:.2f} s on"),
+        ("flushes", f"{spent['log_flushes']:,} on three nodes: one for {3 * requests / max(1, spent['log_flushes']):.0f} "
+                    "writes"),
+        ("bytes written", f"{spent['log_bytes_written'] / 1e6:,.0f} MB on three nodes: "
+                          f"{spent['log_bytes_written'] / max(1, spent['log_entry_bytes']):.2f} per byte of log entries"),
+        ("CPU per request", f"{spent['cpu_seconds'] * 1e6 / requests:.1f} us, the three nodes together"),
     ]
-    say("\nput, 16 connections x 16 in flight, 10,000 keys of 8 bytes, values of 256 bytes; every put durable on a")
-    say("majority; auto compaction off (the default): every revision is kept\n")
+    say("\nput: 16 connections x 16 in flight over all nodes, 10,000 keys of 8 bytes, values of 256 bytes, every write on")
+    say("disk on two nodes before its answer. --auto-compaction-retention 0 (the default: all revisions are kept),")
+    say("--quota-backend-bytes 0 (the default: a quarter of the machine's memory for each node)\n")
     for name, value in rows:
         say(f"  {name:18} {value}")
     for line in verdict.splitlines():
@@ -137,24 +158,31 @@ def show(result, spent, code, verdict):
 
 
 def go_on(cluster, options, folder):
-    ctl = f"{os.path.relpath(cluster.programs['ringctl'], ROOT)} --endpoints {cluster.endpoints}"
-    cluster.must_ctl("put", "hello", "world")
-    say(f"\n  $ {ctl} put hello world\n  OK\n  $ {ctl} get hello")
-    for line in cluster.must_ctl("get", "hello").splitlines():
-        say(f"  {line}")
-    if options.keep:
-        pids = " ".join(str(node.process.pid) for node in cluster.nodes)
-        (folder / "pids").write_text(pids, encoding="utf-8")
-        say(f"\nthe cluster runs on; data and logs in {folder}; end it with: kill {pids}")
-    else:
-        say("\nthe cluster ends here; tools/quickstart --keep leaves it running for more of the same")
+    for arguments in (("put", "hello", "world"), ("get", "hello")):
+        say(f"\n$ ringctl {' '.join(arguments)}\n{cluster.must_ctl(*arguments).rstrip()}")
+    if not options.keep:
+        for node in cluster.nodes:
+            code, seconds = node.terminate()
+            if code != 0:
+                raise Missed(f"{node.name} was to stop and ended with {code} after {seconds:.1f} s:\n{node.log_tail()}")
+        say("\nThe cluster has been stopped. To go on: tools/quickstart --keep, then ringctl put hello world")
+        return
+    pids = " ".join(str(node.process.pid) for node in cluster.nodes)
+    (folder / "pids").write_text(pids, encoding="utf-8")
+    say(f"""
+The cluster runs on; data and logs are in {folder}. To go on:
+  export RINGCTL_ENDPOINTS={cluster.endpoints} PATH="$PATH:{cluster.programs['ringctl'].parent}"
+  ringctl put hello world
+  ringctl endpoint status -w table
+  {os.path.relpath(cluster.programs['ringload'], ROOT)} --endpoints $RINGCTL_ENDPOINTS --seconds 10
+  kill {pids}   # stops it in order""")
 
 
 def main():
     options = parse()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    say("building (the first time takes minutes)")
+    say("building a release (from nothing some minutes on two cores)")
     try:
         programs = building.release_binaries(PROGRAMS)
     except building.BuildFailed as failure:
@@ -168,7 +196,7 @@ def main():
         cluster.start()
         say(f"started three nodes: {cluster.endpoints}; data and logs in {folder}")
         cluster.wait_ready()
-        say("they have a leader and answer; loading them now")
+        say(f"they answer; loading them for {options.seconds} s, a line a second; the leader is killed after a third\n")
         show(*drive(cluster, options, folder))
         go_on(cluster, options, folder)
         kept = options.keep

@@ -151,8 +151,8 @@ def stage_threads(count, _options):
 
 
 def stage_fuzz(count, options):
-    folder = building.configure("fuzz", ["-Dfuzz=true", "-Db_sanitize=address,undefined", *SANITIZED],
-                                compiler="clang++")
+    options_of_clang = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Dcpp_args=-fsanitize=fuzzer-no-link"]
+    folder = building.configure("fuzz", [*options_of_clang, *SANITIZED], compiler="clang++")
     fuzzers = {name: path for name, path in building.executables(folder).items() if name.endswith("_fuzz")}
     if not fuzzers:
         count.add("fuzzers", 0, 1, output="the build has no *_fuzz program")
@@ -194,7 +194,7 @@ def simulate(folder, seeds, count, options, environment=None):
                 passed += 1
             else:
                 replay = f"replay: {os.path.relpath(folder / program, ROOT)} --seed {seed}"
-                count.add(f"simulation, seed {seed}", 0, 1, 0, seconds, f"{tail(output, 30)}\n{replay}")
+                count.add(f"simulation, seed {seed}", 0, 1, seconds=seconds, output=f"{tail(output, 30)}\n{replay}")
     fresh = f", fresh seed {options.seed}" if options.seed in seeds else ""
     count.add(f"simulation, {len(seeds)} seeds{fresh}", passed, seconds=time.monotonic() - begin)
 

@@ -23,9 +23,4 @@ void add_endpoint_commands(CLI::App& app, Commands& commands);
 void add_member_commands(CLI::App& app, Commands& commands);     // member list, move-leader
 void add_log_commands(CLI::App& app, Commands& commands);        // log dump
 
-// Tells on standard error, in simple and table form, how many failures the cluster survives. `answered`: the ids of
-// the members that answered; `asked_all`: every voter was asked.
-void tell_tolerance(const Session& session, const ringfort::MemberListReply& members,
-                    const std::vector<std::uint64_t>& answered, bool asked_all);
-
 }  // namespace ringctl

@@ -3,8 +3,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -17,38 +19,45 @@ namespace ringctl {
 using ringfort::MemberListReply;
 using ringfort::StatusReply;
 
-void tell_tolerance(const Session& session, const MemberListReply& members, const std::vector<std::uint64_t>& answered,
-                    bool asked_all) {
+namespace {
+
+// Each of `count` asked by a thread of its own: one that is silent for its whole timeout keeps nobody waiting.
+void ask_all(std::size_t count, const std::function<void(std::size_t)>& ask) {
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < count; i++) {
+        threads.emplace_back(ask, i);
+    }
+    for (std::thread& one : threads) {
+        one.join();
+    }
+}
+
+// Asks those voters for their status that have not been asked yet, and tells on standard error how many failures the
+// cluster survives. Not on standard output: that stays what scripts written for etcdctl expect.
+void tell_tolerance(const Session& session, const MemberListReply& members, std::vector<MemberHealth> health) {
     if (session.form() != Form::simple && session.form() != Form::table) {
         return;
     }
-    Tolerance tolerance;
+    const std::size_t asked = health.size();
     for (const ringfort::Member& member : members.members) {
-        if (!member.is_learner) {
-            tolerance.voters++;
-            tolerance.up += static_cast<std::size_t>(std::ranges::count(answered, member.id) > 0 ? 1 : 0);
+        const auto known = [&member](const MemberHealth& one) { return one.id == member.id; };
+        if (!member.is_learner && std::ranges::none_of(health, known)) {
+            health.push_back({.id = member.id, .status = {}});
         }
     }
-    // Not on standard output: that stays what scripts written for etcdctl expect.
-    std::fputs(describe(tolerance, asked_all).c_str(), stderr);
-}
-
-namespace {
-
-// Whether these endpoints are enough to know of every voter: no more of them than there are endpoints, and each voter
-// that did not answer has an address among them.
-bool covers(const std::vector<std::string>& endpoints, const MemberListReply& members,
-            const std::vector<std::uint64_t>& answered) {
-    std::set<std::string> asked;
-    for (const std::string& endpoint : endpoints) {
-        asked.insert(ringfort::normalize_endpoint(endpoint).value_or(endpoint));
-    }
-    return std::ranges::all_of(members.members, [&](const ringfort::Member& member) {
-        return member.is_learner || std::ranges::count(answered, member.id) > 0 ||
-               std::ranges::any_of(member.client_urls, [&asked](const std::string& url) {
-                   return asked.contains(ringfort::normalize_endpoint(url).value_or(url));
-               });
+    ask_all(health.size() - asked, [&](std::size_t i) {
+        MemberHealth& one = health[asked + i];
+        const auto member = std::ranges::find(members.members, one.id, &ringfort::Member::id);
+        if (member->client_urls.empty()) {
+            return;
+        }
+        const std::int64_t timeout_ms = std::min<std::int64_t>(1000, session.command_timeout_ms());
+        auto status = session.client_of(member->client_urls).status({.timeout_ms = timeout_ms});
+        if (status && status->header.member_id == one.id) {
+            one.status = std::move(*status);
+        }
     });
+    std::fputs(describe(measure(members.members, health)).c_str(), stderr);
 }
 
 bool is_learner(const MemberListReply& members, std::uint64_t id) {
@@ -60,66 +69,58 @@ std::vector<std::string> chosen_endpoints(Session& session, bool whole_cluster) 
     return whole_cluster ? session.cluster_endpoints() : session.endpoints();
 }
 
+// As any node knows them; empty if nobody answers.
+MemberListReply known_members(Session& session) {
+    const std::int64_t timeout_ms = std::min<std::int64_t>(1000, session.command_timeout_ms());
+    auto members = session.client().member_list(false, {.timeout_ms = timeout_ms});
+    return members ? std::move(*members) : MemberListReply();
+}
+
 void run_status(Session& session, bool whole_cluster) {
-    std::vector<EndpointStatus> found;
-    std::vector<std::uint64_t> answered;
-    bool failed = false;
-    MemberListReply members;
     const std::vector<std::string> endpoints = chosen_endpoints(session, whole_cluster);
-    for (const std::string& endpoint : endpoints) {
-        ringfort::Client client = session.client_of(endpoint);
-        auto status = client.status();
-        if (!status) {
-            std::fprintf(stderr, "Failed to get the status of endpoint %s (%s)\n", endpoint.c_str(),
-                         status.error().text().c_str());
-            failed = true;
+    std::vector<std::optional<ringfort::Outcome<StatusReply>>> answers(endpoints.size());
+    ask_all(endpoints.size(), [&](std::size_t i) { answers[i] = session.client_of({endpoints[i]}).status(); });
+
+    std::vector<EndpointStatus> found;
+    std::vector<MemberHealth> health;
+    for (std::size_t i = 0; i < endpoints.size(); i++) {
+        if (!*answers[i]) {
+            std::fprintf(stderr, "Failed to get the status of endpoint %s (%s)\n", endpoints[i].c_str(),
+                         answers[i]->error().text().c_str());
             continue;
         }
-        if (members.members.empty()) {
-            if (auto list = client.member_list(false)) {
-                members = std::move(*list);
-            }
-        }
-        answered.push_back(status->header.member_id);
-        found.push_back({endpoint, std::move(*status), is_learner(members, answered.back())});
+        health.push_back({.id = (*answers[i])->header.member_id, .status = **answers[i]});
+        found.push_back({.endpoint = endpoints[i], .status = **answers[i]});
+    }
+    const MemberListReply members = found.empty() ? MemberListReply() : known_members(session);
+    for (EndpointStatus& one : found) {
+        one.is_learner = is_learner(members, one.status.header.member_id);
     }
     print(session.printer()->status(found));
     if (!members.members.empty()) {
-        tell_tolerance(session, members, answered, covers(endpoints, members, answered));
+        tell_tolerance(session, members, std::move(health));
     }
-    if (failed) {
+    if (found.size() < endpoints.size()) {
         std::exit(static_cast<int>(Exit::error));
     }
 }
 
+EndpointHealth ask_health(const Session& session, const std::string& endpoint) {
+    ringfort::Client client = session.client_of({endpoint});
+    const auto begin = std::chrono::steady_clock::now();
+    // Linearizable: it takes a leader and a majority to answer, and this node's part in it.
+    const auto reply = client.get("health");
+    const auto took = std::chrono::steady_clock::now() - begin;
+    return {.endpoint = endpoint,
+            .healthy = reply.ok(),
+            .took_ns = std::chrono::nanoseconds(took).count(),
+            .error = reply ? "" : reply.error().text()};
+}
+
 void run_health(Session& session, bool whole_cluster) {
-    std::vector<EndpointHealth> found;
-    std::vector<std::uint64_t> answered;
-    bool all_healthy = true;
-    MemberListReply members;
     const std::vector<std::string> endpoints = chosen_endpoints(session, whole_cluster);
-    for (const std::string& endpoint : endpoints) {
-        ringfort::Client client = session.client_of(endpoint);
-        const auto begin = std::chrono::steady_clock::now();
-        // Linearizable: it takes a leader and a majority to answer, and this node's part in it.
-        const auto reply = client.get("health");
-        const auto took = std::chrono::steady_clock::now() - begin;
-        found.push_back({.endpoint = endpoint,
-                         .healthy = reply.ok(),
-                         .took_ns = std::chrono::nanoseconds(took).count(),
-                         .error = reply ? "" : reply.error().text()});
-        all_healthy = all_healthy && reply.ok();
-        // The header of a forwarded read names who evaluated it: which node answers its status says.
-        const auto status = reply ? client.status() : ringfort::Outcome<StatusReply>(reply.error());
-        if (status) {
-            answered.push_back(status->header.member_id);
-        }
-        if (status && members.members.empty()) {
-            if (auto list = client.member_list(false)) {
-                members = std::move(*list);
-            }
-        }
-    }
+    std::vector<EndpointHealth> found(endpoints.size());
+    ask_all(endpoints.size(), [&](std::size_t i) { found[i] = ask_health(session, endpoints[i]); });
     if (session.form() == Form::simple) {
         // As etcdctl: who is unhealthy goes to standard error.
         for (const EndpointHealth& one : found) {
@@ -129,21 +130,22 @@ void run_health(Session& session, bool whole_cluster) {
     } else {
         print(session.printer()->health(found));
     }
+    const MemberListReply members = known_members(session);
     if (!members.members.empty()) {
-        tell_tolerance(session, members, answered, covers(endpoints, members, answered));
+        tell_tolerance(session, members, {});
     }
-    if (!all_healthy) {
+    if (!std::ranges::all_of(found, &EndpointHealth::healthy)) {
         fail(Exit::error, "unhealthy cluster");
     }
 }
 
 void run_member_list(Session& session, const std::string& consistency) {
     if (consistency != "l" && consistency != "s") {
-        fail(Exit::bad_arguments, "unknown consistency flag \"" + consistency + "\"");
+        fail(Exit::bad_feature, "unknown consistency flag \"" + consistency + "\"");
     }
     const MemberListReply members = must(session.client().member_list(consistency == "l"));
     print(session.printer()->members(members));
-    tell_tolerance(session, members, {}, false);
+    tell_tolerance(session, members, {});
 }
 
 std::uint64_t parse_member_id(const std::string& text) {
@@ -168,7 +170,7 @@ void run_move_leader(Session& session, const std::string& target_text) {
         }
     }
     for (const std::string& endpoint : endpoints) {
-        ringfort::Client client = session.client_of(endpoint);
+        ringfort::Client client = session.client_of({endpoint});
         const auto status = client.status({.timeout_ms = std::min<std::int64_t>(2000, session.command_timeout_ms())});
         if (!status || !asked.insert(status->header.member_id).second || status->header.member_id == target) {
             continue;
@@ -179,7 +181,7 @@ void run_move_leader(Session& session, const std::string& target_text) {
         if (!leads) {
             continue;
         }
-        must(client.move_leader(target));
+        must(client.move_leader(target), Effect::write);
         print(fmt::format("Leadership transferred from {} to {}\n", hex_number(self), hex_number(target)));
         moved++;
     }
@@ -194,7 +196,7 @@ void run_move_leader(Session& session, const std::string& target_text) {
 
 void add_endpoint_commands(CLI::App& app, Commands& commands) {
     CLI::App* endpoint = app.add_subcommand("endpoint", "Endpoint related commands");
-    endpoint->require_subcommand(1);
+    endpoint->require_subcommand(0, 1);
     endpoint->fallthrough();
     auto whole_cluster = std::make_shared<bool>(false);
     const auto add = [&](const char* name, const char* description, Action action) {
@@ -218,7 +220,7 @@ void add_endpoint_commands(CLI::App& app, Commands& commands) {
 
 void add_member_commands(CLI::App& app, Commands& commands) {
     CLI::App* member = app.add_subcommand("member", "Membership related commands");
-    member->require_subcommand(1);
+    member->require_subcommand(0, 1);
     member->fallthrough();
     CLI::App* list = member->add_subcommand("list", "Lists all members in the cluster");
     list->fallthrough();

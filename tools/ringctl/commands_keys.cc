@@ -24,7 +24,7 @@ std::string read_stdin() {
 template <class T>
 T must_parse(Parsed<T> parsed) {
     if (const auto* error = std::get_if<UsageError>(&parsed)) {
-        fail(Exit::bad_arguments, error->text);
+        fail(error->bad_feature ? Exit::bad_feature : Exit::bad_arguments, error->text);
     }
     return std::move(std::get<T>(parsed));
 }
@@ -38,7 +38,7 @@ void must_print_keys(const Session& session) {
 void run_put(Session& session, const PutFlags& flags) {
     must_print_keys(session);
     const ringfort::OpPut op = must_parse(flags.to_op(&read_stdin));
-    print(session.printer()->put(must(session.client().put(op.key, op.value, op.options))));
+    print(session.printer()->put(must(session.client().put(op.key, op.value, op.options), Effect::write)));
 }
 
 // Written as it comes: a range of any size in constant memory.
@@ -77,7 +77,7 @@ void run_get(Session& session, const GetFlags& flags) {
 void run_delete(Session& session, const DeleteFlags& flags) {
     must_print_keys(session);
     const ringfort::OpDelete op = must_parse(flags.to_op());
-    print(session.printer()->del(must(session.client().del(op.key, op.options))));
+    print(session.printer()->del(must(session.client().del(op.key, op.options), Effect::write)));
 }
 
 }  // namespace
@@ -107,14 +107,17 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     struct CompactFlags {
         std::int64_t revision{0};
         bool physical{false};
+        std::uint64_t domain{0};
     };
     auto compact = std::make_shared<CompactFlags>();
     command = app.add_subcommand("compaction", "Forgets what was overwritten or deleted before the given revision");
     command->add_option("revision", compact->revision, "the revision to compact to")->required()->type_name("");
     command->add_flag("--physical", compact->physical, "wait until the space is free on the answering node");
+    command->add_option("--domain", compact->domain, "whose revision it is, where the cluster has several domains");
     command->footer("Example:\n  ringctl compaction 1234");
     commands.push_back({command, [compact](Session& session) {
-                            must(session.client().compact(compact->revision, {.physical = compact->physical}));
+                            const ringfort::CompactOptions options{.physical = compact->physical, .domain = compact->domain};
+                            must(session.client().compact(compact->revision, options), Effect::write);
                             print("compacted revision " + std::to_string(compact->revision) + "\n");
                         }});
 }

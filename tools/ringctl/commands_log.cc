@@ -87,7 +87,7 @@ void run_dump(const std::string& path_text, bool with_entries) {
 
 void add_log_commands(CLI::App& app, Commands& commands) {
     CLI::App* log = app.add_subcommand("log", "Looks into a node's log, offline");
-    log->require_subcommand(1);
+    log->require_subcommand(0, 1);
     CLI::App* dump = log->add_subcommand("dump", "Prints a segment, or all segments below a directory");
     struct Flags {
         std::string path;

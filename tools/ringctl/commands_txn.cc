@@ -26,9 +26,9 @@ void run_txn(Session& session, bool interactive) {
     };
     auto parsed = parse_txn(next_line, on_block);
     if (const auto* error = std::get_if<UsageError>(&parsed)) {
-        fail(Exit::bad_arguments, error->text);
+        fail(Exit::invalid_input, error->text);
     }
-    print(session.printer()->txn(must(session.client().txn(std::get<ringfort::Txn>(parsed)))));
+    print(session.printer()->txn(must(session.client().txn(std::get<ringfort::Txn>(parsed)), Effect::write)));
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ Parsed<OpGet> GetFlags::to_op() const {
     if (consistency == "s" || consistency == "l") {
         op.options.serializable = consistency == "s";
     } else {
-        return UsageError{"unknown consistency flag \"" + consistency + "\""};
+        return UsageError{"unknown consistency flag \"" + consistency + "\"", true};
     }
     static const std::map<std::string, ringfort::SortOrder> orders{
         {"", ringfort::SortOrder::none}, {"ASCEND", ringfort::SortOrder::ascend}, {"DESCEND", ringfort::SortOrder::descend}};
@@ -100,11 +100,11 @@ Parsed<OpGet> GetFlags::to_op() const {
                                                                      {"VERSION", ringfort::SortTarget::version}};
     const auto found_order = orders.find(upper(order));
     if (found_order == orders.end()) {
-        return UsageError{"bad sort order " + order};
+        return UsageError{"bad sort order " + order, true};
     }
     const auto found_target = targets.find(upper(sort_by));
     if (found_target == targets.end()) {
-        return UsageError{"bad sort target " + sort_by};
+        return UsageError{"bad sort target " + sort_by, true};
     }
     op.options.sort_order = found_order->second;
     op.options.sort_target = found_target->second;

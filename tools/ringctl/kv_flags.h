@@ -15,6 +15,7 @@ namespace ringctl {
 // Wrong usage, in etcdctl's words where it has them.
 struct UsageError {
     std::string text;
+    bool bad_feature{false};    // a choice there is not, which etcdctl tells apart by its exit code
 };
 template <class T>
 using Parsed = std::variant<T, UsageError>;

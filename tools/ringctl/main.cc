@@ -1,7 +1,10 @@
 // ringctl: a Ringfort cluster from the command line, in etcdctl's words.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +18,7 @@ using namespace ringctl;
 void add_globals(CLI::App& app, Globals& globals) {
     app.add_option("--endpoints", globals.endpoints, "nodes, separated by commas; host:port or http://host:port")
         ->delimiter(',')
+        ->allow_extra_args(false)   // the word behind it is not another endpoint
         ->envname("RINGCTL_ENDPOINTS")
         ->default_str("127.0.0.1:2379");
     app.add_option("--dial-timeout", globals.dial_timeout, "for one connect")
@@ -43,6 +47,43 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
     return arguments;
 }
 
+// What etcdctl has and this version has not: told apart from what nobody has.
+const char* not_served(const std::string& word) {
+    static constexpr std::string_view commands[] = {"watch", "lease", "lock", "elect",    "auth",        "user", "role",
+                                                    "alarm", "check", "defrag", "snapshot", "make-mirror", "downgrade"};
+    static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
+    static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
+    if (std::ranges::count(commands, word) > 0) {
+        return "a command of etcdctl that this version does not serve";
+    }
+    if (std::ranges::count(tls, word.substr(0, word.find('='))) > 0) {
+        return "this version speaks no TLS";
+    }
+    return std::ranges::count(users, word.substr(0, word.find('='))) > 0 ? "this version has no users" : nullptr;
+}
+
+// The innermost command that was named.
+const CLI::App* named_command(const CLI::App& app) {
+    const std::vector<CLI::App*> below = app.get_subcommands();
+    return below.empty() ? &app : named_command(*below.front());
+}
+
+// In one sentence what is wrong with the command line.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+    const CLI::App* command = named_command(app);
+    const std::string name = command == &app ? "ringctl" : "ringctl " + command->get_display_name();
+    const std::vector<std::string> left = app.remaining(true);
+    if (!left.empty()) {
+        const std::string& word = left.front();
+        const bool wants_command = !command->get_subcommands([](const CLI::App*) { return true; }).empty();
+        const char* const what = word.starts_with("-") ? "flag" : wants_command ? "command" : "argument";
+        const char* const why = not_served(word);
+        return std::string(why == nullptr ? "unknown " : "") + what + " \"" + word + "\" of " + name +
+               (why == nullptr ? "" : std::string(": ") + why);
+    }
+    return command == &app ? error.what() : name + ": " + error.what();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -51,11 +92,12 @@ int main(int argc, char** argv) {
     Globals globals;
     Commands commands;
     add_globals(app, globals);
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);
     app.footer("Examples:\n  ringctl put hello world\n  ringctl get hello\n  ringctl get app/ --prefix -w json\n"
                "  ringctl --endpoints 10.0.0.1:2379,10.0.0.2:2379 endpoint status --cluster -w table\n\n"
                "Every flag is also read from the environment: RINGCTL_ENDPOINTS, RINGCTL_COMMAND_TIMEOUT, ...\n"
-               "\"ringctl COMMAND --help\" tells more of each. Exit codes: 0 done, 1 error, 128 wrong usage.");
+               "\"ringctl COMMAND --help\" tells more of each.\n"
+               "Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 128 wrong usage.");
     add_key_commands(app, commands);
     add_txn_command(app, commands);
     add_endpoint_commands(app, commands);
@@ -74,7 +116,7 @@ int main(int argc, char** argv) {
         if (error.get_exit_code() == 0) {
             return app.exit(error);
         }
-        std::fprintf(stderr, "Error: %s\nRun ringctl --help, or ringctl COMMAND --help.\n", error.what());
+        std::fprintf(stderr, "Error: %s\nRun ringctl --help, or ringctl COMMAND --help.\n", explain(app, error).c_str());
         return static_cast<int>(Exit::bad_arguments);
     }
     for (const Command& command : commands) {
@@ -84,5 +126,8 @@ int main(int argc, char** argv) {
             return 0;
         }
     }
+    const CLI::App* command = named_command(app);
+    std::fprintf(stderr, "Error: %s needs a command\nRun ringctl --help, or ringctl COMMAND --help.\n",
+                 command == &app ? "ringctl" : ("ringctl " + command->get_display_name()).c_str());
     return static_cast<int>(Exit::bad_arguments);
 }

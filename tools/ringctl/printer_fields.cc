@@ -15,11 +15,6 @@ std::string field(std::string_view name, const Value& value) {
     return fmt::format("\"{}\" : {}\n", name, value);
 }
 
-std::string header_fields(const Header& header) {
-    return field("ClusterID", header.cluster_id) + field("MemberID", header.member_id) +
-           field("Revision", header.revision) + field("RaftTerm", header.raft_term);
-}
-
 class FieldsPrinter final : public Printer {
   public:
     explicit FieldsPrinter(const PrintOptions& options) : hex_(options.hex) {}
@@ -51,7 +46,7 @@ class FieldsPrinter final : public Printer {
     std::string members(const MemberListReply& reply) const override {
         std::string out = header_fields(reply.header);
         for (const Member& member : reply.members) {
-            out += hex_ ? field("ID", hex_number(member.id)) : field("ID", member.id);
+            out += id_field("ID", member.id);
             out += field("Name", quoted(member.name));
             for (const std::string& url : member.peer_urls) {
                 out += field("PeerURL", quoted(url));
@@ -66,8 +61,8 @@ class FieldsPrinter final : public Printer {
     std::string health(const std::vector<EndpointHealth>& endpoints) const override {
         std::string out;
         for (const EndpointHealth& one : endpoints) {
-            out += field("endpoint", quoted(one.endpoint)) + field("health", one.healthy) +
-                   field("took", quoted(duration_text(one.took_ns))) + field("error", quoted(one.error)) + "\n";
+            out += field("Endpoint", quoted(one.endpoint)) + field("Health", one.healthy) +
+                   field("Took", duration_text(one.took_ns)) + field("Error", one.error) + "\n";
         }
         return out;
     }
@@ -82,7 +77,7 @@ class FieldsPrinter final : public Printer {
             }
             out += header_fields(one.status.header) + field("Version", quoted(one.status.version)) +
                    field("DBSize", one.status.memory_bytes) + field("DBSizeInUse", one.status.memory_bytes) +
-                   field("DBSizeQuota", one.status.memory_quota_bytes) + field("Leader", range.leader) +
+                   field("DBSizeQuota", one.status.memory_quota_bytes) + id_field("Leader", range.leader) +
                    field("IsLearner", one.is_learner) + field("RaftIndex", range.commit_index) +
                    field("RaftTerm", range.raft_term) + field("RaftAppliedIndex", range.applied_index) +
                    field("Errors", "[" + errors + "]") + field("Endpoint", quoted(one.endpoint)) + "\n";
@@ -91,6 +86,13 @@ class FieldsPrinter final : public Printer {
     }
 
   private:
+    std::string id_field(std::string_view name, std::uint64_t id) const {
+        return hex_ ? field(name, hex_number(id)) : field(name, id);
+    }
+    std::string header_fields(const Header& header) const {
+        return id_field("ClusterID", header.cluster_id) + id_field("MemberID", header.member_id) +
+               field("Revision", header.revision) + field("RaftTerm", header.raft_term);
+    }
     std::string print(const GetReply& reply) const { return get(reply); }
     std::string print(const PutReply& reply) const { return put(reply); }
     std::string print(const DeleteReply& reply) const { return del(reply); }

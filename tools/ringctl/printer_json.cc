@@ -17,20 +17,29 @@ void add_if(Json& json, const char* name, std::int64_t number) {
     }
 }
 
-Json header_json(const Header& header) {
+// As a number, or with --hex as text.
+void add_id(Json& json, const char* name, std::uint64_t id, bool hex) {
+    if (hex) {
+        json[name] = hex_number(id);
+    } else {
+        json[name] = id;
+    }
+}
+
+Json header_json(const Header& header, bool hex = false) {
     Json json = Json::object();
     if (header.cluster_id != 0) {
-        json["cluster_id"] = header.cluster_id;
+        add_id(json, "cluster_id", header.cluster_id, hex);
     }
     if (header.member_id != 0) {
-        json["member_id"] = header.member_id;
+        add_id(json, "member_id", header.member_id, hex);
     }
     add_if(json, "revision", header.revision);
     if (header.raft_term != 0) {
         json["raft_term"] = header.raft_term;
     }
-    // The only domain, 0, goes unmentioned, as in etcd.
-    if (header.domain != 0) {
+    // The first domain, in most clusters the only one, goes unmentioned, as in etcd.
+    if (header.domain > 1) {
         json["domain"] = header.domain;
     }
     return json;
@@ -141,15 +150,11 @@ class JsonPrinter final : public Printer {
 
     std::string members(const MemberListReply& reply) const override {
         Json json = Json::object();
-        json["header"] = header_json(reply.header);
+        json["header"] = header_json(reply.header, hex_);
         json["members"] = Json::array();
         for (const Member& member : reply.members) {
             Json one = Json::object();
-            if (hex_) {
-                one["ID"] = hex_number(member.id);
-            } else {
-                one["ID"] = member.id;
-            }
+            add_id(one, "ID", member.id, hex_);
             if (!member.name.empty()) {
                 one["name"] = member.name;
             }
@@ -217,6 +222,7 @@ class JsonPrinter final : public Printer {
         if (!status.errors.empty()) {
             json["errors"] = status.errors;
         }
+        json["memory_bytes"] = status.memory_bytes;
         json["log_bytes_written"] = status.log_bytes_written;
         json["log_entry_bytes"] = status.log_entry_bytes;
         json["log_flushes"] = status.log_flushes;

@@ -137,11 +137,18 @@ class TablePrinter final : public SimplePrinter {
 
 }  // namespace
 
+namespace {
+// Characters, not bytes: a duration may hold a "µ".
+std::size_t columns_of(const std::string& text) {
+    return static_cast<std::size_t>(std::ranges::count_if(text, [](char one) { return (one & 0xc0) != 0x80; }));
+}
+}  // namespace
+
 std::string framed_table(const std::vector<std::vector<std::string>>& rows) {
     std::vector<std::size_t> widths(rows.front().size(), 0);
     for (const auto& row : rows) {
         for (std::size_t i = 0; i < row.size(); i++) {
-            widths[i] = std::max(widths[i], row[i].size());
+            widths[i] = std::max(widths[i], columns_of(row[i]));
         }
     }
     std::string rule = "+";
@@ -153,11 +160,9 @@ std::string framed_table(const std::vector<std::vector<std::string>>& rows) {
     for (std::size_t r = 0; r < rows.size(); r++) {
         out += "|";
         for (std::size_t i = 0; i < widths.size(); i++) {
-            // The head is centred, numbers stand right, the rest left.
-            const bool number = !rows[r][i].empty() && rows[r][i].find_first_not_of("0123456789") == std::string::npos;
-            out += r == 0      ? fmt::format(" {:^{}} |", rows[r][i], widths[i])
-                   : number    ? fmt::format(" {:>{}} |", rows[r][i], widths[i])
-                               : fmt::format(" {:<{}} |", rows[r][i], widths[i]);
+            // The head is centred, the rest stands right, as etcdctl has it.
+            out += r == 0 ? fmt::format(" {:^{}} |", rows[r][i], widths[i])
+                          : fmt::format(" {:>{}} |", rows[r][i], widths[i]);
         }
         out += "\n";
         if (r == 0) {

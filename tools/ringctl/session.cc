@@ -85,8 +85,8 @@ ringfort::Client& Session::client() {
     return *client_;
 }
 
-ringfort::Client Session::client_of(const std::string& endpoint) const {
-    return ringfort::Client(client_options({endpoint}));
+ringfort::Client Session::client_of(const std::vector<std::string>& endpoints) const {
+    return ringfort::Client(client_options(endpoints));
 }
 
 std::vector<std::string> Session::cluster_endpoints() {
@@ -110,10 +110,10 @@ void fail(Exit code, const std::string& why) {
     std::exit(static_cast<int>(code));
 }
 
-void fail(const ringfort::Error& error) {
+void fail(const ringfort::Error& error, Effect effect) {
     std::string text = error.text();
-    if (error.error_class == ringfort::ErrorClass::indefinite) {
-        text += "; whether a write was done is unknown";
+    if (effect == Effect::write && error.error_class == ringfort::ErrorClass::indefinite) {
+        text += "; it may have been carried out all the same";
     }
     fail(Exit::error, text);
 }

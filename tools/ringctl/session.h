@@ -14,7 +14,7 @@
 namespace ringctl {
 
 // etcdctl's.
-enum class Exit : int { success = 0, error = 1, bad_connection = 2, bad_feature = 4, bad_arguments = 128 };
+enum class Exit : int { success = 0, error = 1, invalid_input = 3, bad_feature = 4, bad_arguments = 128 };
 
 struct Globals {
     std::vector<std::string> endpoints{"127.0.0.1:2379"};
@@ -40,8 +40,8 @@ class Session {
 
     // Of all endpoints; made when first asked for.
     ringfort::Client& client();
-    // Of one endpoint alone.
-    ringfort::Client client_of(const std::string& endpoint) const;
+    // Of these alone. Any thread may ask for its own.
+    ringfort::Client client_of(const std::vector<std::string>& endpoints) const;
     // The client addresses of all members, instead of the given endpoints. Ends the process if nobody knows them.
     std::vector<std::string> cluster_endpoints();
 
@@ -58,13 +58,15 @@ class Session {
 // To standard output, whole; a closed pipe ends the process quietly.
 void print(const std::string& text);
 [[noreturn]] void fail(Exit code, const std::string& why);
-[[noreturn]] void fail(const ringfort::Error& error);
+enum class Effect : std::uint8_t { read, write };
+// Of a write it is told whether it may have happened all the same.
+[[noreturn]] void fail(const ringfort::Error& error, Effect effect);
 
 // The value, or the end.
 template <class T>
-T must(ringfort::Outcome<T> outcome) {
+T must(ringfort::Outcome<T> outcome, Effect effect = Effect::read) {
     if (!outcome) {
-        fail(outcome.error());
+        fail(outcome.error(), effect);
     }
     return std::move(*outcome);
 }

@@ -2,23 +2,37 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "ringfort/types.h"
 
 namespace ringctl {
 
+// What a member said of itself when it was asked just now; nothing: it did not answer.
+struct MemberHealth {
+    std::uint64_t id{0};
+    std::optional<ringfort::StatusReply> status;
+};
+
 struct Tolerance {
     std::size_t voters{0};
-    std::size_t up{0};          // voters that answer; as far as is known
+    std::size_t up{0};              // voters that answer and, if any of them knows the leaders, know them too
+    bool leaders_known{true};       // of all ranges, by one of them
 
     std::size_t quorum() const { return voters / 2 + 1; }
-    bool serves() const { return up >= quorum(); }
+    bool has_majority() const { return voters > 0 && up >= quorum(); }
     // More voters may be lost at one time and the cluster still serves.
-    std::size_t survives_now() const { return serves() ? up - quorum() : 0; }
+    std::size_t survives_now() const { return has_majority() ? up - quorum() : 0; }
     std::size_t survives_after_next_loss() const { return survives_now() > 0 ? survives_now() - 1 : 0; }
 };
 
-// One or two lines: "cluster: 3 voters, 3 up: survives 1 failure now, none after the next loss".
-// `asked_all`: otherwise `up` is not known and the configured size is spoken of.
-std::string describe(const Tolerance& tolerance, bool asked_all);
+// Members that are no voters count for nothing. A voter nobody asked counts as one that did not answer.
+Tolerance measure(const std::vector<ringfort::Member>& members, const std::vector<MemberHealth>& health);
+
+// One or two lines: "cluster: 3 voters, 3 up: survives 1 failure now, no failure after the next loss".
+std::string describe(const Tolerance& tolerance);
 
 }  // namespace ringctl

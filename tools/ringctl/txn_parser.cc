@@ -59,6 +59,7 @@ Parsed<Compare> parse_compare(std::string_view line) {
     compare.target = *target;
     std::string_view rest = trimmed(line.substr(paren + 1));
     auto key = take_quoted(rest);
+    rest = trimmed(rest);
     if (!key || rest.empty() || rest.front() != ')') {
         return malformed(line, "a key in double quotes and \")\" belong behind the target");
     }

@@ -112,7 +112,8 @@ Options read_options(int argc, char** argv) {
     const std::map<std::string, Distribution> distributions{
         {"uniform", Distribution::uniform}, {"zipf", Distribution::zipf}, {"sequential", Distribution::sequential}};
     app.add_option("--distribution", options.distribution, "which keys: uniform, zipf or sequential")
-        ->transform(CLI::CheckedTransformer(distributions, CLI::ignore_case))
+        ->transform(CLI::CheckedTransformer(distributions, CLI::ignore_case).description("TEXT"))
+        ->type_name("")
         ->default_str("uniform");
     app.add_option("--zipf-exponent", options.zipf_exponent, "of --distribution zipf")->check(CLI::Range(0.01, 10.0));
     app.add_option("--target", target, "all: connections spread over the endpoints; leader: to the leader's node")
@@ -125,9 +126,11 @@ Options read_options(int argc, char** argv) {
         {"auto", Prefill::automatic}, {"always", Prefill::always}, {"never", Prefill::never}};
     app.add_option("--prefill", options.prefill,
                    "write every key once before measuring: auto (reads, and keys are missing), always, never")
-        ->transform(CLI::CheckedTransformer(prefills, CLI::ignore_case))
+        ->transform(CLI::CheckedTransformer(prefills, CLI::ignore_case).description("TEXT"))
+        ->type_name("")
         ->default_str("auto");
-    app.add_flag("--live,!--no-live", options.live, "a line each second on standard error (default on)");
+    app.add_flag_function("--no-live", [&options](std::int64_t) { options.live = false; },
+                          "no line each second on standard error");
     app.add_flag("--json", options.json, "the result as one JSON object instead of a table");
     app.add_option("--html", options.html, "write a report with plots to this file");
     app.add_option("--history", options.history, "record every write and its outcome in this file");

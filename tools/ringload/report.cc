@@ -131,6 +131,11 @@ std::string as_json(const Report& report) {
     json["mean_us"] = rounded(latencies.mean() / 1e3);
     json["longest_gap_ms"] = rounded(to_ms(timeline.longest_gap().count()));
     json["longest_gap_at_s"] = rounded(to_seconds(timeline.longest_gap_at()));
+    json["gaps_ms"] = nlohmann::ordered_json::array();   // [begin, length], both in milliseconds
+    for (const Gap& gap : timeline.gaps()) {
+        json["gaps_ms"].push_back({rounded(to_ms(gap.at.count())), rounded(to_ms(gap.length.count()))});
+    }
+    json["began_monotonic_s"] = rounded(static_cast<double>(timeline.began().ns) / 1e9);
     json["seconds"] = rounded(to_seconds(timeline.elapsed()));
     json["failed_definite"] = timeline.failed_of_class(ErrorClass::definite);
     json["failed_indefinite"] = timeline.failed_of_class(ErrorClass::indefinite);

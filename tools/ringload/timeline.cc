@@ -40,10 +40,12 @@ void Timeline::end(Instant now) {
 }
 
 void Timeline::note_gap(Instant now) {
-    const Duration gap = now - last_acknowledged_;
-    if (gap > longest_gap_) {
+    const Gap gap{last_acknowledged_ - begin_, now - last_acknowledged_};
+    if (gap.length > longest_gap_.length) {
         longest_gap_ = gap;
-        longest_gap_at_ = last_acknowledged_ - begin_;
+    }
+    if (gap.length >= gap_min && gaps_.size() < gaps_max) {
+        gaps_.push_back(gap);
     }
 }
 

@@ -24,6 +24,12 @@ struct Interval {
     std::int64_t max_ns{0};
 };
 
+// A time without any acknowledgement; `at` counts from the begin of the run.
+struct Gap {
+    Duration at{0};
+    Duration length{0};
+};
+
 class Timeline {
   public:
     explicit Timeline(Duration interval = std::chrono::milliseconds(100));
@@ -42,9 +48,12 @@ class Timeline {
     // "no_leader: 12, timed_out: 3"; empty if nothing failed.
     std::string failures() const;
     Duration elapsed() const { return end_ - begin_; }
+    Instant began() const { return begin_; }
     // The longest time in which nothing was acknowledged, and when it began, counted from begin().
-    Duration longest_gap() const { return longest_gap_; }
-    Duration longest_gap_at() const { return longest_gap_at_; }
+    Duration longest_gap() const { return longest_gap_.length; }
+    Duration longest_gap_at() const { return longest_gap_.at; }
+    // In the order of time: those of gap_min or more, the first gaps_max of them.
+    const std::vector<Gap>& gaps() const { return gaps_; }
     double per_second() const;
 
     const std::vector<Interval>& intervals() const { return intervals_; }
@@ -54,6 +63,8 @@ class Timeline {
 
     // More pieces are joined in pairs, and each then covers twice the time.
     static constexpr std::size_t intervals_max = 1200;
+    static constexpr Duration gap_min = std::chrono::milliseconds(20);
+    static constexpr std::size_t gaps_max = 1000;
 
   private:
     void advance(Instant now);
@@ -67,8 +78,8 @@ class Timeline {
     Instant end_{};
     Instant interval_end_{};
     Instant last_acknowledged_{};
-    Duration longest_gap_{0};
-    Duration longest_gap_at_{0};
+    Gap longest_gap_;
+    std::vector<Gap> gaps_;
     Histogram total_;
     Histogram current_;             // of the open interval
     Histogram live_;

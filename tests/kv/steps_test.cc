@@ -1,0 +1,103 @@
+// No step does more than its budget says, whatever the store holds. In units of work, not in time.
+#include "base/prng.h"
+#include "kv/store_state.h"
+#include "store_driver.h"
+
+namespace ringfort::kv {
+namespace {
+
+constexpr std::string_view endless("\0", 1);
+constexpr unsigned keys = 60'000;
+// The dearest single thing: what comes when the budget is down to one key.
+constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + StoreState::region_keys;
+constexpr std::uint64_t region_bytes = Slab::region_pages * Slab::page_bytes;
+
+std::string key(std::uint64_t number) {
+    char out[33];
+    std::snprintf(out, sizeof(out), "/registry/pods/ns%04u/%010u", static_cast<unsigned>(number % 1000),
+                  static_cast<unsigned>(number));
+    return std::string(out, 32);
+}
+
+// In random order, so that the pages of the store become free all at the same time when everything is removed.
+void fill(Driver& driver) {
+    driver.wants_answer = false;
+    std::vector<unsigned> order(keys);
+    for (unsigned i = 0; i < keys; i++) {
+        order[i] = i;
+    }
+    Prng prng(5);
+    for (unsigned i = keys; i > 1; i--) {
+        std::swap(order[i - 1], order[prng.below(i)]);
+    }
+    const std::string value(256, 'v');
+    for (const unsigned number : order) {
+        driver.put(key(number), value);
+    }
+}
+
+std::vector<std::byte> checkpoint_of(Store& store) {
+    const auto writer = store.open_checkpoint();
+    std::vector<std::byte> out;
+    std::vector<std::byte> piece(64 * kib);
+    for (;;) {
+        WorkBudget budget;
+        const auto [bytes, step] = writer->next(piece, budget);
+        EXPECT_GE(budget.keys, -overdraft_max);
+        out.insert(out.end(), piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(bytes));
+        if (step == Step::done) {
+            return out;
+        }
+    }
+}
+
+TEST(Steps, of_loading_a_checkpoint_count_splits_of_the_index_and_regions_of_memory) {
+    Driver driver;
+    fill(driver);
+    const std::vector<std::byte> stream = checkpoint_of(driver.store);
+    Store loaded{StoreOptions{}};
+    const auto reader = loaded.load_checkpoint();
+    int steps = 0;
+    for (Bytes rest = stream; !rest.empty(); steps++) {
+        WorkBudget budget;
+        std::size_t consumed = 0;
+        const std::uint64_t before = loaded.reserved_bytes();
+        ASSERT_TRUE(reader->feed(rest, budget, consumed));
+        rest = rest.subspan(consumed);
+        ASSERT_GE(budget.keys, -overdraft_max);
+        // A region and the segments of the index that one budget buys.
+        ASSERT_LE(loaded.reserved_bytes() - before, region_bytes + 20 * 16 * kib);
+    }
+    ASSERT_TRUE(reader->finish());
+    // Two items a key at no less than two keys each.
+    EXPECT_GE(steps, static_cast<int>(keys * 4 / 2000));
+    EXPECT_EQ(loaded.hash(), driver.store.hash());
+}
+
+TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_time) {
+    Driver driver;
+    fill(driver);
+    driver.begin(command_of(api::DeleteRangeRequest{endless, endless, false}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        more = driver.store.step(budget) == Step::more;
+        ASSERT_GE(budget.keys, -overdraft_max);
+    }
+    EXPECT_GE(steps, static_cast<int>(keys * 2 / 2000));
+    EXPECT_EQ(driver.compact(driver.store.revision()), api::Errc::ok);
+    const std::uint64_t full = driver.store.reserved_bytes();
+    const std::uint64_t regions_max = 2000 / StoreState::region_keys + 1;
+    while (driver.store.compaction_pending()) {
+        WorkBudget budget;
+        const std::uint64_t before = driver.store.reserved_bytes();
+        driver.store.compact_step(budget);
+        ASSERT_GE(budget.keys, -overdraft_max);
+        ASSERT_LE(before - driver.store.reserved_bytes(), regions_max * region_bytes);
+    }
+    EXPECT_LT(driver.store.reserved_bytes(), full / 4) << "so that the bound was put to the test";
+    EXPECT_EQ(driver.store.key_count(), 0u);
+}
+
+}  // namespace
+}  // namespace ringfort::kv
