@@ -211,15 +211,16 @@ void LogReader::take_payloads(EntryReadState& state) {
     const std::uint64_t end = std::max<std::uint64_t>(items.back().offset + items.back().length(), begin + 1);
     // Entries without bytes are known from the directory alone: their block may be lost.
     const bool bytes_needed = bytes > 0;
-    if (bytes_needed && (!state.buffer_ || state.buffer_offset_ > begin || state.buffer_offset_ + state.buffer_.size() < end)) {
+    const bool there = state.buffer_ && state.buffer_offset_ <= begin && state.buffer_offset_ + state.buffer_.size() >= end;
+    if (bytes_needed && !there) {
         issue(state, EntryReadState::Stage::payloads, begin, end);
         return;
     }
     bool damaged = false;
     for (const log::EntryItem& item : items) {
         const Bytes payload =
-            bytes_needed ? std::as_const(state.buffer_).span().subspan(item.offset - state.buffer_offset_, item.length())
-                         : Bytes{};
+            !bytes_needed ? Bytes{}
+                          : std::as_const(state.buffer_).span().subspan(item.offset - state.buffer_offset_, item.length());
         if (checksum(payload) != item.checksum) {
             damaged = true;
             break;

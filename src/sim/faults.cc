@@ -8,7 +8,8 @@
 
 namespace ringfort::sim {
 
-FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed) : cluster_(cluster), random_(seed), damage_(cluster, random_) {}
+FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
+    : cluster_(cluster), random_(seed), damage_(cluster, random_) {}
 
 std::uint64_t FaultScheduler::injected() const {
     return std::accumulate(injected_.begin(), injected_.end(), std::uint64_t{0});

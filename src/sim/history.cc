@@ -154,7 +154,8 @@ bool RecordedOperation::may_compact() const {
 std::string describe(const RecordedOperation& operation) {
     std::string out = "#" + std::to_string(operation.number) + " client " + std::to_string(operation.client);
     for (const auto& compare : operation.compares) {
-        out += " if " + compare.key + (compare.range_end.empty() ? "" : ".." + compare.range_end) + " target " + std::to_string(static_cast<int>(compare.target)) + " relation " +
+        out += " if " + compare.key + (compare.range_end.empty() ? "" : ".." + compare.range_end) + " target " +
+               std::to_string(static_cast<int>(compare.target)) + " relation " +
                std::to_string(static_cast<int>(compare.result)) + " " +
                (compare.target == api::CompareTarget::value ? compare.value.substr(0, 24) : std::to_string(compare.number));
     }

@@ -95,7 +95,12 @@ RecordedOperation Workload::transaction(std::uint32_t domain) {
     for (auto* branch : {&out.success, &out.failure}) {
         written.clear();
         for (std::uint64_t i = random_.below(4); i > 0; i--) {
-            StepRequest step = random_.one_in(3) ? (random_.one_in(3) ? range(domain) : get(domain)) : random_.one_in(4) ? remove(domain, false) : put(domain);
+            StepRequest step;
+            if (random_.one_in(3)) {
+                step = random_.one_in(3) ? range(domain) : get(domain);
+            } else {
+                step = random_.one_in(4) ? remove(domain, false) : put(domain);
+            }
             const bool again = std::find(written.begin(), written.end(), step.key) != written.end();
             if (step.kind != StepKind::range) {
                 if (again) {

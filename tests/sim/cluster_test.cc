@@ -345,7 +345,8 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     ASSERT_EQ(removed->outcome, Outcome::ok);
     EXPECT_EQ(removed->results[0].count, filled - 1);
     EXPECT_EQ(put(0)->error, api::Errc::no_space) << "old versions count until they are compacted";
-    const auto* compacted = s.simulation.ask(3, operation_of({StepKind::compact, {}, {}, {}, false, 0, removed->header.revision}), 20s);
+    const StepRequest compaction{StepKind::compact, {}, {}, {}, false, 0, removed->header.revision};
+    const auto* compacted = s.simulation.ask(3, operation_of(compaction), 20s);
     ASSERT_EQ(compacted->outcome, Outcome::ok);
     s.simulation.run_for(1s);
     EXPECT_EQ(put(0)->outcome, Outcome::ok);

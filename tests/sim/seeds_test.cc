@@ -32,7 +32,8 @@ TEST_P(FixedSeed, holds_every_promise) { expect_good(GetParam()); }
 INSTANTIATE_TEST_SUITE_P(Seeds, FixedSeed, testing::Range<std::uint64_t>(1, 6));
 
 TEST(FreshSeed, holds_every_promise) {
-    const auto seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000'000;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto seed = static_cast<std::uint64_t>(now.count()) % 1'000'000'000;
     std::printf("fresh seed %llu; replay: tools/simulate --seed %llu --seconds 3\n", static_cast<unsigned long long>(seed),
                 static_cast<unsigned long long>(seed));
     std::fflush(stdout);
