@@ -28,9 +28,9 @@ struct CompareRequest {
     api::CompareTarget target{api::CompareTarget::version};
     api::CompareResult result{api::CompareResult::equal};
     std::string key;
-    std::string range_end;         // not empty: every key of the interval must hold
     std::int64_t number{0};
     std::string value;
+    std::string range_end{};       // not empty: every key of the interval must hold
 };
 
 struct RecordedKv {

@@ -70,4 +70,23 @@ TEST(KvModel, later_steps_of_a_transaction_see_earlier_ones_and_undo_takes_all_b
     EXPECT_EQ(model.find("b", 9), nullptr);
 }
 
+TEST(KvModel, a_compare_of_an_interval_holds_for_every_key_of_it) {
+    KvModel model;
+    RecordedOperation put;
+    put.success.push_back({StepKind::put, "a", {}, "1", false, 0, 0});
+    put.success.push_back({StepKind::put, "b", {}, "2", false, 0, 0});
+    EXPECT_TRUE(model.execute(put).modified);
+    RecordedOperation asked;
+    asked.transaction = true;
+    asked.compares = {{api::CompareTarget::version, api::CompareResult::equal, "a", 1, {}, "c"}};
+    EXPECT_TRUE(model.read(asked, 2).succeeded);
+    asked.compares[0] = {api::CompareTarget::value, api::CompareResult::equal, "a", 0, "1", "c"};
+    EXPECT_FALSE(model.read(asked, 2).succeeded) << "b holds another value";
+    // Of an interval without keys: as of one that does not exist, which has no value.
+    asked.compares[0] = {api::CompareTarget::version, api::CompareResult::equal, "x", 0, {}, "z"};
+    EXPECT_TRUE(model.read(asked, 2).succeeded);
+    asked.compares[0] = {api::CompareTarget::value, api::CompareResult::not_equal, "x", 0, "1", "z"};
+    EXPECT_FALSE(model.read(asked, 2).succeeded);
+}
+
 }  // namespace ringfort::sim
