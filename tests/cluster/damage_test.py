@@ -9,8 +9,8 @@ BLOCK = 4096
 
 def written_blocks(path):
     """Offsets of the blocks that hold anything: segments are made of zeros."""
-    content = path.read_bytes()
-    return [at for at in range(0, len(content), BLOCK) if any(content[at:at + BLOCK])]
+    content, nothing = path.read_bytes(), bytes(BLOCK)
+    return [at for at in range(0, len(content), BLOCK) if content[at:at + BLOCK] != nothing]
 
 
 def flip(path, offset):
