@@ -41,7 +41,9 @@ TEST(Quota, a_full_store_refuses_puts_with_etcds_error_and_comes_back_by_deletin
     EXPECT_EQ(api::error_text(Errc::no_space), "etcdserver: mvcc: database space exceeded");
     EXPECT_TRUE(driver.store.get(key(0))) << "reads go on";
 
-    const api::DeleteRangeRequest removal{key(0), key(keys / 2), false};
+    const std::string first = key(0);
+    const std::string middle = key(keys / 2);
+    const api::DeleteRangeRequest removal{first, middle, false};
     EXPECT_EQ(check_quota(removal, driver.store.live_bytes(), quota), Errc::ok);
     EXPECT_EQ(driver.remove(removal.key, removal.range_end).deleted, keys / 2);
     EXPECT_EQ(offer(driver, large), Errc::no_space) << "what was deleted is history, and still takes room";
