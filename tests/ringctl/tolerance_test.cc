@@ -88,8 +88,8 @@ TEST(Tolerance, between_two_leaders_all_that_answer_are_up_and_it_is_said) {
     const Tolerance tolerance = measure(members(3), {answering(1, {0, 0}), answering(2, {0, 0}), answering(3, {0})});
     EXPECT_EQ(tolerance.up, 3U);
     EXPECT_EQ(describe(tolerance),
-              "cluster: 3 voters, 3 up: survives 1 failure now, no failure after the next loss; at this moment no leader is "
-              "known\n");
+              "cluster: 3 voters, 3 up: survives 1 failure now, no failure after the next loss; at this moment not every "
+              "range has a leader\n");
 }
 
 TEST(Tolerance, answers_of_strangers_count_for_nothing) {

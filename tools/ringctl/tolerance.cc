@@ -50,7 +50,7 @@ std::string describe(const Tolerance& tolerance) {
     } else {
         text += fmt::format("survives {} now, {} after the next loss", failures(tolerance.survives_now()),
                             failures(tolerance.survives_after_next_loss()));
-        text += tolerance.leaders_known ? "" : "; at this moment no leader is known";
+        text += tolerance.leaders_known ? "" : "; at this moment not every range has a leader";
     }
     text += "\n";
     if (tolerance.voters > 0 && tolerance.voters % 2 == 0) {

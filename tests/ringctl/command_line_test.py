@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""The command line of ringctl, run without a cluster: what is wrong is said in one sentence, with etcdctl's exit codes."""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+RINGCTL = sys.argv.pop(1)
+NOBODY = "127.0.0.1:1"
+
+
+def run(*words, stdin="", **environment):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RINGCTL_")}
+    return subprocess.run([RINGCTL, *words], input=stdin, capture_output=True, text=True, timeout=60,
+                          env={**clean, **environment})
+
+
+class CommandLine(unittest.TestCase):
+    def refused(self, code, sentence, *words, **more):
+        done = run(*words, **more)
+        self.assertEqual(done.returncode, code, f"{words}: {done.stderr}")
+        self.assertEqual(done.stdout, "", words)
+        self.assertEqual(done.stderr.splitlines()[0], "Error: " + sentence, words)
+
+    def test_help_of_every_command_and_version(self):
+        for words in ([], ["get"], ["put"], ["del"], ["txn"], ["compaction"], ["endpoint"], ["endpoint", "status"],
+                      ["endpoint", "health"], ["member"], ["member", "list"], ["move-leader"], ["log"], ["log", "dump"]):
+            done = run(*words, "--help")
+            self.assertEqual(done.returncode, 0, words)
+            self.assertIn("Usage", done.stdout)
+        self.assertRegex(run("version").stdout, r"\Aringctl version: \d+\.\d+\.\d+\nAPI version: 3\.5\n\Z")
+
+    def test_unknown_words_are_named(self):
+        self.refused(128, "ringctl needs a command")
+        self.refused(128, "ringctl endpoint needs a command", "endpoint")
+        self.refused(128, 'unknown command "nosuch" of ringctl', "nosuch")
+        self.refused(128, 'unknown command "foo" of ringctl endpoint', "endpoint", "foo")
+        self.refused(128, 'unknown flag "--nosuch" of ringctl get', "get", "k", "--nosuch")
+        self.refused(128, 'unknown argument "more" of ringctl txn', "txn", "more")
+        self.refused(128, 'command "watch" of ringctl: a command of etcdctl that this version does not serve', "watch", "k")
+        self.refused(128, 'flag "--cacert" of ringctl get: this version speaks no TLS', "--cacert", "x", "get", "k")
+        self.refused(4, "membership cannot be changed in this version", "member", "add")
+
+    def test_global_flags_are_checked_before_anybody_is_asked(self):
+        self.refused(4, 'unknown output format "xml": simple, table, json or fields', "-w", "xml", "get", "k")
+        self.refused(4, "table not supported as output format", "get", "k", "-w", "table")
+        self.refused(128, '--command-timeout: "soon" is no duration; 5s, 500ms and 1m30s are', "get", "k",
+                     "--command-timeout", "soon")
+        self.refused(128, '--dial-timeout: "0" is no duration; 5s, 500ms and 1m30s are', "get", "k",
+                     RINGCTL_DIAL_TIMEOUT="0")
+        self.refused(128, 'not an endpoint: "https://a:1"; host:port or http://host:port is one (this version speaks no TLS)',
+                     "--endpoints", "https://a:1", "get", "k")
+
+    def test_flags_of_commands(self):
+        self.refused(128, "get command needs one argument as key and an optional argument as range_end", "get")
+        self.refused(128, "`--count-only` is only for `--write-out=fields` and `--write-out=json`", "get", "k", "--count-only")
+        self.refused(128, "`--print-value-only` is only for `--write-out=simple`", "get", "k", "--print-value-only",
+                     "-w=json")
+        self.refused(4, 'unknown consistency flag "x"', "get", "k", "--consistency=x")
+        self.refused(4, 'unknown consistency flag "x"', "member", "list", "--consistency=x")
+        self.refused(128, "bad lease ID (zz), expecting ID in Hex", "put", "k", "v", "--lease", "zz")
+        self.refused(128, "bad member ID (zz), expecting ID in Hex", "move-leader", "zz")
+        self.refused(3, "malformed comparison: garbage", "txn", stdin="garbage\n\n\n")
+
+    def test_endpoints_takes_one_word_and_global_flags_stand_anywhere(self):
+        answer = f"etcdserver: no leader ({NOBODY}: cannot connect: refused, unreachable, or no such host)"
+        for words in (["--endpoints", NOBODY, "--command-timeout", "50ms", "get", "k"],
+                      ["get", "--endpoints", NOBODY, "k", "--command-timeout=50ms"],
+                      ["get", "k", f"--endpoints=http://{NOBODY}/", "--command-timeout", "50ms"]):
+            self.refused(1, answer, *words)
+        self.refused(1, answer, "put", "k", "v", RINGCTL_ENDPOINTS=NOBODY, RINGCTL_COMMAND_TIMEOUT="50ms")
+        both = run("get", "k", RINGCTL_ENDPOINTS=f"{NOBODY},127.0.0.1:2", RINGCTL_COMMAND_TIMEOUT="200ms")
+        self.assertIn("127.0.0.1:2: cannot connect", both.stderr)
+        # The flag beats the environment.
+        self.refused(1, answer, "get", "k", "--endpoints", NOBODY, "--command-timeout", "50ms",
+                     RINGCTL_ENDPOINTS="127.0.0.1:2", RINGCTL_COMMAND_TIMEOUT="1h")
+
+    def test_log_dump_says_what_is_no_log(self):
+        self.refused(1, "/nowhere: no such file or directory", "log", "dump", "/nowhere")
+        with tempfile.TemporaryDirectory() as empty:
+            self.refused(1, f"{empty}: no log segments (log-*) below it", "log", "dump", empty)
+            path = os.path.join(empty, "log-1")
+            with open(path, "wb") as file:
+                file.write(bytes(100_000))
+            done = run("log", "dump", path)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr, f"Error: {path} holds no batch of a log\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
