@@ -1,6 +1,7 @@
 // The Ringfort client library.
 //
-// Link with libringfort and pthread. C++17 or newer, no exceptions needed; the header needs no other library.
+// Link with libringfort and pthread. C++17 or newer (the examples name fields, which is C++20), no exceptions needed; the
+// header needs no other library, and the library no io_uring.
 //
 //     #include <ringfort/client.h>
 //
@@ -21,18 +22,31 @@
 //     txn.failure.push_back(ringfort::OpGet{.key = "k"});
 //     auto done = client.txn(txn);      // done->succeeded, done->replies
 //
-// Asynchronous: every call has an _async form whose callback runs once, on the client's thread. It must not block, and
-// may start other asynchronous calls.
+// A range too large for memory, part by part:
+//
+//     auto end = client.stream("app/", ringfort::prefix("app/"), [](std::vector<ringfort::KeyValue> part) {
+//         return write_out(part);                                       // false: enough
+//     });
+//
+// Asynchronous: every call has an _async form whose callback runs once, on the client's thread (or on the one that
+// destroys the client). It must not block, and may start other asynchronous calls. Keys and values are copied before
+// the call returns.
 //
 //     client.put_async("k", "v", {}, [](ringfort::Outcome<ringfort::PutReply> put) { ... });
 //
 // What the client does by itself
 // - It connects to the endpoints in order, reconnects with growing pauses, and spreads requests over its connections.
 //   Any node takes any request. `follow_leader` saves the hop to the leader.
-// - Reads are tried again on another endpoint until their timeout. A write is tried again only if it never left, or
-//   was refused without having been proposed. Otherwise you get the error, and `error_class` says what is known:
-//   definite (did not happen), indefinite (may have happened: read before you write again), redirect (did not happen).
-// - timed_out and connection_lost of a write are indefinite; no_leader is definite.
+// - A node that owes an answer and says nothing for two seconds is left for another one.
+// - Reads are tried again on another endpoint until their timeout (a stream only until its first part). A write is tried
+//   again only if it never left, or was refused without having been proposed. Otherwise you get the error, and
+//   `error_class` says what is known: definite (did not happen), indefinite (may have happened: read before you write
+//   again), redirect (did not happen).
+// - timed_out and connection_lost of a write are indefinite; no_leader is definite, and its `detail` says why nobody
+//   could be reached.
+//
+// Limits are the cluster's: 1.5 MiB for a request and 128 operations for a transaction unless it was told otherwise
+// (request_too_large, too_many_ops). Replies have none.
 //
 // Threads: with the default, `background`, the client has a thread of its own and every method may be called from every
 // thread (synchronous ones not from a callback). With `polled` it has none: all calls from one thread; synchronous
@@ -102,8 +116,10 @@ class Client {
     Outcome<TxnReply> txn(const Txn& txn, const CallOptions& options = {});
     // Forgets what was overwritten or deleted before `revision`.
     Outcome<CompactReply> compact(std::int64_t revision, const CompactOptions& options = {});
+    // Of the node that answers: for a certain one, make a client with its endpoint alone.
     Outcome<StatusReply> status(const CallOptions& options = {});
     Outcome<MemberListReply> member_list(bool linearizable = true, const CallOptions& options = {});
+    // Hands what the answering node leads to that member; a client with the leader's endpoint alone is the one to ask.
     Outcome<MoveLeaderReply> move_leader(std::uint64_t target_member, const CallOptions& options = {});
 
     // ---- asynchronous

@@ -64,7 +64,7 @@ struct GetOptions {
 };
 
 struct PutOptions {
-    std::int64_t lease{0};
+    std::int64_t lease{0};           // there are none yet: others than 0 get lease_not_found
     bool prev_kv{false};             // the reply carries the pair as it was
     bool ignore_value{false};        // keep the value (give an empty one), change the rest
     bool ignore_lease{false};        // keep the lease
@@ -79,6 +79,7 @@ struct DeleteOptions {
 
 struct CompactOptions {
     bool physical{false};            // answer when the space is free
+    std::uint64_t domain{0};         // whose revision it is; 0: the only one (several: domain_required)
     std::int64_t timeout_ms{0};
 };
 
@@ -111,14 +112,15 @@ struct CompactReply {
 enum class CompareResult : std::uint8_t { equal = 0, greater = 1, less = 2, not_equal = 3 };
 enum class CompareTarget : std::uint8_t { version = 0, create = 1, mod = 2, value = 3, lease = 4 };
 
-// `key`'s target is `result` than number (or value). With a range_end every key of the range must hold.
+// "The target of `key` is `result` than the operand", e.g. mod greater 7. With a range_end every key of the range must
+// hold. A key that is not there has version, create, mod and lease 0, and no comparison of its value holds.
 struct Compare {
     CompareTarget target{CompareTarget::version};
     CompareResult result{CompareResult::equal};
     std::string key{};
     std::string range_end{};
-    std::int64_t number{0};
-    std::string value{};
+    std::int64_t number{0};          // the operand of version, create, mod and lease
+    std::string value{};             // the operand of value
 };
 
 struct Txn;
@@ -175,14 +177,14 @@ struct RangeStatus {
 struct StatusReply {
     Header header{};
     std::string version{};
-    std::uint64_t memory_bytes{0};
-    std::uint64_t memory_quota_bytes{0};
-    std::uint64_t log_bytes_written{0};
-    std::uint64_t log_entry_bytes{0};
-    std::uint64_t log_flushes{0};
-    std::uint64_t cpu_us{0};
-    std::vector<RangeStatus> ranges{}; // replicas on this node, the directory (range 0) first
-    std::vector<std::string> errors{};
+    std::uint64_t memory_bytes{0};       // of live data
+    std::uint64_t memory_quota_bytes{0}; // --quota-backend-bytes
+    std::uint64_t log_bytes_written{0};  // to logs and checkpoints since start
+    std::uint64_t log_entry_bytes{0};    // of entries among them
+    std::uint64_t log_flushes{0};        // batches made durable since start
+    std::uint64_t cpu_us{0};             // user and system time of the process
+    std::vector<RangeStatus> ranges{};   // replicas on this node, the directory (range 0) first
+    std::vector<std::string> errors{};   // what an operator should know
 };
 
 struct Member {

@@ -265,8 +265,12 @@ void Client::txn_async(const Txn& txn, const CallOptions& options, Callback<TxnR
 }
 
 void Client::compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done) {
-    impl_->start(make_call<CompactReply, api::CompactResponse>(
-        api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done)));
+    auto call = make_call<CompactReply, api::CompactResponse>(
+        api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done));
+    if (options.domain != 0) {
+        call->request.domain = DomainId(options.domain);
+    }
+    impl_->start(std::move(call));
 }
 
 void Client::status_async(const CallOptions& options, Callback<StatusReply> done) {

@@ -68,4 +68,11 @@ struct RequestLimits {
 };
 api::Errc check_request(const api::Operation& operation, const RequestLimits& limits);
 
+// Whether applying it can add data: what a node over its limits refuses. Deletes and compaction go on, so that there is a
+// way back.
+bool adds_data(const api::Operation& operation);
+// no_space if it adds data and the memory in use (Store::live_bytes(), of all stores the limit is for) has no room for its
+// command. `quota_bytes` 0: no limit. A matter of the proposer, not of apply: replicas may have different limits.
+api::Errc check_quota(const api::Operation& operation, std::uint64_t used_bytes, std::uint64_t quota_bytes);
+
 }  // namespace ringfort::kv

@@ -56,8 +56,8 @@ class Store {
     void skip(LogIndex index);
     [[nodiscard]] Step step(WorkBudget& budget);
     bool applying() const;
-    // Of the command just done. Views are valid until the next begin() (and the answer arena's reset). An answer fits a frame:
-    // a command that would answer with more than limits::answer_bytes_max changes nothing (request_too_large).
+    // Of the command just done. Views are valid until the next begin() (and the answer arena's reset). An answer fits a
+    // frame: a command that would answer with more than limits::answer_bytes_max changes nothing (request_too_large).
     const std::variant<api::Result, api::Errc>& outcome() const;
 
     // ---- state

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <iterator>
 
 #include "base/checksum.h"
 #include "log/records.h"
@@ -56,22 +57,40 @@ void dump_checkpoint(const CheckpointBody& body, std::string& out) {
          Number{body.applied_index}, Number{body.state_hash}, Number{body.bytes}, file.c_str(), nodes.c_str());
 }
 
-void dump_entries(const Record& record, const FoundBatch& batch, const DumpOptions& options, std::string& out) {
+// Kinds are their writer's; these are raft's.
+std::string kind_name(std::uint8_t kind) {
+    constexpr const char* names[] = {"command", "noop", "configuration", "fence"};
+    return kind >= 1 && kind <= std::size(names) ? names[kind - 1] : "of kind " + std::to_string(kind);
+}
+
+// Records of a batch, and which of its payloads (by offset) are damaged.
+struct Records {
+    Bytes directory;
+    std::span<const std::uint32_t> damaged_payloads;
+    bool payloads_judged{true};
+};
+
+void dump_entries(const Record& record, const Records& records, const DumpOptions& options, std::string& out) {
     if (!options.entries) {
         return;
     }
     std::uint64_t index = record.entries.first;
     for (const EntryItem& item : record.items) {
-        const bool damaged = std::binary_search(batch.damaged_payloads.begin(), batch.damaged_payloads.end(),
-                                                item.offset);
-        line(out, "      entry %llu/%llu kind %u, %u bytes at %u, checksum %016llx%s", Number{record.entries.term},
-             Number{index}, unsigned{item.kind()}, unsigned{item.length()}, unsigned{item.offset},
-             Number{item.checksum}, damaged ? "  DAMAGED" : "");
+        const char* state = "";
+        if (item.length() > 0 && !records.payloads_judged) {
+            state = "  UNKNOWN";
+        } else if (item.length() > 0 && std::binary_search(records.damaged_payloads.begin(),
+                                                           records.damaged_payloads.end(), item.offset)) {
+            state = "  DAMAGED";
+        }
+        line(out, "      entry %llu/%llu %s, %u bytes at %u, checksum %016llx%s", Number{record.entries.term},
+             Number{index}, kind_name(item.kind()).c_str(), unsigned{item.length()}, unsigned{item.offset},
+             Number{item.checksum}, state);
         index++;
     }
 }
 
-void dump_record(const Record& record, const FoundBatch& batch, const DumpOptions& options, std::string& out) {
+void dump_record(const Record& record, const Records& records, const DumpOptions& options, std::string& out) {
     const RecordHeader& head = record.header;
     if (head.type == RecordType::opening) {
         const Opening& opening = record.opening;
@@ -88,7 +107,7 @@ void dump_record(const Record& record, const FoundBatch& batch, const DumpOption
         case RecordType::entries:
         case RecordType::copies:
         case RecordType::repaired:
-            dump_entries(record, batch, options, out);
+            dump_entries(record, records, options, out);
             break;
         case RecordType::truncate:
             line(out, "      from %llu", Number{record.truncate_from});
@@ -112,6 +131,25 @@ void dump_record(const Record& record, const FoundBatch& batch, const DumpOption
     }
 }
 
+void dump_records(const Records& records, const DumpOptions& options, std::string& out) {
+    DirectoryReader reader(records.directory);
+    for (Record record; reader.next(record);) {
+        dump_record(record, records, options, out);
+    }
+}
+
+// The batch before this one has no directory of its own any more, but this one has a copy.
+void dump_previous(const SegmentScan& scan, const FoundBatch& batch, const DumpOptions& options, std::string& out) {
+    const BatchHeader& header = batch.header;
+    if (!batch.copy_intact || batch.copy.bytes == 0 || header.previous_bytes == 0) {
+        return;
+    }
+    line(out, "  batch %llu lay in segment %llu at %llu, %u bytes: DAMAGED, its records as copied in the next batch:",
+         Number{header.sequence - 1}, Number{header.previous_segment}, Number{header.previous_offset},
+         unsigned{header.previous_bytes});
+    dump_records({scan.kept(batch.copy), batch.previous_damaged_payloads, batch.previous_judged}, options, out);
+}
+
 void dump_batch(const SegmentScan& scan, const FoundBatch& batch, const DumpOptions& options, std::string& out) {
     const BatchHeader& header = batch.header;
     line(out, "  batch %llu at %llu, %u bytes: epoch %llu (from %llu), durable through %llu%s%s%s",
@@ -127,10 +165,7 @@ void dump_batch(const SegmentScan& scan, const FoundBatch& batch, const DumpOpti
         line(out, "    DAMAGED directory");
         return;
     }
-    DirectoryReader reader(scan.kept(batch.directory));
-    for (Record record; reader.next(record);) {
-        dump_record(record, batch, options, out);
-    }
+    dump_records({scan.kept(batch.directory), batch.damaged_payloads}, options, out);
 }
 
 }  // namespace
@@ -167,6 +202,10 @@ void dump_segment(Bytes segment, const SegmentIdentity& identity, const DumpOpti
         if (batch.header.offset > end) {
             line(out, "  %llu bytes at %llu hold no batch of this segment", Number{batch.header.offset - end},
                  Number{end});
+        }
+        // The copy a segment's first batch holds is of a batch elsewhere: nothing is wrong with that one.
+        if (batch.header.previous_segment == identity.segment) {
+            dump_previous(scan, batch, options, out);
         }
         dump_batch(scan, batch, options, out);
         end = batch.header.offset + batch.header.bytes;

@@ -266,14 +266,16 @@ std::string_view to_string(Verdict verdict) {
     return "unknown";
 }
 
-bool JudgedBatch::payload_damaged(std::uint32_t offset) const {
-    return !payloads_judged || std::binary_search(damaged_payloads.begin(), damaged_payloads.end(), offset);
+bool JudgedBatch::payload_damaged(const EntryItem& item) const {
+    return item.length() > 0 && (!payloads_judged || std::binary_search(damaged_payloads.begin(), damaged_payloads.end(),
+                                                                        item.offset));
 }
 
-Bytes JudgedBatch::kept_payload(std::uint32_t offset) const {
-    const auto at = std::lower_bound(kept_payloads.begin(), kept_payloads.end(), offset,
+Bytes JudgedBatch::kept_payload(const EntryItem& item) const {
+    const auto at = std::lower_bound(kept_payloads.begin(), kept_payloads.end(), item.offset,
                                      [](const KeptPayload& k, std::uint32_t o) { return k.offset < o; });
-    return at != kept_payloads.end() && at->offset == offset ? kept_by->kept(at->payload) : Bytes{};
+    const bool kept = item.length() > 0 && at != kept_payloads.end() && at->offset == item.offset;
+    return kept ? kept_by->kept(at->payload) : Bytes{};
 }
 
 Judgement judge(std::span<const SegmentScan> scans) { return Judge(scans).run(); }

@@ -54,9 +54,10 @@ struct JudgedBatch {
     std::span<const KeptPayload> kept_payloads;
     const SegmentScan* kept_by{nullptr};
 
-    bool payload_damaged(std::uint32_t offset) const;
+    // An empty payload is never damaged: it has no bytes of its own, and its place is that of the next one.
+    bool payload_damaged(const EntryItem& item) const;
     // The payload kept by the scan; nothing if its kind was not asked for.
-    Bytes kept_payload(std::uint32_t offset) const;
+    Bytes kept_payload(const EntryItem& item) const;
 };
 
 struct Judgement {

@@ -310,7 +310,7 @@ void Replay::finish(ReplayedReplica& replica) {
         const JudgedBatch& batch = batch_of(run);
         std::uint64_t index = run.first;
         for (const EntryItem& item : items_of(run)) {
-            if (batch.payload_damaged(item.offset)) {
+            if (batch.payload_damaged(item)) {
                 replica.damaged.push_back(index);
             }
             index++;

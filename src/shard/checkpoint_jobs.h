@@ -37,6 +37,8 @@ class Checkpoints::WriteJob {
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
+    // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
+    bool wants_turn() const { return !waiting() && (stage_ == Stage::fill || (abandoned_ && !done())); }
     RangeId range() const { return record_range_; }
     void on_durable(BatchSequence through);
     // Reads the store no more: it is about to be replaced. A record already in the log stands.
@@ -143,6 +145,7 @@ class Checkpoints::ReceiveJob {
   private:
     enum class Stage : std::uint8_t { create, receive, write, sync, load, name, durable, done };
     void answer(wire::SnapshotVerdict verdict);
+    void give_credit(std::uint64_t bytes);
     void finish(bool ok);
 
     Checkpoints& owner_;
@@ -158,6 +161,7 @@ class Checkpoints::ReceiveJob {
     AlignedBuffer chunk_;
     std::size_t chunk_bytes_{0};
     std::uint64_t received_bytes_{0};
+    std::uint64_t owed_credit_{0};    // of slices taken, not yet given back to the sender
     std::uint64_t written_{0};
     std::uint64_t checksum_{0};
     bool loading_{false};

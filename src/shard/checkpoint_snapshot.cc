@@ -163,6 +163,7 @@ bool Checkpoints::ReceiveJob::continues(const wire::SnapshotSlice& slice, NodeId
 }
 
 void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
+    owed_credit_ += slice.data.size() + kib;
     if (slice.offset + slice.data.size() > record_.bytes || received_.size() + slice.data.size() > 2 * send_window_bytes) {
         aborted_ = true;
         return;
@@ -174,6 +175,15 @@ void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
 void Checkpoints::ReceiveJob::answer(wire::SnapshotVerdict verdict) {
     if (Link* link = owner_.context_.links->link_of(replica_, from_)) {
         link->send(wire::SnapshotAnswer{range_, term_, record_.applied, written_, verdict}, wire::LinkClass::control);
+    }
+}
+
+void Checkpoints::ReceiveJob::give_credit(std::uint64_t bytes) {
+    bytes = std::min(bytes, owed_credit_);
+    owed_credit_ -= bytes;
+    Link* link = owner_.context_.links->link_of(replica_, from_);
+    if (link != nullptr && bytes > 0) {
+        link->grant(wire::LinkClass::snapshot, bytes);
     }
 }
 
@@ -189,6 +199,7 @@ void Checkpoints::ReceiveJob::finish(bool ok) {
     if (!ok && !record_.file.empty()) {
         owner_.forget_file(record_.file);
     }
+    give_credit(owed_credit_);
     if (!ok) {
         answer(wire::SnapshotVerdict::refused);
     }
@@ -228,9 +239,7 @@ bool Checkpoints::ReceiveJob::step() {
         }
         case Stage::write:
             written_ += chunk_bytes_;
-            if (Link* link = owner_.context_.links->link_of(replica_, from_)) {
-                link->grant(wire::LinkClass::snapshot, chunk_bytes_ + kib);
-            }
+            give_credit(chunk_bytes_ + kib);
             answer(wire::SnapshotVerdict::progress);
             if (written_ < record_.bytes) {
                 stage_ = Stage::receive;

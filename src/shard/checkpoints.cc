@@ -62,8 +62,11 @@ void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
 }
 
 void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
+    // Whoever takes a slice gives its credit back later; of one that is dropped it goes back at once.
+    const auto drop = [&] { link.grant(wire::LinkClass::snapshot, slice.data.size() + kib); };
     Replica* replica = context_.replicas->find(slice.range);
     if (replica == nullptr) {
+        drop();
         return;
     }
     for (const auto& job : receives_) {
@@ -72,9 +75,12 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         }
         if (job->continues(slice, link.node())) {
             job->take(slice);
-        } else if (slice.offset == 0) {
+            return;
+        }
+        if (slice.offset == 0) {
             job->abort();   // the sender began anew; its next try finds the place free
         }
+        drop();
         return;
     }
     if (slice.offset == 0 && slice.term >= replica->raft().term() && slice.snapshot.index > replica->applied()) {
@@ -84,6 +90,7 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         }
         return;
     }
+    drop();
     link.send(wire::SnapshotAnswer{slice.range, slice.term, slice.snapshot, 0, wire::SnapshotVerdict::refused},
               wire::LinkClass::control);
 }
@@ -118,7 +125,7 @@ bool Checkpoints::run() {
     if (write_) {
         while (write_->step(budget)) {
         }
-        more |= !write_->done() && !write_->waiting();
+        more |= write_->wants_turn();
         if (write_->done() && !write_->waiting()) {
             write_.reset();
         }

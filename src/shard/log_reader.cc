@@ -209,14 +209,17 @@ void LogReader::take_payloads(EntryReadState& state) {
     items = items.first(count);
     const std::uint64_t begin = items.front().offset;
     const std::uint64_t end = std::max<std::uint64_t>(items.back().offset + items.back().length(), begin + 1);
-    if (!state.buffer_ || state.buffer_offset_ > begin || state.buffer_offset_ + state.buffer_.size() < end) {
+    // Entries without bytes are known from the directory alone: their block may be lost.
+    const bool bytes_needed = bytes > 0;
+    if (bytes_needed && (!state.buffer_ || state.buffer_offset_ > begin || state.buffer_offset_ + state.buffer_.size() < end)) {
         issue(state, EntryReadState::Stage::payloads, begin, end);
         return;
     }
     bool damaged = false;
     for (const log::EntryItem& item : items) {
         const Bytes payload =
-            std::as_const(state.buffer_).span().subspan(item.offset - state.buffer_offset_, item.length());
+            bytes_needed ? std::as_const(state.buffer_).span().subspan(item.offset - state.buffer_offset_, item.length())
+                         : Bytes{};
         if (checksum(payload) != item.checksum) {
             damaged = true;
             break;

@@ -174,7 +174,7 @@ void LogStore::Impl::report_recovered() {
                 found.entries.push_back({{Term(run.term), LogIndex(index)},
                                          static_cast<raft::EntryKind>(item.kind()),
                                          item.checksum,
-                                         batch.kept_payload(item.offset)});
+                                         batch.kept_payload(item)});
                 index++;
             }
         }

@@ -44,20 +44,6 @@ void add_txn(Extent& extent, const api::TxnRequest& txn) {
     }
 }
 
-bool txn_adds(const api::TxnRequest& txn) {
-    for (const auto& branch : {txn.success, txn.failure}) {
-        for (const api::RequestOp& op : branch) {
-            if (std::holds_alternative<api::PutRequest>(op.op)) {
-                return true;
-            }
-            if (const auto* nested = std::get_if<api::TxnRequest>(&op.op); nested != nullptr && txn_adds(*nested)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 }  // namespace
 
 Extent extent_of(const api::Operation& op) {
@@ -74,13 +60,6 @@ Extent extent_of(const api::Operation& op) {
         UNREACHABLE();
     }
     return extent;
-}
-
-bool adds_data(const api::Operation& op) {
-    if (const auto* txn = std::get_if<api::TxnRequest>(&op)) {
-        return txn_adds(*txn);
-    }
-    return std::holds_alternative<api::PutRequest>(op);
 }
 
 bool is_point_get(const api::RangeRequest& request) {

@@ -25,9 +25,6 @@ struct Extent {
 // Requires: the request has keys (Range, Put, DeleteRange, Txn). A transaction without any key has the extent of "".
 Extent extent_of(const api::Operation& op);
 
-// Whether applying it can add data: what a node over its limits refuses.
-bool adds_data(const api::Operation& op);
-
 // A single key at the latest revision without options: the store's shortest way.
 bool is_point_get(const api::RangeRequest& request);
 

@@ -218,17 +218,14 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
 
 // Puts are refused over the limit; what frees space, or changes nothing, goes on.
 bool Router::over_quota(const api::Operation& op) const {
-    if (!adds_data(op)) {
+    if (!kv::adds_data(op)) {
         return false;
     }
     if (!context_.log->has_space()) {
         return true;
     }
     const std::uint64_t quota = context_.config.memory_quota_bytes;
-    if (quota == 0) {
-        return false;
-    }
-    return node_requests_.live_bytes() + kv::command_bytes(command_body_of(op)) > quota;
+    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.

@@ -406,7 +406,7 @@ TEST(ClientConnections, memory_of_a_send_outlives_the_connection_until_the_netwo
     const Bytes in_kernel = link.sending;
     script.pass(50ms);
     std::string copy(as_text(in_kernel));    // the sanitizer knows whether it is still there
-    EXPECT_NE(copy.find(std::string(100, 'x')), std::string::npos);
+    EXPECT_NE(copy.find(std::string(900, 'x')), std::string::npos);
     link.sending = {};
     script.pass(50ms);
 }

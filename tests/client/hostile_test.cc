@@ -78,7 +78,8 @@ TEST(ClientHostile, an_error_code_that_the_agreed_version_does_not_have_is_a_pro
     Link& link = script.greet();
     const std::uint64_t token = script.put("k");
     api::Response response;
-    response.body = api::ErrorInfo{.code = api::Errc::unsupported_version, .detail = "from the future", .leader_address = {}};
+    response.body =
+        api::ErrorInfo{.code = api::Errc::unsupported_version, .detail = "from the future", .leader_address = {}};
     std::string frame = reply_bytes(script.only(link), response);
     const std::string known("\x31\0", 2);   // 49; no other field of the frame has it
     const std::size_t at = frame.find(known, 16);

@@ -169,7 +169,8 @@ struct LoopbackServer::Session {
         }
         if (const auto* del = std::get_if<api::DeleteRangeRequest>(&op)) {
             server.revision_++;
-            return api::DeleteRangeResponse{.deleted = static_cast<std::int64_t>(server.values_.erase(std::string(del->key))), .prev_kvs = {}};
+            const auto deleted = static_cast<std::int64_t>(server.values_.erase(std::string(del->key)));
+            return api::DeleteRangeResponse{.deleted = deleted, .prev_kvs = {}};
         }
         if (const auto* txn = std::get_if<api::TxnRequest>(&op)) {
             const bool holds = std::ranges::all_of(txn->compare, [this](const api::Compare& one) {

@@ -26,8 +26,8 @@ TEST(ClientTimerWheel, fires_exactly_what_a_sorted_map_would) {
                 model.erase(id);
             } else {
                 // Past times, this very tick, the next turns of the wheel, and far beyond.
-                const std::int64_t span = std::int64_t{1} << prng.between(0, 36);
-                const std::int64_t due = now - 1000 + static_cast<std::int64_t>(prng.below(static_cast<std::uint64_t>(span)));
+                const std::uint64_t span = std::uint64_t{1} << prng.between(0, 36);
+                const std::int64_t due = now - 1000 + static_cast<std::int64_t>(prng.below(span));
                 wheel.set(id, {due});
                 model[id] = due;
             }

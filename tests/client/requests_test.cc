@@ -388,7 +388,8 @@ TEST(ClientRequests, what_no_frame_can_hold_or_nests_too_deep_is_refused_before_
     const std::uint64_t large = script.put("k", std::string(wire::client_frame_bytes_max, 'x'));
     std::vector<api::RequestOp> levels(limits::txn_depth_max + 1);
     for (std::size_t depth = 1; depth < levels.size(); depth++) {
-        levels[depth].op = api::TxnRequest{.compare = {}, .success = {&levels[depth - 1], depth > 1 ? 1U : 0U}, .failure = {}};
+        const std::span<const api::RequestOp> inner(&levels[depth - 1], depth > 1 ? 1U : 0U);
+        levels[depth].op = api::TxnRequest{.compare = {}, .success = inner, .failure = {}};
     }
     api::Request request;
     request.op = std::get<api::TxnRequest>(levels[limits::txn_depth_max].op);

@@ -229,12 +229,20 @@ TEST(LogDump, says_what_stands_in_a_segment_and_what_is_damaged) {
     log::dump_segment(segment, identity, {}, out);
     for (const char* line : {"segment 1: 32768 bytes", "batch 1 at 0, 4096 bytes: epoch 1 (from 1), durable through 0",
                              "begins the epoch", "range 5 incarnation 1 #1048576: created",
-                             "entry 3/18 kind 1, 5 bytes at 192", "DAMAGED", "truncate", "from 20",
+                             "entry 3/18 command, 5 bytes at 192", "DAMAGED", "truncate", "from 20",
                              "checkpoint at 3/17", "file \"checkpoint-1-17\" voters 1 2 3 learners 1",
                              "batch 2 at 4096", "durable through 1", "end of batches at 8192"}) {
         EXPECT_NE(out.find(line), std::string::npos) << line << "\n" << out;
     }
     EXPECT_EQ(std::count(out.begin(), out.end(), '\n') > 20, true);
+    segment[0] ^= std::byte{1};   // and now its header
+    std::string without_header;
+    log::dump_segment(segment, identity, {}, without_header);
+    for (const char* line : {"4096 bytes at 0 hold no batch of this segment",
+                             "batch 1 lay in segment 1 at 0, 4096 bytes: DAMAGED",
+                             "entry 3/18 command, 5 bytes at 192", "  DAMAGED\n", "from 20"}) {
+        EXPECT_NE(without_header.find(line), std::string::npos) << line << "\n" << without_header;
+    }
     std::vector<std::byte> nothing(4096);
     EXPECT_FALSE(log::guess_identity(nothing, identity));
 }

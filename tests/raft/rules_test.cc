@@ -529,5 +529,35 @@ TEST(RaftDoubt, a_replica_in_doubt_counts_in_no_commit_quorum_nor_read_round) {
     EXPECT_EQ(replica.core().commit(), LogIndex(2));
 }
 
+// Rot while the node runs: found when a committed entry is to be applied and cannot be read back.
+TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is_applied) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    const auto lost = cluster.node(1).propose("payload");
+    ASSERT_TRUE(lost.has_value());
+    cluster.settle();
+    TestNode& node = cluster.node(2);
+    const StoredEntry* stored = node.memory().find(lost->index);
+    ASSERT_NE(stored, nullptr);
+    node.step(EntryLost{*lost, stored->checksum});
+    EXPECT_EQ(node.core().damaged(), std::vector<LogIndex>{lost->index});
+    cluster.loses = nullptr;
+    for (const std::uint64_t peer : {2U, 3U}) {
+        cluster.tell_lost(1, peer);
+        cluster.tell_back(1, peer);
+    }
+    cluster.settle();
+    EXPECT_EQ(cluster.node(1).applied(), lost->index);
+    EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{lost->index});
+    EXPECT_TRUE(node.core().damaged().empty());
+    EXPECT_EQ(node.applied(), lost->index);
+    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
+    // What is not in the log any more is no loss.
+    node.step(EntryLost{{lost->term, lost->index.next()}, 7});
+    EXPECT_TRUE(node.core().damaged().empty());
+}
+
 }  // namespace
 }  // namespace ringfort::raft

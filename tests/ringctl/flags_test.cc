@@ -47,8 +47,9 @@ TEST(GetFlags, one_key_two_ends_a_prefix_and_from_a_key) {
 }
 
 TEST(GetFlags, each_flag_reaches_its_option) {
-    const OpGet op = get({"a", "z", "--rev", "7", "--limit=5", "--order", "descend", "--sort-by", "modify", "--consistency", "s",
-                          "--keys-only", "--min-mod-rev", "1", "--max-mod-rev", "2", "--min-create-rev", "3",
+    const OpGet op = get({"a", "z", "--rev", "7", "--limit=5", "--order", "descend", "--sort-by", "modify",
+                          "--consistency", "s", "--keys-only",
+                          "--min-mod-rev", "1", "--max-mod-rev", "2", "--min-create-rev", "3",
                           "--max-create-rev", "4"});
     EXPECT_EQ(op.options.revision, 7);
     EXPECT_EQ(op.options.limit, 5);
@@ -142,7 +143,9 @@ TEST(PutFlags, a_lease_is_hexadecimal_and_must_be_one) {
 // ---------------------------------------------------------------------------------------------- del
 
 TEST(DeleteFlags, name_keys_as_get_does) {
-    const auto del = [](const std::vector<std::string>& words) { return std::get<OpDelete>(read<DeleteFlags>(words).to_op()); };
+    const auto del = [](const std::vector<std::string>& words) {
+        return std::get<OpDelete>(read<DeleteFlags>(words).to_op());
+    };
     EXPECT_EQ(del({"k"}).options.range_end, "");
     EXPECT_EQ(del({"a", "c"}).options.range_end, "c");
     EXPECT_EQ(del({"a", "c", "--range"}).options.range_end, "c");

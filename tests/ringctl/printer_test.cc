@@ -19,7 +19,13 @@ Header header() {
 }
 
 KeyValue pair(std::string key, std::string value) {
-    return {.key = std::move(key), .create_revision = 40, .mod_revision = 41, .version = 2, .value = std::move(value), .lease = 0};
+    KeyValue kv;
+    kv.key = std::move(key);
+    kv.create_revision = 40;
+    kv.mod_revision = 41;
+    kv.version = 2;
+    kv.value = std::move(value);
+    return kv;
 }
 
 GetReply two_keys() {
@@ -112,10 +118,12 @@ TEST(PrinterTxn, success_or_failure_and_each_reply_behind_a_blank_line) {
     EXPECT_EQ(printer(Form::simple)->txn(reply), "SUCCESS\n\na\n1\n\nOK\n\n0\n\nFAILURE\n\nOK\n");
     EXPECT_EQ(printer(Form::json)->txn(reply),
               json_head + R"(,"succeeded":true,"responses":[)"
-                          R"({"Response":{"ResponseRange":{"header":{"revision":42},"kvs":[{"key":"YQ==","create_revision":40,)"
+                          R"({"Response":{"ResponseRange":{"header":{"revision":42},)"
+                          R"("kvs":[{"key":"YQ==","create_revision":40,)"
                           R"("mod_revision":41,"version":2,"value":"MQ=="}],"count":1}}},)"
                           R"({"Response":{"ResponsePut":{"header":{}}}},{"Response":{"ResponseDeleteRange":{"header":{}}}},)"
-                          R"({"Response":{"ResponseTxn":{"header":{},"responses":[{"Response":{"ResponsePut":{"header":{}}}}]}}}]})"
+                          R"({"Response":{"ResponseTxn":{"header":{},)"
+                          R"("responses":[{"Response":{"ResponsePut":{"header":{}}}}]}}}]})"
                           "\n");
     EXPECT_EQ(printer(Form::fields)->txn({.header = header(), .succeeded = true, .replies = {}}),
               fields_head + "\"Succeeded\" : true\n");
@@ -134,7 +142,11 @@ MemberListReply members() {
     MemberListReply reply;
     reply.header = header();
     reply.header.revision = 0;
-    reply.members = {{.id = 0x1a, .name = "n1", .peer_urls = {"http://a:1", "http://b:1"}, .client_urls = {"http://a:2"}, .is_learner = false},
+    reply.members = {{.id = 0x1a,
+                      .name = "n1",
+                      .peer_urls = {"http://a:1", "http://b:1"},
+                      .client_urls = {"http://a:2"},
+                      .is_learner = false},
                      {.id = 0x2b, .name = "", .peer_urls = {"http://c:1"}, .client_urls = {}, .is_learner = true}};
     return reply;
 }
@@ -154,8 +166,9 @@ TEST(PrinterMembers, simple_table_json_and_fields) {
               R"({"ID":26,"name":"n1","peerURLs":["http://a:1","http://b:1"],"clientURLs":["http://a:2"]},)"
               R"({"ID":43,"peerURLs":["http://c:1"],"isLearner":true}]})" "\n");
     EXPECT_EQ(printer(Form::fields)->members(members()),
-              "\"ClusterID\" : 2748\n\"MemberID\" : 3567\n\"Revision\" : 0\n\"RaftTerm\" : 3\n\"ID\" : 26\n\"Name\" : \"n1\"\n"
-              "\"PeerURL\" : \"http://a:1\"\n\"PeerURL\" : \"http://b:1\"\n\"ClientURL\" : \"http://a:2\"\n\"IsLearner\" : false\n\n"
+              "\"ClusterID\" : 2748\n\"MemberID\" : 3567\n\"Revision\" : 0\n\"RaftTerm\" : 3\n"
+              "\"ID\" : 26\n\"Name\" : \"n1\"\n\"PeerURL\" : \"http://a:1\"\n\"PeerURL\" : \"http://b:1\"\n"
+              "\"ClientURL\" : \"http://a:2\"\n\"IsLearner\" : false\n\n"
               "\"ID\" : 43\n\"Name\" : \"\"\n\"PeerURL\" : \"http://c:1\"\n\"IsLearner\" : true\n\n");
 }
 
@@ -166,8 +179,9 @@ TEST(PrinterMembers, hex_writes_ids_as_hexadecimal_text) {
 }
 
 TEST(PrinterHealth, healthy_and_not) {
-    const std::vector<EndpointHealth> health{{.endpoint = "a:1", .healthy = true, .took_ns = 2'345'678, .error = ""},
-                                             {.endpoint = "b:2", .healthy = false, .took_ns = 743'152, .error = "no leader"}};
+    const std::vector<EndpointHealth> health{
+        {.endpoint = "a:1", .healthy = true, .took_ns = 2'345'678, .error = ""},
+        {.endpoint = "b:2", .healthy = false, .took_ns = 743'152, .error = "no leader"}};
     EXPECT_EQ(printer(Form::simple)->health(health),
               "a:1 is healthy: successfully committed proposal: took = 2.345678ms\n"
               "b:2 is unhealthy: failed to commit proposal: no leader\n");
@@ -223,14 +237,16 @@ TEST(PrinterStatus, speaks_of_the_range_behind_the_directory) {
     EndpointStatus empty = status();
     empty.status.ranges.clear();
     EXPECT_EQ(printer(Form::simple)->status({empty}), "a:1, def, 0.1.0, 20 kB, false, false, 0, 0, 0, \n");
+    const std::string rule = "+----------+-----+---------+---------+-----------+------------+"
+                             "-----------+------------+--------------------+--------+\n";
     EXPECT_EQ(printer(Form::table)->status({status()}),
-              "+----------+-----+---------+---------+-----------+------------+-----------+------------+--------------------+--------+\n"
-              "| ENDPOINT | ID  | VERSION | DB SIZE | IS LEADER | IS LEARNER | RAFT TERM | RAFT INDEX | RAFT APPLIED INDEX | ERRORS |\n"
-              "+----------+-----+---------+---------+-----------+------------+-----------+------------+--------------------+--------+\n"
-              "|      a:1 | def |   0.1.0 |   20 kB |      true |      false |         3 |        100 |                 99 |        |\n"
-              "+----------+-----+---------+---------+-----------+------------+-----------+------------+--------------------+--------+\n");
+              rule + "| ENDPOINT | ID  | VERSION | DB SIZE | IS LEADER | IS LEARNER |"
+                     " RAFT TERM | RAFT INDEX | RAFT APPLIED INDEX | ERRORS |\n" +
+                  rule + "|      a:1 | def |   0.1.0 |   20 kB |      true |      false |"
+                         "         3 |        100 |                 99 |        |\n" + rule);
     EXPECT_EQ(printer(Form::fields)->status({status()}),
-              fields_head + "\"Version\" : \"0.1.0\"\n\"DBSize\" : 20480\n\"DBSizeInUse\" : 20480\n\"DBSizeQuota\" : 1000000\n"
+              fields_head + "\"Version\" : \"0.1.0\"\n\"DBSize\" : 20480\n\"DBSizeInUse\" : 20480\n"
+                            "\"DBSizeQuota\" : 1000000\n"
                             "\"Leader\" : 3567\n\"IsLearner\" : false\n\"RaftIndex\" : 100\n\"RaftTerm\" : 3\n"
                             "\"RaftAppliedIndex\" : 99\n\"Errors\" : []\n\"Endpoint\" : \"a:1\"\n\n");
 }

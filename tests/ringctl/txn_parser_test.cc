@@ -93,7 +93,8 @@ TEST(TxnParser, escapes_and_blanks_in_a_comparison) {
 }
 
 TEST(TxnParser, what_is_no_comparison_is_named_with_the_line) {
-    for (const char* line : {"garbage", "mod", "mod(k) = \"1\"", "mod(\"k\" = \"1\"", "mod(\"k\") \"1\"", "mod(\"k\") ~ \"1\"",
+    for (const char* line : {"garbage", "mod", "mod(k) = \"1\"", "mod(\"k\" = \"1\"", "mod(\"k\") \"1\"",
+                             "mod(\"k\") ~ \"1\"",
                              "mod(\"k\") = 1", "mod(\"k\") = \"1\" more", "mod(\"k) = \"1\"", "mod(\"k\") == \"1\"",
                              "mod(\"\\q\") = \"1\""}) {
         EXPECT_EQ(compare_error(line).find(std::string("malformed comparison: ") + line), 0U) << compare_error(line);
@@ -144,8 +145,8 @@ TEST(TxnParser, the_end_of_input_ends_all_blocks) {
 }
 
 TEST(TxnParser, what_is_no_request_is_named_with_the_line) {
-    for (const char* line : {"foo bar", "put", "get", "txn x", "put k \"v", "put k 'v", "put k v --nosuch", "get k --limit x",
-                             "put k v --lease"}) {
+    for (const char* line : {"foo bar", "put", "get", "txn x", "put k \"v", "put k 'v", "put k v --nosuch",
+                             "get k --limit x", "put k v --lease"}) {
         auto parsed = parse(std::string("\n") + line + "\n");
         const auto* error = std::get_if<UsageError>(&parsed);
         ASSERT_NE(error, nullptr) << line;

@@ -344,5 +344,62 @@ TEST(LogDamage, a_segment_that_vanished_is_a_loss_and_not_an_end) {
     EXPECT_GT(h.replica(1)->replica.entries.size(), 2U);
 }
 
+// Rot while the log runs: the reader says which entry it is, so that a peer can be asked for it.
+TEST(LogDamage, a_read_names_the_entry_it_cannot_give) {
+    LogHarness h;
+    h.options.segment_bytes = 64 * kib;
+    h.options.window_bytes = 128 * kib;
+    h.start();
+    h.create(1);
+    for (std::uint64_t i = 2; i <= 60; i++) {
+        h.append(1, 1, i, std::string(5000, static_cast<char>('A' + i)));
+        h.settle();
+    }
+    ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(4));
+    const std::string payload(5000, 'A' + 3);
+    for (auto& [name, file] : h.disk.files) {
+        const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
+                                    as_bytes(payload).end());
+        if (at != file->durable.end()) {
+            at[100] ^= std::byte{1};
+        }
+    }
+    shard::EntryRead read;
+    read.callback = [](shard::EntryRead&) {};
+    h.log->read(RangeId(1), LogIndex(2), LogIndex(5), 1 * mib, read);
+    while (read.in_flight) {
+        h.turn();
+    }
+    ASSERT_EQ(read.entries.size(), 1U);
+    EXPECT_TRUE(read.damaged);
+    ASSERT_TRUE(read.damaged_entry.has_value());
+    EXPECT_EQ(read.damaged_entry->id, (raft::EntryId{Term(1), LogIndex(3)}));
+    EXPECT_EQ(read.damaged_entry->checksum, checksum(as_bytes(payload)));
+    EXPECT_EQ(read.damaged_entry->kind, raft::EntryKind::command);
+    EXPECT_EQ(read.damaged_bytes, 5000U);
+    EXPECT_EQ(h.read(1, 4, 5).size(), 2U) << "what lies behind it is whole";
+}
+
+// An entry without a payload has the place of the next one's, and none of its damage.
+TEST(LogDamage, an_empty_entry_is_never_damaged) {
+    LogHarness h;
+    h.start();
+    h.create(1);
+    h.append(1, 1, 2, "");
+    h.append(1, 1, 3, std::string(500, 'Q'));
+    h.settle();
+    h.wait(20ms);
+    h.settle();
+    Image image = h.disk.image();
+    for (auto& [name, content] : image) {
+        const auto at = std::search_n(content.begin(), content.end(), 500, std::byte{'Q'});
+        if (at != content.end()) {
+            *at = std::byte{'q'};
+        }
+    }
+    h.restart_from(image);
+    EXPECT_EQ(h.replica(1)->replica.damaged, std::vector<LogIndex>{LogIndex(3)});
+}
+
 }  // namespace
 }  // namespace ringfort::test

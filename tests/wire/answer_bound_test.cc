@@ -26,7 +26,7 @@ std::vector<api::KeyValue> pairs_up_to_the_bound(const std::string& key, const s
 
 TEST(AnswerBound, of_a_range_deletion_fits_a_frame_with_pairs_of_any_size) {
     for (std::size_t key_bytes = 1; key_bytes <= 9; key_bytes++) {
-        for (const std::size_t value_bytes : {0, 1, 2, 3, 4, 5, 6, 7, 8, 1000}) {
+        for (const std::size_t value_bytes : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 1000U}) {
             const auto pairs = pairs_up_to_the_bound(std::string(key_bytes, 'k'), std::string(value_bytes, 'v'));
             EXPECT_TRUE(fits(ClientKind::delete_range, api::DeleteRangeResponse{1, pairs}));
         }

@@ -71,7 +71,8 @@ std::vector<std::string> chosen_endpoints(Session& session, bool whole_cluster) 
 
 // As any node knows them; empty if nobody answers.
 MemberListReply known_members(Session& session) {
-    auto members = session.client().member_list(false, {.timeout_ms = std::min<std::int64_t>(1000, session.command_timeout_ms())});
+    const std::int64_t timeout_ms = std::min<std::int64_t>(1000, session.command_timeout_ms());
+    auto members = session.client().member_list(false, {.timeout_ms = timeout_ms});
     return members ? std::move(*members) : MemberListReply();
 }
 

@@ -107,14 +107,17 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     struct CompactFlags {
         std::int64_t revision{0};
         bool physical{false};
+        std::uint64_t domain{0};
     };
     auto compact = std::make_shared<CompactFlags>();
     command = app.add_subcommand("compaction", "Forgets what was overwritten or deleted before the given revision");
     command->add_option("revision", compact->revision, "the revision to compact to")->required()->type_name("");
     command->add_flag("--physical", compact->physical, "wait until the space is free on the answering node");
+    command->add_option("--domain", compact->domain, "whose revision it is, where the cluster has several domains");
     command->footer("Example:\n  ringctl compaction 1234");
     commands.push_back({command, [compact](Session& session) {
-                            must(session.client().compact(compact->revision, {.physical = compact->physical}), Effect::write);
+                            const ringfort::CompactOptions options{.physical = compact->physical, .domain = compact->domain};
+                            must(session.client().compact(compact->revision, options), Effect::write);
                             print("compacted revision " + std::to_string(compact->revision) + "\n");
                         }});
 }

@@ -96,7 +96,8 @@ int main(int argc, char** argv) {
     app.footer("Examples:\n  ringctl put hello world\n  ringctl get hello\n  ringctl get app/ --prefix -w json\n"
                "  ringctl --endpoints 10.0.0.1:2379,10.0.0.2:2379 endpoint status --cluster -w table\n\n"
                "Every flag is also read from the environment: RINGCTL_ENDPOINTS, RINGCTL_COMMAND_TIMEOUT, ...\n"
-               "\"ringctl COMMAND --help\" tells more of each. Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 128 wrong usage.");
+               "\"ringctl COMMAND --help\" tells more of each.\n"
+               "Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 128 wrong usage.");
     add_key_commands(app, commands);
     add_txn_command(app, commands);
     add_endpoint_commands(app, commands);

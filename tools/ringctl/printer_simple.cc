@@ -161,7 +161,8 @@ std::string framed_table(const std::vector<std::vector<std::string>>& rows) {
         out += "|";
         for (std::size_t i = 0; i < widths.size(); i++) {
             // The head is centred, the rest stands right, as etcdctl has it.
-            out += r == 0 ? fmt::format(" {:^{}} |", rows[r][i], widths[i]) : fmt::format(" {:>{}} |", rows[r][i], widths[i]);
+            out += r == 0 ? fmt::format(" {:^{}} |", rows[r][i], widths[i])
+                          : fmt::format(" {:>{}} |", rows[r][i], widths[i]);
         }
         out += "\n";
         if (r == 0) {
