@@ -66,6 +66,7 @@ void Link::adopt(env::ConnectionId connection, Bytes hello_reply, Bytes unconsum
 void Link::become_up() {
     state_ = State::up;
     alive_ = true;
+    peer_disk_slow_ = false;
     backoff_ = backoff_min;
     credit_ = link_credit_bytes;
     to_grant_ = {};

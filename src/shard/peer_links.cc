@@ -376,6 +376,12 @@ void PeerLinks::collect_garbage() {
     retired_.collect();
 }
 
+bool PeerLinks::others_should_lead() const {
+    return disk_slow_ && std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+        return link->alive() && !link->peer_disk_slow();
+    });
+}
+
 void PeerLinks::watch_disk(Instant now) {
     const LogCounters& counters = context_.log->counters(now);
     const Duration bound = std::max<Duration>(slow_flush_min, counters.flush_p99 * 4);

@@ -141,6 +141,8 @@ class PeerLinks final : public env::ListenerHandler {
 
     // Our own disk is slow: leaderships go, none is taken.
     bool disk_slow() const { return disk_slow_; }
+    // The disk is slow here, and a living peer's is not. Where all are slow somebody has to lead all the same.
+    bool others_should_lead() const;
     const std::string& client_address_of(NodeId node) const;
 
     // What is known of a member, from its hello or ours.

@@ -129,8 +129,9 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if (context_.stopping || context_.links->disk_slow()) {
-        // Whoever must not lead now looks again later: the reason may have gone by then.
+    if (context_.stopping || (context_.links->others_should_lead() && !left_to_others_)) {
+        // Whoever should not lead now looks again later. With a slow disk once only: the others may be unable to win.
+        left_to_others_ = true;
         schedule_election(context_.config.election_timeout);
         return;
     }
@@ -311,6 +312,7 @@ void Replica::on_role_change() {
     if (raft_->leader()) {
         election_at_ = never;
         election_attempts_ = 0;
+        left_to_others_ = false;
     }
     if (!raft_->is_leader()) {
         transfer_until_ = never;

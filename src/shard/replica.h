@@ -157,6 +157,7 @@ class Replica {
     Instant election_at_{never};
     Instant transfer_until_{never};
     std::uint32_t election_attempts_{0};   // since a leader was last known
+    bool left_to_others_{false};           // likewise: an election, because the disk is slow here
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 

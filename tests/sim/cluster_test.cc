@@ -306,6 +306,25 @@ TEST(Cluster, a_hung_disk_of_the_leader_costs_writers_at_most_two_seconds) {
     s.expect_good_end();
 }
 
+TEST(Cluster, where_all_disks_were_slow_a_killed_leader_is_replaced_as_fast_as_ever) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().hang_until(s.simulation.now() + 600ms);
+    }
+    s.simulation.run_for(1600ms);
+    const std::size_t leader = s.leader();
+    ASSERT_LT(leader, s.nodes());
+    const Instant killed = s.simulation.now();
+    s.node(leader).kill();
+    s.simulation.run_for(2s);
+    EXPECT_LE(s.longest_gap(killed), 300ms);
+    s.node(leader).start();
+    s.simulation.run_for(1s);
+    s.expect_good_end();
+}
+
 TEST(Cluster, a_failed_write_of_the_log_takes_the_node_out_and_the_rest_go_on) {
     Scenario s;
     ASSERT_TRUE(s.form());
