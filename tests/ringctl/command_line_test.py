@@ -49,12 +49,13 @@ class CommandLine(unittest.TestCase):
                      "--command-timeout", "soon")
         self.refused(128, '--dial-timeout: "0" is no duration; 5s, 500ms and 1m30s are', "get", "k",
                      RINGCTL_DIAL_TIMEOUT="0")
-        self.refused(128, 'not an endpoint: "https://a:1"; host:port or http://host:port is one (this version speaks no TLS)',
-                     "--endpoints", "https://a:1", "get", "k")
+        self.refused(128, 'not an endpoint: "https://a:1"; host:port or http://host:port is one (this version speaks no '
+                     "TLS)", "--endpoints", "https://a:1", "get", "k")
 
     def test_flags_of_commands(self):
         self.refused(128, "get command needs one argument as key and an optional argument as range_end", "get")
-        self.refused(128, "`--count-only` is only for `--write-out=fields` and `--write-out=json`", "get", "k", "--count-only")
+        self.refused(128, "`--count-only` is only for `--write-out=fields` and `--write-out=json`", "get", "k",
+                     "--count-only")
         self.refused(128, "`--print-value-only` is only for `--write-out=simple`", "get", "k", "--print-value-only",
                      "-w=json")
         self.refused(4, 'unknown consistency flag "x"', "get", "k", "--consistency=x")
