@@ -1,6 +1,5 @@
 // No step does more than its budget says, whatever the store holds. In units of work, not in time.
 #include "base/prng.h"
-#include "kv/store_state.h"
 #include "store_driver.h"
 
 namespace ringfort::kv {
@@ -8,8 +7,6 @@ namespace {
 
 constexpr std::string_view endless("\0", 1);
 constexpr unsigned keys = 60'000;
-// The dearest single thing: what comes when the budget is down to one key.
-constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + StoreState::region_keys;
 constexpr std::uint64_t region_bytes = Slab::region_pages * Slab::page_bytes;
 
 std::string key(std::uint64_t number) {

@@ -8,8 +8,12 @@
 
 #include "base/checksum.h"
 #include "kv/store.h"
+#include "kv/store_state.h"
 
 namespace ringfort::kv {
+
+// The dearest single thing a step does beyond its budget: what comes when the budget is down to one key.
+constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + StoreState::region_keys;
 
 inline std::vector<std::byte> command_of(const CommandBody& body) {
     std::vector<std::byte> out(command_bytes(body));
