@@ -10,8 +10,8 @@ namespace ringfort::client {
 
 namespace {
 
-constexpr Duration pause_first = 10ms;
-constexpr Duration pause_last = 100ms;
+constexpr Duration retry_pause_first = 10ms;
+constexpr Duration retry_pause_last = 100ms;
 // After so many redirects of one request it is left to the servers to forward it.
 constexpr std::uint8_t redirects_max = 2;
 constexpr std::uint32_t refused_index = UINT32_MAX;
@@ -247,7 +247,7 @@ void Core::Impl::complete_with(std::uint32_t index, api::Errc code, std::string_
 void Core::Impl::rest(std::uint32_t index) {
     Pending& slot = pending[index];
     ASSERT(slot.connection == no_connection && !slot.waiting);
-    const Instant next_try = now + pause_before(slot.attempts, pause_first, pause_last, prng);
+    const Instant next_try = now + pause_before(slot.attempts, retry_pause_first, retry_pause_last, prng);
     request_timers.set(index, std::min(slot.deadline, next_try));
 }
 

@@ -9,8 +9,8 @@
 namespace ringfort::client {
 
 namespace {
-constexpr Duration pause_first = 20ms;
-constexpr Duration pause_last = 1s;
+constexpr Duration dial_pause_first = 20ms;
+constexpr Duration dial_pause_last = 1s;
 }  // namespace
 
 std::optional<env::Address> parse_address(std::string_view text) {
@@ -92,7 +92,7 @@ void EndpointTable::failed(std::uint32_t index, Instant now, Prng& prng, std::st
         return;
     }
     endpoint.failures = std::min(endpoint.failures + 1, 1000U);
-    endpoint.retry_at = now + pause_before(endpoint.failures, pause_first, pause_last, prng);
+    endpoint.retry_at = now + pause_before(endpoint.failures, dial_pause_first, dial_pause_last, prng);
 }
 
 api::Errc EndpointTable::refused_by_all() const {

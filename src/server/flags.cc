@@ -6,21 +6,21 @@
 namespace ringfort::server {
 namespace {
 
-constexpr std::string_view member = "Member";
+constexpr std::string_view member_flags = "Member";
 constexpr std::string_view clustering = "Clustering";
 constexpr std::string_view storage = "Storage and limits";
-constexpr std::string_view machine = "Machine";
+constexpr std::string_view machine_flags = "Machine";
 constexpr std::string_view logging = "Logging";
 
 constexpr std::array flag_table = {
-    Flag{"name", member, "NAME", "default", "Human-readable name of this member."},
-    Flag{"data-dir", member, "PATH", "", "Data directory. Default: NAME.ringfort"},
-    Flag{"listen-client-urls", member, "URL,...", "http://localhost:2379", "URLs to listen on for clients."},
-    Flag{"listen-peer-urls", member, "URL,...", "http://localhost:2380", "URLs to listen on for peers."},
-    Flag{"heartbeat-interval", member, "MS", "100", "Time between heartbeats, in milliseconds."},
-    Flag{"election-timeout", member, "MS", "1000",
+    Flag{"name", member_flags, "NAME", "default", "Human-readable name of this member."},
+    Flag{"data-dir", member_flags, "PATH", "", "Data directory. Default: NAME.ringfort"},
+    Flag{"listen-client-urls", member_flags, "URL,...", "http://localhost:2379", "URLs to listen on for clients."},
+    Flag{"listen-peer-urls", member_flags, "URL,...", "http://localhost:2380", "URLs to listen on for peers."},
+    Flag{"heartbeat-interval", member_flags, "MS", "100", "Time between heartbeats, in milliseconds."},
+    Flag{"election-timeout", member_flags, "MS", "1000",
          "Time without a leader before an election, in milliseconds; at least 5 heartbeat intervals."},
-    Flag{"config-file", member, "PATH", "",
+    Flag{"config-file", member_flags, "PATH", "",
          "YAML file whose keys are flag names. Flags and environment variables beat it."},
 
     Flag{"advertise-client-urls", clustering, "URL,...", "",
@@ -45,11 +45,11 @@ constexpr std::array flag_table = {
     Flag{"max-request-bytes", storage, "BYTES", "1572864", "Largest client request."},
     Flag{"max-txn-ops", storage, "COUNT", "128", "Most operations in a transaction."},
 
-    Flag{"shards", machine, "COUNT", "",
+    Flag{"shards", machine_flags, "COUNT", "",
          "Shards, one thread each. Default: as the data directory was made; for a new one the usable cores."},
-    Flag{"shard-cpus", machine, "CPU,...", "",
+    Flag{"shard-cpus", machine_flags, "CPU,...", "",
          "Pins shards to CPUs, one for each (\"0,2,4-6\"). Default: shards float over the allowed CPUs."},
-    Flag{"poll-us", machine, "US", "200",
+    Flag{"poll-us", machine_flags, "US", "200",
          "How long a busy shard looks for events before it sleeps, in microseconds; 0: never."},
 
     Flag{"log-level", logging, "LEVEL", "info", "debug, info, warn or error."},

@@ -12,7 +12,7 @@ namespace ringfort::shard {
 namespace {
 
 // A hello has to come soon after the connection.
-constexpr Duration hello_timeout = 5s;
+constexpr Duration peer_hello_timeout = 5s;
 constexpr std::size_t incoming_max = 256;
 constexpr std::size_t hello_bytes_max = 64 * kib;
 // The disk is called slow when a flush is older than this, or than four times its p99.
@@ -27,7 +27,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
   public:
     Incoming(PeerLinks& links, env::ConnectionId connection, std::string remote)
         : links_(links), connection_(connection), remote_(std::move(remote)), reader_(hello_bytes_max),
-          deadline_(links.context_.now + hello_timeout) {}
+          deadline_(links.context_.now + peer_hello_timeout) {}
 
     bool done() const { return done_; }
     Instant deadline() const { return deadline_; }

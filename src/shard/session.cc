@@ -10,7 +10,7 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr Duration hello_timeout = 10s;
+constexpr Duration client_hello_timeout = 10s;
 // Replies the client has not taken: above this its requests are not read.
 constexpr std::size_t reply_backlog_max = 4 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
@@ -24,7 +24,7 @@ Session::Session(Context& context, env::ConnectionId connection, std::uint64_t i
       id_(id),
       reader_(context.config.settings.request_bytes + 64 * kib),
       credit_bytes_(credit_bytes_default),
-      hello_deadline_(context.now + hello_timeout) {}
+      hello_deadline_(context.now + client_hello_timeout) {}
 
 // ------------------------------------------------------------------------------------------------ in
 

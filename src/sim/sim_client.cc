@@ -7,7 +7,7 @@
 namespace ringfort::sim {
 
 namespace {
-constexpr Duration wake_latency = 5us;
+constexpr Duration client_wake_latency = 5us;
 }  // namespace
 
 SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
@@ -108,7 +108,7 @@ void SimClient::on_wake(void* context, std::uint64_t) {
     if (self.in_turn_) {
         self.woken_ = true;
     } else {
-        self.schedule_turn(self.queue_.now() + wake_latency);
+        self.schedule_turn(self.queue_.now() + client_wake_latency);
     }
 }
 
@@ -129,7 +129,7 @@ void SimClient::on_turn(void* context, std::uint64_t token, std::uint64_t) {
     self.woken_ = false;
     const Instant next = self.core_.turn();
     self.in_turn_ = false;
-    const Instant soonest = self.queue_.now() + wake_latency;
+    const Instant soonest = self.queue_.now() + client_wake_latency;
     if (self.woken_) {
         self.schedule_turn(soonest);
     } else if (next != never) {

@@ -9,7 +9,7 @@ namespace ringfort::sim {
 namespace {
 
 constexpr std::size_t mailbox_capacity = 1024;
-constexpr Duration wake_latency = 3us;
+constexpr Duration shard_wake_latency = 3us;
 constexpr Duration start_retry = 1ms;
 constexpr std::string_view shards_file = "shards";
 
@@ -263,7 +263,7 @@ void SimNode::wake(std::size_t shard) {
         slot.woken = true;
         return;
     }
-    schedule_turn(shard, std::max(queue_.now() + wake_latency, slot.busy_until));
+    schedule_turn(shard, std::max(queue_.now() + shard_wake_latency, slot.busy_until));
 }
 
 // An earlier turn that is already scheduled stands.

@@ -10,7 +10,7 @@ namespace ringfort::sim {
 namespace {
 
 constexpr std::size_t talks_max = 24;
-constexpr Duration wake_latency = 20us;
+constexpr Duration stranger_wake_latency = 20us;
 
 }  // namespace
 
@@ -162,7 +162,7 @@ void Stranger::on_wake(void* context, std::uint64_t) {
     auto& self = *static_cast<Stranger*>(context);
     if (!self.dispatch_due_) {
         self.dispatch_due_ = true;
-        self.queue_.schedule_in(wake_latency, &Stranger::on_dispatch, context);
+        self.queue_.schedule_in(stranger_wake_latency, &Stranger::on_dispatch, context);
     }
 }
 

@@ -28,7 +28,7 @@ struct SchedulerAttributes {
 };
 static_assert(sizeof(SchedulerAttributes) == 48);
 
-void raise(__rlimit_resource_t resource) {
+void raise_limit(__rlimit_resource_t resource) {
     rlimit limit{};
     if (getrlimit(resource, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
@@ -58,8 +58,8 @@ void ask_for_long_slice() {
 }
 
 void raise_limits() {
-    raise(RLIMIT_NOFILE);
-    raise(RLIMIT_MEMLOCK);
+    raise_limit(RLIMIT_NOFILE);
+    raise_limit(RLIMIT_MEMLOCK);
 }
 
 }  // namespace ringfort::uring

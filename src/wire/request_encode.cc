@@ -84,7 +84,7 @@ class RequestEncoder {
 };
 
 // Bytes of keys and values: never more than the encoded form, and most of it.
-struct DataBytes {
+struct RequestData {
     std::size_t operator()(const api::RangeRequest& range) const { return range.key.size() + range.range_end.size(); }
     std::size_t operator()(const api::PutRequest& put) const { return put.key.size() + put.value.size(); }
     std::size_t operator()(const api::DeleteRangeRequest& remove) const {
@@ -112,7 +112,7 @@ struct DataBytes {
 
 bool encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out) {
     ASSERT(request.timeout >= Duration(0));
-    const std::size_t data_bytes = std::visit(DataBytes{}, request.op);
+    const std::size_t data_bytes = std::visit(RequestData{}, request.op);
     if (data_bytes > client_frame_bytes_max) {
         return false;
     }

@@ -92,7 +92,7 @@ class ResponseEncoder {
 };
 
 // Bytes of keys and values: never more than the encoded form, and most of it.
-struct DataBytes {
+struct ResponseData {
     static std::size_t of(const api::KeyValue& kv) { return kv.key.size() + kv.value.size(); }
     static std::size_t of(std::span<const api::KeyValue> kvs) {
         // Their tables are at least this long.
@@ -120,7 +120,7 @@ struct DataBytes {
 };
 
 bool encode_result(FrameHeader header, const api::ResponseHeader& from, const api::Result& result, OutBuffer& out) {
-    const std::size_t data_bytes = std::visit(DataBytes{}, result);
+    const std::size_t data_bytes = std::visit(ResponseData{}, result);
     if (data_bytes > client_frame_bytes_max) {
         return false;
     }

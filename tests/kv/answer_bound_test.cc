@@ -11,7 +11,6 @@ namespace {
 
 using api::Errc;
 
-constexpr std::string_view endless("\0", 1);
 constexpr std::size_t pair_bytes = limits::answer_pair_bytes + 2;   // with a key of two bytes
 
 api::RequestOp get(std::string_view key, std::string_view end = {}, std::int64_t limit = 0) {
@@ -32,7 +31,7 @@ api::TxnRequest txn(const std::vector<api::RequestOp>& ops) {
 }
 
 // Eight keys k0..k7 whose pairs make an answer of one op exactly as long as the bound, and a byte longer if told.
-void fill(Driver& driver, std::size_t extra_bytes = 0) {
+void fill_to_the_bound(Driver& driver, std::size_t extra_bytes = 0) {
     constexpr std::size_t each = (limits::answer_bytes_max - limits::answer_op_bytes) / 8 - pair_bytes;
     static_assert((each + pair_bytes) * 8 + limits::answer_op_bytes == limits::answer_bytes_max);
     for (char digit = '0'; digit < '8'; digit++) {
@@ -43,7 +42,7 @@ void fill(Driver& driver, std::size_t extra_bytes = 0) {
 
 TEST(AnswerBound, a_range_deletion_with_prev_kv_at_the_bound_is_answered_in_full) {
     Driver driver;
-    fill(driver);
+    fill_to_the_bound(driver);
     const api::DeleteRangeResponse response = driver.remove("k", "l", true);
     EXPECT_EQ(response.deleted, 8);
     EXPECT_EQ(response.prev_kvs.size(), 8u);
@@ -55,7 +54,7 @@ TEST(AnswerBound, a_range_deletion_with_prev_kv_beyond_it_deletes_nothing_wherev
     Driver follower({1, 1});
     follower.wants_answer = false;
     for (Driver* driver : {&leader, &follower}) {
-        fill(*driver, 1);
+        fill_to_the_bound(*driver, 1);
         const api::Revision before = driver->store.revision();
         EXPECT_EQ(driver->error(api::DeleteRangeRequest{"k", "l", true}), Errc::request_too_large);
         EXPECT_EQ(driver->store.revision(), before);
@@ -105,7 +104,7 @@ TEST(AnswerBound, sees_what_the_transaction_itself_puts) {
 
 TEST(AnswerBound, takes_a_limit_into_account_unless_a_removal_before_it_makes_room) {
     Driver driver;
-    fill(driver, 1);
+    fill_to_the_bound(driver, 1);
     EXPECT_EQ(driver.error(txn({get("k", "l", 2), get("x")})), Errc::ok);
     EXPECT_EQ(driver.error(txn({get("k", "l")})), Errc::request_too_large);
     EXPECT_EQ(driver.error(txn({put("k9", ""), get("k", "l", 2)})), Errc::ok);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kv/command.h"
+#include "store_driver.h"
 
 namespace ringfort::kv {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 using api::Errc;
 using Ops = std::vector<api::RequestOp>;
 
-api::RequestOp put(std::string_view key) { return {api::PutRequest{.key = key, .value = "v"}}; }
-api::RequestOp remove(std::string_view key, std::string_view end = {}) {
+api::RequestOp put_op(std::string_view key) { return {api::PutRequest{.key = key, .value = "v"}}; }
+api::RequestOp remove_op(std::string_view key, std::string_view end = {}) {
     return {api::DeleteRangeRequest{.key = key, .range_end = end}};
 }
 api::RequestOp nested(const Ops& success, const Ops& failure = {}) {
@@ -27,8 +28,8 @@ TEST(CheckRequest, an_empty_key_is_refused_everywhere) {
     EXPECT_EQ(check(api::PutRequest{}), Errc::empty_key);
     EXPECT_EQ(check(api::RangeRequest{}), Errc::empty_key);
     EXPECT_EQ(check(api::DeleteRangeRequest{}), Errc::empty_key);
-    EXPECT_EQ(check_ops({put("")}), Errc::empty_key);
-    EXPECT_EQ(check_ops({}, {remove("")}), Errc::empty_key);
+    EXPECT_EQ(check_ops({put_op("")}), Errc::empty_key);
+    EXPECT_EQ(check_ops({}, {remove_op("")}), Errc::empty_key);
     const api::Compare compare;
     EXPECT_EQ(check(api::TxnRequest{{&compare, 1}, {}, {}}), Errc::empty_key);
 }
@@ -62,30 +63,29 @@ TEST(CheckRequest, ops_of_a_list_are_bounded_at_the_limit_and_nesting_gets_the_r
 }
 
 TEST(CheckRequest, a_key_is_put_once_in_a_list_and_what_is_nested_in_it) {
-    EXPECT_EQ(check_ops({put("a"), put("a")}), Errc::duplicate_key);
-    EXPECT_EQ(check_ops({put("a"), put("b")}), Errc::ok);
-    EXPECT_EQ(check_ops({put("a")}, {put("a")}), Errc::ok);
-    const Ops a{put("a")};
-    EXPECT_EQ(check_ops({put("a"), nested(a)}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({put_op("a"), put_op("a")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({put_op("a"), put_op("b")}), Errc::ok);
+    EXPECT_EQ(check_ops({put_op("a")}, {put_op("a")}), Errc::ok);
+    const Ops a{put_op("a")};
+    EXPECT_EQ(check_ops({put_op("a"), nested(a)}), Errc::duplicate_key);
     EXPECT_EQ(check_ops({nested(a), nested(a)}), Errc::duplicate_key);
     EXPECT_EQ(check_ops({nested(a, a)}), Errc::ok);
 }
 
 TEST(CheckRequest, a_put_does_not_fall_into_a_delete_of_its_list) {
-    EXPECT_EQ(check_ops({put("a"), remove("a")}), Errc::duplicate_key);
-    EXPECT_EQ(check_ops({remove("a", "c"), put("b")}), Errc::duplicate_key);
-    EXPECT_EQ(check_ops({remove("a", "c"), put("c")}), Errc::ok);
-    EXPECT_EQ(check_ops({remove("a", "c"), remove("b", "d")}), Errc::ok);
-    EXPECT_EQ(check_ops({remove("a", "c")}, {put("b")}), Errc::ok);
-    const Ops inner{put("b")};
-    EXPECT_EQ(check_ops({remove("a", "c"), nested(inner)}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({put_op("a"), remove_op("a")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({remove_op("a", "c"), put_op("b")}), Errc::duplicate_key);
+    EXPECT_EQ(check_ops({remove_op("a", "c"), put_op("c")}), Errc::ok);
+    EXPECT_EQ(check_ops({remove_op("a", "c"), remove_op("b", "d")}), Errc::ok);
+    EXPECT_EQ(check_ops({remove_op("a", "c")}, {put_op("b")}), Errc::ok);
+    const Ops inner{put_op("b")};
+    EXPECT_EQ(check_ops({remove_op("a", "c"), nested(inner)}), Errc::duplicate_key);
 }
 
 TEST(CheckRequest, an_endless_delete_and_a_later_sibling_count_where_etcd_forgets_them) {
-    const std::string_view endless("\0", 1);
-    EXPECT_EQ(check_ops({remove("a", endless), put("z")}), Errc::duplicate_key);
-    const Ops puts{put("b")};
-    const Ops removes{remove("a", "c")};
+    EXPECT_EQ(check_ops({remove_op("a", endless), put_op("z")}), Errc::duplicate_key);
+    const Ops puts{put_op("b")};
+    const Ops removes{remove_op("a", "c")};
     EXPECT_EQ(check_ops({nested(puts), nested(removes)}), Errc::duplicate_key);
 }
 

@@ -6,8 +6,6 @@
 namespace ringfort::kv {
 namespace {
 
-constexpr std::string_view endless("\0", 1);
-
 std::vector<std::byte> written(Store& store) {
     auto writer = store.open_checkpoint();
     std::vector<std::byte> out;
@@ -39,7 +37,7 @@ bool loads(Bytes bytes, RangeId range = {}) {
     return loads(store, bytes);
 }
 
-void fill(Driver& driver) {
+void fill_some(Driver& driver) {
     for (int i = 0; i < 40; i++) {
         driver.put("key" + std::to_string(i % 15), std::string(static_cast<std::size_t>(i) * 3, 'v'));
     }
@@ -57,7 +55,7 @@ TEST(Checkpoint, of_an_empty_store_loads) {
 
 TEST(Checkpoint, with_any_byte_changed_or_cut_off_or_followed_by_more_is_refused) {
     Driver driver;
-    fill(driver);
+    fill_some(driver);
     const auto good = written(driver.store);
     ASSERT_TRUE(loads(good));
     for (std::size_t at = 0; at < good.size(); at++) {
@@ -165,7 +163,7 @@ TEST(Checkpoint, cut_while_a_long_command_runs_shows_the_state_before_it) {
 
 TEST(Checkpoint, commands_go_on_over_a_loaded_store_as_over_the_one_it_was_cut_from) {
     Driver driver;
-    fill(driver);
+    fill_some(driver);
     Store loaded(StoreOptions{});
     ASSERT_TRUE(loads(loaded, written(driver.store)));
     const auto next = command_of(api::PutRequest{.key = "key3", .value = "more"});

@@ -5,8 +5,6 @@
 namespace ringfort::kv {
 namespace {
 
-constexpr std::string_view endless("\0", 1);
-
 TEST(DeleteRange, gives_back_what_it_removed_in_key_order_at_one_revision) {
     Driver driver(WorkBudget{1, 1});
     driver.put("c", "3");

@@ -28,8 +28,6 @@ void operator delete(void* block, std::size_t) noexcept {
 namespace ringfort::kv {
 namespace {
 
-constexpr std::string_view endless("\0", 1);
-
 std::string key32(unsigned number) {
     char key[33];
     std::snprintf(key, sizeof(key), "/registry/pods/ns%04u/%010u", number * 7919 % 1000, number);

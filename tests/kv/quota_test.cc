@@ -7,7 +7,6 @@ namespace {
 
 using api::Errc;
 
-constexpr std::string_view endless("\0", 1);
 constexpr std::uint64_t quota = 4 * mib;
 
 std::string key(int number) {
@@ -20,7 +19,7 @@ Errc offer(Driver& driver, const api::PutRequest& put) {
     return code != Errc::ok ? code : driver.error(put);
 }
 
-int fill(Driver& driver) {
+int fill_to_the_quota(Driver& driver) {
     const std::string value(1000, 'v');
     int keys = 0;
     while (offer(driver, {.key = key(keys), .value = value}) == Errc::ok) {
@@ -31,7 +30,7 @@ int fill(Driver& driver) {
 
 TEST(Quota, a_full_store_refuses_puts_with_etcds_error_and_comes_back_by_deleting_and_compacting) {
     Driver driver;
-    const int keys = fill(driver);
+    const int keys = fill_to_the_quota(driver);
     EXPECT_GT(keys, 3000);
     EXPECT_LE(driver.store.live_bytes(), quota);
     const api::PutRequest put{.key = "one more", .value = std::string_view("v")};
@@ -53,7 +52,7 @@ TEST(Quota, a_full_store_refuses_puts_with_etcds_error_and_comes_back_by_deletin
     driver.forget_all();
 
     EXPECT_EQ(offer(driver, put), Errc::ok);
-    EXPECT_NEAR(fill(driver), keys / 2, keys / 20) << "as much again fits in";
+    EXPECT_NEAR(fill_to_the_quota(driver), keys / 2, keys / 20) << "as much again fits in";
 }
 
 TEST(Quota, overwriting_the_same_key_fills_the_store_too_until_its_history_is_compacted) {

@@ -3,8 +3,6 @@
 namespace ringfort::kv {
 namespace {
 
-constexpr std::string_view endless("\0", 1);
-
 api::RangeRequest range_of(std::string_view key, std::string_view end = {}) {
     api::RangeRequest out;
     out.key = key;
@@ -19,7 +17,7 @@ std::string keys_of(const Driver::Answer& answer) {
     return out;
 }
 // Revision 2: a=3, 3: b=1, 4: c=2, 5: b again with value 2.
-void fill(Driver& driver) {
+void fill_four(Driver& driver) {
     driver.put("a", "3");
     driver.put("b", "1");
     driver.put("c", "2");
@@ -28,7 +26,7 @@ void fill(Driver& driver) {
 
 TEST(Range, range_end_names_a_point_an_interval_or_everything_above) {
     Driver driver(WorkBudget{1, 1});
-    fill(driver);
+    fill_four(driver);
     EXPECT_EQ(keys_of(*driver.range(range_of("b"))), "b");
     EXPECT_EQ(keys_of(*driver.range(range_of("a", "c"))), "ab");
     EXPECT_EQ(keys_of(*driver.range(range_of("b", endless))), "bc");
@@ -39,7 +37,7 @@ TEST(Range, range_end_names_a_point_an_interval_or_everything_above) {
 
 TEST(Range, revisions_outside_compacted_and_current_are_refused_and_the_borders_are_not) {
     Driver driver;
-    fill(driver);
+    fill_four(driver);
     ASSERT_EQ(driver.compact(3), api::Errc::ok);
     driver.forget_all();
     api::RangeRequest range = range_of(endless, endless);
@@ -57,7 +55,7 @@ TEST(Range, revisions_outside_compacted_and_current_are_refused_and_the_borders_
 
 TEST(Range, limit_cuts_and_more_says_so_while_count_ignores_both_limit_and_filters) {
     Driver driver(WorkBudget{1, 1});
-    fill(driver);
+    fill_four(driver);
     api::RangeRequest range = range_of(endless, endless);
     range.limit = 2;
     auto answer = *driver.range(range);
@@ -76,7 +74,7 @@ TEST(Range, limit_cuts_and_more_says_so_while_count_ignores_both_limit_and_filte
 
 TEST(Range, filters_are_inclusive_and_off_at_zero) {
     Driver driver;
-    fill(driver);
+    fill_four(driver);
     api::RangeRequest range = range_of(endless, endless);
     range.min_mod_revision = 4;
     range.max_mod_revision = 4;
@@ -89,7 +87,7 @@ TEST(Range, filters_are_inclusive_and_off_at_zero) {
 
 TEST(Range, count_only_has_no_pairs_and_no_more) {
     Driver driver;
-    fill(driver);
+    fill_four(driver);
     api::RangeRequest range = range_of("a", endless);
     range.count_only = true;
     range.limit = 1;
@@ -103,7 +101,7 @@ TEST(Range, count_only_has_no_pairs_and_no_more) {
 
 TEST(Range, keys_only_keeps_everything_but_the_value) {
     Driver driver;
-    fill(driver);
+    fill_four(driver);
     api::RangeRequest range = range_of("b");
     range.keys_only = true;
     EXPECT_EQ(driver.range(range)->pairs.at(0), (Driver::Pair{"b", "", 3, 5, 2, 0}));
@@ -111,7 +109,7 @@ TEST(Range, keys_only_keeps_everything_but_the_value) {
 
 TEST(Range, ties_of_a_sort_are_in_key_order_both_ways) {
     Driver driver(WorkBudget{1, 1});
-    fill(driver);
+    fill_four(driver);
     api::RangeRequest range = range_of(endless, endless);
     range.sort_target = api::SortTarget::value;   // a=3 b=2 c=2
     EXPECT_EQ(keys_of(*driver.range(range)), "bca") << "no order given is ascending";
@@ -176,7 +174,7 @@ TEST(Range, an_open_read_keeps_its_revision_through_writes_removals_and_compacti
 
 TEST(Range, a_piece_ends_at_its_bytes_but_holds_at_least_one_pair) {
     Driver driver;
-    fill(driver);
+    fill_four(driver);
     auto read = *driver.store.open_range(range_of(endless, endless));
     for (int i = 0; i < 3; i++) {
         Arena arena;

@@ -5,7 +5,6 @@
 namespace ringfort::kv {
 namespace {
 
-constexpr std::string_view endless("\0", 1);
 constexpr unsigned keys = 60'000;
 constexpr std::uint64_t region_bytes = Slab::region_pages * Slab::page_bytes;
 
@@ -17,7 +16,7 @@ std::string key(std::uint64_t number) {
 }
 
 // In random order, so that the pages of the store become free all at the same time when everything is removed.
-void fill(Driver& driver) {
+void fill_at_random(Driver& driver) {
     driver.wants_answer = false;
     std::vector<unsigned> order(keys);
     for (unsigned i = 0; i < keys; i++) {
@@ -50,7 +49,7 @@ std::vector<std::byte> checkpoint_of(Store& store) {
 
 TEST(Steps, of_loading_a_checkpoint_count_splits_of_the_index_and_regions_of_memory) {
     Driver driver;
-    fill(driver);
+    fill_at_random(driver);
     const std::vector<std::byte> stream = checkpoint_of(driver.store);
     Store loaded{StoreOptions{}};
     const auto reader = loaded.load_checkpoint();
@@ -73,7 +72,7 @@ TEST(Steps, of_loading_a_checkpoint_count_splits_of_the_index_and_regions_of_mem
 
 TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_time) {
     Driver driver;
-    fill(driver);
+    fill_at_random(driver);
     driver.begin(command_of(api::DeleteRangeRequest{endless, endless, false}));
     int steps = 0;
     for (bool more = true; more; steps++) {

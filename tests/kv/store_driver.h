@@ -15,6 +15,9 @@ namespace ringfort::kv {
 // The dearest single thing a step does beyond its budget: what comes when the budget is down to one key.
 constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + StoreState::region_keys;
 
+// As range_end: every key from `key` on.
+inline constexpr std::string_view endless("\0", 1);
+
 inline std::vector<std::byte> command_of(const CommandBody& body) {
     std::vector<std::byte> out(command_bytes(body));
     encode_command(out, CommandHeader{RangeId(1), Generation(1), WallTime{7}, 0, 0}, body);

@@ -8,7 +8,6 @@ using Compares = std::vector<api::Compare>;
 using api::CompareResult;
 using api::CompareTarget;
 
-constexpr std::string_view endless("\0", 1);
 
 api::RequestOp put(std::string_view key, std::string_view value) {
     return {api::PutRequest{.key = key, .value = value}};

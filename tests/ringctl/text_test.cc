@@ -6,22 +6,22 @@ namespace ringctl {
 namespace {
 
 TEST(Text, quoted_as_go_does) {
-    EXPECT_EQ(quoted(""), "\"\"");
-    EXPECT_EQ(quoted("plain 'text'"), "\"plain 'text'\"");
-    EXPECT_EQ(quoted("a\"b\\c"), "\"a\\\"b\\\\c\"");
-    EXPECT_EQ(quoted("\a\b\f\n\r\t\v"), "\"\\a\\b\\f\\n\\r\\t\\v\"");
-    EXPECT_EQ(ringctl::quoted(std::string("\0\x1f\x7f", 3)), "\"\\x00\\x1f\\x7f\"");
-    EXPECT_EQ(quoted("\xff\xfe"), "\"\\xff\\xfe\"");
-    EXPECT_EQ(quoted("\u00e4\u20ac\U0001f600"), "\"\u00e4\u20ac\U0001f600\"");
-    EXPECT_EQ(quoted("\xc3"), "\"\\xc3\"");             // half a character
-    EXPECT_EQ(quoted("\xc0\xaf"), "\"\\xc0\\xaf\"");    // too long a form
-    EXPECT_EQ(quoted("\xed\xa0\x80"), "\"\\xed\\xa0\\x80\"");   // a surrogate
+    EXPECT_EQ(in_quotes(""), "\"\"");
+    EXPECT_EQ(in_quotes("plain 'text'"), "\"plain 'text'\"");
+    EXPECT_EQ(in_quotes("a\"b\\c"), "\"a\\\"b\\\\c\"");
+    EXPECT_EQ(in_quotes("\a\b\f\n\r\t\v"), "\"\\a\\b\\f\\n\\r\\t\\v\"");
+    EXPECT_EQ(ringctl::in_quotes(std::string("\0\x1f\x7f", 3)), "\"\\x00\\x1f\\x7f\"");
+    EXPECT_EQ(in_quotes("\xff\xfe"), "\"\\xff\\xfe\"");
+    EXPECT_EQ(in_quotes("\u00e4\u20ac\U0001f600"), "\"\u00e4\u20ac\U0001f600\"");
+    EXPECT_EQ(in_quotes("\xc3"), "\"\\xc3\"");             // half a character
+    EXPECT_EQ(in_quotes("\xc0\xaf"), "\"\\xc0\\xaf\"");    // too long a form
+    EXPECT_EQ(in_quotes("\xed\xa0\x80"), "\"\\xed\\xa0\\x80\"");   // a surrogate
 }
 
 TEST(Text, what_is_quoted_is_read_again) {
     for (int first = 0; first < 256; first++) {
         const std::string text{static_cast<char>(first), 'x', static_cast<char>(255 - first)};
-        const std::string literal = ringctl::quoted(text) + "rest";
+        const std::string literal = ringctl::in_quotes(text) + "rest";
         std::string_view view = literal;
         EXPECT_EQ(take_quoted(view), text);
         EXPECT_EQ(view, "rest");

@@ -107,8 +107,6 @@ class DiskTest : public testing::Test {
     std::unique_ptr<SimDisk> disk_;
 };
 
-}  // namespace
-
 TEST_F(DiskTest, a_created_file_is_zero_and_survives_every_power_cut) {
     create("shard-0/log-1", 4 * block);
     cut_power(0);
@@ -372,4 +370,5 @@ TEST_F(DiskDeathTest, misuse_of_the_seam_ends_the_run) {
     EXPECT_DEATH(settle(), "memcmp");
 }
 
+}  // namespace
 }  // namespace ringfort::sim

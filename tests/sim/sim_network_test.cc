@@ -114,8 +114,6 @@ std::string text_of(std::size_t bytes) {
     return out;
 }
 
-}  // namespace
-
 TEST_F(NetworkTest, carries_bytes_both_ways_in_pieces_and_in_order) {
     connect();
     ASSERT_TRUE(near_->connected);
@@ -337,4 +335,5 @@ TEST_F(NetworkDeathTest, two_sends_at_once_and_use_after_close_end_the_run) {
     EXPECT_DEATH(a_->close(near_->id), "assertion");
 }
 
+}  // namespace
 }  // namespace ringfort::sim

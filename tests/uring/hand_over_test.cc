@@ -88,7 +88,7 @@ TEST(HandOver, bytes_before_during_and_after_it_come_back_in_order) {
         });
     }
     TestWorld client_world(directory.fd());
-    class Client final : public env::ConnectionHandler {
+    class Dialer final : public env::ConnectionHandler {
       public:
         void on_connected() override { connected = true; }
         void on_received(Bytes bytes) override { received.insert(received.end(), bytes.begin(), bytes.end()); }
@@ -103,7 +103,7 @@ TEST(HandOver, bytes_before_during_and_after_it_come_back_in_order) {
         bytes[i] = static_cast<std::byte>((i * 31) ^ (i >> 13));
     }
     for (int round = 0; round < 20; round++) {
-        Client client;
+        Dialer client;
         const ConnectionId id =
             client_world.network().connect({"127.0.0.1", port_of(*listening)}, ConnectionClass::client, client);
         EXPECT_TRUE(client_world.turn_until([&] { return client.connected; }));

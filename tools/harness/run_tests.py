@@ -27,7 +27,9 @@ FUZZ_SECONDS = 8
 SIMULATED_SEEDS = list(range(1, 41))
 SANITIZED_SEEDS = [1, 2, 3]
 JOBS = max(2, os.cpu_count() or 1)
-SANITIZED = ["-Db_lundef=false", "-Doptimization=1"]
+SANITIZED = ["-Db_lundef=false", "-Doptimization=g"]
+# A third of the compile time with them: the address sanitizer sees null as well, clang's fuzzers see alignment.
+UNDEFINED = "-Dcpp_args=-fno-sanitize=null,alignment"
 SANITIZER_ENVIRONMENT = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -139,7 +141,7 @@ def stage_release(count, _options):
 
 
 def stage_sanitize(count, options):
-    folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", *SANITIZED], count,
+    folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED], count,
                              lambda test: not any(suite.endswith("tidy") for suite in test["suite"]),
                              SANITIZER_ENVIRONMENT, factor=5)
     simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)

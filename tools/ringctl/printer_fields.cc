@@ -47,12 +47,12 @@ class FieldsPrinter final : public Printer {
         std::string out = header_fields(reply.header);
         for (const Member& member : reply.members) {
             out += id_field("ID", member.id);
-            out += field("Name", quoted(member.name));
+            out += field("Name", in_quotes(member.name));
             for (const std::string& url : member.peer_urls) {
-                out += field("PeerURL", quoted(url));
+                out += field("PeerURL", in_quotes(url));
             }
             for (const std::string& url : member.client_urls) {
-                out += field("ClientURL", quoted(url));
+                out += field("ClientURL", in_quotes(url));
             }
             out += field("IsLearner", member.is_learner) + "\n";
         }
@@ -61,7 +61,7 @@ class FieldsPrinter final : public Printer {
     std::string health(const std::vector<EndpointHealth>& endpoints) const override {
         std::string out;
         for (const EndpointHealth& one : endpoints) {
-            out += field("Endpoint", quoted(one.endpoint)) + field("Health", one.healthy) +
+            out += field("Endpoint", in_quotes(one.endpoint)) + field("Health", one.healthy) +
                    field("Took", duration_text(one.took_ns)) + field("Error", one.error) + "\n";
         }
         return out;
@@ -73,14 +73,14 @@ class FieldsPrinter final : public Printer {
             const RangeStatus range = found != nullptr ? *found : RangeStatus();
             std::string errors;
             for (const std::string& error : one.status.errors) {
-                errors += (errors.empty() ? "" : " ") + quoted(error);
+                errors += (errors.empty() ? "" : " ") + in_quotes(error);
             }
-            out += header_fields(one.status.header) + field("Version", quoted(one.status.version)) +
+            out += header_fields(one.status.header) + field("Version", in_quotes(one.status.version)) +
                    field("DBSize", one.status.memory_bytes) + field("DBSizeInUse", one.status.memory_bytes) +
                    field("DBSizeQuota", one.status.memory_quota_bytes) + id_field("Leader", range.leader) +
                    field("IsLearner", one.is_learner) + field("RaftIndex", range.commit_index) +
                    field("RaftTerm", range.raft_term) + field("RaftAppliedIndex", range.applied_index) +
-                   field("Errors", "[" + errors + "]") + field("Endpoint", quoted(one.endpoint)) + "\n";
+                   field("Errors", "[" + errors + "]") + field("Endpoint", in_quotes(one.endpoint)) + "\n";
         }
         return out;
     }
@@ -100,9 +100,9 @@ class FieldsPrinter final : public Printer {
 
     std::string pair_fields(std::string_view prefix, const KeyValue& kv) const {
         const auto name = [prefix](std::string_view field_name) { return std::string(prefix) + std::string(field_name); };
-        return field(name("Key"), quoted(kv.key)) + field(name("CreateRevision"), kv.create_revision) +
+        return field(name("Key"), in_quotes(kv.key)) + field(name("CreateRevision"), kv.create_revision) +
                field(name("ModRevision"), kv.mod_revision) + field(name("Version"), kv.version) +
-               field(name("Value"), quoted(kv.value)) +
+               field(name("Value"), in_quotes(kv.value)) +
                (hex_ ? field(name("Lease"), fmt::format("{:016x}", kv.lease)) : field(name("Lease"), kv.lease));
     }
 

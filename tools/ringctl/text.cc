@@ -104,7 +104,7 @@ bool take_escape(std::string_view& text, std::string& out) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     while (!text.empty()) {
         const char one = text.front();

@@ -10,7 +10,7 @@
 namespace ringctl {
 
 // As Go's %q: printable text as it is, the rest escaped, in double quotes.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 // Reads a Go string literal ("..." with escapes, or `...`) at the front of `text` and removes it. Nothing: there is none.
 std::optional<std::string> take_quoted(std::string_view& text);
 std::string base64(std::string_view bytes);
