@@ -65,19 +65,19 @@ void decode_loop(benchmark::State& state, Encode&& encode, Decode&& decode) {
 }
 
 void encode_request_bench(benchmark::State& state, const api::Request& request) {
-    encode_loop(state, [&](OutBuffer& out) { encode_request(1, request, out); });
+    encode_loop(state, [&](OutBuffer& out) { benchmark::DoNotOptimize(encode_request(1, request, out)); });
 }
 void decode_request_bench(benchmark::State& state, const api::Request& request) {
-    decode_loop(state, [&](OutBuffer& out) { encode_request(1, request, out); },
+    decode_loop(state, [&](OutBuffer& out) { benchmark::DoNotOptimize(encode_request(1, request, out)); },
                 [&](const FrameReader::Frame& frame, Arena& arena) {
                     return decode_request(static_cast<ClientKind>(frame.header.kind), frame.body, arena);
                 });
 }
 void encode_response_bench(benchmark::State& state, ClientKind kind, const api::Response& response) {
-    encode_loop(state, [&](OutBuffer& out) { encode_response(1, kind, response, out); });
+    encode_loop(state, [&](OutBuffer& out) { benchmark::DoNotOptimize(encode_response(1, kind, response, out)); });
 }
 void decode_response_bench(benchmark::State& state, ClientKind kind, const api::Response& response) {
-    decode_loop(state, [&](OutBuffer& out) { encode_response(1, kind, response, out); },
+    decode_loop(state, [&](OutBuffer& out) { benchmark::DoNotOptimize(encode_response(1, kind, response, out)); },
                 [&](const FrameReader::Frame& frame, Arena& arena) {
                     return decode_response(kind, frame.header.flags, frame.body, arena);
                 });

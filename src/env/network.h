@@ -72,7 +72,8 @@ class Network {
     virtual bool send_in_flight(ConnectionId connection) const = 0;
 
     // Gives the connection to another shard of the node, with bytes received and not yet consumed. There it appears as
-    // on_accepted() of the same class followed by on_received(bytes). Requires: no send in flight.
+    // on_accepted() of the same class followed by on_received(bytes), before anything received later. Requires: no send
+    // in flight.
     virtual void hand_over(ConnectionId connection, ShardId to, Bytes unconsumed) = 0;
 
     virtual void dispatch(ConnectionClass cls) = 0;

@@ -30,7 +30,8 @@ std::uint32_t KeyTree::Node::lower(std::string_view wanted) const {
     }
     if (skip > 0) {
         const std::size_t shared = std::min<std::size_t>(skip, wanted.size());
-        const int order = std::memcmp(wanted.data(), key(0).data(), shared);
+        // Not memcmp: an empty key may have no address.
+        const int order = wanted.substr(0, shared).compare(key(0).substr(0, shared));
         if (order != 0 || wanted.size() < skip) {
             return order > 0 ? count : 0;
         }

@@ -213,14 +213,19 @@ void Session::relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags,
     context_.sessions->mark_dirty(*this);
 }
 
-void Session::refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail) {
+void Session::say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail) {
     api::Response response;
     response.header.cluster_id = context_.config.cluster_id;
     response.header.member_id = context_.config.self;
     response.body = api::ErrorInfo{code, detail, {}, {}};
-    wire::encode_response(request_id, kind, response, out_);
-    state_ = State::draining;
+    const bool fits = wire::encode_response(request_id, kind, response, out_);
+    ASSERT(fits);   // details are sentences
     context_.sessions->mark_dirty(*this);
+}
+
+void Session::refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail) {
+    say(request_id, kind, code, detail);
+    state_ = State::draining;
 }
 
 void Session::say_goodbye() {
@@ -228,12 +233,7 @@ void Session::say_goodbye() {
         close("");   // it has not asked for anything yet
         return;
     }
-    api::Response response;
-    response.header.cluster_id = context_.config.cluster_id;
-    response.header.member_id = context_.config.self;
-    response.body = api::ErrorInfo{api::Errc::stopped, {}, {}, {}};
-    wire::encode_response(0, wire::ClientKind::hello, response, out_);
-    context_.sessions->mark_dirty(*this);
+    say(0, wire::ClientKind::hello, api::Errc::stopped, {});
 }
 
 void Session::flush() {

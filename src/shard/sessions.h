@@ -51,6 +51,7 @@ class Session final : public env::ConnectionHandler {
     bool on_frame(const wire::FrameReader::Frame& frame);
     bool on_hello(const wire::FrameReader::Frame& frame);
     bool at_bound() const;
+    void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void end_request();
     void release();

@@ -69,9 +69,10 @@ struct ClientHelloReply {
 void encode_client_hello(const ClientHello& hello, OutBuffer& out);
 void encode_client_hello_reply(const ClientHelloReply& reply, OutBuffer& out);
 // Requires: transactions nested at most limits::txn_depth_max deep.
-bool encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out);
+[[nodiscard]] bool encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out);
 // `kind`: of the request. Requires: the result is of that kind; an error may be of any.
-bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out);
+[[nodiscard]] bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response,
+                                   OutBuffer& out);
 void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out);
 void encode_cancel(std::uint64_t request_id, OutBuffer& out);
 

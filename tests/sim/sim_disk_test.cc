@@ -368,6 +368,7 @@ TEST_F(DiskDeathTest, misuse_of_the_seam_ends_the_run) {
     EXPECT_DEATH(disk_->close(file), "in_flight");
     buffer.data()[7] = std::byte{0};
     EXPECT_DEATH(settle(), "memcmp");
+    disk_.reset();   // the write is still on its way: its operation has to outlive the disk
 }
 
 }  // namespace

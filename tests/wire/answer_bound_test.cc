@@ -17,7 +17,8 @@ bool fits(ClientKind kind, const api::Result& result) {
     return encode_response(1, kind, response, out);
 }
 
-std::vector<api::KeyValue> pairs_up_to_the_bound(const std::string& key, const std::string& value) {
+// They point to key and value.
+std::vector<api::KeyValue> pairs_up_to_the_bound(std::string_view key, std::string_view value) {
     api::KeyValue pair{key, 1, 2, 3, value, 4};
     return std::vector<api::KeyValue>(
         (limits::answer_bytes_max - limits::answer_op_bytes) / (limits::answer_pair_bytes + key.size() + value.size()),
@@ -27,11 +28,14 @@ std::vector<api::KeyValue> pairs_up_to_the_bound(const std::string& key, const s
 TEST(AnswerBound, of_a_range_deletion_fits_a_frame_with_pairs_of_any_size) {
     for (std::size_t key_bytes = 1; key_bytes <= 9; key_bytes++) {
         for (const std::size_t value_bytes : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 1000U}) {
-            const auto pairs = pairs_up_to_the_bound(std::string(key_bytes, 'k'), std::string(value_bytes, 'v'));
+            const std::string key(key_bytes, 'k');
+            const std::string value(value_bytes, 'v');
+            const auto pairs = pairs_up_to_the_bound(key, value);
             EXPECT_TRUE(fits(ClientKind::delete_range, api::DeleteRangeResponse{1, pairs}));
         }
     }
-    const auto few = pairs_up_to_the_bound("k", std::string(limits::request_bytes_max, 'v'));
+    const std::string value(limits::request_bytes_max, 'v');
+    const auto few = pairs_up_to_the_bound("k", value);
     EXPECT_TRUE(fits(ClientKind::delete_range, api::DeleteRangeResponse{1, few}));
 }
 
