@@ -138,7 +138,11 @@ class Checkpoints::ReceiveJob {
     RangeId range() const { return range_; }
     NodeId from() const { return from_; }
     bool continues(const wire::SnapshotSlice& slice, NodeId from) const;
+    // The sender began anew with what is all here already: it need not send it again.
+    bool takes_up(const wire::SnapshotSlice& first, NodeId from);
     void take(const wire::SnapshotSlice& slice);
+    // While it works on what it has the sender is told so now and then: silence would end the transfer.
+    void maybe_tell_progress();
     void on_durable(BatchSequence through);
     void abort();
 
@@ -169,6 +173,7 @@ class Checkpoints::ReceiveJob {
     LoadedState loaded_;
     std::string former_file_;           // superseded once the new one is named durably
     BatchSequence named_in_{0};
+    Instant told_at_{};                 // when the sender last heard of it
 };
 
 }  // namespace ringfort::shard

@@ -77,10 +77,10 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
             job->take(slice);
             return;
         }
-        if (slice.offset == 0) {
+        drop();
+        if (slice.offset == 0 && !job->takes_up(slice, link.node())) {
             job->abort();   // the sender began anew; its next try finds the place free
         }
-        drop();
         return;
     }
     if (slice.offset == 0 && slice.term >= replica->raft().term() && slice.snapshot.index > replica->applied()) {
@@ -144,6 +144,7 @@ bool Checkpoints::run() {
     for (std::size_t i = 0; i < receives_.size(); i++) {
         while (receives_[i]->step()) {
         }
+        receives_[i]->maybe_tell_progress();
     }
     std::erase_if(loads_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });

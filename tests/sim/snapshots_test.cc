@@ -1,0 +1,73 @@
+// Snapshots on bad days: a follower whose log was left behind gets the leader's checkpoint, whatever else goes wrong.
+// No load but what the tests write, so that no newer checkpoint comes to the rescue.
+#include "scenario.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+RunOptions quiet_options() {
+    RunOptions options = scenario_options();
+    options.shards = 1;
+    options.checkpoint_log_bytes = 64 * kib;
+    options.workload.think = 3600s;
+    return options;
+}
+
+class QuietScenario : public Scenario {
+  public:
+    explicit QuietScenario(const RunOptions& options = quiet_options()) : Scenario(options) {}
+
+    // Overwrites so many keys, and compacts what they were, again and again.
+    testing::AssertionResult write(int keys, std::size_t value_bytes, int rounds) {
+        for (int round = 0; round < rounds; round++) {
+            api::Revision revision{0};
+            for (int key = 0; key < keys; key++) {
+                StepRequest put{StepKind::put, "d00/fill" + std::to_string(key), {}, {}, false, 0, 0};
+                put.value = std::to_string(++values_) + std::string(value_bytes, 'x');
+                const auto* answered = ask(put);
+                if (answered->outcome != Outcome::ok) {
+                    return testing::AssertionFailure() << describe(*answered);
+                }
+                revision = answered->header.revision;
+            }
+            const auto* answered = ask({StepKind::compact, {}, {}, {}, false, 0, revision});
+            if (answered->outcome != Outcome::ok || !simulation.run_for(200ms)) {
+                return testing::AssertionFailure() << describe(*answered) << simulation.problem();
+            }
+        }
+        return testing::AssertionSuccess();
+    }
+    // Whatever the node does that the client happens to talk to.
+    const RecordedOperation* ask(const StepRequest& step) {
+        const RecordedOperation* answered = nullptr;
+        for (int attempt = 0; attempt < 5 && (answered == nullptr || answered->outcome != Outcome::ok); attempt++) {
+            answered = simulation.ask(0, operation_of(step), 20s);
+        }
+        return answered;
+    }
+    bool caught_up(std::size_t index) { return view(index).applied == view(leader()).applied; }
+
+  private:
+    int values_{0};
+};
+
+}  // namespace
+
+TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_the_same) {
+    QuietScenario s;
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(1, 100, 1));
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    ASSERT_TRUE(s.write(18, 100'000, 5));
+    s.node(follower).start();
+    ASSERT_TRUE(s.run_until(10s, "the follower does not start", [&] { return s.view(follower).range == data_range; }));
+    // Of each chunk: the load takes 7 of them, one after the other.
+    s.node(follower).media().profile().read_latency = 2500ms;
+    EXPECT_TRUE(s.run_until(40s, "the snapshot is not installed", [&] { return s.caught_up(follower); }));
+    s.node(follower).media().profile().read_latency = 80us;
+    s.expect_good_end();
+}
+
+}  // namespace ringfort::sim
