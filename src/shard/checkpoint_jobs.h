@@ -105,6 +105,7 @@ class Checkpoints::SendJob {
     bool waiting() const { return operation_.op.in_flight; }
     RangeId range() const { return range_; }
     NodeId to() const { return to_; }
+    bool goes_over(const Link& link) const { return owner_.context_.links->link_of(replica_, to_) == &link; }
     void on_answer(const wire::SnapshotAnswer& answer);
     void abort();
     const std::string& file_name() const { return record_.file; }
@@ -127,6 +128,7 @@ class Checkpoints::SendJob {
     std::uint64_t answered_{0};
     Instant last_progress_{};
     bool aborted_{false};
+    bool installed_{false};   // at once, if the receiver had it before
 };
 
 class Checkpoints::ReceiveJob {

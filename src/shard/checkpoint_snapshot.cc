@@ -57,8 +57,8 @@ void Checkpoints::SendJob::on_answer(const wire::SnapshotAnswer& answer) {
     answered_ = std::max(answered_, answer.offset);
     if (answer.verdict == wire::SnapshotVerdict::refused) {
         aborted_ = true;
-    } else if (answer.verdict == wire::SnapshotVerdict::installed && stage_ == Stage::wait) {
-        end(true);
+    } else if (answer.verdict == wire::SnapshotVerdict::installed) {
+        installed_ = true;
     }
 }
 
@@ -67,6 +67,10 @@ bool Checkpoints::SendJob::step() {
         return false;
     }
     Context& context = owner_.context_;
+    if (installed_) {
+        end(true);
+        return true;
+    }
     if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ ||
         context.now - last_progress_ >= send_idle_max) {
         end(false);

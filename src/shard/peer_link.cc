@@ -1,6 +1,7 @@
 // One link: connection, liveness, credit.
 #include <algorithm>
 
+#include "shard/checkpoints.h"
 #include "shard/forwards.h"
 #include "shard/peer_frames.h"
 #include "shard/peer_links.h"
@@ -102,6 +103,7 @@ void Link::lose(bool closed) {
     if (was_alive) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }
+    context_.checkpoints->on_link_lost(*this);
     context_.forwards->on_link_lost(id_);
     context_.streams->on_origin_gone(OriginKind::link, id_);
 }

@@ -70,4 +70,34 @@ TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_th
     s.expect_good_end();
 }
 
+TEST(Snapshots, a_lost_answer_to_an_installed_one_is_given_again) {
+    QuietScenario s;
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(1, 100, 1));
+    const std::size_t leader = s.leader();
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    ASSERT_TRUE(s.write(10, 10'000, 10));
+    ASSERT_TRUE(s.write(1, 100, 5));   // behind the last checkpoint
+    const LogIndex before = s.view(leader).applied;
+    s.node(follower).start();
+    s.node(follower).media().profile().metadata_latency = 100ms;   // leaves time to interfere
+    ASSERT_TRUE(s.run_until(5s, "no slice arrives", [&] {
+        return std::ranges::any_of(s.node(follower).media().names(), [](const std::string& name) {
+            return name.find("checkpoint-1-") != std::string::npos;
+        });
+    }));
+    // From here on the leader hears nothing more of the follower, until it has installed.
+    s.cluster().network().block(s.node(follower).host(), s.node(leader).host());
+    ASSERT_TRUE(s.run_until(5s, "the snapshot is not installed",
+                            [&] { return s.view(follower).applied.value > before.value / 2; }));
+    s.simulation.run_for(100ms);
+    ASSERT_FALSE(s.caught_up(follower)) << "entries follow the checkpoint: the answer was heard";
+    ASSERT_EQ(s.leader(), leader);
+    s.cluster().network().reset_between(s.node(follower).host(), s.node(leader).host());
+    s.cluster().network().unblock_all();
+    EXPECT_TRUE(s.run_until(15s, "the follower gets no entries", [&] { return s.caught_up(follower); }));
+    s.expect_good_end();
+}
+
 }  // namespace ringfort::sim
