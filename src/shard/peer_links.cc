@@ -42,6 +42,9 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
     }
 
     void on_received(Bytes bytes) override {
+        if (done_ || refused_) {
+            return;   // it has had its answer
+        }
         reader_.feed(bytes);
         if (!preamble_seen_) {
             const auto preamble = reader_.next_preamble(wire::PeerRole::peer);
@@ -74,6 +77,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
   private:
     void on_hello(const wire::FrameReader::Frame& frame) {
         Context& context = links_.context_;
+        context.frame_arena.reset();
         auto decoded = wire::decode_peer(frame, context.frame_arena);
         const auto* hello = decoded ? std::get_if<wire::PeerHello>(&*decoded) : nullptr;
         if (hello == nullptr) {
