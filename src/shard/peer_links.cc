@@ -346,8 +346,12 @@ void PeerLinks::remember(NodeId node, InstanceId instance, Incarnation of) {
 
 void PeerLinks::on_accepted(env::ConnectionId connection, std::string_view remote) {
     if (incoming_.size() >= incoming_max) {
-        context_.world.network.close(connection);
-        return;
+        collect_garbage();
+    }
+    if (incoming_.size() >= incoming_max) {
+        // Peers say hello at once: whoever has been silent for the longest time is the least likely to be one.
+        incoming_.front()->close("too many connections without a hello");
+        incoming_.erase(incoming_.begin());
     }
     incoming_.push_back(std::make_unique<Incoming>(*this, connection, std::string(remote)));
     context_.world.network.set_handler(connection, *incoming_.back());
