@@ -77,6 +77,10 @@ void ConfigurationHistory::insert(LogIndex index, const Configuration& configura
         --place;
         ASSERT(place != items_.begin());
     }
+    if (std::prev(place)->index == index) {
+        std::prev(place)->configuration = configuration;   // it was known before its entry was lost
+        return;
+    }
     items_.insert(place, {index, configuration});
 }
 

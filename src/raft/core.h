@@ -133,6 +133,7 @@ struct Core {
     // ---- repair.cc
     void on(const EntryLost& event, Effects& out);
     void on(const EntryRepaired& event, Effects& out);
+    void on(const FetchOverdue& event, Effects& out);
     void maybe_fetch(Effects& out);
     NodeId whom_to_ask() const;
     void on_fetch(const Message& message, Effects& out);

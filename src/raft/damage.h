@@ -51,6 +51,7 @@ struct Search {
     LogIndex asked_through{};        // how far it has answered
     std::vector<NodeId> asked;
     LogIndex question{};             // number of the last question; never falls, so a late answer is told apart
+    LogIndex overdue{};              // the question outstanding when FetchOverdue last came
     std::vector<NodeId> compacted;   // who have an entry applied and forgotten
 
     bool has_asked(NodeId node) const;

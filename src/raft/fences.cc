@@ -5,6 +5,9 @@
 namespace ringfort::raft {
 
 void FenceTable::insert(LogIndex index, const Fence& fence) {
+    if (std::any_of(items_.begin(), items_.end(), [&](const Item& item) { return item.index == index; })) {
+        return;   // known before its entry was lost
+    }
     const auto place = std::find_if(items_.begin(), items_.end(), [&](const Item& item) { return item.index > index; });
     items_.insert(place, {index, fence});
 }

@@ -7,8 +7,29 @@
 
 namespace ringfort::raft {
 
+namespace {
+
+// What the core itself has to understand of an entry.
+bool payload_is_sound(const Entry& entry) {
+    switch (entry.kind) {
+        case EntryKind::command:
+        case EntryKind::noop: return true;
+        case EntryKind::config: {
+            Configuration configuration;
+            return decode(entry.payload, configuration) && !configuration.voters.empty();
+        }
+        case EntryKind::fence: {
+            Fence fence;
+            return decode(entry.payload, fence);
+        }
+    }
+    UNREACHABLE();
+}
+
+}  // namespace
+
 void Core::on_append(const Message& message, Effects& out) {
-    ASSERT(role != Role::leader);  // one leader a term (Raft 5.2)
+    ASSERT(role != Role::leader);  // one leader a term (Raft 5.2): see Raft::is_second_leader()
     if (!is_well_formed(message)) {
         return;
     }
@@ -34,6 +55,9 @@ bool Core::is_well_formed(const Message& append) const {
     EntryId before = append.prev;
     for (const Entry& entry : append.entries) {
         if (entry.id.index != before.index.next() || entry.id.term < before.term || entry.id.term > append.term) {
+            return false;
+        }
+        if (!payload_is_sound(entry)) {
             return false;
         }
         before = entry.id;

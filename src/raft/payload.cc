@@ -2,7 +2,7 @@
 // a new form takes a new version.
 //
 //   configuration: u32 version (1), u32 voters, u32 outgoing, u32 learners, u32 learners_next, then the node ids, u64
-//                  each, in that order; every list strictly rising
+//                  each, in that order; every list strictly rising, at most 2 * members_max in all
 //   fence:         u32 version (1), u32 zero, u64 member, u64 incarnation
 #include <algorithm>
 
@@ -61,6 +61,10 @@ bool decode(Bytes payload, Configuration& out) {
             return false;
         }
         node_count += counts[i];
+    }
+    // No configuration names more: a node stands in two lists at most, outside of a change in one.
+    if (node_count > 2 * limits::members_max) {
+        return false;
     }
     if (payload.size() != configuration_head_bytes + (node_count * sizeof(std::uint64_t))) {
         return false;

@@ -27,6 +27,12 @@ void Effects::clear() {
     own_fetch_items.clear();
 }
 
+bool Effects::empty() const {
+    return !persist.truncate_from && persist.entries.empty() && !persist.hard_state_changed && send_now.empty() &&
+           send_when_durable.empty() && need_entries.empty() && need_snapshot.empty() && !committed && !role_changed &&
+           !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended;
+}
+
 struct Raft::Impl : Core {
     using Core::Core;
 };
@@ -51,6 +57,12 @@ std::optional<Term> Raft::term_at(LogIndex index) const { return impl_->log.term
 const Configuration& Raft::configuration() const { return impl_->configurations.current(); }
 LogIndex Raft::appliable() const { return impl_->appliable(); }
 bool Raft::in_doubt() const { return impl_->hard_state.in_doubt; }
+
+bool Raft::is_damaged() const { return !impl_->damage.empty(); }
+
+bool Raft::is_second_leader(const Message& message) const {
+    return is_leader() && message.type == MessageType::append && message.term == term();
+}
 
 std::vector<LogIndex> Raft::damaged() const {
     std::vector<LogIndex> out;

@@ -101,6 +101,7 @@ struct Effects {
     // Owners of FetchItem arrays in messages; live until clear().
     std::vector<std::vector<FetchItem>> own_fetch_items;
 
+    bool empty() const;   // nothing to carry out
     void clear();
 };
 
@@ -161,18 +162,22 @@ struct SnapshotInstalled {
     NodeId from;
     Term term;           // the sender's term
 };
-// A command of this log beyond what was applied cannot be read back: its payload is lost, as if recovery had found it so.
+// An entry of this log beyond what was applied cannot be read back: its payload is lost, as if recovery had found it so.
 struct EntryLost {
     EntryId id;
     std::uint64_t checksum{0};
+    EntryKind kind{EntryKind::command};
 };
 struct EntryRepaired {
     LogIndex index;      // a damaged entry's payload is durable again
 };
 
+// Once in a while, as long as is_damaged(): a question not answered since the last one is asked again.
+struct FetchOverdue {};
+
 using Event = std::variant<MessageReceived, Durable, PeerLost, PeerBack, ElectionDue, TransferLeadership,
                            TransferTimedOut, ChangeConfiguration, EntriesRead, SnapshotSent, SnapshotInstalled,
-                           EntryLost, EntryRepaired>;
+                           EntryLost, EntryRepaired, FetchOverdue>;
 
 // A leader's view of one follower, for status replies and tests.
 struct PeerStatus {
@@ -218,7 +223,11 @@ class Raft {
     LogIndex appliable() const;
     // Entries whose payload is still lost, rising.
     std::vector<LogIndex> damaged() const;
+    bool is_damaged() const;
     bool in_doubt() const;
+    // The message claims to lead in the term this replica leads in: one of the two is broken. Such a message must not be
+    // stepped.
+    bool is_second_leader(const Message& message) const;
     std::vector<PeerStatus> peers() const;
 
     // ---- reads (thesis 6.4). The commit index if this leader may serve reads once a quorum confirms its term: only

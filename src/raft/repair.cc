@@ -109,13 +109,12 @@ FetchResult Core::lookup(const FetchItem& item) {
 }
 
 void Core::on_fetch_response(const Message& message, Effects& out) {
-    if (message.from != search.outstanding || message.prev.index != search.question) {
-        return;  // a late or repeated answer: it does not say that the peer has nothing of what is sought now
-    }
-    search.outstanding = NodeId{};
+    // A late answer, or a repeated one, says nothing of what is sought now; what it brings is welcome all the same.
+    const bool awaited = message.from == search.outstanding && message.prev.index == search.question;
     for (const FetchItem& item : message.fetch) {
         DamagedEntry* entry = damage.find(item.id.index);
-        if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found) {
+        if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found ||
+            (!awaited && item.result != FetchResult::have)) {
             continue;
         }
         switch (item.result) {
@@ -130,6 +129,10 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
             case FetchResult::compacted: search.compacted.push_back(message.from); break;
         }
     }
+    if (!awaited) {
+        return;
+    }
+    search.outstanding = NodeId{};
     if (message.fetch.empty()) {
         search.asked.push_back(message.from);
     } else {
@@ -155,11 +158,19 @@ void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& ou
     }
 }
 
+// The answer may have found no room in this log when it came, or its sender none to send it.
+void Core::on(const FetchOverdue&, Effects&) {
+    if (bool(search.outstanding) && search.overdue == search.question) {
+        search.ask_again(search.outstanding);
+    }
+    search.overdue = search.question;
+}
+
 void Core::on(const EntryLost& event, Effects&) {
     if (event.id.index <= log.snapshot().index || !log.holds(event.id) || damage.find(event.id.index) != nullptr) {
         return;  // overwritten or compacted since, or known
     }
-    damage.add({.id = event.id, .checksum = event.checksum, .kind = EntryKind::command, .found = false,
+    damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .found = false,
                 .configuration = {}, .fence = {}, .never = {}});
     search.clear();
 }

@@ -147,7 +147,7 @@ Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const 
     record_.state_hash = first.state_hash;
     record_.bytes = first.total_bytes;
     record_.file_checksum = first.file_checksum;
-    if (!raft::decode(first.configuration, record_.configuration)) {
+    if (!raft::decode(first.configuration, record_.configuration) || record_.configuration.voters.empty()) {
         aborted_ = true;
     }
     if (record_.bytes == 0) {

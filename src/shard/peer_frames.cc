@@ -22,6 +22,13 @@ struct Handler {
             return false;
         }
         Replica* replica = context.replicas->find(message.range);
+        if (replica != nullptr && replica->raft().is_second_leader(message)) {
+            context.log_line(env::LogLevel::error,
+                             "range " + std::to_string(message.range.value) + ": node " +
+                                 std::to_string(message.from.value) + " claims to lead in term " +
+                                 std::to_string(message.term.value) + ", in which this node leads; it is not listened to");
+            return false;
+        }
         std::size_t payload_bytes = 0;
         for (const raft::Entry& entry : message.entries) {
             payload_bytes += entry.payload.size();
