@@ -148,8 +148,15 @@ void Replica::on_timer(Instant now) {
     }
 }
 
-// Raft has no ticks: a follower whose answer was lost would be waited for in vain. Who lies behind and has not moved
-// since the last look is asked anew.
+void Replica::nudge() {
+    if (raft_->is_damaged()) {
+        step(raft::FetchOverdue{});
+    }
+    nudge_stuck_peers();
+}
+
+// A follower whose answer was lost would be waited for in vain. Who lies behind and has not moved since the last look is
+// asked anew.
 void Replica::nudge_stuck_peers() {
     if (!raft_->is_leader()) {
         last_match_.clear();

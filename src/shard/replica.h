@@ -74,7 +74,8 @@ class Replica {
     void transfer_leadership(NodeId to);   // 0: the most advanced voter
     // Campaigns if the election timer ran out.
     void on_timer(Instant now);
-    void nudge_stuck_peers();
+    // Raft has no ticks: now and then, what was asked and never answered is asked again.
+    void nudge();
     Instant election_at() const { return election_at_; }
     void schedule_election(Duration at_most);
 
@@ -124,6 +125,7 @@ class Replica {
     void carry_out(raft::Effects& effects);
     void persist(raft::Effects& effects);
     void on_role_change();
+    void nudge_stuck_peers();
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
     static void on_entries_read(EntryRead& read);
     void send_fetch_response(const raft::Message& message);
@@ -175,7 +177,7 @@ class Replica {
     Arena answer_arena_;        // replies of the command being applied
     std::vector<std::unique_ptr<OldRead>> reads_;
     std::unique_ptr<OldRead> apply_read_;     // apply waits for old entries from disk
-    std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last look of nudge_stuck_peers()
+    std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
 };
 
 }  // namespace ringfort::shard

@@ -146,7 +146,7 @@ void Replicas::on_timers(Instant now) {
     if (now >= nudged_at_ + nudge_interval) {
         nudged_at_ = now;
         for (const auto& replica : replicas_) {
-            replica->nudge_stuck_peers();
+            replica->nudge();
         }
     }
 }
