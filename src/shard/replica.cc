@@ -221,7 +221,9 @@ bool Replica::propose_raw(Bytes command) {
 
 void Replica::flush() {
     raft_->flush(effects_);
-    carry_out(effects_);
+    if (!effects_.empty()) {
+        carry_out(effects_);
+    }
 }
 
 void Replica::expire(Instant now) {

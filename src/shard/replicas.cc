@@ -111,6 +111,11 @@ bool Replicas::flush_and_apply() {
     active_.clear();
     WorkBudget budget;
     bool more = false;
+    // One budget for all: each begins in its turn, so that a long command of one range holds up the others for one pass.
+    if (!working_.empty()) {
+        std::rotate(working_.begin(), working_.begin() + static_cast<std::ptrdiff_t>(passes_++ % working_.size()),
+                    working_.end());
+    }
     for (Replica* replica : working_) {
         replica->flush();
         if (replica->apply(budget)) {

@@ -79,6 +79,7 @@ class Replicas {
     std::vector<Replica*> working_;                    // the active ones of the pass under way
     std::deque<DurableNote> notes_;                    // by batch
     std::deque<DurableMessage> messages_;              // by batch
+    std::uint64_t passes_{0};
     bool last_loss_was_close_{false};
     Instant expired_at_{};
     Instant nudged_at_{};
