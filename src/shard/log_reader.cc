@@ -86,6 +86,7 @@ void LogReader::read_run(EntryReadState& state) {
     segment->readers++;
     state.segment_ = segment->number;
     state.narrow_ = false;
+    state.copy_places_tried_ = 0;
     begin_run(state);
 }
 
@@ -116,6 +117,62 @@ void LogReader::issue(EntryReadState& state, EntryReadState::Stage stage, std::u
     disk_.read(state.op_, segment->file, state.run_.place.offset + begin, state.buffer_.span());
 }
 
+// The next batch follows in the segment, or begins the next one.
+void LogReader::read_copy(EntryReadState& state) {
+    const log::BatchPlace& place = state.run_.place;
+    state.narrow_ = true;
+    while (state.copy_places_tried_ < 2) {
+        const bool follows = state.copy_places_tried_++ == 0;
+        Segment* segment = owner_.segment_of(follows ? place.segment : place.segment + 1);
+        state.copy_offset_ = follows ? place.offset + place.bytes : 0;
+        if (segment != nullptr && state.copy_offset_ + limits::block_bytes <= segment->bytes) {
+            release_copy(state);
+            segment->readers++;
+            state.copy_segment_ = segment->number;
+            issue_copy(state, EntryReadState::Stage::copy_header, 0, limits::block_bytes);
+            return;
+        }
+    }
+    finish(state, true);
+}
+
+// Reads bytes [begin, end) of the next batch.
+void LogReader::issue_copy(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end) {
+    begin = begin / limits::block_bytes * limits::block_bytes;
+    end = round_up<std::uint64_t>(end, limits::block_bytes);
+    state.stage_ = stage;
+    state.buffer_offset_ = begin;
+    state.buffer_ = AlignedBuffer(end - begin);
+    const Segment* segment = owner_.segment_of(state.copy_segment_);
+    ASSERT(segment != nullptr && state.copy_offset_ + end <= segment->bytes);
+    disk_.read(state.op_, segment->file, state.copy_offset_ + begin, state.buffer_.span());
+}
+
+bool LogReader::take_copy_header(EntryReadState& state) {
+    const log::BatchPlace& place = state.run_.place;
+    const log::SegmentIdentity identity{instance_.value, static_cast<std::uint32_t>(shard_.value), state.copy_segment_};
+    const auto segment_bytes = owner_.segment_of(state.copy_segment_)->bytes;
+    const log::BatchHeader& header = state.header_;
+    return log::read_header(state.buffer_.span(), identity, state.copy_offset_, segment_bytes, state.header_) ==
+               log::HeaderState::valid &&
+           header.sequence == place.sequence + 1 && header.previous_segment == place.segment &&
+           header.previous_offset == place.offset && header.copy_bytes > 0;
+}
+
+bool LogReader::take_copy(EntryReadState& state) {
+    const log::BatchHeader& header = state.header_;
+    const std::size_t begin = header.copy_offset() - state.buffer_offset_;
+    const Bytes copy = std::as_const(state.buffer_).span().subspan(begin, header.copy_bytes);
+    if (checksum(copy) != header.copy_checksum) {
+        return false;
+    }
+    state.directory_.assign(copy.begin(), copy.end());
+    state.directory_batch_ = state.run_.place.sequence;
+    state.buffer_ = AlignedBuffer();
+    release_copy(state);
+    return true;
+}
+
 void EntryReadState::on_read(env::DiskOperation& op) {
     auto& state = *static_cast<EntryReadState*>(op.context);
     state.reader_->on_read(state);
@@ -124,6 +181,14 @@ void EntryReadState::on_read(env::DiskOperation& op) {
 void LogReader::on_read(EntryReadState& state) {
     using Stage = EntryReadState::Stage;
     const Stage stage = std::exchange(state.stage_, Stage::idle);
+    if (stage == Stage::copy_header || stage == Stage::copy) {
+        on_copy_read(state, stage);
+        return;
+    }
+    if (state.op_.error != env::DiskErrc::ok && state.narrow_ && stage != Stage::payloads) {
+        read_copy(state);
+        return;
+    }
     if (state.op_.error != env::DiskErrc::ok && state.narrow_) {
         finish(state, true);
         return;
@@ -137,7 +202,7 @@ void LogReader::on_read(EntryReadState& state) {
     switch (stage) {
         case Stage::header: {
             if (!take_header(state)) {
-                finish(state, true);
+                read_copy(state);
                 return;
             }
             const log::BatchHeader& header = state.header_;
@@ -150,15 +215,30 @@ void LogReader::on_read(EntryReadState& state) {
         }
         case Stage::directory:
             if (!take_directory(state)) {
-                finish(state, true);
+                read_copy(state);
                 return;
             }
             [[fallthrough]];
         case Stage::payloads:
             take_payloads(state);
             return;
+        case Stage::copy_header:
+        case Stage::copy:
         case Stage::idle:
             UNREACHABLE();
+    }
+}
+
+void LogReader::on_copy_read(EntryReadState& state, EntryReadState::Stage stage) {
+    using Stage = EntryReadState::Stage;
+    const bool readable = state.op_.error == env::DiskErrc::ok;
+    if (stage == Stage::copy_header && readable && take_copy_header(state)) {
+        const log::BatchHeader& header = state.header_;
+        issue_copy(state, Stage::copy, header.copy_offset(), header.copy_offset() + header.copy_bytes);
+    } else if (stage == Stage::copy && readable && take_copy(state)) {
+        take_payloads(state);
+    } else {
+        read_copy(state);
     }
 }
 
@@ -246,6 +326,16 @@ void LogReader::release(EntryReadState& state) {
         ASSERT(segment != nullptr && segment->readers > 0);
         segment->readers--;
         state.segment_ = 0;
+    }
+    release_copy(state);
+}
+
+void LogReader::release_copy(EntryReadState& state) {
+    if (state.copy_segment_ != 0) {
+        Segment* segment = owner_.segment_of(state.copy_segment_);
+        ASSERT(segment != nullptr && segment->readers > 0);
+        segment->readers--;
+        state.copy_segment_ = 0;
     }
 }
 

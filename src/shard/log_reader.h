@@ -1,4 +1,5 @@
-// Reads entries that left memory: from their batch on disk, checked by its directory's checksums.
+// Reads entries that left memory: from their batch on disk, checked by its directory's checksums. Where the directory is
+// lost, or the header that says where it is, the copy of it in the next batch serves.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ class EntryReadState {
 
   private:
     friend class LogReader;
-    enum class Stage : std::uint8_t { idle, header, directory, payloads };
+    enum class Stage : std::uint8_t { idle, header, directory, payloads, copy_header, copy };
     static void on_read(env::DiskOperation& op);
 
     EntryRead& read_;
@@ -38,6 +39,9 @@ class EntryReadState {
     log::EntryRun run_;            // being read, a part of it
     bool narrow_{false};           // a block could not be read: no more is read at once than one entry needs
     std::uint64_t segment_{0};     // held while reading; 0: none
+    std::uint64_t copy_segment_{0};   // likewise, of the next batch
+    std::uint64_t copy_offset_{0};    // of the next batch
+    int copy_places_tried_{0};        // where the next batch may be
     std::uint64_t buffer_offset_{0};  // of buffer_ in the batch
     AlignedBuffer buffer_;
     log::BatchHeader header_;
@@ -78,12 +82,18 @@ class LogReader {
     void read_run(EntryReadState& state);
     void begin_run(EntryReadState& state);
     void issue(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
+    void read_copy(EntryReadState& state);
+    void issue_copy(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
+    bool take_copy_header(EntryReadState& state);
+    bool take_copy(EntryReadState& state);
     void on_read(EntryReadState& state);
     bool take_header(EntryReadState& state);
     bool take_directory(EntryReadState& state);
     void take_payloads(EntryReadState& state);
     std::span<const log::EntryItem> items_of(const EntryReadState& state) const;
+    void on_copy_read(EntryReadState& state, EntryReadState::Stage stage);
     void release(EntryReadState& state);
+    void release_copy(EntryReadState& state);
     void name_damaged(EntryReadState& state);
     void finish(EntryReadState& state, bool damaged);
 

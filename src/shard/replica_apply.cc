@@ -63,7 +63,7 @@ void Replica::lose_entry(LogIndex index) {
     const std::optional<raft::Entry> lost = apply_read_->read.damaged_entry;
     const raft::Configuration& configuration = raft_->configuration();
     const bool alone = configuration.voters == std::vector<NodeId>{context_.config.self} && configuration.outgoing.empty();
-    if (!lost || lost->id.index != index || lost->kind != raft::EntryKind::command || alone) {
+    if (!lost || lost->id.index != index || alone) {
         context_.replicas->on_unreadable(*this, index);
         return;
     }
@@ -71,7 +71,7 @@ void Replica::lose_entry(LogIndex index) {
     context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entry " +
                                                   std::to_string(index.value) +
                                                   " cannot be read back; it is fetched from a peer");
-    step(raft::EntryLost{lost->id, lost->checksum});
+    step(raft::EntryLost{lost->id, lost->checksum, lost->kind});
     context_.replicas->mark_active(*this);
 }
 

@@ -380,6 +380,69 @@ TEST(LogDamage, a_read_names_the_entry_it_cannot_give) {
     EXPECT_EQ(h.read(1, 4, 5).size(), 2U) << "what lies behind it is whole";
 }
 
+// Rot while the log runs, in what says where a batch's entries are: the next batch knows it too.
+TEST(LogDamage, entries_of_a_batch_without_its_header_or_directory_are_read_by_the_copy_in_the_next) {
+    for (const bool unreadable : {false, true}) {
+        for (const bool header : {true, false}) {
+            LogHarness h;
+            h.options.segment_bytes = 64 * kib;
+            h.options.window_bytes = 128 * kib;
+            h.start();
+            h.create(1);
+            for (std::uint64_t i = 2; i <= 60; i++) {
+                h.append(1, 1, i, std::string(5000, static_cast<char>('A' + i)),
+                         i % 7 == 0 ? raft::EntryKind::noop : raft::EntryKind::command);
+                h.settle();
+            }
+            ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(30));
+            // Every second batch of two blocks: some have their copy in the next segment.
+            std::size_t spoiled = 0;
+            for (auto& [name, file] : h.disk.files) {
+                for (std::size_t at = 0; at + 2 * limits::block_bytes <= file->durable.size(); at += limits::block_bytes) {
+                    log::BatchHeader found;
+                    const log::SegmentIdentity identity{77, 0, std::stoull(name.substr(name.size() - 16), nullptr, 16)};
+                    if (log::read_header(Bytes(file->durable).subspan(at, limits::block_bytes), identity, at,
+                                         file->durable.size(), found) != log::HeaderState::valid ||
+                        found.sequence % 2 != 0 || found.payload_bytes == 0) {
+                        continue;
+                    }
+                    const std::size_t block = (header ? 0 : found.directory_offset()) / limits::block_bytes;
+                    if (unreadable) {
+                        h.disk.unreadable.insert({name, (at / limits::block_bytes) + block});
+                    } else {
+                        file->durable[at + (header ? 70 : found.directory_offset() + 40)] ^= std::byte{4};
+                    }
+                    spoiled++;
+                }
+            }
+            ASSERT_GT(spoiled, 20U);
+            bool damaged = false;
+            std::size_t read = 0;
+            for (std::uint64_t i = 2; i <= 30; i++) {
+                const auto found = h.read(1, i, i, 1 * mib, &damaged);
+                if (!unreadable) {
+                    ASSERT_EQ(found.size(), 1U) << i << " " << header;
+                    EXPECT_EQ(found[0], std::string(5000, static_cast<char>('A' + i)));
+                } else if (found.empty()) {
+                    // The block holds a part of the payload as well: at least it has a name.
+                    shard::EntryRead named;
+                    named.callback = [](shard::EntryRead&) {};
+                    h.log->read(RangeId(1), LogIndex(i), LogIndex(i), 1 * mib, named);
+                    while (named.in_flight) {
+                        h.turn();
+                    }
+                    ASSERT_TRUE(named.damaged && named.damaged_entry.has_value()) << i << " " << header;
+                    EXPECT_EQ(named.damaged_entry->id, (raft::EntryId{Term(1), LogIndex(i)}));
+                    EXPECT_EQ(named.damaged_entry->kind,
+                              i % 7 == 0 ? raft::EntryKind::noop : raft::EntryKind::command);
+                }
+                read += found.size();
+            }
+            EXPECT_GT(read, 10U);
+        }
+    }
+}
+
 // An entry without a payload has the place of the next one's, and none of its damage.
 TEST(LogDamage, an_empty_entry_is_never_damaged) {
     LogHarness h;
