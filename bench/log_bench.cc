@@ -18,7 +18,7 @@ class NullDisk final : public env::Disk {
   public:
     void open(env::DiskOperation& op, std::string_view) override { push(op, 0); }
     void create(env::DiskOperation& op, std::string_view, std::uint64_t bytes) override { push(op, bytes); }
-    void create_growing(env::DiskOperation&, std::string_view) override { UNREACHABLE(); }
+    void create_growing(env::DiskOperation&, std::string_view, std::uint64_t) override { UNREACHABLE(); }
     void sync_new(env::DiskOperation&, env::FileId, std::string_view) override { UNREACHABLE(); }
     void close(env::FileId) override {}
     void remove(env::DiskOperation& op, std::string_view) override { push(op, 0); }

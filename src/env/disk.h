@@ -76,8 +76,9 @@ class Disk {
     // Makes a file of `bytes` zero bytes, all blocks really written, durable with its directory entry. exists: there is
     // one. Parent directories are made. Under a temporary name until complete: after a crash it is whole or absent.
     virtual void create(DiskOperation& op, std::string_view name, std::uint64_t bytes) = 0;
-    // Makes an empty file for appending writes (checkpoints); durable with its name only after sync_new().
-    virtual void create_growing(DiskOperation& op, std::string_view name) = 0;
+    // Makes an empty file for appending writes (checkpoints); durable with its name only after sync_new(). Room for about
+    // `bytes_expected` is set aside until then (no_space: there is none); it may grow beyond all the same.
+    virtual void create_growing(DiskOperation& op, std::string_view name, std::uint64_t bytes_expected) = 0;
     // Data, size and directory entry of a growing file are durable when it completes.
     virtual void sync_new(DiskOperation& op, FileId file, std::string_view name) = 0;
     virtual void close(FileId file) = 0;

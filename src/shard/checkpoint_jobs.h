@@ -99,7 +99,7 @@ class Checkpoints::LoadJob {
 
 class Checkpoints::SendJob {
   public:
-    SendJob(Checkpoints& owner, Replica& replica, NodeId to);
+    SendJob(Checkpoints& owner, Replica& replica, NodeId to, Instant not_before);
     bool step();
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
@@ -111,7 +111,8 @@ class Checkpoints::SendJob {
     const std::string& file_name() const { return record_.file; }
 
   private:
-    enum class Stage : std::uint8_t { open, read, send, wait, done };
+    enum class Stage : std::uint8_t { pause, open, read, send, wait, done };
+    void begin();
     void end(bool ok);
 
     Checkpoints& owner_;
@@ -119,8 +120,9 @@ class Checkpoints::SendJob {
     RangeId range_;
     NodeId to_;
     Term term_;
+    Instant not_before_;
     CheckpointRecord record_;
-    Stage stage_{Stage::open};
+    Stage stage_{Stage::pause};
     JobOperation operation_;
     env::FileId file_{0};
     AlignedBuffer chunk_;

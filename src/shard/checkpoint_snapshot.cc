@@ -20,15 +20,20 @@ constexpr Duration receive_progress_interval = 1s;
 
 // ------------------------------------------------------------------------------------------------ send
 
-Checkpoints::SendJob::SendJob(Checkpoints& owner, Replica& replica, NodeId to)
+Checkpoints::SendJob::SendJob(Checkpoints& owner, Replica& replica, NodeId to, Instant not_before)
     : owner_(owner),
       replica_(replica),
       range_(replica.range()),
       to_(to),
       term_(replica.raft().term()),
-      record_(replica.checkpoint()),
+      not_before_(not_before),
       chunk_(checkpoint_chunk_bytes),
-      last_progress_(owner.context_.now) {
+      last_progress_(owner.context_.now) {}
+
+void Checkpoints::SendJob::begin() {
+    record_ = replica_.checkpoint();
+    last_progress_ = owner_.context_.now;
+    stage_ = Stage::open;
     if (record_.file.empty()) {
         stage_ = Stage::send;   // the initial state has no bytes
     } else {
@@ -42,6 +47,7 @@ void Checkpoints::SendJob::end(bool ok) {
         file_ = 0;
     }
     stage_ = Stage::done;
+    owner_.on_sent(range_, to_, ok);
     replica_.step(raft::SnapshotSent{to_, record_.applied, ok});
 }
 
@@ -80,6 +86,12 @@ bool Checkpoints::SendJob::step() {
         stage_ = Stage::wait;   // the receiver has it all from an earlier transfer
     }
     switch (stage_) {
+        case Stage::pause:
+            if (context.now < not_before_) {
+                return false;
+            }
+            begin();
+            return true;
         case Stage::open:
             if (!operation_.take()) {
                 return false;
@@ -164,7 +176,7 @@ Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const 
         return;
     }
     record_.file = checkpoint_file_name(owner.directory_, range_, record_.applied, owner.next_file_number());
-    owner_.context_.world.disk.create_growing(operation_.op, record_.file);
+    owner_.context_.world.disk.create_growing(operation_.op, record_.file, record_.bytes);
 }
 
 bool Checkpoints::ReceiveJob::continues(const wire::SnapshotSlice& slice, NodeId from) const {

@@ -17,12 +17,17 @@ Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica)
     record_.configuration = replica.applied_configuration();
     record_.state_hash = replica.state_hash();
     record_.file = checkpoint_file_name(owner.directory_, record_range_, record_.applied, owner.next_file_number());
+    std::uint64_t expected_bytes = 0;
     if (replica.store() != nullptr) {
         writer_ = replica.store()->open_checkpoint();
+        // What it takes is one of these at most: everything in memory, or the last one and all that was written since.
+        const std::uint64_t since = owner.context_.log->bytes_since_checkpoint(record_range_);
+        expected_bytes = std::min(replica.store()->live_bytes(), replica.checkpoint().bytes + since);
     } else {
         directory_bytes_ = replica.directory()->checkpoint();
+        expected_bytes = directory_bytes_.size();
     }
-    owner_.context_.world.disk.create_growing(operation_.op, record_.file);
+    owner_.context_.world.disk.create_growing(operation_.op, record_.file, expected_bytes);
 }
 
 void Checkpoints::WriteJob::fail(const std::string& why) {
@@ -40,6 +45,7 @@ bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
         return false;
     }
     fail("it cannot be " + std::string(what) + ": " + std::string(env::to_string(operation_.op.error)));
+    owner_.on_write_failed(record_range_);
     return true;
 }
 
@@ -141,6 +147,7 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
         return;
     }
     stage_ = Stage::done;
+    owner_.write_pause_ = Pause{};
     if (replica_.checkpoint().applied.index > record_.applied.index) {
         owner_.forget_file(record_.file);   // a snapshot was installed since
         return;

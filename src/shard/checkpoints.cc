@@ -6,6 +6,21 @@
 
 namespace ringfort::shard {
 
+namespace {
+
+// A disk without room does not get any by being asked all the time.
+constexpr Duration write_pause_min = 1s;
+constexpr Duration write_pause_max = 60s;
+constexpr Duration send_pause_min = 100ms;
+constexpr Duration send_pause_max = 5s;
+
+}  // namespace
+
+void Checkpoints::Pause::lengthen(Instant now, Duration shortest, Duration longest) {
+    length = std::clamp(length * 2, shortest, longest);
+    until = now + length;
+}
+
 Checkpoints::Checkpoints(Context& context)
     : context_(context),
       directory_("shard-" + std::to_string(context.config.shard.value)),
@@ -26,7 +41,7 @@ void Checkpoints::want(RangeId range) {
 }
 
 void Checkpoints::maybe_start_write() {
-    if (write_ || context_.halted) {
+    if (write_ || context_.halted || context_.now < write_pause_.until) {
         return;
     }
     std::uint64_t all_live = 0;
@@ -52,13 +67,34 @@ void Checkpoints::maybe_start_write() {
     }
 }
 
+void Checkpoints::on_write_failed(RangeId range) {
+    write_pause_.lengthen(context_.now, write_pause_min, write_pause_max);
+    want(range);
+}
+
+void Checkpoints::on_sent(RangeId range, NodeId to, bool ok) {
+    const auto found = std::find_if(send_pauses_.begin(), send_pauses_.end(), [&](const SendPause& item) {
+        return item.range == range && item.to == to;
+    });
+    if (ok && found != send_pauses_.end()) {
+        send_pauses_.erase(found);
+    } else if (!ok) {
+        SendPause& item = found != send_pauses_.end() ? *found : send_pauses_.emplace_back(SendPause{range, to, {}});
+        item.pause.lengthen(context_.now, send_pause_min, send_pause_max);
+    }
+}
+
 void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
     for (const auto& job : sends_) {
         if (job->range() == replica.range() && job->to() == to && !job->done()) {
             return;
         }
     }
-    sends_.push_back(std::make_unique<SendJob>(*this, replica, to));
+    const auto paused = std::find_if(send_pauses_.begin(), send_pauses_.end(), [&](const SendPause& item) {
+        return item.range == replica.range() && item.to == to;
+    });
+    sends_.push_back(std::make_unique<SendJob>(*this, replica, to,
+                                               paused != send_pauses_.end() ? paused->pause.until : context_.now));
 }
 
 void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
@@ -151,8 +187,8 @@ bool Checkpoints::run() {
         }
         more |= !job.done() && !job.waiting();
     }
-    for (const auto& job : sends_) {
-        while (job->step()) {
+    for (std::size_t i = 0; i < sends_.size(); i++) {
+        while (sends_[i]->step()) {
         }
     }
     for (std::size_t i = 0; i < receives_.size(); i++) {

@@ -54,12 +54,26 @@ class Checkpoints {
     std::uint64_t bytes_written() const { return bytes_written_; }
 
   private:
+    // After a failure the next try waits, longer each time it fails again.
+    struct Pause {
+        Duration length{0};
+        Instant until{};
+        void lengthen(Instant now, Duration shortest, Duration longest);
+    };
+    struct SendPause {
+        RangeId range{};
+        NodeId to{};
+        Pause pause;
+    };
+
     class WriteJob;
     class LoadJob;
     class SendJob;
     class ReceiveJob;
 
     void maybe_start_write();
+    void on_write_failed(RangeId range);
+    void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);
     std::uint64_t next_file_number() { return ++file_number_; }
 
@@ -67,6 +81,8 @@ class Checkpoints {
     std::string directory_;
     std::vector<RangeId> wanted_;
     std::unique_ptr<WriteJob> write_;
+    Pause write_pause_;
+    std::vector<SendPause> send_pauses_;   // of transfers that failed and have not succeeded since
     std::vector<std::unique_ptr<LoadJob>> loads_;
     std::vector<std::unique_ptr<SendJob>> sends_;
     std::vector<std::unique_ptr<ReceiveJob>> receives_;

@@ -54,7 +54,7 @@ void FileCopy::go_on() {
             }
             source_ = op_.file;
             stage_ = Stage::creating;
-            disk_.create_growing(op_, target_name_);
+            disk_.create_growing(op_, target_name_, bytes_);
             return;
         case Stage::creating:
             target_ = op_.file;

@@ -1,6 +1,7 @@
 // One file on a simulated disk: what would survive a power cut, and the writes over it that might not.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -22,6 +23,9 @@ class DiskFile {
 
     std::uint64_t bytes() const { return bytes_; }
     bool growing() const { return growing_; }
+    // What it takes of the disk: its bytes, or what was set aside for it.
+    std::uint64_t occupied() const { return std::max(bytes_, set_aside_); }
+    void set_aside(std::uint64_t bytes) { set_aside_ = bytes; }
 
     // A plain write has reached the device: readable at once, durable after a sync.
     void write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content);
@@ -74,6 +78,7 @@ class DiskFile {
     std::vector<std::unique_ptr<Page>> pages_;   // none: zeros
     std::uint64_t bytes_;           // as running processes see it
     std::uint64_t durable_bytes_;
+    std::uint64_t set_aside_{0};
     bool growing_;
     std::vector<VolatileWrite> volatile_;        // in the order they completed
     std::set<std::uint64_t> bad_sectors_;

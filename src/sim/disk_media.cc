@@ -159,7 +159,8 @@ DiskErrc DiskMedia::perform_data(Task& task) {
             ASSERT(std::memcmp(task.source, task.content.data(), task.content.size()) == 0);
         }
         const std::uint64_t end = task.offset + task.content.size();
-        const bool full = end > task.file->bytes() && !has_room(end - task.file->bytes());
+        const std::uint64_t occupied = task.file->occupied();
+        const bool full = end > occupied && !has_room(end - occupied);
         if (full || random_.per_million(profile_.write_error_per_million)) {
             counters_.errors_injected += full ? 0 : 1;
             land_failed_write(task);
@@ -184,6 +185,7 @@ DiskErrc DiskMedia::perform_data(Task& task) {
     task.file->sync(task.bytes);
     if (task.kind == Kind::sync_new) {
         task.file->sync_size();
+        task.file->set_aside(0);
         const auto found = live_.find(task.name);
         if (found == live_.end() || found->second != task.file) {
             return DiskErrc::not_found;
@@ -206,8 +208,8 @@ void DiskMedia::land_failed_write(Task& task) {
 DiskErrc DiskMedia::perform_name(Task& task) {
     switch (task.kind) {
         case Kind::open: return open_file(task);
-        case Kind::create: return make_file(task, task.bytes, false);
-        case Kind::create_growing: return make_file(task, 0, true);
+        case Kind::create:
+        case Kind::create_growing: return make_file(task);
         case Kind::replace_whole: return replace_file(task);
         case Kind::list: list_files(task); return DiskErrc::ok;
         case Kind::remove: return live_.erase(task.name) > 0 ? DiskErrc::ok : DiskErrc::not_found;
@@ -258,14 +260,20 @@ DiskErrc DiskMedia::open_file(Task& task) {
     return DiskErrc::ok;
 }
 
-DiskErrc DiskMedia::make_file(Task& task, std::uint64_t bytes, bool growing) {
+DiskErrc DiskMedia::make_file(Task& task) {
+    const bool growing = task.kind == Kind::create_growing;
     if (live_.contains(task.name)) {
         return DiskErrc::exists;
     }
-    if (!has_room(bytes)) {
+    if (!has_room(task.bytes)) {
+        counters_.refused++;
         return DiskErrc::no_space;
     }
-    live_[task.name] = std::make_shared<DiskFile>(bytes, growing);
+    auto file = std::make_shared<DiskFile>(growing ? 0 : task.bytes, growing);
+    if (growing) {
+        file->set_aside(task.bytes);
+    }
+    live_[task.name] = std::move(file);
     if (!growing) {
         sync_directory(task.name);
     }
@@ -339,7 +347,7 @@ void DiskMedia::cut_power(std::uint32_t keep_per_million) {
         if (task.kind == Kind::write && task.landed > 0) {
             const Bytes landed = prefix(task.content, task.landed);
             const std::uint64_t end = task.offset + landed.size();
-            if (end <= task.file->bytes() || has_room(end - task.file->bytes())) {
+            if (end <= task.file->occupied() || has_room(end - task.file->occupied())) {
                 task.file->write_volatile(++write_sequence_, task.offset, landed);
             }
         } else if (task.kind != Kind::write && task.kind != Kind::read && random_.one_in(2)) {
@@ -417,7 +425,7 @@ bool DiskMedia::durable_name(std::string_view name) const {
 std::uint64_t DiskMedia::used_bytes() const {
     std::uint64_t total = 0;
     for (const auto& [name, file] : live_) {
-        total += file->bytes();
+        total += file->occupied();
     }
     return total;
 }

@@ -44,6 +44,7 @@ struct DiskCounters {
     std::uint64_t syncs{0};
     std::uint64_t bytes_written{0};
     std::uint64_t errors_injected{0};
+    std::uint64_t refused{0};            // files, for want of room
     std::uint64_t sectors_in_doubt{0};   // that met a power cut before they were durable
 };
 
@@ -97,7 +98,7 @@ class DiskMedia {
         std::string name;
         std::string target;        // rename
         std::uint64_t offset{0};
-        std::uint64_t bytes{0};    // create; sync: covers completed writes through this number
+        std::uint64_t bytes{0};    // create, create_growing; sync: covers completed writes through this number
         const std::byte* source{nullptr};
         MutableBytes into;
         std::vector<std::byte> content;   // of writes, as submitted
@@ -114,7 +115,7 @@ class DiskMedia {
     env::DiskErrc perform_data(Task& task);
     env::DiskErrc perform_name(Task& task);
     env::DiskErrc open_file(Task& task);
-    env::DiskErrc make_file(Task& task, std::uint64_t bytes, bool growing);
+    env::DiskErrc make_file(Task& task);
     env::DiskErrc replace_file(Task& task);
     void list_files(Task& task);
     void land_failed_write(Task& task);

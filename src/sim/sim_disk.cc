@@ -61,8 +61,10 @@ void SimDisk::create(env::DiskOperation& op, std::string_view name, std::uint64_
     media_.submit(task);
 }
 
-void SimDisk::create_growing(env::DiskOperation& op, std::string_view name) {
-    media_.submit(begin(DiskMedia::Kind::create_growing, op, name));
+void SimDisk::create_growing(env::DiskOperation& op, std::string_view name, std::uint64_t bytes_expected) {
+    DiskMedia::Task& task = begin(DiskMedia::Kind::create_growing, op, name);
+    task.bytes = bytes_expected;
+    media_.submit(task);
 }
 
 void SimDisk::sync_new(env::DiskOperation& op, env::FileId file, std::string_view name) {

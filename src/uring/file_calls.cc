@@ -139,20 +139,28 @@ int create_zeroed(int directory, const std::string& name, std::uint64_t bytes, O
     return error;
 }
 
-int create_empty(int directory, const std::string& name, OpenedFile& file) {
+int create_empty(int directory, const std::string& name, std::uint64_t bytes, OpenedFile& file) {
     if (const int error = make_parents(directory, name); error != 0) {
         return error;
     }
-    const int fd = openat(directory, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600);
-    if (fd < 0) {
+    Fd fd(openat(directory, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_DIRECT | O_CLOEXEC, 0600));
+    if (!fd) {
         return errno;
     }
-    file = {.fd = fd, .bytes = 0};
+    const auto length = static_cast<off_t>(std::min<std::uint64_t>(bytes, INT64_MAX));
+    if (length > 0 && fallocate(fd.get(), FALLOC_FL_KEEP_SIZE, 0, length) != 0 && errno != EOPNOTSUPP) {
+        const int error = errno;
+        unlinkat(directory, name.c_str(), 0);
+        return error;
+    }
+    file = {.fd = fd.release(), .bytes = 0};
     return 0;
 }
 
 int sync_file_and_name(int directory, int fd, const std::string& name) {
-    if (fsync(fd) != 0) {
+    struct stat status {};
+    // The size stays: blocks set aside beyond it go.
+    if (fstat(fd, &status) != 0 || ftruncate(fd, status.st_size) != 0 || fsync(fd) != 0) {
         return errno;
     }
     return sync_directory(directory, parent_of(name));

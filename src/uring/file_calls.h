@@ -22,7 +22,8 @@ struct OpenedFile {
 int open_direct(int directory, const std::string& name, OpenedFile& file);
 // All blocks written, durable with its name; EEXIST: there is one.
 int create_zeroed(int directory, const std::string& name, std::uint64_t bytes, OpenedFile& file);
-int create_empty(int directory, const std::string& name, OpenedFile& file);
+// Sets room for `bytes` aside, where the file system can; sync_file_and_name() gives back what was not needed.
+int create_empty(int directory, const std::string& name, std::uint64_t bytes, OpenedFile& file);
 int sync_file_and_name(int directory, int fd, const std::string& name);
 int remove_file(int directory, const std::string& name);
 int rename_file(int directory, const std::string& from, const std::string& to);

@@ -40,7 +40,7 @@ class RingDisk final : public env::Disk {
 
     void open(env::DiskOperation& op, std::string_view name) override;
     void create(env::DiskOperation& op, std::string_view name, std::uint64_t bytes) override;
-    void create_growing(env::DiskOperation& op, std::string_view name) override;
+    void create_growing(env::DiskOperation& op, std::string_view name, std::uint64_t bytes_expected) override;
     void sync_new(env::DiskOperation& op, env::FileId file, std::string_view name) override;
     void close(env::FileId file) override;
     void remove(env::DiskOperation& op, std::string_view name) override;

@@ -48,7 +48,7 @@ class SlowCall final : public HelperJob {
         switch (kind_) {
             case Kind::open: return open_direct(directory_, name_, opened_);
             case Kind::create: return create_zeroed(directory_, name_, bytes_, opened_);
-            case Kind::create_growing: return create_empty(directory_, name_, opened_);
+            case Kind::create_growing: return create_empty(directory_, name_, bytes_, opened_);
             case Kind::sync_new: return sync_file_and_name(directory_, fd_, name_);
             case Kind::remove: return remove_file(directory_, name_);
             case Kind::rename: return rename_file(directory_, name_, other_name_);
@@ -82,8 +82,10 @@ void RingDisk::create(DiskOperation& op, std::string_view name, std::uint64_t by
     helper_.give(std::move(call));
 }
 
-void RingDisk::create_growing(DiskOperation& op, std::string_view name) {
-    helper_.give(std::make_unique<SlowCall>(*this, op, SlowCall::Kind::create_growing, name));
+void RingDisk::create_growing(DiskOperation& op, std::string_view name, std::uint64_t bytes_expected) {
+    auto call = std::make_unique<SlowCall>(*this, op, SlowCall::Kind::create_growing, name);
+    call->bytes_ = bytes_expected;
+    helper_.give(std::move(call));
 }
 
 void RingDisk::sync_new(DiskOperation& op, FileId file, std::string_view name) {

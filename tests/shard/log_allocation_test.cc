@@ -31,7 +31,7 @@ class ForgetfulDisk final : public env::Disk {
 
     void open(env::DiskOperation& op, std::string_view) override { push(op); }
     void create(env::DiskOperation& op, std::string_view, std::uint64_t) override { push(op); }
-    void create_growing(env::DiskOperation&, std::string_view) override { UNREACHABLE(); }
+    void create_growing(env::DiskOperation&, std::string_view, std::uint64_t) override { UNREACHABLE(); }
     void sync_new(env::DiskOperation&, env::FileId, std::string_view) override { UNREACHABLE(); }
     void close(env::FileId) override {}
     void remove(env::DiskOperation& op, std::string_view) override { push(op); }

@@ -145,7 +145,7 @@ class MemoryDisk final : public env::Disk {
             open_[o.file] = {n, file};
         });
     }
-    void create_growing(env::DiskOperation& op, std::string_view name) override {
+    void create_growing(env::DiskOperation& op, std::string_view name, std::uint64_t) override {
         push(op, [this, n = std::string(name)](env::DiskOperation& o) {
             if (files.contains(n)) {
                 o.error = env::DiskErrc::exists;

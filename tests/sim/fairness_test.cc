@@ -42,8 +42,6 @@ TEST(Fairness, a_large_removal_in_one_range_does_not_hold_up_writes_to_another) 
     }
     ASSERT_EQ(removal.outcome, Outcome::ok);
     EXPECT_EQ(removal.results[0].count, transactions * keys_each);
-    std::fprintf(stderr, "removal %ld us, longest put %ld us, %d puts\n", (removal.completed - removal.invoked).count() / 1000,
-                 longest.count() / 1000, puts);
     EXPECT_GT(puts, 3);
     EXPECT_LT(longest, (removal.completed - removal.invoked) / 3);
     s.expect_good_end();

@@ -229,9 +229,26 @@ TEST_F(DiskTest, a_sync_covers_only_writes_that_completed_before_it_was_called) 
     }
 }
 
+TEST_F(DiskTest, a_growing_file_has_its_room_set_aside_until_sync_new) {
+    media_->profile().capacity_bytes = media_->used_bytes() + 8 * block;
+    Operation op;
+    disk_->create_growing(op, "shard-0/one", 9 * block);
+    EXPECT_EQ(wait(op), DiskErrc::no_space);
+    disk_->create_growing(op, "shard-0/one", 6 * block);
+    EXPECT_EQ(wait(op), DiskErrc::ok);
+    const auto one = op.file;
+    disk_->create_growing(op, "shard-0/other", 3 * block);
+    EXPECT_EQ(wait(op), DiskErrc::no_space);
+    EXPECT_EQ(write(one, 0, 'a', Durability::none, 2 * block), DiskErrc::ok);
+    disk_->sync_new(op, one, "shard-0/one");
+    EXPECT_EQ(wait(op), DiskErrc::ok);
+    disk_->create_growing(op, "shard-0/other", 6 * block);
+    EXPECT_EQ(wait(op), DiskErrc::ok) << "what was not needed is free again";
+}
+
 TEST_F(DiskTest, a_growing_file_has_no_durable_name_and_size_before_sync_new) {
     Operation op;
-    disk_->create_growing(op, "shard-0/checkpoint");
+    disk_->create_growing(op, "shard-0/checkpoint", 0);
     EXPECT_EQ(wait(op), DiskErrc::ok);
     const auto file = op.file;
     EXPECT_EQ(write(file, 0, 'a', Durability::none, 2 * block), DiskErrc::ok);
@@ -240,7 +257,7 @@ TEST_F(DiskTest, a_growing_file_has_no_durable_name_and_size_before_sync_new) {
     cut_power(0);
     EXPECT_EQ(open("shard-0/checkpoint"), 0u);
 
-    disk_->create_growing(op, "shard-0/checkpoint");
+    disk_->create_growing(op, "shard-0/checkpoint", 0);
     EXPECT_EQ(wait(op), DiskErrc::ok);
     EXPECT_EQ(write(op.file, 0, 'b', Durability::none, 2 * block), DiskErrc::ok);
     disk_->sync_new(op, op.file, "shard-0/checkpoint");

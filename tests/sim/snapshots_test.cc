@@ -70,6 +70,37 @@ TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_th
     s.expect_good_end();
 }
 
+// Without room for one, asking again and again would fill the disk, and empty it, all the time.
+TEST(Snapshots, a_checkpoint_without_room_is_tried_now_and_then_and_takes_no_room_from_the_log) {
+    RunOptions options = quiet_options();
+    options.segment_bytes = 2 * mib;
+    options.log_window_bytes = 2 * mib;
+    QuietScenario s(options);
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(40, 100'000, 3));
+    const std::size_t full = s.follower();
+    DiskMedia& media = s.node(full).media();
+    media.profile().capacity_bytes = media.used_bytes() + 3 * mib;   // a segment of the log, no checkpoint
+    const std::uint64_t refused_before = media.counters().refused;
+    const std::uint64_t written_before = media.counters().bytes_written;
+    const Instant begin = s.simulation.now();
+    std::uint64_t rounds = 0;
+    while (s.simulation.now() < begin + 20s) {
+        ASSERT_TRUE(s.write(10, 10'000, 1));
+        s.simulation.run_for(500ms);
+        rounds++;
+    }
+    const std::uint64_t refused = media.counters().refused - refused_before;
+    EXPECT_GT(refused, 2u) << "there was room";
+    EXPECT_LT(refused, 12u + 25u) << "checkpoints, and once a second a segment of the log";
+    EXPECT_LT(media.counters().bytes_written - written_before, rounds * 4 * 10 * 10'000 + 10 * mib);
+    media.profile().capacity_bytes = 1ull << 40;
+    EXPECT_TRUE(s.run_until(70s, "no checkpoint although there is room", [&] {
+        return media.used_bytes() > 0 && media.counters().refused >= refused_before;
+    }));
+    s.expect_good_end();
+}
+
 TEST(Snapshots, a_lost_answer_to_an_installed_one_is_given_again) {
     QuietScenario s;
     ASSERT_TRUE(s.simulation.form());

@@ -1,4 +1,5 @@
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <csignal>
@@ -126,7 +127,7 @@ TEST(Disk, create_never_replaces_and_leaves_no_unfinished_name) {
     EXPECT_EQ(DiskErrc::not_found, wait.run([&](auto& op) { world.disk().open(op, "a/b/file"); }));
     ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().create(op, "a/b/file", 4096); }));
     EXPECT_EQ(DiskErrc::exists, wait.run([&](auto& op) { world.disk().create(op, "a/b/file", 4096); }));
-    EXPECT_EQ(DiskErrc::exists, wait.run([&](auto& op) { world.disk().create_growing(op, "a/b/file"); }));
+    EXPECT_EQ(DiskErrc::exists, wait.run([&](auto& op) { world.disk().create_growing(op, "a/b/file", 0); }));
     EXPECT_FALSE(std::filesystem::exists(directory.path() + "/a/b/file" + unfinished_suffix));
 }
 
@@ -180,13 +181,21 @@ TEST(Disk, a_growing_file_is_whole_after_sync_new) {
     TempDirectory directory;
     TestWorld world(directory.fd());
     Waiter wait(world);
-    ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().create_growing(op, "s/checkpoint"); }));
+    ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().create_growing(op, "s/checkpoint", 1 << 20); }));
     EXPECT_EQ(0U, wait.op.bytes);
     const FileId file = wait.op.file;
     const AlignedBuffer data = filled(12288, 7);
     ASSERT_EQ(DiskErrc::ok,
               wait.run([&](auto& op) { world.disk().write(op, file, 0, data.span(), Durability::none); }));
+    const auto blocks = [&] {
+        struct stat status {};
+        EXPECT_EQ(0, stat((directory.path() + "/s/checkpoint").c_str(), &status));
+        return status.st_blocks * 512;
+    };
+    const auto set_aside = blocks();
     ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().sync_new(op, file, "s/checkpoint"); }));
+    EXPECT_LT(blocks(), 1 << 19) << "what was set aside and not needed is given back";
+    EXPECT_TRUE(set_aside >= 1 << 20 || set_aside < 1 << 19) << "all of it, where the file system can";
     world.disk().close(file);
     ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().open(op, "s/checkpoint"); }));
     EXPECT_EQ(12288U, wait.op.bytes);
