@@ -173,7 +173,8 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     start.hard_state = recovered.hard_state;
     if (recovered.promises_in_doubt) {
         start.hard_state.in_doubt = true;
-        start.hard_state.incarnation = std::max(recovered.hard_state.incarnation, context_.links->incarnation).next();
+        start.hard_state.incarnation =
+            std::max(recovered.hard_state.incarnation, context_.links->incarnation.of_replica()).next();
     }
     if (recovered.checkpoint && !recovered.checkpoint->file.empty()) {
         auto pending = std::make_unique<Pending>();
@@ -317,7 +318,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     ReplicaStart start;
     start.range = range;
     start.domain = domain;
-    start.hard_state.incarnation = context_.links->incarnation;
+    start.hard_state.incarnation = context_.links->incarnation.of_replica();
     if (wiped_) {
         start.hard_state.in_doubt = true;
         context_.log->append_created(range, start.hard_state, nullptr);
