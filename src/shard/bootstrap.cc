@@ -224,10 +224,10 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                     loaded.store = new_store(context_, kept->range);
                 }
             }
-            Replica& made = context_.replicas->add(std::move(loaded));
             if (kept->promises_in_doubt) {
-                context_.log->append_hard_state(made.range(), made.raft().hard_state());
+                context_.log->append_hard_state(loaded.range, loaded.hard_state);
             }
+            context_.replicas->add(std::move(loaded));
             tell_domains();
         });
         return;
@@ -240,10 +240,10 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     } else {
         start.store = new_store(context_, recovered.range);
     }
-    Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
-        context_.log->append_hard_state(made.range(), made.raft().hard_state());
+        context_.log->append_hard_state(start.range, start.hard_state);
     }
+    context_.replicas->add(std::move(start));
 }
 
 // ------------------------------------------------------------------------------------------------ first start

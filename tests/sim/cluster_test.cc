@@ -119,6 +119,25 @@ TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) 
     s.expect_good_end();
 }
 
+// The log, whose last records are durable and sealed, is idle again long before the replicas stand: what they say then
+// waits for no record.
+TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_take_to_load) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(3s);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        ASSERT_TRUE(s.kill_quietly(i));
+    }
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).start();
+    }
+    ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
+    s.expect_good_end();
+}
+
 // By what share of the sectors that were not durable survives the cut: none, some, all.
 class PowerCut : public testing::TestWithParam<std::uint32_t> {};
 
