@@ -88,7 +88,7 @@ shard::NodeConfig node_config(const Options& options, std::vector<shard::Initial
     config.heartbeat_interval = options.heartbeat_interval;
     config.election_timeout = options.election_timeout;
     config.request_timeout = 5s + 2 * options.election_timeout;
-    config.memory_quota_bytes = options.quota_backend_bytes / identity.shard_count;
+    config.memory_quota_bytes = options.quota_backend_bytes;
     config.auto_compaction_mode = compaction_mode(options.auto_compaction_mode);
     config.auto_compaction_period = options.auto_compaction_period;
     config.auto_compaction_revisions = options.auto_compaction_revisions;
