@@ -45,12 +45,12 @@ std::vector<std::string> texts(const std::vector<Url>& urls) {
 
 std::vector<shard::InitialMember> initial_members(const Options& options) {
     std::vector<shard::InitialMember> members;
-    for (const MemberUrls& named : options.initial_cluster) {
+    for (const MemberUrl& named : options.initial_cluster) {
         shard::InitialMember member;
-        member.id = shard::initial_member_id(named.name, named.peer_urls.front().text, options.initial_cluster_token);
+        member.id = shard::initial_member_id(named.name, named.peer_url.text, options.initial_cluster_token);
         member.name = named.name;
-        member.peer_address = named.peer_urls.front().address;
-        member.peer_urls = texts(named.peer_urls);
+        member.peer_address = named.peer_url.address;
+        member.peer_urls = {named.peer_url.text};
         if (named.name == options.name) {
             member.client_urls = texts(options.advertise_client_urls);
         }
