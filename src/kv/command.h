@@ -20,6 +20,8 @@
 
 namespace ringfort::kv {
 
+class Store;
+
 inline constexpr std::uint8_t command_version = 1;
 
 // Compares and ops of a transaction with everything nested in it. etcd bounds a level only, and nesting multiplies.
@@ -71,8 +73,17 @@ api::Errc check_request(const api::Operation& operation, const RequestLimits& li
 // Whether applying it can add data: what a node over its limits refuses. Deletes and compaction go on, so that there is a
 // way back.
 bool adds_data(const api::Operation& operation);
-// no_space if it adds data and the memory in use (Store::live_bytes(), of all stores the limit is for) has no room for its
-// command. `quota_bytes` 0: no limit. A matter of the proposer, not of apply: replicas may have different limits.
-api::Errc check_quota(const api::Operation& operation, std::uint64_t used_bytes, std::uint64_t quota_bytes);
+// How many bytes of keys and values applying it may add: at least its command's, and values it makes the store copy. 0: it
+// adds no data. `value_bytes_pending`: no command that is proposed and not yet applied puts a larger value.
+std::uint64_t added_bytes(const api::Operation& operation, const Store& store, std::uint64_t value_bytes_pending);
+struct MemoryUse {
+    std::uint64_t added_bytes{0};
+    // Store::live_bytes() of all stores the limit is for, and what was admitted and is not yet applied.
+    std::uint64_t used_bytes{0};
+    std::uint64_t quota_bytes{0};   // 0: no limit
+};
+// no_space if there is no room for what is to be added. A matter of the proposer, not of apply: replicas may have different
+// limits.
+api::Errc check_quota(const MemoryUse& use);
 
 }  // namespace ringfort::kv

@@ -243,11 +243,10 @@ Step TxnJob::execute(StoreState& state, WorkBudget& budget) {
 
 Step TxnJob::execute_op(StoreState& state, const Planned& planned, WorkBudget& budget) {
     if (const auto* put = std::get_if<api::PutRequest>(&planned.op->op)) {
-        const api::PutResponse response = execute_put(state, *put, state.find(put->key));
+        const api::PutResponse response = execute_put(state, *put, state.find(put->key), budget);
         if (planned.response != nullptr) {
             planned.response->op = response;
         }
-        state.charge(budget, 1, static_cast<std::int64_t>(put->key.size() + put->value.size()));
         return Step::done;
     }
     if (std::holds_alternative<api::RangeRequest>(planned.op->op)) {

@@ -171,7 +171,7 @@ void Replica::nudge_stuck_peers() {
 }
 
 api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,
-                           Instant deadline) {
+                           Instant deadline, std::uint64_t added_bytes) {
     if (!raft_->accepts_proposals()) {
         return api::Errc::no_leader;
     }
@@ -187,11 +187,29 @@ api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header
     const auto given = raft_->propose({raft::EntryKind::command, static_cast<std::uint32_t>(bytes), sum}, effects_);
     ASSERT(given && *given == id);
     persisted_in_ = context_.log->open_batch();
-    pending_.push({id, origin, deadline});
+    pending_.push({id, origin, deadline, added_bytes});
     pending_live_++;
+    pending_bytes_ += added_bytes;
+    note_command(id.index, bytes);
     context_.replicas->note_persisted(*this);
     carry_out(effects_);
     return api::Errc::ok;
+}
+
+void Replica::note_command(LogIndex index, std::uint64_t bytes) {
+    if (applied() >= generation_begin_) {
+        command_bytes_max_before_ = command_bytes_max_;
+        command_bytes_max_ = 0;
+        generation_begin_ = index;
+    }
+    command_bytes_max_ = std::max(command_bytes_max_, bytes);
+}
+
+PendingWrite Replica::pop_pending() {
+    const PendingWrite write = pending_.pop();
+    ASSERT(pending_bytes_ >= write.added_bytes);
+    pending_bytes_ -= write.added_bytes;
+    return write;
 }
 
 bool Replica::propose_raw(Bytes command) {
@@ -230,7 +248,7 @@ void Replica::expire(Instant now) {
 
 void Replica::fail_pending(api::Errc code) {
     while (!pending_.empty()) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, code, "", header());
         }
@@ -472,7 +490,7 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     commit_moved_ = true;
     // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
     while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, api::Errc::leader_changed, "", header());
             pending_live_--;

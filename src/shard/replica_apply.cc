@@ -105,7 +105,7 @@ void Replica::finish_entry() {
     if (applying_.answered) {
         // The client may have timed out meanwhile; then the slot says so.
         ASSERT(!pending_.empty() && pending_.front().id == applying_.id);
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             answer_outcome(write);
             pending_live_--;
@@ -140,7 +140,7 @@ void Replica::answer_outcome(const PendingWrite& write) {
 void Replica::drop_overwritten(raft::EntryId applied) {
     // Terms never fall along a log: what was proposed in an earlier term and is not applied by now never will be.
     while (!pending_.empty() && pending_.front().id < applied) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, api::Errc::no_leader, "", header());
             pending_live_--;

@@ -195,7 +195,9 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         elsewhere(taken, replica.range(), true);
         return;
     }
-    if (over_quota(request.op)) {
+    const std::uint64_t added_bytes =
+        kv::added_bytes(request.op, *replica.store(), replica.pending_command_bytes_max());
+    if (added_bytes > 0 && !has_room_for(added_bytes)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -210,22 +212,16 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
         return;
     }
-    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
 }
 
-// Puts are refused over the limit; what frees space, or changes nothing, goes on.
-bool Router::over_quota(const api::Operation& op) const {
-    if (!kv::adds_data(op)) {
-        return false;
-    }
-    if (!context_.log->has_space()) {
-        return true;
-    }
-    const std::uint64_t quota = context_.config.memory_quota_bytes;
-    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
+// Asked for puts only: what frees space, or changes nothing, goes on.
+bool Router::has_room_for(std::uint64_t added_bytes) const {
+    const kv::MemoryUse use{added_bytes, node_requests_.memory_bytes(), context_.config.memory_quota_bytes};
+    return context_.log->has_space() && kv::check_quota(use) == api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.

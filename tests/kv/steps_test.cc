@@ -95,5 +95,55 @@ TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_t
     EXPECT_EQ(driver.store.key_count(), 0u);
 }
 
+// Twice the budget of a step, so that each of them makes a step of its own.
+constexpr std::size_t large_bytes = 1 * mib;
+constexpr int large_keys = 32;
+
+std::string large_key(int number) {
+    return "large" + std::to_string(100 + number);
+}
+void put_large_values(Driver& driver) {
+    std::string value(large_bytes, 'v');
+    for (int i = 0; i < large_keys; i++) {
+        value.back() = static_cast<char>('a' + i * 7 % large_keys);   // so that the whole value has to be looked at
+        driver.put(large_key(i), value);
+    }
+}
+
+TEST(Steps, of_a_transaction_that_keeps_values_write_no_more_of_them_than_of_given_ones) {
+    Driver driver;
+    put_large_values(driver);
+    std::vector<std::string> names;
+    std::vector<api::RequestOp> ops;
+    for (int i = 0; i < large_keys; i++) {
+        names.push_back(large_key(i));
+    }
+    for (const std::string& name : names) {
+        ops.push_back({api::PutRequest{.key = name, .value = {}, .ignore_value = true}});
+    }
+    driver.begin(command_of(api::TxnRequest{{}, ops, {}}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        const std::uint64_t before = driver.store.live_bytes();
+        more = driver.store.step(budget) == Step::more;
+        ASSERT_LE(driver.store.live_bytes() - before, 2 * large_bytes);
+    }
+    EXPECT_GE(steps, large_keys);
+    EXPECT_EQ(driver.store.get(large_key(3))->value.size(), large_bytes);
+    EXPECT_EQ(driver.store.get(large_key(3))->version, 2);
+}
+
+TEST(Steps, of_a_put_that_keeps_its_value_are_charged_for_it) {
+    Driver driver;
+    put_large_values(driver);
+    const std::string name = large_key(0);
+    driver.begin(command_of(api::PutRequest{.key = name, .value = {}, .ignore_value = true}));
+    WorkBudget budget;
+    const std::int64_t before = budget.bytes;
+    EXPECT_EQ(driver.store.step(budget), Step::done);
+    EXPECT_EQ(before - budget.bytes, static_cast<std::int64_t>(name.size() + large_bytes));
+}
+
 }  // namespace
 }  // namespace ringfort::kv

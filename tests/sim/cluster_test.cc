@@ -372,6 +372,35 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     s.expect_good_end();
 }
 
+TEST(Cluster, puts_that_arrive_together_do_not_fill_a_store_beyond_its_quota) {
+    RunOptions options = scenario_options();
+    options.memory_quota_bytes = 2 * mib;
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    constexpr std::size_t value_bytes = 100'000;
+    constexpr std::size_t clients = 6;
+    std::vector<std::uint64_t> asked;
+    for (std::size_t i = 0; i < 60; i++) {
+        const StepRequest put{StepKind::put, "d00/fill" + std::to_string(i), {}, std::to_string(i) + std::string(value_bytes, 'x'), false, 0, 0};
+        asked.push_back(s.cluster().clients()[i % clients]->ask(operation_of(put), 20s));
+    }
+    const auto& operations = s.cluster().history().operations();
+    ASSERT_TRUE(s.run_until(20s, "puts are not answered", [&] {
+        return std::ranges::none_of(asked, [&](auto number) { return operations[number].outcome == Outcome::pending; });
+    }));
+    std::size_t taken = 0;
+    for (const std::uint64_t number : asked) {
+        const RecordedOperation& put = operations[number];
+        taken += put.outcome == Outcome::ok ? 1u : 0u;
+        EXPECT_TRUE(put.outcome == Outcome::ok || api::error_class(put.error) == api::ErrorClass::definite)
+            << describe(put);
+    }
+    EXPECT_LE(taken, 2 * mib / value_bytes);
+    EXPECT_GE(taken, 2 * mib / value_bytes - 4);
+    s.expect_good_end();
+}
+
 TEST(Cluster, strangers_that_flood_stop_in_mid_frame_or_read_nothing_disturb_nobody) {
     RunOptions options = scenario_options();
     options.workload.keys = 200;
