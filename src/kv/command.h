@@ -13,6 +13,7 @@
 
 #include "api/types.h"
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -67,6 +68,7 @@ std::optional<CommandKind> command_kind(Bytes bytes);
 // command is made of it; apply runs them again only as assertions of its own totality.
 struct RequestLimits {
     std::size_t txn_ops{128};
+    std::size_t command_bytes{limits::request_bytes_default};   // request_too_large above
 };
 api::Errc check_request(const api::Operation& operation, const RequestLimits& limits);
 

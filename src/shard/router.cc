@@ -93,10 +93,9 @@ void Router::take(Taken taken) {
         const Duration wanted = request->timeout > Duration(0) ? request->timeout : context_.config.request_timeout;
         taken.deadline = context_.now + std::min<Duration>(wanted, 24h);
     }
-    kv::RequestLimits limits;
-    limits.txn_ops = context_.directory != nullptr ? context_.directory->state().settings.txn_ops
-                                                   : context_.config.settings.txn_ops;
-    const api::Errc fault = kv::check_request(request->op, limits);
+    const kv::Settings& settings =
+        context_.directory != nullptr ? context_.directory->state().settings : context_.config.settings;
+    const api::Errc fault = kv::check_request(request->op, {settings.txn_ops, settings.request_bytes});
     if (fault != api::Errc::ok) {
         answer_error(taken.origin, fault, "", {});
         return;
@@ -208,10 +207,6 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const kv::CommandBody body = command_body_of(request.op);
-    if (kv::command_bytes(body) > context_.directory->state().settings.request_bytes) {
-        answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
-        return;
-    }
     const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());

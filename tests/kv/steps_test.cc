@@ -145,5 +145,72 @@ TEST(Steps, of_a_put_that_keeps_its_value_are_charged_for_it) {
     EXPECT_EQ(before - budget.bytes, static_cast<std::int64_t>(name.size() + large_bytes));
 }
 
+TEST(Steps, of_a_transaction_that_compares_values_are_bounded_by_the_bytes_it_compares) {
+    Driver driver;
+    put_large_values(driver);
+    // Differs from every value in its last byte.
+    std::string wanted(large_bytes, 'v');
+    wanted.back() = '\0';
+    const api::Compare all_greater{.result = api::CompareResult::greater, .target = api::CompareTarget::value,
+                                   .key = "large", .range_end = "largf", .value = wanted};
+    driver.begin(command_of(api::TxnRequest{{&all_greater, 1}, {}, {}}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        more = driver.store.step(budget) == Step::more;
+        ASSERT_GE(budget.bytes, -static_cast<std::int64_t>(large_bytes)) << "one comparison beyond the budget";
+    }
+    EXPECT_GE(steps, large_keys);
+    EXPECT_TRUE(std::get<api::TxnResponse>(std::get<api::Result>(driver.store.outcome())).succeeded);
+    // One that differs early costs next to nothing, however long it is.
+    wanted.front() = 'a';
+    driver.begin(command_of(api::TxnRequest{{&all_greater, 1}, {}, {}}));
+    WorkBudget budget;
+    EXPECT_EQ(driver.store.step(budget), Step::done);
+}
+
+TEST(Steps, of_a_range_sorted_by_value_are_bounded_by_the_bytes_it_compares) {
+    Driver driver;
+    put_large_values(driver);
+    const api::RangeRequest request{.key = "large", .range_end = "largf", .sort_order = api::SortOrder::ascend,
+                                    .sort_target = api::SortTarget::value, .keys_only = true};
+    const auto read = driver.store.open_range(request);
+    ASSERT_TRUE(read);
+    std::vector<std::string> order;
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        Arena arena;
+        api::RangeResponse piece;
+        more = (*read)->step(budget, 1 * mib, arena, piece) == Step::more;
+        // One way through the heap of 2^5 beyond the budget.
+        ASSERT_GE(budget.bytes, -static_cast<std::int64_t>(2 * 5 * (large_bytes + 512)));
+        for (const api::KeyValue& pair : piece.kvs) {
+            order.emplace_back(pair.key);
+        }
+    }
+    EXPECT_GE(steps, large_keys);
+    ASSERT_EQ(order.size(), static_cast<std::size_t>(large_keys));
+    for (int i = 0; i < large_keys; i++) {
+        EXPECT_EQ(order[static_cast<std::size_t>(i * 7 % large_keys)], large_key(i));
+    }
+}
+
+TEST(Steps, of_a_walk_over_long_keys_are_bounded_by_the_bytes_of_the_keys) {
+    Driver driver;
+    const std::string stem(100 * kib, 'k');
+    for (int i = 0; i < large_keys; i++) {
+        driver.put(stem + std::to_string(100 + i), "v");
+    }
+    driver.remove(stem, endless);
+    driver.begin(command_of(api::DeleteRangeRequest{stem, endless, false}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        more = driver.store.step(budget) == Step::more;
+    }
+    EXPECT_GE(steps, large_keys / 8) << "removed already: every key is looked at, none is changed";
+}
+
 }  // namespace
 }  // namespace ringfort::kv
