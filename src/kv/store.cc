@@ -153,7 +153,7 @@ void Store::Impl::step_compact() {
         outcome = api::Errc::future_revision;
         return;
     }
-    // Logical at once; `physical` only tells the session to wait until compaction_pending() has become false.
+    // Logical at once; `physical` only tells whoever answers to wait for reclaimed().
     state.compact_revision = compact.revision;
     outcome = api::Result{api::CompactResponse{}};
 }

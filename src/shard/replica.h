@@ -27,6 +27,7 @@ struct PendingWrite {
     Origin origin{};
     Instant deadline{};
     std::uint64_t added_bytes{0};   // kv::added_bytes(), until it shows in the store
+    api::Revision reclaim{0};       // of a physical compaction: answered when its space is free
 };
 
 struct ReplicaStart {
@@ -86,10 +87,12 @@ class Replica {
     void flush();
     // Applies what is committed, in bounded steps, and answers. true: there is more to do next turn.
     bool apply(WorkBudget& budget);
+    // Answers physical compactions whose space has become free.
+    void answer_reclaimed();
     void expire(Instant now);
     // Answers every pending write with the error: the node stops.
     void fail_pending(api::Errc code);
-    std::size_t pending_count() const { return pending_live_; }
+    std::size_t pending_count() const { return pending_live_ + reclaiming_.size(); }
     // Of what this node proposed and has not applied yet: what it may add to the store, and a bound of its largest command.
     std::uint64_t pending_bytes() const { return pending_bytes_; }
     std::uint64_t pending_command_bytes_max() const {
@@ -161,6 +164,9 @@ class Replica {
 
     RingQueue<PendingWrite> pending_;
     std::size_t pending_live_{0};
+    // Physical compactions: those in pending_, and those that are applied and wait for their space.
+    std::size_t pending_physical_{0};
+    std::vector<PendingWrite> reclaiming_;
     std::uint64_t pending_bytes_{0};
     // Of the commands proposed since `generation_begin_`, and of those of the generation before. A generation ends when its
     // first command is applied: whatever came before it is applied by then and counts no more.

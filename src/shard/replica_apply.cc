@@ -134,7 +134,22 @@ void Replica::answer_outcome(const PendingWrite& write) {
         context_.router->answer_error(write.origin, *code, "", header());
         return;
     }
+    if (write.reclaim > 0 && !store_->reclaimed(write.reclaim)) {
+        reclaiming_.push_back(write);
+        return;
+    }
     context_.router->answer(write.origin, header(), std::get<api::Result>(outcome));
+}
+
+// On a replica that no longer leads the space becomes free all the same.
+void Replica::answer_reclaimed() {
+    std::erase_if(reclaiming_, [&](const PendingWrite& write) {
+        const bool done = store_->reclaimed(write.reclaim);
+        if (done) {
+            context_.router->answer(write.origin, header(), api::CompactResponse{});
+        }
+        return done;
+    });
 }
 
 void Replica::drop_overwritten(raft::EntryId applied) {
