@@ -27,8 +27,8 @@ class NodeRequests {
     void on_ask(ShardId from, const env::Mail& mail);
     void on_part(const env::Mail& mail);
 
-    // What the data of all shards of this node takes, with what was admitted and is not yet applied. The others' is what they
-    // said last: they speak up when it moved by a 256th of the limit.
+    // What the data of all shards of this node takes, with what was admitted and is not yet applied. The others' is what
+    // they said last: they speak up when it moved by a 256th of the limit.
     std::uint64_t memory_bytes() const;
     void on_memory(ShardId from, std::uint64_t bytes);
 

@@ -135,7 +135,8 @@ TEST(Keys, values_carry_the_sequence_of_their_write_as_far_as_they_have_room) {
         write_sequence(sequence, value.data(), value.size());
         EXPECT_TRUE(carries_sequence(value, sequence));
         EXPECT_EQ(carries_sequence(value, sequence + 1), bytes == 0);
-        EXPECT_EQ(value.substr(std::min(bytes, sequence_digits)), std::string(bytes - std::min(bytes, sequence_digits), '.'));
+        const std::size_t digits = std::min(bytes, sequence_digits);
+        EXPECT_EQ(value.substr(digits), std::string(bytes - digits, '.'));
     }
     std::string value(16, '.');
     write_sequence(sequence, value.data(), value.size());

@@ -382,7 +382,8 @@ TEST(Cluster, puts_that_arrive_together_do_not_fill_a_store_beyond_its_quota) {
     constexpr std::size_t clients = 6;
     std::vector<std::uint64_t> asked;
     for (std::size_t i = 0; i < 60; i++) {
-        const StepRequest put{StepKind::put, "d00/fill" + std::to_string(i), {}, std::to_string(i) + std::string(value_bytes, 'x'), false, 0, 0};
+        const std::string number = std::to_string(i);
+        const StepRequest put{StepKind::put, "d00/fill" + number, {}, number + std::string(value_bytes, 'x'), false, 0, 0};
         asked.push_back(s.cluster().clients()[i % clients]->ask(operation_of(put), 20s));
     }
     const auto& operations = s.cluster().history().operations();
