@@ -13,6 +13,11 @@
 // - Like etcd: the puts of one branch of a nested transaction collide with deletes of its other branch, though
 //   the two never run together; puts of the same key in both branches do not. The two lists at the top are independent.
 // - etcd bounds ops per level only, so that nesting multiplies them; txn_total_ops_max bounds the tree.
+//
+// And one thing that etcd does on purpose is not done: it answers a transaction of ranges alone as a read (by ReadIndex, or
+// from the own copy if every range is serializable). Here every transaction is a command: as linearizable, at the price
+// of an entry in a batch. To be a read it would have to run over several turns at a pinned revision beside the commands
+// that go on, compares included; who wants cheap reads asks for ranges.
 #include <algorithm>
 #include <vector>
 

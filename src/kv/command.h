@@ -64,7 +64,7 @@ Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena);
 // The kind without decoding the rest; nullopt if the bytes are no command.
 std::optional<CommandKind> command_kind(Bytes bytes);
 
-// Checks of a request that need no state: etcd's field checks, limits and duplicate rule, in etcd's order. Run before a
+// Checks of a request that need no state: etcd's field checks, limits and duplicate rule. Run before a
 // command is made of it; apply runs them again only as assertions of its own totality.
 struct RequestLimits {
     std::size_t txn_ops{128};
