@@ -43,7 +43,7 @@ struct InitialState {
     EntryId snapshot{};                     // last entry the checkpoint covers; (0,0): none
     Configuration snapshot_configuration;   // in force at `snapshot`
     // Entries after the snapshot, in order, without gaps. Payloads are read for config and fence kinds only (and are
-    // valid during the call). `damaged` names those whose payload is lost; their id and checksum are known.
+    // valid during the call). `damaged` names those whose payload is lost, rising; their id and checksum are known.
     std::span<const Entry> entries;
     std::span<const LogIndex> damaged;
 };

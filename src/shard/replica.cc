@@ -529,6 +529,11 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     return true;
 }
 
+void Replica::confirm_snapshot(raft::EntryId snapshot, NodeId from, Term term) {
+    ASSERT(snapshot.index <= applied());
+    step(raft::SnapshotInstalled{snapshot, {}, from, term});
+}
+
 void Replica::check_invariants() const {
     raft_->check_invariants();
     if (store_) {
