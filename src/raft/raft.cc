@@ -22,6 +22,7 @@ void Effects::clear() {
     want_election_timer = false;
     repaired.clear();
     snapshot_fit = SnapshotFit::none;
+    doubt_began = false;
     doubt_ended = false;
     own_payloads.clear();
     own_fetch_items.clear();
@@ -30,7 +31,7 @@ void Effects::clear() {
 bool Effects::empty() const {
     return !persist.truncate_from && persist.entries.empty() && !persist.hard_state_changed && send_now.empty() &&
            send_when_durable.empty() && need_entries.empty() && need_snapshot.empty() && !committed && !role_changed &&
-           !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended;
+           !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended && !doubt_began;
 }
 
 struct Raft::Impl : Core {

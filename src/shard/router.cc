@@ -93,10 +93,9 @@ void Router::take(Taken taken) {
         const Duration wanted = request->timeout > Duration(0) ? request->timeout : context_.config.request_timeout;
         taken.deadline = context_.now + std::min<Duration>(wanted, 24h);
     }
-    kv::RequestLimits limits;
-    limits.txn_ops = context_.directory != nullptr ? context_.directory->state().settings.txn_ops
-                                                   : context_.config.settings.txn_ops;
-    const api::Errc fault = kv::check_request(request->op, limits);
+    const kv::Settings& settings =
+        context_.directory != nullptr ? context_.directory->state().settings : context_.config.settings;
+    const api::Errc fault = kv::check_request(request->op, {settings.txn_ops, settings.request_bytes});
     if (fault != api::Errc::ok) {
         answer_error(taken.origin, fault, "", {});
         return;
@@ -195,7 +194,9 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         elsewhere(taken, replica.range(), true);
         return;
     }
-    if (over_quota(request.op)) {
+    const std::uint64_t added_bytes =
+        kv::added_bytes(request.op, *replica.store(), replica.pending_command_bytes_max());
+    if (added_bytes > 0 && !has_room_for(added_bytes)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -206,26 +207,16 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const kv::CommandBody body = command_body_of(request.op);
-    if (kv::command_bytes(body) > context_.directory->state().settings.request_bytes) {
-        answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
-        return;
-    }
-    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
 }
 
-// Puts are refused over the limit; what frees space, or changes nothing, goes on.
-bool Router::over_quota(const api::Operation& op) const {
-    if (!kv::adds_data(op)) {
-        return false;
-    }
-    if (!context_.log->has_space()) {
-        return true;
-    }
-    const std::uint64_t quota = context_.config.memory_quota_bytes;
-    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
+// Asked for puts only: what frees space, or changes nothing, goes on.
+bool Router::has_room_for(std::uint64_t added_bytes) const {
+    const kv::MemoryUse use{added_bytes, node_requests_.memory_bytes(), context_.config.memory_quota_bytes};
+    return context_.log->has_space() && kv::check_quota(use) == api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.

@@ -65,7 +65,7 @@ class Router {
     void elsewhere(const Taken& taken, RangeId range, bool write);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
-    bool over_quota(const api::Operation& op) const;
+    bool has_room_for(std::uint64_t added_bytes) const;
 
     Context& context_;
     NodeRequests node_requests_;

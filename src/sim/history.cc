@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/checksum.h"
 
 namespace ringfort::sim {
 
@@ -12,7 +13,7 @@ namespace {
 DomainId initial_domain(std::uint32_t number) { return DomainId(number + 1); }
 
 RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), std::string(kv.value), kv.create_revision, kv.mod_revision, kv.version};
+    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version};
 }
 
 api::RangeRequest range_of(const StepRequest& step, bool serializable) {
@@ -109,7 +110,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::range: out += " get "; break;
             case StepKind::put: out += " put "; break;
             case StepKind::remove: out += " delete "; break;
-            case StepKind::compact: out += " compact"; break;
+            case StepKind::compact: out += step.physical ? " compact-physically" : " compact"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -125,6 +126,27 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
 }
 
 }  // namespace
+
+std::string shortened(std::string_view value) {
+    if (value.size() <= shortened_bytes) {
+        return std::string(value);
+    }
+    const std::string sum = std::to_string(checksum(as_bytes(value)));
+    std::string out(value.substr(0, shortened_bytes - 21));
+    out += '#';
+    out.append(shortened_bytes - out.size() - sum.size(), '0');
+    return out + sum;
+}
+
+void shorten(RecordedOperation& operation) {
+    for (auto* branch : {&operation.success, &operation.failure}) {
+        for (StepRequest& step : *branch) {
+            if (step.value.size() > shortened_bytes) {
+                step.value = shortened(step.value);
+            }
+        }
+    }
+}
 
 bool RecordedOperation::modified() const {
     ASSERT(outcome == Outcome::ok);
@@ -204,7 +226,7 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
         case StepKind::put: out.op = put_of(step); break;
         case StepKind::remove: out.op = remove_of(step); break;
         case StepKind::compact:
-            out.op = api::CompactRequest{step.revision, false};
+            out.op = api::CompactRequest{step.revision, step.physical};
             out.domain = initial_domain(operation.domain);
             break;
     }

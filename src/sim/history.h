@@ -22,6 +22,7 @@ struct StepRequest {
     bool prev_kv{false};           // put, remove
     std::int64_t limit{0};         // range
     api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
+    bool physical{false};          // compact: answered when the space is free
 };
 
 struct CompareRequest {
@@ -84,6 +85,13 @@ struct RecordedOperation {
     bool may_compact() const;
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
+
+// A value as histories keep it: whole up to 64 bytes, else its first ones and its checksum, 64 in all. Such are equal, and in
+// the order of the values, as long as values that differ do so in their first 40 bytes.
+inline constexpr std::size_t shortened_bytes = 64;
+std::string shortened(std::string_view value);
+// What the request wrote, as answers are already.
+void shorten(RecordedOperation& operation);
 
 // One line for people.
 std::string describe(const RecordedOperation& operation);

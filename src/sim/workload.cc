@@ -76,6 +76,9 @@ CompareRequest Workload::compare(std::uint32_t domain) {
     const auto seen = last_seen_.find(out.key);
     if (seen != last_seen_.end()) {
         const RecordedKv& kv = seen->second;
+        if (out.target == api::CompareTarget::value && kv.value.size() == shortened_bytes) {
+            out.target = api::CompareTarget::mod;   // nobody remembers the whole value
+        }
         out.value = kv.value;
         out.number = out.target == api::CompareTarget::version  ? kv.version
                      : out.target == api::CompareTarget::create ? kv.create_revision
@@ -122,7 +125,8 @@ RecordedOperation Workload::compaction(std::uint32_t domain) {
     RecordedOperation out;
     const api::Revision seen = std::max<api::Revision>(revision_[domain], 1);
     const auto back = static_cast<api::Revision>(random_.below(40));
-    out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1)});
+    out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1),
+                           random_.one_in(4)});
     return out;
 }
 

@@ -119,6 +119,25 @@ TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) 
     s.expect_good_end();
 }
 
+// The log, whose last records are durable and sealed, is idle again long before the replicas stand: what they say then
+// waits for no record.
+TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_take_to_load) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(3s);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        ASSERT_TRUE(s.kill_quietly(i));
+    }
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).start();
+    }
+    ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
+    s.expect_good_end();
+}
+
 // By what share of the sectors that were not durable survives the cut: none, some, all.
 class PowerCut : public testing::TestWithParam<std::uint32_t> {};
 
@@ -193,6 +212,10 @@ void wipe_and_come_back(bool the_leader) {
 TEST(Cluster, a_wiped_follower_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(false); }
 TEST(Cluster, a_wiped_leader_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(true); }
 
+bool counts_again(Scenario& s, std::size_t node) {
+    return s.cluster().all_ready() && std::ranges::none_of(s.node(node).inspect(), &shard::ReplicaView::in_doubt);
+}
+
 TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
     Scenario s;
     ASSERT_TRUE(s.form());
@@ -202,8 +225,70 @@ TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
         s.node(i).wipe();
         s.node(i).start();
         ASSERT_TRUE(s.run_until(20s, "the wiped node is not taken back", [&] {
-            return s.cluster().all_ready() && std::ranges::none_of(s.node(i).inspect(), &shard::ReplicaView::in_doubt);
+            return counts_again(s, i);
         }));
+    }
+    s.expect_good_end();
+}
+
+// Its peers dial it, or it dials them, by the order of their ids: none may take the new directory for the old one.
+TEST(Cluster, a_wiped_node_killed_during_its_first_starts_never_comes_back_as_a_new_member) {
+    for (std::size_t victim = 0; victim < 3; victim++) {
+        Scenario s;
+        ASSERT_TRUE(s.form());
+        ASSERT_TRUE(s.kill_quietly(victim));
+        s.node(victim).wipe();
+        bool doubted = false;
+        const auto stands = [&] {
+            doubted |= s.view(victim).in_doubt;
+            return s.view(victim).range == data_range;
+        };
+        for (const Duration life : {1ms, 5ms, 20ms, 600ms, 601ms}) {
+            s.node(victim).start();
+            s.simulation.run_for(1ms);
+            // Peers come and go meanwhile, and nothing is durable.
+            s.node(victim).media().hang_until(s.simulation.now() + life);
+            for (const Instant end = s.simulation.now() + life; s.simulation.now() < end && !stands();) {
+                s.simulation.run_for(500us);
+            }
+            ASSERT_TRUE(s.kill_quietly(victim));
+        }
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "the wiped node does not come back", stands));
+        EXPECT_TRUE(doubted);
+        ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] { return counts_again(s, victim); }));
+        s.expect_good_end();
+    }
+}
+
+// A replica that lost its checkpoint is in an incarnation of its own; the next loss of the whole directory is beyond it.
+TEST(Cluster, a_node_wiped_after_one_of_its_replicas_was_rebuilt_is_in_a_new_incarnation) {
+    RunOptions options = scenario_options();
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(2s);
+    const std::size_t victim = s.follower();
+    for (int losses = 0; losses < 3; losses++) {
+        ASSERT_TRUE(s.kill_quietly(victim));
+        bool lost = false;
+        for (const std::string& name : s.node(victim).media().names()) {
+            if (name.find("checkpoint-") != std::string::npos) {
+                s.node(victim).media().lose(name);
+                lost = true;
+            }
+        }
+        ASSERT_TRUE(lost);
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "a replica without its checkpoint is not rebuilt", [&] { return counts_again(s, victim); }));
+        s.simulation.run_for(1s);
+    }
+    for (int wipes = 0; wipes < 2; wipes++) {
+        ASSERT_TRUE(s.kill_quietly(victim));
+        s.node(victim).wipe();
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "the wiped node does not announce doubt", [&] { return s.view(victim).in_doubt; }));
+        ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] { return counts_again(s, victim); }));
     }
     s.expect_good_end();
 }
@@ -369,6 +454,103 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     ASSERT_EQ(compacted->outcome, Outcome::ok);
     s.simulation.run_for(1s);
     EXPECT_EQ(put(0)->outcome, Outcome::ok);
+    s.expect_good_end();
+}
+
+TEST(Cluster, puts_that_arrive_together_do_not_fill_a_store_beyond_its_quota) {
+    RunOptions options = scenario_options();
+    options.memory_quota_bytes = 2 * mib;
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    constexpr std::size_t value_bytes = 100'000;
+    constexpr std::size_t clients = 6;
+    std::vector<std::uint64_t> asked;
+    for (std::size_t i = 0; i < 60; i++) {
+        const std::string number = std::to_string(i);
+        const StepRequest put{StepKind::put, "d00/fill" + number, {}, number + std::string(value_bytes, 'x'), false, 0, 0};
+        asked.push_back(s.cluster().clients()[i % clients]->ask(operation_of(put), 20s));
+    }
+    const auto& operations = s.cluster().history().operations();
+    ASSERT_TRUE(s.run_until(20s, "puts are not answered", [&] {
+        return std::ranges::none_of(asked, [&](auto number) { return operations[number].outcome == Outcome::pending; });
+    }));
+    std::size_t taken = 0;
+    for (const std::uint64_t number : asked) {
+        const RecordedOperation& put = operations[number];
+        taken += put.outcome == Outcome::ok ? 1u : 0u;
+        EXPECT_TRUE(put.outcome == Outcome::ok || api::error_class(put.error) == api::ErrorClass::definite)
+            << describe(put);
+    }
+    EXPECT_LE(taken, 2 * mib / value_bytes);
+    EXPECT_GE(taken, 2 * mib / value_bytes - 4);
+    s.expect_good_end();
+}
+
+// Makes `keys` keys and removes them; returns the revision that forgets them all.
+api::Revision make_garbage(Scenario& s, std::size_t keys) {
+    const auto& operations = s.cluster().history().operations();
+    std::uint64_t last = 0;
+    for (std::size_t i = 0; i < keys; i++) {
+        const StepRequest put{StepKind::put, "d00/garbage" + std::to_string(i), {}, "v", false, 0, 0};
+        last = s.cluster().clients()[0]->ask(operation_of(put), 60s);
+        if (i % 200 == 199 || i + 1 == keys) {
+            EXPECT_TRUE(s.run_until(60s, "puts are not answered", [&] { return operations[last].outcome == Outcome::ok; }))
+                << describe(operations[last]);
+        }
+    }
+    const StepRequest removal{StepKind::remove, "d00/garbage", "d00/garbagf", {}, false, 0, 0};
+    const auto* removed = s.simulation.ask(0, operation_of(removal), 60s);
+    EXPECT_EQ(removed->outcome, Outcome::ok);
+    EXPECT_EQ(removed->results.empty() ? 0 : removed->results[0].count, static_cast<std::int64_t>(keys));
+    return removed->header.revision;
+}
+
+RecordedOperation compaction_of(api::Revision revision, bool physical) {
+    return operation_of({StepKind::compact, {}, {}, {}, false, 0, revision, physical});
+}
+
+TEST(Cluster, a_physical_compaction_is_answered_when_the_space_is_free_and_another_one_at_once) {
+    RunOptions options = scenario_options();
+    options.workload.think = 3600s;   // no load but ours
+    options.turn_cost = 2ms;          // so that space comes back over a time
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    constexpr std::size_t keys = 10'000;
+    for (const bool physical : {false, true}) {
+        const api::Revision revision = make_garbage(s, keys);
+        const auto garbage_bytes = s.view(s.leader()).live_bytes;
+        ASSERT_GT(garbage_bytes, keys * 50);
+        const auto* compacted = s.simulation.ask(1, compaction_of(revision, physical), 20s);
+        ASSERT_EQ(compacted->outcome, Outcome::ok) << describe(*compacted);
+        const auto left_bytes = s.view(s.leader()).live_bytes;
+        if (physical) {
+            EXPECT_LT(left_bytes, garbage_bytes / 4);
+        } else {
+            EXPECT_GT(left_bytes, garbage_bytes / 2);
+            s.simulation.run_for(2s);
+        }
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_physical_compaction_that_misses_its_deadline_is_told_so_and_leaves_nothing_behind) {
+    RunOptions options = scenario_options();
+    options.workload.think = 3600s;
+    options.turn_cost = 2ms;
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    const api::Revision revision = make_garbage(s, 10'000);
+    const std::size_t leader = s.leader();
+    const auto garbage_bytes = s.view(leader).live_bytes;
+    RecordedOperation hurried = compaction_of(revision, true);
+    hurried.timeout = 20ms;
+    const RecordedOperation& compacted = s.cluster().history()[s.cluster().clients()[1]->ask(hurried)];
+    ASSERT_TRUE(s.run_until(1s, "no answer", [&] { return compacted.outcome != Outcome::pending; }));
+    EXPECT_EQ(compacted.error, api::Errc::timed_out);
+    EXPECT_GT(s.view(leader).live_bytes, garbage_bytes / 4) << "the space was free in time";
+    s.simulation.run_for(2s);
+    EXPECT_EQ(s.view(leader).pending, 0u);
     s.expect_good_end();
 }
 
