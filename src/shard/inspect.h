@@ -24,4 +24,12 @@ struct ReplicaView {
 
 std::vector<ReplicaView> inspect(Shard& shard);
 
+// What clients make the shard hold.
+struct HeldView {
+    std::size_t replies{0};    // bytes of answers that connections have not taken
+    std::size_t requests{0};   // bytes received from clients and not yet used
+};
+
+HeldView inspect_held(Shard& shard);
+
 }  // namespace ringfort::shard

@@ -27,7 +27,8 @@ bool is_write(const api::Operation& op) {
 Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
-    return context_.log->can_append(context_.config.settings.request_bytes + kib);
+    // With a full disk waiting may not help: requests are taken, and those that need the log are refused.
+    return context_.log->can_append(context_.request_bytes() + kib) || !context_.log->has_space();
 }
 
 // ------------------------------------------------------------------------------------------------ taking requests
@@ -210,7 +211,10 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
         return;
     }
-    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    if (code == api::Errc::too_many_requests && !context_.log->has_space()) {
+        code = api::Errc::no_space;
+    }
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }

@@ -279,4 +279,8 @@ std::vector<ReplicaView> inspect(Shard& shard) {
     return views;
 }
 
+HeldView inspect_held(Shard& shard) {
+    return shard.impl().sessions.held();
+}
+
 }  // namespace ringfort::shard
