@@ -17,6 +17,10 @@ constexpr Duration drain_timeout = 5s;
 constexpr std::size_t thrown_away_max = 1 * mib;
 // Replies the client has not taken: above this its requests are not read.
 constexpr std::size_t reply_backlog_max = 4 * mib;
+// Requests that were read before may fill it further. Above this a read is refused: it can be repeated.
+constexpr std::size_t reply_backlog_reads_max = 32 * mib;
+// Above this the client is left alone.
+constexpr std::size_t reply_backlog_end = 64 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
 constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
@@ -35,7 +39,7 @@ Session::Session(Context& context, env::ConnectionId connection, std::uint64_t i
 
 bool Session::at_bound() const {
     return in_flight_ >= limits::requests_per_connection_max || out_.held_bytes() > reply_backlog_max ||
-           !context_.router->accepting();
+           (forwarded_.request_bytes > 0 && context_.forwards->full()) || !context_.router->accepting();
 }
 
 void Session::on_received(Bytes bytes) {
@@ -200,7 +204,25 @@ void Session::end_request() {
     in_flight_--;
 }
 
+// Whether there is no room for the last frame of an answer: then the request has been dealt with otherwise.
+bool Session::overfull(const Origin& origin) {
+    const std::size_t held = out_.held_bytes();
+    if (held > reply_backlog_end) {
+        close("it does not take its answers");
+        return true;
+    }
+    if (held > reply_backlog_reads_max && origin.request == wire::ClientKind::range) {
+        say(origin.token, origin.request, api::Errc::too_many_requests, "answers are not taken");
+        end_request();
+        return true;
+    }
+    return false;
+}
+
 void Session::reply(const Origin& origin, const api::Response& response) {
+    if (!response.more_frames && response.ok() && overfull(origin)) {
+        return;
+    }
     const bool fits = wire::encode_response(origin.token, origin.request, response, out_);
     ASSERT(fits);   // answers are bounded (limits::answer_bytes_max), and ranges travel in pieces
     if (!response.more_frames) {
@@ -214,6 +236,9 @@ void Session::reply(const Origin& origin, const api::Response& response) {
 }
 
 void Session::relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+    if ((flags & (wire::flag_more | wire::flag_error)) == 0 && overfull(origin)) {
+        return;
+    }
     const std::size_t length = limits::frame_header_bytes + body.size();
     ASSERT(length % wire::frame_alignment == 0);
     wire::encode_frame_header(out_.extend(limits::frame_header_bytes),
@@ -276,6 +301,7 @@ void Session::flush() {
 void Session::on_sent() {
     out_.send_done();
     context_.sessions->mark_dirty(*this);
+    context_.forwards->on_room(*this);
 }
 
 void Session::on_closed(env::CloseReason) {

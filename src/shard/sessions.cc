@@ -59,7 +59,7 @@ void Sessions::on_closed(Session& session) {
     const std::uint64_t id = session.id();
     const auto slot = static_cast<std::uint32_t>(id & 0xffff'ffffU);
     context_.streams->on_origin_gone(OriginKind::session, id);
-    context_.forwards->on_origin_gone(OriginKind::session, id);
+    context_.forwards->on_session_gone(session);
     closed_.push_back(std::move(sessions_[slot]));
     generations_[slot]++;
     free_.push_back(slot);
@@ -92,6 +92,7 @@ void Sessions::mark_blocked(Session& session) {
 void Sessions::post(ShardId to, env::Mail&& mail) {
     if (!unposted_.empty() || !context_.world.mailbox.try_send(to, std::move(mail))) {
         unposted_.emplace_back(to, std::move(mail));
+        context_.want_timers(context_.now);   // no news tells that there is room
     }
 }
 
@@ -99,6 +100,9 @@ void Sessions::flush() {
     while (!unposted_.empty() &&
            context_.world.mailbox.try_send(unposted_.front().first, std::move(unposted_.front().second))) {
         unposted_.pop_front();
+    }
+    if (!unposted_.empty()) {
+        context_.want_timers(context_.now);
     }
     for (std::size_t i = 0; i < dirty_.size(); i++) {
         if (Session* session = find(dirty_[i])) {

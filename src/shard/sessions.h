@@ -12,6 +12,7 @@
 
 #include "api/types.h"
 #include "shard/context.h"
+#include "shard/forwards.h"
 #include "shard/inspect.h"
 #include "shard/origin.h"
 #include "shard/retired_sends.h"
@@ -31,6 +32,8 @@ class Session final : public env::ConnectionHandler {
     Instant deadline() const { return state_ == State::open ? never : deadline_; }
     std::size_t held_bytes() const { return out_.held_bytes(); }
     std::uint32_t credit_bytes() const { return credit_bytes_; }
+    // Its requests that other places answer.
+    ForwardAccount& forwarded() { return forwarded_; }
 
     void reply(const Origin& origin, const api::Response& response);
     void relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
@@ -61,6 +64,7 @@ class Session final : public env::ConnectionHandler {
     void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void drain();
+    bool overfull(const Origin& origin);
     void end_request();
     void release();
 
@@ -75,6 +79,7 @@ class Session final : public env::ConnectionHandler {
     bool blocked_{false};
     std::vector<std::byte> set_aside_;   // received while blocked; fed on resume
     std::uint32_t credit_bytes_;
+    ForwardAccount forwarded_;
     Instant deadline_;
     std::size_t thrown_away_{0};         // bytes received while draining
 };

@@ -258,6 +258,9 @@ shard::HeldView SimNode::held() {
             const shard::HeldView part = shard::inspect_held(*slot.shard);
             out.replies += part.replies;
             out.requests += part.requests;
+            out.forwarded += part.forwarded;
+            out.sorted += part.sorted;
+            out.reads += part.reads;
         }
     }
     return out;
