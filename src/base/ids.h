@@ -45,10 +45,14 @@ struct ClusterId : Id<ClusterId> {
 struct InstanceId : Id<InstanceId> {
     using Id::Id;
 };
-// How many times a member's promises were lost and begun anew. Messages of older incarnations are dropped.
+// How many times promises were lost and begun anew: a member's, when its data directory was; a replica's, see of_replica.
+// Messages of older incarnations are dropped, and none is ever used twice.
 struct Incarnation : Id<Incarnation> {
     using Id::Id;
     constexpr Incarnation next() const { return Incarnation(value + 1); }
+    // The first one of a member's replicas. The lower half counts what a replica alone has lost since (a damaged
+    // checkpoint, a damaged hard state), which nobody but its own log remembers: the next member's is beyond all of them.
+    constexpr Incarnation of_replica() const { return Incarnation(value << 32); }
 };
 // A range. 0 is the directory.
 struct RangeId : Id<RangeId> {

@@ -215,7 +215,6 @@ void Core::become_follower(Term term, NodeId new_leader, Effects& out) {
 void Core::set_leader(NodeId node, Effects& out) {
     leader = node;
     answer = Answer{};
-    doubt_announced = false;
     search.clear();
     out.role_changed = true;
     if (!leader_alive()) {

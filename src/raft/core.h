@@ -165,7 +165,6 @@ struct Core {
 
     // Followers only; for the current term and leader.
     Answer answer;
-    bool doubt_announced{false};
 };
 
 }  // namespace ringfort::raft

@@ -83,9 +83,12 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
     }
 }
 
+// With every append until the fence is here: announcements get lost, and a fence that came in a snapshot cannot be seen.
 void Core::announce_doubt(Effects& out) {
-    ASSERT(hard_state.in_doubt && bool(leader));
-    doubt_announced = true;
+    ASSERT(bool(leader));
+    if (!hard_state.in_doubt || fences.find(options.self, hard_state.incarnation, LogIndex{})) {
+        return;
+    }
     Message message = make(MessageType::announce, leader);
     message.prev = log.snapshot();
     send_when_durable(message, out);

@@ -57,8 +57,6 @@ void Core::on(const PeerBack& event, Effects&) {
     if (role == Role::leader) {
         peer.probe_again();
         appends_due = true;
-    } else if (leader == event.peer) {
-        doubt_announced = false;
     }
 }
 

@@ -25,9 +25,7 @@ void Core::on_append(const Message& message, Effects& out) {
     } else {
         reject_append(message, out);
     }
-    if (hard_state.in_doubt && !doubt_announced) {
-        announce_doubt(out);
-    }
+    announce_doubt(out);
 }
 
 bool Core::is_well_formed(const Message& append) const {

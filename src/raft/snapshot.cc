@@ -75,7 +75,7 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
     response.commit = snapshot.index;
     response.match = snapshot.index;
     send_when_durable(response, out);
-    if (hard_state.in_doubt && bool(leader)) {
+    if (bool(leader)) {
         announce_doubt(out);
     }
 }

@@ -173,7 +173,8 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     start.hard_state = recovered.hard_state;
     if (recovered.promises_in_doubt) {
         start.hard_state.in_doubt = true;
-        start.hard_state.incarnation = std::max(recovered.hard_state.incarnation, context_.links->incarnation).next();
+        start.hard_state.incarnation =
+            std::max(recovered.hard_state.incarnation, context_.links->incarnation.of_replica()).next();
     }
     if (recovered.checkpoint && !recovered.checkpoint->file.empty()) {
         auto pending = std::make_unique<Pending>();
@@ -223,10 +224,10 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                     loaded.store = new_store(context_, kept->range);
                 }
             }
-            Replica& made = context_.replicas->add(std::move(loaded));
             if (kept->promises_in_doubt) {
-                context_.log->append_hard_state(made.range(), made.raft().hard_state());
+                context_.log->append_hard_state(loaded.range, loaded.hard_state);
             }
+            context_.replicas->add(std::move(loaded));
             tell_domains();
         });
         return;
@@ -239,10 +240,10 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     } else {
         start.store = new_store(context_, recovered.range);
     }
-    Replica& made = context_.replicas->add(std::move(start));
     if (recovered.promises_in_doubt) {
-        context_.log->append_hard_state(made.range(), made.raft().hard_state());
+        context_.log->append_hard_state(start.range, start.hard_state);
     }
+    context_.replicas->add(std::move(start));
 }
 
 // ------------------------------------------------------------------------------------------------ first start
@@ -317,7 +318,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     ReplicaStart start;
     start.range = range;
     start.domain = domain;
-    start.hard_state.incarnation = context_.links->incarnation;
+    start.hard_state.incarnation = context_.links->incarnation.of_replica();
     if (wiped_) {
         start.hard_state.in_doubt = true;
         context_.log->append_created(range, start.hard_state, nullptr);

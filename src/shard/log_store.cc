@@ -597,6 +597,7 @@ bool LogStore::can_append(std::size_t payload_bytes, std::size_t entries) const 
 }
 bool LogStore::has_space() const { return impl_->segments.has_space(); }
 BatchSequence LogStore::open_batch() const { return impl_->open_sequence; }
+BatchSequence LogStore::last_batch() const { return impl_->open_sequence - (impl_->open_is_empty() ? 1 : 0); }
 BatchSequence LogStore::durable() const { return impl_->writer.durable(); }
 void LogStore::close_batch(Instant now) { impl_->close(now); }
 bool LogStore::sealed() const {

@@ -162,6 +162,9 @@ class LogStore {
 
     // The sequence the open batch will have. Effects that wait for durability wait for this.
     BatchSequence open_batch() const;
+    // Of the last record so far: the open batch if it holds any, else the one before. An open batch that stays empty is
+    // never written.
+    BatchSequence last_batch() const;
     BatchSequence durable() const;
     // Submits the open batch if it holds anything and fewer than the bound are in flight; else it goes on growing.
     // Called at the end of each turn. Also seals an idle log (10 ms) and does background work in small steps.

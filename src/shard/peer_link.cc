@@ -174,9 +174,13 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
 
 bool Link::on_hello_reply(const wire::PeerHelloReply& reply) {
     PeerLinks::Peer& peer = *context_.links->peer(node_);
-    context_.links->learn(peer, reply);
+    const bool current = context_.links->learn(peer, reply);
     if (reply.refusal != wire::Refusal::none) {
         drop("the peer refused the connection (" + std::to_string(static_cast<int>(reply.refusal)) + ")");
+        return false;
+    }
+    if (!current) {
+        drop("the peer has lost its data and does not know yet");
         return false;
     }
     become_up();

@@ -281,6 +281,14 @@ wire::PeerHelloReply PeerLinks::hello_reply_to(const wire::PeerHello& hello, wir
     return reply;
 }
 
+namespace {
+// A changed instance is another data directory: its promises are new, and so has to be its incarnation.
+bool is_outdated(const PeerLinks::Peer& known, InstanceId instance, Incarnation incarnation) {
+    return known.instance && (known.instance == instance ? incarnation < known.incarnation
+                                                         : incarnation <= known.incarnation);
+}
+}  // namespace
+
 wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     if (hello.cluster_id != context_.config.cluster_id) {
         return wire::Refusal::other_cluster;
@@ -300,10 +308,7 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     }
     known->our_instance = hello.your_instance;
     known->our_incarnation = hello.your_incarnation;
-    if (known->instance && known->instance != hello.instance && hello.incarnation <= known->incarnation) {
-        return wire::Refusal::old_incarnation;
-    }
-    if (known->instance == hello.instance && hello.incarnation < known->incarnation) {
+    if (is_outdated(*known, hello.instance, hello.incarnation)) {
         return wire::Refusal::old_incarnation;
     }
     known->shard_count = hello.shard_count;
@@ -314,10 +319,10 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     return wire::Refusal::none;
 }
 
-void PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
+bool PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
     if (reply.cluster_id != context_.config.cluster_id) {
         context_.log_line(env::LogLevel::error, "peer at " + peer.address.host + " belongs to another cluster");
-        return;
+        return false;
     }
     if (peer.shard_count != reply.shard_count) {
         peer.shard_count = reply.shard_count;
@@ -330,7 +335,12 @@ void PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
     peer.our_instance = reply.your_instance;
     peer.our_incarnation = reply.your_incarnation;
     peer.heard = reply.refusal == wire::Refusal::none || reply.refusal == wire::Refusal::old_incarnation;
+    // It heard from our hello what is remembered of it.
+    if (is_outdated(peer, reply.instance, reply.incarnation)) {
+        return false;
+    }
     context_.replicas->bootstrap().on_peer_heard(peer, reply.instance, reply.incarnation);
+    return true;
 }
 
 void PeerLinks::remember(NodeId node, InstanceId instance, Incarnation of) {

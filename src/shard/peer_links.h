@@ -164,7 +164,9 @@ class PeerLinks final : public env::ListenerHandler {
     wire::PeerHelloReply hello_reply_to(const wire::PeerHello& hello, wire::Refusal refusal) const;
     // Checks and remembers; the refusal to answer with.
     wire::Refusal take_hello(const wire::PeerHello& hello);
-    void learn(Peer& peer, const wire::PeerHelloReply& reply);
+    // False: the peer stands for a data directory that is gone, or does not know yet that its own was lost; nothing it
+    // says may count until it comes with a new incarnation.
+    [[nodiscard]] bool learn(Peer& peer, const wire::PeerHelloReply& reply);
 
     bool bootstrapped{false};             // this node has, or had, a part in the cluster: said in hellos
     Incarnation incarnation{1};

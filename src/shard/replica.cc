@@ -66,7 +66,7 @@ Replica::Replica(Context& context, ReplicaStart&& start)
     commit_moved_ = true;
     last_role_ = raft_->role();
     // Whatever it says must wait for the records of its making (or of its new incarnation).
-    persisted_in_ = context.log->open_batch();
+    persisted_in_ = context.log->last_batch();
 }
 
 // Ends with its shard alone: reads in flight are the world's to end first, and a killed process answers none.

@@ -87,6 +87,7 @@ bool Simulation::settle() {
     }
     if (!run_until(settle_max, "replicas do not converge", [&] { return cluster_.difference().empty(); })) {
         verdict_.text += ": " + cluster_.difference();
+        cluster_.describe();
         return false;
     }
     return true;

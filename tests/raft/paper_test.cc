@@ -652,6 +652,19 @@ TEST(RaftDoubt, a_fence_of_another_incarnation_ends_no_doubt) {
     EXPECT_TRUE(subject.node.core().in_doubt());
 }
 
+TEST(RaftDoubt, asks_for_its_fence_with_every_append_until_that_is_here_since_any_announcement_may_be_lost) {
+    Subject subject(1, store_in_doubt());
+    const OwnedMessage heartbeat = subject.append(2, 2, id(1, 1), {});
+    for (int lost = 0; lost < 3; lost++) {
+        EXPECT_EQ(of_type(subject.said(heartbeat), MessageType::announce).size(), 1U);
+    }
+    OwnedMessage append = subject.append(2, 2, id(1, 1), {2});
+    append.entries[0] = fence_for(1, 1, id(2, 2));
+    EXPECT_TRUE(of_type(subject.said(append), MessageType::announce).empty());
+    EXPECT_TRUE(subject.node.core().in_doubt()) << "not committed";
+    EXPECT_TRUE(of_type(subject.said(subject.append(2, 2, id(2, 2), {})), MessageType::announce).empty());
+}
+
 TEST(RaftDoubt, answers_of_an_older_incarnation_are_dropped) {
     Subject subject(1, 3, {}, 1);
     subject.become_leader();

@@ -119,6 +119,25 @@ TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) 
     s.expect_good_end();
 }
 
+// The log, whose last records are durable and sealed, is idle again long before the replicas stand: what they say then
+// waits for no record.
+TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_take_to_load) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(3s);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        ASSERT_TRUE(s.kill_quietly(i));
+    }
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).start();
+    }
+    ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
+    s.expect_good_end();
+}
+
 // By what share of the sectors that were not durable survives the cut: none, some, all.
 class PowerCut : public testing::TestWithParam<std::uint32_t> {};
 
@@ -193,6 +212,10 @@ void wipe_and_come_back(bool the_leader) {
 TEST(Cluster, a_wiped_follower_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(false); }
 TEST(Cluster, a_wiped_leader_comes_back_behind_a_fence_and_counts_again) { wipe_and_come_back(true); }
 
+bool counts_again(Scenario& s, std::size_t node) {
+    return s.cluster().all_ready() && std::ranges::none_of(s.node(node).inspect(), &shard::ReplicaView::in_doubt);
+}
+
 TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
     Scenario s;
     ASSERT_TRUE(s.form());
@@ -202,8 +225,70 @@ TEST(Cluster, nodes_wiped_one_after_the_other_lose_nothing) {
         s.node(i).wipe();
         s.node(i).start();
         ASSERT_TRUE(s.run_until(20s, "the wiped node is not taken back", [&] {
-            return s.cluster().all_ready() && std::ranges::none_of(s.node(i).inspect(), &shard::ReplicaView::in_doubt);
+            return counts_again(s, i);
         }));
+    }
+    s.expect_good_end();
+}
+
+// Its peers dial it, or it dials them, by the order of their ids: none may take the new directory for the old one.
+TEST(Cluster, a_wiped_node_killed_during_its_first_starts_never_comes_back_as_a_new_member) {
+    for (std::size_t victim = 0; victim < 3; victim++) {
+        Scenario s;
+        ASSERT_TRUE(s.form());
+        ASSERT_TRUE(s.kill_quietly(victim));
+        s.node(victim).wipe();
+        bool doubted = false;
+        const auto stands = [&] {
+            doubted |= s.view(victim).in_doubt;
+            return s.view(victim).range == data_range;
+        };
+        for (const Duration life : {1ms, 5ms, 20ms, 600ms, 601ms}) {
+            s.node(victim).start();
+            s.simulation.run_for(1ms);
+            // Peers come and go meanwhile, and nothing is durable.
+            s.node(victim).media().hang_until(s.simulation.now() + life);
+            for (const Instant end = s.simulation.now() + life; s.simulation.now() < end && !stands();) {
+                s.simulation.run_for(500us);
+            }
+            ASSERT_TRUE(s.kill_quietly(victim));
+        }
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "the wiped node does not come back", stands));
+        EXPECT_TRUE(doubted);
+        ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] { return counts_again(s, victim); }));
+        s.expect_good_end();
+    }
+}
+
+// A replica that lost its checkpoint is in an incarnation of its own; the next loss of the whole directory is beyond it.
+TEST(Cluster, a_node_wiped_after_one_of_its_replicas_was_rebuilt_is_in_a_new_incarnation) {
+    RunOptions options = scenario_options();
+    options.checkpoint_log_bytes = 64 * kib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(2s);
+    const std::size_t victim = s.follower();
+    for (int losses = 0; losses < 3; losses++) {
+        ASSERT_TRUE(s.kill_quietly(victim));
+        bool lost = false;
+        for (const std::string& name : s.node(victim).media().names()) {
+            if (name.find("checkpoint-") != std::string::npos) {
+                s.node(victim).media().lose(name);
+                lost = true;
+            }
+        }
+        ASSERT_TRUE(lost);
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "a replica without its checkpoint is not rebuilt", [&] { return counts_again(s, victim); }));
+        s.simulation.run_for(1s);
+    }
+    for (int wipes = 0; wipes < 2; wipes++) {
+        ASSERT_TRUE(s.kill_quietly(victim));
+        s.node(victim).wipe();
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(10s, "the wiped node does not announce doubt", [&] { return s.view(victim).in_doubt; }));
+        ASSERT_TRUE(s.run_until(10s, "the wiped node is not taken back", [&] { return counts_again(s, victim); }));
     }
     s.expect_good_end();
 }
