@@ -42,6 +42,8 @@ class RangeScan {
     bool more() const { return !request_.count_only && limit_ > 0 && matched_ > limit_; }
     std::int64_t count() const { return static_cast<std::int64_t>(count_); }
 
+    // Memory of references.
+    std::size_t held_bytes() const { return references_.capacity() * sizeof(Reference); }
     // No more pairs than this are still to come.
     std::uint64_t pairs_left_max() const;
 

@@ -14,6 +14,7 @@ namespace ringfort::shard {
 
 class Link;
 class Replica;
+struct PendingRead;
 
 class Router {
   public:
@@ -26,7 +27,7 @@ class Router {
     void on_forwarded(Link& link, const wire::Forward& forward);
     void on_mailed(ShardId from, env::Mail& mail);
     // A request whose first try came to nothing before anything happened.
-    void route_again(const Origin& origin, Bytes body, Instant deadline);
+    void route_again(const Origin& origin, Bytes body, Instant deadline, std::int64_t credit);
     void on_cancel(const Origin& origin);
 
     // ---- answers
@@ -40,7 +41,7 @@ class Router {
     // Bytes waiting to be sent at the place the answer goes to: long replies pause above a bound.
     std::size_t backlog_bytes(const Origin& origin);
 
-    void serve_read(Replica& replica, const Origin& origin, const api::RangeRequest* request);
+    void serve_read(Replica& replica, const PendingRead& read);
 
     // ---- news
     void on_leader_known(RangeId range);
@@ -53,6 +54,7 @@ class Router {
         Origin origin{};
         Bytes body;
         Instant deadline{};
+        std::int64_t credit{0};  // bytes of a long reply that the origin takes at once
         bool redirect{false};
         bool forwarded{false};   // came from another node: not sent on
     };
@@ -61,8 +63,8 @@ class Router {
     void take_keyed(const Taken& taken, const api::Request& request);
     void take_node_request(const Taken& taken, const api::Request& request);
     void take_write(const Taken& taken, const api::Request& request, Replica& replica);
-    void take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica);
-    void elsewhere(const Taken& taken, RangeId range, bool write);
+    void take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range, Replica& replica);
+    void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
     bool has_room_for(std::uint64_t added_bytes) const;

@@ -185,7 +185,7 @@ void Shard::Impl::timers() {
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
-                                   sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
                                    router.node_requests().next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
@@ -279,6 +279,14 @@ std::vector<ReplicaView> inspect(Shard& shard) {
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count()});
     }
     return views;
+}
+
+HeldView inspect_held(Shard& shard) {
+    HeldView view = shard.impl().sessions.held();
+    view.forwarded = shard.impl().forwards.held_bytes();
+    view.sorted = shard.impl().streams.sort_bytes();
+    view.reads = shard.impl().rounds.held_bytes();
+    return view;
 }
 
 }  // namespace ringfort::shard

@@ -280,7 +280,8 @@ TEST(Cluster, a_node_wiped_after_one_of_its_replicas_was_rebuilt_is_in_a_new_inc
         }
         ASSERT_TRUE(lost);
         s.node(victim).start();
-        ASSERT_TRUE(s.run_until(10s, "a replica without its checkpoint is not rebuilt", [&] { return counts_again(s, victim); }));
+        ASSERT_TRUE(s.run_until(10s, "a replica that lost its checkpoint is not rebuilt",
+                                [&] { return counts_again(s, victim); }));
         s.simulation.run_for(1s);
     }
     for (int wipes = 0; wipes < 2; wipes++) {
