@@ -563,7 +563,8 @@ TEST(Cluster, a_connection_full_of_requests_that_take_their_time_is_kept_and_all
     const Instant hung = s.simulation.now();
     s.node(0).media().hang_until(hung + 5s);
     std::vector<std::uint64_t> asked;
-    for (std::size_t i = 0; i < limits::requests_per_connection_max + 200; i++) {
+    // A client has two connections at most.
+    for (std::size_t i = 0; i < 2 * limits::requests_per_connection_max + 200; i++) {
         const StepRequest put{StepKind::put, "d00/key" + std::to_string(i), {}, "v", false, 0, 0};
         asked.push_back(s.cluster().clients()[0]->ask(operation_of(put), 60s));
     }
