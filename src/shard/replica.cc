@@ -327,6 +327,12 @@ void Replica::carry_out(raft::Effects& effects) {
     commit_moved_ |= effects.committed;
     const bool role_changed = effects.role_changed;
     const bool want_timer = effects.want_election_timer;
+    if (effects.doubt_began) {
+        context_.log_line(env::LogLevel::error,
+                          "range " + std::to_string(range_.value) + ": the leader was told of entries this data directory "
+                          "does not have: it is an older copy, or its disk lost what it had flushed; the replica counts "
+                          "for nothing until it has caught up");
+    }
     effects.clear();
     if (want_timer) {
         schedule_election(context_.replicas->election_delay(*this, election_attempts_));
@@ -521,6 +527,11 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
         context_.replicas->on_directory_applied(*this);
     }
     return true;
+}
+
+void Replica::confirm_snapshot(raft::EntryId snapshot, NodeId from, Term term) {
+    ASSERT(snapshot.index <= applied());
+    step(raft::SnapshotInstalled{snapshot, {}, from, term});
 }
 
 void Replica::check_invariants() const {

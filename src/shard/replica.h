@@ -105,6 +105,8 @@ class Replica {
     // is as new, nothing changed.
     bool install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                  std::unique_ptr<kv::Directory> directory, NodeId from, Term term);
+    // A snapshot was offered that is no news here: its sender learns so. Requires: snapshot.index <= applied().
+    void confirm_snapshot(raft::EntryId snapshot, NodeId from, Term term);
     // Configuration in force at the applied index.
     const raft::Configuration& applied_configuration() const { return applied_configuration_; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/checksum.h"
 
 namespace ringfort::sim {
 
@@ -12,7 +13,7 @@ namespace {
 DomainId initial_domain(std::uint32_t number) { return DomainId(number + 1); }
 
 RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), std::string(kv.value), kv.create_revision, kv.mod_revision, kv.version};
+    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version};
 }
 
 api::RangeRequest range_of(const StepRequest& step, bool serializable) {
@@ -125,6 +126,27 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
 }
 
 }  // namespace
+
+std::string shortened(std::string_view value) {
+    if (value.size() <= shortened_bytes) {
+        return std::string(value);
+    }
+    const std::string sum = std::to_string(checksum(as_bytes(value)));
+    std::string out(value.substr(0, shortened_bytes - 21));
+    out += '#';
+    out.append(shortened_bytes - out.size() - sum.size(), '0');
+    return out + sum;
+}
+
+void shorten(RecordedOperation& operation) {
+    for (auto* branch : {&operation.success, &operation.failure}) {
+        for (StepRequest& step : *branch) {
+            if (step.value.size() > shortened_bytes) {
+                step.value = shortened(step.value);
+            }
+        }
+    }
+}
 
 bool RecordedOperation::modified() const {
     ASSERT(outcome == Outcome::ok);

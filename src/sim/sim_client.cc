@@ -62,6 +62,7 @@ std::uint64_t SimClient::ask(RecordedOperation operation, Duration timeout) {
     api::Request request = make_request(recorded, arena_);
     request.timeout = recorded.timeout.count() > 0 ? recorded.timeout : std::max(timeout, workload_options_.request_timeout);
     call->token = core_.submit(request, &SimClient::on_response, call);
+    shorten(recorded);   // the core has its own copy
     if (random_.one_in(workload_options_.cancel_one_in)) {
         queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 5'000'000))), &SimClient::on_give_up, call,
                            call->use);
