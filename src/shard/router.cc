@@ -4,6 +4,7 @@
 
 #include "api/key_range.h"
 #include "shard/forwards.h"
+#include "shard/log_queue.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
@@ -81,6 +82,19 @@ void Router::route_again(const Origin& origin, Bytes body, Instant deadline, std
     taken.credit = credit;
     taken.forwarded = origin.kind == OriginKind::link;
     take(taken);
+}
+
+bool Router::take_queued(const QueuedWrite& write) {
+    Taken taken;
+    taken.origin = write.origin;
+    taken.body = write.body;
+    taken.deadline = write.deadline;
+    taken.redirect = write.redirect;
+    taken.forwarded = write.forwarded;
+    taken.queued = true;
+    no_room_ = false;
+    take(taken);
+    return !no_room_;
 }
 
 void Router::take(Taken taken) {
@@ -218,13 +232,30 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
         return;
     }
-    api::Errc code = replica.propose(taken.origin, header, body, taken.deadline);
+    // First come, first served: what waits has the room that comes.
+    const bool others_wait = !taken.queued && taken.origin.kind != OriginKind::session && !context_.log_queue->empty();
+    api::Errc code = others_wait ? api::Errc::too_many_requests
+                                 : replica.propose(taken.origin, header, body, taken.deadline);
     if (code == api::Errc::too_many_requests && !context_.log->has_space()) {
         code = api::Errc::no_space;
+    }
+    if (code == api::Errc::too_many_requests && enqueue(taken)) {
+        return;
     }
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
+}
+
+// The log is busy. Clients of this shard were asked to wait before; what others sent waits here.
+bool Router::enqueue(const Taken& taken) {
+    if (taken.queued) {
+        no_room_ = true;
+        return true;
+    }
+    QueuedWrite write{taken.origin, taken.deadline, taken.redirect, taken.forwarded, 0, {}};
+    write.body.assign(taken.body.begin(), taken.body.end());
+    return context_.log_queue->add(std::move(write));
 }
 
 // Puts are refused over the limit; what frees space, or changes nothing, goes on.
