@@ -37,6 +37,8 @@ void Connection::start(const env::Address& address) {
     state_ = State::connecting;
     retiring = false;
     pinged = false;
+    heard = false;
+    unanswered = 0;
     id_ = network_.connect(address, env::ConnectionClass::client, *this);
 }
 
@@ -82,6 +84,7 @@ void Connection::on_sent() {
 
 void Connection::on_received(Bytes bytes) {
     ASSERT(state_ == State::greeting || state_ == State::ready);
+    heard = true;
     reader_->feed(bytes);
     while (state_ != State::down) {
         const auto next = reader_->next();

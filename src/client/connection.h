@@ -69,16 +69,20 @@ class Connection final : public env::ConnectionHandler {
     bool ready() const { return state_ == State::ready; }
     std::uint32_t number() const { return number_; }
     std::uint64_t epoch() const { return epoch_; }
-    // The server's bounds, from its hello.
+    // The server's bounds, from its hello. With `requests_max` requests unanswered it reads nothing more.
     std::size_t frame_bytes_max() const;
     std::size_t requests_max() const;
+    // A place is kept free, so that a server that is busy with all the others still reads, and answers, a status request.
+    bool has_place() const { return unanswered + 1 < requests_max() || unanswered == 0; }
 
     // The owner's bookkeeping, kept here because it is per connection.
     PendingList requests;               // on this connection, oldest first
+    std::size_t unanswered{0};          // sent or to be sent; those nobody waits for any more included
     std::uint32_t endpoint{0};
     std::uint32_t next_endpoint{0};     // where to start looking when it goes down
-    Instant received_at{};              // last bytes, or when it became ready
+    Instant received_at{};              // of the last frame, or when it became ready
     Instant moved_at{INT64_MIN};        // last followed a leader
+    bool heard{false};                  // bytes of a frame that is not whole yet came after received_at
     bool pinged{false};                 // Invariant: a status request of ours is unanswered since received_at
     bool retiring{false};               // takes no more requests; closes when the last is answered
     bool queued_for_flush{false};

@@ -23,6 +23,7 @@ void Core::Impl::on_ready(Connection& connection) {
     endpoints.succeeded(connection.endpoint);
     connection.next_endpoint = connection.endpoint;
     connection.received_at = now;
+    connection.heard = false;
     ready_count++;
     counters.connects++;
     connection_timers.set(connection.number(), now + options.keepalive_time);
@@ -108,13 +109,19 @@ void Core::Impl::start(Connection& connection) {
 }
 
 void Core::Impl::keep_alive(Connection& connection) {
+    if (connection.heard) {
+        connection.received_at = now;   // a long frame is under way
+        connection.heard = false;
+        connection.pinged = false;
+    }
     const Instant silent_until = connection.received_at + options.keepalive_time;
     if (connection.retiring && connection.requests.count == 0) {
         retire_if_done(connection);
         return;
     }
-    if (connection.requests.count == 0) {
-        connection.received_at = now;   // owes nothing
+    const bool reads_no_ping = connection.unanswered >= connection.requests_max();
+    if (connection.requests.count == 0 || reads_no_ping) {
+        connection.received_at = now;   // silence says nothing: it owes nothing, or takes one request at a time
         connection.pinged = false;
     } else if (silent_until <= now && connection.pinged) {
         connection.fail({.text = "the server went silent"});

@@ -41,6 +41,7 @@ struct Core::Impl final : ConnectionOwner {
     void refuse_waiting(api::Errc code);
     void deliver_refusals();
 
+    void on_unwanted_piece(Connection& connection, const wire::FrameHeader& header);
     void on_piece(Connection& connection, std::uint32_t index, const api::Response& response,
                   std::uint32_t frame_bytes);
     void on_error(Connection& connection, std::uint32_t index, const api::Response& response);

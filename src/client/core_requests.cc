@@ -83,6 +83,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
         slot.connection = connection->number();
         slot.epoch = connection->epoch();
         pending.append(connection->requests, index);
+        connection->unanswered++;
         connection->note_appended();
         return token;
     }
@@ -114,7 +115,7 @@ void Core::Impl::cancel(std::uint64_t token) {
 }
 
 bool Core::Impl::has_room(const Connection& connection) const {
-    return connection.ready() && !connection.retiring && connection.requests.count < connection.requests_max();
+    return connection.ready() && !connection.retiring && connection.has_place();
 }
 
 Connection* Core::Impl::pick(std::uint32_t avoid) {
@@ -171,6 +172,7 @@ bool Core::Impl::place(std::uint32_t index, Connection& connection) {
     slot.connection = connection.number();
     slot.epoch = connection.epoch();
     pending.append(connection.requests, index);
+    connection.unanswered++;
     connection.note_appended();
     return true;
 }
@@ -296,11 +298,18 @@ void Core::Impl::refuse_waiting(api::Errc code) {
 
 void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame& frame) {
     connection.received_at = now;
+    connection.heard = false;
     connection.pinged = false;
     const wire::FrameHeader& header = frame.header;
-    const std::uint32_t index = header.request_id == ping_request_id ? no_request : pending.find(header.request_id);
+    if (header.request_id == ping_request_id) {
+        return;
+    }
+    const bool last = (header.flags & wire::flag_more) == 0;
+    connection.unanswered -= last && connection.unanswered > 0 ? 1 : 0;
+    const std::uint32_t index = pending.find(header.request_id);
     if (index == no_request || pending[index].connection != connection.number()) {
-        return;   // cancelled, expired, or a ping
+        on_unwanted_piece(connection, header);
+        return;   // cancelled or expired
     }
     if (header.kind != static_cast<std::uint8_t>(pending[index].kind)) {
         connection.fail({.protocol_error = true, .text = "a reply of another kind than its request"});
@@ -321,6 +330,14 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
         complete(index, *response);
     }
     retire_if_done(connection);
+}
+
+// Nobody waited any more when the first piece of a long reply came: the server is told, else it waits for its credit.
+void Core::Impl::on_unwanted_piece(Connection& connection, const wire::FrameHeader& header) {
+    if ((header.flags & wire::flag_more) != 0 && header.kind == static_cast<std::uint8_t>(wire::ClientKind::range)) {
+        wire::encode_cancel(header.request_id, connection.out());
+        connection.note_appended();
+    }
 }
 
 void Core::Impl::on_piece(Connection& connection, std::uint32_t index, const api::Response& response,

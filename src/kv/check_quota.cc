@@ -1,5 +1,8 @@
 // What the memory limit refuses.
+#include <algorithm>
+
 #include "kv/command.h"
+#include "kv/store.h"
 
 namespace ringfort::kv {
 
@@ -17,6 +20,40 @@ bool adds_data(const api::TxnRequest& txn) {
     return false;
 }
 
+// Values that stand in no command: a put that keeps the former value writes it anew.
+class KeptValues {
+  public:
+    KeptValues(const Store& store, std::uint64_t value_bytes_pending)
+        : store_(store), value_bytes_pending_(value_bytes_pending) {}
+
+    std::uint64_t bytes(const api::PutRequest& put) const {
+        if (!put.ignore_value) {
+            return 0;
+        }
+        const auto former = store_.get(put.key);
+        return std::max<std::uint64_t>(former ? former->value.size() : 0, value_bytes_pending_);
+    }
+    std::uint64_t bytes(const api::TxnRequest& txn) const {
+        return std::max(bytes(txn.success), bytes(txn.failure));
+    }
+
+  private:
+    std::uint64_t bytes(std::span<const api::RequestOp> branch) const {
+        std::uint64_t sum = 0;
+        for (const api::RequestOp& op : branch) {
+            if (const auto* put = std::get_if<api::PutRequest>(&op.op)) {
+                sum += bytes(*put);
+            } else if (const auto* nested = std::get_if<api::TxnRequest>(&op.op)) {
+                sum += bytes(*nested);
+            }
+        }
+        return sum;
+    }
+
+    const Store& store_;
+    std::uint64_t value_bytes_pending_;
+};
+
 }  // namespace
 
 bool adds_data(const api::Operation& operation) {
@@ -26,13 +63,21 @@ bool adds_data(const api::Operation& operation) {
     return std::holds_alternative<api::PutRequest>(operation);
 }
 
-api::Errc check_quota(const api::Operation& operation, std::uint64_t used_bytes, std::uint64_t quota_bytes) {
-    if (quota_bytes == 0 || !adds_data(operation)) {
-        return api::Errc::ok;
+std::uint64_t added_bytes(const api::Operation& operation, const Store& store, std::uint64_t value_bytes_pending) {
+    if (!adds_data(operation)) {
+        return 0;
     }
-    const auto* put = std::get_if<api::PutRequest>(&operation);
-    const std::size_t bytes = put != nullptr ? command_bytes(*put) : command_bytes(std::get<api::TxnRequest>(operation));
-    return used_bytes + bytes > quota_bytes ? api::Errc::no_space : api::Errc::ok;
+    const KeptValues kept(store, value_bytes_pending);
+    if (const auto* put = std::get_if<api::PutRequest>(&operation)) {
+        return command_bytes(*put) + kept.bytes(*put);
+    }
+    const auto& txn = std::get<api::TxnRequest>(operation);
+    return command_bytes(txn) + kept.bytes(txn);
+}
+
+api::Errc check_quota(const MemoryUse& use) {
+    const bool full = use.quota_bytes != 0 && use.added_bytes > 0 && use.used_bytes + use.added_bytes > use.quota_bytes;
+    return full ? api::Errc::no_space : api::Errc::ok;
 }
 
 }  // namespace ringfort::kv

@@ -13,12 +13,15 @@
 
 #include "api/types.h"
 #include "base/arena.h"
+#include "base/bounds.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/instant.h"
 
 namespace ringfort::kv {
+
+class Store;
 
 inline constexpr std::uint8_t command_version = 1;
 
@@ -61,18 +64,28 @@ Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena);
 // The kind without decoding the rest; nullopt if the bytes are no command.
 std::optional<CommandKind> command_kind(Bytes bytes);
 
-// Checks of a request that need no state: etcd's field checks, limits and duplicate rule, in etcd's order. Run before a
+// Checks of a request that need no state: etcd's field checks, limits and duplicate rule. Run before a
 // command is made of it; apply runs them again only as assertions of its own totality.
 struct RequestLimits {
     std::size_t txn_ops{128};
+    std::size_t command_bytes{limits::request_bytes_default};   // request_too_large above
 };
 api::Errc check_request(const api::Operation& operation, const RequestLimits& limits);
 
 // Whether applying it can add data: what a node over its limits refuses. Deletes and compaction go on, so that there is a
 // way back.
 bool adds_data(const api::Operation& operation);
-// no_space if it adds data and the memory in use (Store::live_bytes(), of all stores the limit is for) has no room for its
-// command. `quota_bytes` 0: no limit. A matter of the proposer, not of apply: replicas may have different limits.
-api::Errc check_quota(const api::Operation& operation, std::uint64_t used_bytes, std::uint64_t quota_bytes);
+// How many bytes of keys and values applying it may add: at least its command's, and values it makes the store copy. 0: it
+// adds no data. `value_bytes_pending`: no command that is proposed and not yet applied puts a larger value.
+std::uint64_t added_bytes(const api::Operation& operation, const Store& store, std::uint64_t value_bytes_pending);
+struct MemoryUse {
+    std::uint64_t added_bytes{0};
+    // Store::live_bytes() of all stores the limit is for, and what was admitted and is not yet applied.
+    std::uint64_t used_bytes{0};
+    std::uint64_t quota_bytes{0};   // 0: no limit
+};
+// no_space if there is no room for what is to be added. A matter of the proposer, not of apply: replicas may have different
+// limits.
+api::Errc check_quota(const MemoryUse& use);
 
 }  // namespace ringfort::kv

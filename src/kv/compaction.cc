@@ -16,6 +16,11 @@ bool Store::compaction_pending() const {
     return !state.garbage.empty() && state.garbage.front()->mod <= state.forget_limit();
 }
 
+bool Store::reclaimed(api::Revision revision) const {
+    const GarbageQueue& garbage = impl_->state.garbage;
+    return garbage.empty() || garbage.front()->mod > revision;
+}
+
 void Store::compact_step(WorkBudget& budget) {
     StoreState& state = impl_->state;
     while (!budget.spent() && compaction_pending()) {

@@ -46,7 +46,7 @@ Step DeleteJob::step(StoreState& state, WorkBudget& budget) {
         if (cursor.live()) {
             remove(state, record, budget);
         } else {
-            budget.take(1, 0);
+            budget.take(1, record.key_bytes);
         }
     }
     return Step::done;

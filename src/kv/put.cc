@@ -11,7 +11,7 @@ api::Errc check_put(const StoreState&, const api::PutRequest& put, const KeyReco
     return (put.ignore_value || put.ignore_lease) && !exists ? api::Errc::key_not_found : api::Errc::ok;
 }
 
-api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyRecord* record) {
+api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyRecord* record, WorkBudget& budget) {
     // A command that was never checked for duplicates may remove the key before this put. Then there is nothing to keep.
     const Version* former = record == nullptr || record->latest->tombstone() ? nullptr : record->latest;
     StoreState::NewValue next{put.value, put.lease};
@@ -26,6 +26,7 @@ api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyR
         response.prev_kv = key_value(*record, *former);
     }
     state.put(put.key, record, next);
+    state.charge(budget, 1, static_cast<std::int64_t>(put.key.size() + next.value.size()));
     return response;
 }
 

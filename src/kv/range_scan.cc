@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "api/key_range.h"
+#include "kv/compare_texts.h"
 #include "kv/key_tree_node.h"
 
 namespace ringfort::kv {
@@ -140,11 +141,11 @@ Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink
             if (emits) {
                 emit(record, *chain_, budget, sink);
             } else if (match && sorted()) {
-                take(record, *chain_);
+                take(record, *chain_, budget);
                 budget.take(heap_push_keys, 0);
             }
             chain_ = nullptr;
-            budget.take(1, 0);
+            budget.take(1, emits ? 0 : record.key_bytes);
             if (walk_over()) {
                 break;
             }
@@ -208,26 +209,26 @@ std::int64_t RangeScan::order_of(const Version& version) const {
 }
 
 // Whether a stands before b in the answer.
-bool RangeScan::precedes(const Reference& a, const Reference& b) const {
+bool RangeScan::precedes(const Reference& a, const Reference& b, WorkBudget& budget) const {
     const bool down = request_.sort_order == api::SortOrder::descend;
     if (a.order != b.order) {
         return down ? a.order > b.order : a.order < b.order;
     }
     if (request_.sort_target == api::SortTarget::value) {
-        const int order = a.version->value().compare(b.version->value());
+        const int order = compare_texts(a.version->value(), b.version->value(), budget);
         if (order != 0) {
             return down ? order > 0 : order < 0;
         }
     }
-    return a.record->key() < b.record->key();
+    return compare_texts(a.record->key(), b.record->key(), budget) < 0;
 }
 
 // Keeps a heap whose top is the last in order.
-void RangeScan::take(const KeyRecord& record, const Version& version) {
-    const auto before = [this](const Reference& a, const Reference& b) { return precedes(a, b); };
+void RangeScan::take(const KeyRecord& record, const Version& version, WorkBudget& budget) {
+    const auto before = [&](const Reference& a, const Reference& b) { return precedes(a, b, budget); };
     const Reference reference{&record, &version, order_of(version)};
     if (limit_ > 0 && references_.size() == limit_) {
-        if (!precedes(reference, references_.front())) {
+        if (!precedes(reference, references_.front(), budget)) {
             return;
         }
         std::pop_heap(references_.begin(), references_.end(), before);
@@ -238,8 +239,9 @@ void RangeScan::take(const KeyRecord& record, const Version& version) {
     std::push_heap(references_.begin(), references_.end(), before);
 }
 
+// A way down the heap is not interrupted: beyond its budget a step compares 2 log2(n) pairs at most.
 Step RangeScan::sort(WorkBudget& budget) {
-    const auto before = [this](const Reference& a, const Reference& b) { return precedes(a, b); };
+    const auto before = [&](const Reference& a, const Reference& b) { return precedes(a, b, budget); };
     while (unsorted_ > 1) {
         if (budget.spent()) {
             return Step::more;

@@ -60,14 +60,14 @@ class RangeScan {
     bool wanted(const Version& version) const;
     // Whether the rest of the walk can change the answer.
     bool walk_over() const;
-    bool precedes(const Reference& a, const Reference& b) const;
+    bool precedes(const Reference& a, const Reference& b, WorkBudget& budget) const;
     std::int64_t order_of(const Version& version) const;
     KeyTree::Cursor resume(const StoreState& state) const;
     bool inside(std::string_view key) const;
     Step walk(const StoreState& state, WorkBudget& budget, PairSink& sink);
     // False: the budget ended among the versions of the key.
     bool find_visible(const KeyRecord& record, WorkBudget& budget);
-    void take(const KeyRecord& record, const Version& version);
+    void take(const KeyRecord& record, const Version& version, WorkBudget& budget);
     void emit(const KeyRecord& record, const Version& version, WorkBudget& budget, PairSink& sink);
     Step sort(WorkBudget& budget);
     Step emit_sorted(WorkBudget& budget, PairSink& sink);

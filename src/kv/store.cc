@@ -137,10 +137,10 @@ void Store::Impl::step_put(WorkBudget& budget) {
     KeyRecord* record = state.find(put.key);
     if (const api::Errc code = check_put(state, put, record); code != api::Errc::ok) {
         outcome = code;
+        budget.take(1, 0);
     } else {
-        outcome = api::Result{execute_put(state, put, record)};
+        outcome = api::Result{execute_put(state, put, record, budget)};
     }
-    state.charge(budget, 1, static_cast<std::int64_t>(put.key.size() + put.value.size()));
 }
 
 void Store::Impl::step_compact() {
@@ -153,7 +153,7 @@ void Store::Impl::step_compact() {
         outcome = api::Errc::future_revision;
         return;
     }
-    // Logical at once; `physical` only tells the session to wait until compaction_pending() has become false.
+    // Logical at once; `physical` only tells whoever answers to wait for reclaimed().
     state.compact_revision = compact.revision;
     outcome = api::Result{api::CompactResponse{}};
 }

@@ -82,6 +82,8 @@ class Store {
     // step would give something back now; what a pin holds becomes pending when the pin goes.
     bool compaction_pending() const;
     void compact_step(WorkBudget& budget);
+    // Whether the space of all that a compaction at this revision forgets is free, pinned or not.
+    bool reclaimed(api::Revision revision) const;
 
     // ---- checkpoints: the cut is applied() now. Compaction steps wait behind the pin while a writer lives.
     std::unique_ptr<CheckpointWriter> open_checkpoint();

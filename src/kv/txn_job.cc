@@ -1,6 +1,7 @@
 #include "kv/txn_job.h"
 
 #include "api/key_range.h"
+#include "kv/compare_texts.h"
 
 namespace ringfort::kv {
 
@@ -26,7 +27,7 @@ int three_way(std::int64_t a, std::int64_t b) {
 
 // `version`: the key's live version; null: the key is missing, which compares like zeros, except by value: no value
 // compare holds for a missing key.
-bool holds(const api::Compare& compare, const Version* version) {
+bool holds(const api::Compare& compare, const Version* version, WorkBudget& budget) {
     switch (compare.target) {
         case api::CompareTarget::version:
             return holds(compare.result, three_way(version == nullptr ? 0 : version->version(), compare.number));
@@ -37,7 +38,7 @@ bool holds(const api::Compare& compare, const Version* version) {
         case api::CompareTarget::lease:
             return holds(compare.result, three_way(version == nullptr ? 0 : version->lease(), compare.number));
         case api::CompareTarget::value:
-            return version != nullptr && holds(compare.result, version->value().compare(compare.value));
+            return version != nullptr && holds(compare.result, compare_texts(version->value(), compare.value, budget));
     }
     UNREACHABLE();
 }
@@ -161,7 +162,7 @@ std::optional<bool> TxnJob::compare(const StoreState& state, const api::Compare&
     const api::KeyRange range{compare.key, compare.range_end};
     if (api::is_point(range)) {
         budget.take(1, 0);
-        return holds(compare, live_version(state.find(compare.key)));
+        return holds(compare, live_version(state.find(compare.key)), budget);
     }
     const api::Interval interval = api::interval_of(range);
     if (!position_) {
@@ -178,19 +179,19 @@ std::optional<bool> TxnJob::compare(const StoreState& state, const api::Compare&
             return std::nullopt;
         }
         cursor.prefetch_next();
-        budget.take(1, 0);
+        budget.take(1, record.key_bytes);
         if (!cursor.live()) {
             continue;
         }
         compare_met_key_ = true;
-        if (!holds(compare, record.latest)) {
+        if (!holds(compare, record.latest, budget)) {
             position_.reset();
             return false;
         }
     }
     position_.reset();
     // An interval without keys compares like one missing key.
-    return compare_met_key_ || holds(compare, nullptr);
+    return compare_met_key_ || holds(compare, nullptr, budget);
 }
 
 // ---------------------------------------------------------------------------------------------- check
@@ -243,11 +244,10 @@ Step TxnJob::execute(StoreState& state, WorkBudget& budget) {
 
 Step TxnJob::execute_op(StoreState& state, const Planned& planned, WorkBudget& budget) {
     if (const auto* put = std::get_if<api::PutRequest>(&planned.op->op)) {
-        const api::PutResponse response = execute_put(state, *put, state.find(put->key));
+        const api::PutResponse response = execute_put(state, *put, state.find(put->key), budget);
         if (planned.response != nullptr) {
             planned.response->op = response;
         }
-        state.charge(budget, 1, static_cast<std::int64_t>(put->key.size() + put->value.size()));
         return Step::done;
     }
     if (std::holds_alternative<api::RangeRequest>(planned.op->op)) {

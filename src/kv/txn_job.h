@@ -75,7 +75,7 @@ class TxnJob {
 
 // The answer to a put whose state does not permit it; ok otherwise.
 api::Errc check_put(const StoreState& state, const api::PutRequest& put, const KeyRecord* record);
-// Executes a put that check_put permits.
-api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyRecord* record);
+// Executes a put that check_put permits, and charges for what it writes: a kept value is written like a given one.
+api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyRecord* record, WorkBudget& budget);
 
 }  // namespace ringfort::kv

@@ -28,14 +28,17 @@ Core::Core(const Options& options_in, const InitialState& initial)
 }
 
 void Core::load_entries(const InitialState& initial) {
+    auto lost = initial.damaged.begin();
     for (const Entry& entry : initial.entries) {
         if (entry.id.index <= initial.snapshot.index) {
             continue;  // the checkpoint is newer than these
         }
         ASSERT(entry.id.index == log.last().index.next());
         log.append(entry.id.term, 0, Residence::disk);
-        const auto& lost = initial.damaged;
-        if (std::find(lost.begin(), lost.end(), entry.id.index) == lost.end()) {
+        while (lost != initial.damaged.end() && *lost < entry.id.index) {
+            ++lost;
+        }
+        if (lost == initial.damaged.end() || *lost != entry.id.index) {
             note_entry(entry);
         } else {
             damage.add({.id = entry.id, .checksum = entry.checksum, .kind = entry.kind, .found = false,

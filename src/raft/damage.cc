@@ -6,27 +6,25 @@
 
 namespace ringfort::raft {
 
+std::deque<DamagedEntry>::iterator DamagedSet::from(LogIndex index) {
+    return std::lower_bound(items_.begin(), items_.end(), index,
+                            [](const DamagedEntry& entry, LogIndex bound) { return entry.id.index < bound; });
+}
+
 void DamagedSet::add(DamagedEntry entry) {
-    const auto behind = std::find_if(items_.begin(), items_.end(), [&](const DamagedEntry& other) {
-        return other.id.index >= entry.id.index;
-    });
+    const auto behind = from(entry.id.index);
     ASSERT(behind == items_.end() || behind->id.index > entry.id.index);
     items_.insert(behind, std::move(entry));
 }
 
 DamagedEntry* DamagedSet::find(LogIndex index) {
-    const auto found = std::find_if(items_.begin(), items_.end(),
-                                    [&](const DamagedEntry& entry) { return entry.id.index == index; });
-    return found == items_.end() ? nullptr : &*found;
+    const auto found = from(index);
+    return found != items_.end() && found->id.index == index ? &*found : nullptr;
 }
 
 std::optional<LogIndex> DamagedSet::first_from(LogIndex index) const {
-    for (const DamagedEntry& entry : items_) {
-        if (entry.id.index >= index) {
-            return entry.id.index;
-        }
-    }
-    return std::nullopt;
+    const auto found = const_cast<DamagedSet*>(this)->from(index);
+    return found != items_.end() ? std::optional(found->id.index) : std::nullopt;
 }
 
 bool DamagedSet::has_kind(EntryKind kind) const {
@@ -34,15 +32,18 @@ bool DamagedSet::has_kind(EntryKind kind) const {
 }
 
 void DamagedSet::erase(LogIndex index) {
-    std::erase_if(items_, [&](const DamagedEntry& entry) { return entry.id.index == index; });
+    const auto found = from(index);
+    if (found != items_.end() && found->id.index == index) {
+        items_.erase(found);
+    }
 }
 
 void DamagedSet::truncate(LogIndex from) {
-    std::erase_if(items_, [&](const DamagedEntry& entry) { return entry.id.index >= from; });
+    items_.erase(this->from(from), items_.end());
 }
 
 void DamagedSet::compact(LogIndex through) {
-    std::erase_if(items_, [&](const DamagedEntry& entry) { return entry.id.index <= through; });
+    items_.erase(items_.begin(), from(through.next()));
 }
 
 void DamagedSet::forget_answers() {

@@ -1,6 +1,7 @@
 // Entries of this log whose payload is lost (id and checksum are known), and the search for them among the peers.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -31,13 +32,16 @@ class DamagedSet {
     void compact(LogIndex through);
     void forget_answers();
 
+    auto after(LogIndex index) { return from(index.next()); }
     auto begin() { return items_.begin(); }
     auto end() { return items_.end(); }
     auto begin() const { return items_.begin(); }
     auto end() const { return items_.end(); }
 
   private:
-    std::vector<DamagedEntry> items_;  // by index
+    std::deque<DamagedEntry>::iterator from(LogIndex index);   // the first at or after it
+
+    std::deque<DamagedEntry> items_;  // by index; found and repaired mostly from the front
 };
 
 // Whom this replica has asked since something last changed. One question at a time: an answer carries payloads.

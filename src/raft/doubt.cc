@@ -83,6 +83,15 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
     }
 }
 
+// The leader was told in its term of entries this log does not have, and nobody truncates those within a term: the disk
+// was rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well.
+void Core::begin_doubt(Effects& out) {
+    hard_state.in_doubt = true;
+    hard_state.incarnation = hard_state.incarnation.next();
+    persist_hard_state(out);
+    out.doubt_began = true;
+}
+
 // With every append until the fence is here: announcements get lost, and a fence that came in a snapshot cannot be seen.
 void Core::announce_doubt(Effects& out) {
     ASSERT(bool(leader));

@@ -19,6 +19,9 @@ void Core::on_append(const Message& message, Effects& out) {
         // It was alive when it sent this; whether it still is the shard has to say.
         out.want_election_timer = true;
     }
+    if (message.hint.index > log.last().index && !hard_state.in_doubt) {
+        begin_doubt(out);
+    }
     const LogIndex known = std::min(hard_state.commit, log.last().index);
     if (message.prev.index < known || log.holds(message.prev)) {
         accept_entries(message, out);

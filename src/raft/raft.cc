@@ -22,6 +22,7 @@ void Effects::clear() {
     want_election_timer = false;
     repaired.clear();
     snapshot_fit = SnapshotFit::none;
+    doubt_began = false;
     doubt_ended = false;
     own_payloads.clear();
     own_fetch_items.clear();

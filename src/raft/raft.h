@@ -43,7 +43,7 @@ struct InitialState {
     EntryId snapshot{};                     // last entry the checkpoint covers; (0,0): none
     Configuration snapshot_configuration;   // in force at `snapshot`
     // Entries after the snapshot, in order, without gaps. Payloads are read for config and fence kinds only (and are
-    // valid during the call). `damaged` names those whose payload is lost; their id and checksum are known.
+    // valid during the call). `damaged` names those whose payload is lost, rising; their id and checksum are known.
     std::span<const Entry> entries;
     std::span<const LogIndex> damaged;
 };
@@ -94,6 +94,8 @@ struct Effects {
     // Payloads of damaged entries, found at a peer: write them (append_repaired), then step(EntryRepaired) for each.
     std::vector<Entry> repaired;
     SnapshotFit snapshot_fit{SnapshotFit::none};  // of the SnapshotInstalled just stepped
+    // The disk was rolled back behind what this replica has answered: it is in a new incarnation, in doubt.
+    bool doubt_began{false};
     // The committed fence of this replica is durable here: it counts again.
     bool doubt_ended{false};
     // Owners of payloads the core itself made (config, fence); live until clear().

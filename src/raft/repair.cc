@@ -35,9 +35,9 @@ void Core::maybe_fetch(Effects& out) {
         search.asked_through = LogIndex{};
     }
     std::vector<FetchItem> items;
-    for (const DamagedEntry& entry : damage) {
-        if (!entry.found && entry.id.index > search.asked_through && items.size() < fetch_items_max) {
-            items.push_back({.id = entry.id, .checksum = entry.checksum, .result = FetchResult::never});
+    for (auto entry = damage.after(search.asked_through); entry != damage.end() && items.size() < fetch_items_max; ++entry) {
+        if (!entry->found) {
+            items.push_back({.id = entry->id, .checksum = entry->checksum, .result = FetchResult::never});
         }
     }
     if (items.empty()) {

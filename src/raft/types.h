@@ -124,7 +124,9 @@ struct Message {
     // append_response: durable through here, and equal to the leader's log. append: what the leader has been told of
     // that; an append that shows nothing beyond is not answered (a probe says 0, so it is always answered).
     LogIndex match{};
-    EntryId hint{};               // rejected append: where the logs may agree (thesis 3.2's conflict hint)
+    // Rejected append: where the logs may agree (thesis 3.2's conflict hint). append: the index is what the leader was
+    // told of in this term, whatever `match` says: a follower whose log ends before it has forgotten its own answers.
+    EntryId hint{};
     bool transfer{false};         // vote: part of a transfer, so a living leader is no reason to refuse
     std::span<const FetchItem> fetch{};  // fetch, fetch_response
 };

@@ -25,10 +25,10 @@ constexpr std::array flag_table = {
 
     Flag{"advertise-client-urls", clustering, "URL,...", "",
          "This member's client URLs as told to the others. Default: the listening ones."},
-    Flag{"initial-advertise-peer-urls", clustering, "URL,...", "",
-         "This member's peer URLs as told to the others. Default: those of --initial-cluster, else the listening ones."},
+    Flag{"initial-advertise-peer-urls", clustering, "URL", "",
+         "This member's one peer URL as told to the others. Default: that of --initial-cluster, else the listening one."},
     Flag{"initial-cluster", clustering, "NAME=URL,...", "",
-         "All members of a new cluster. Default: this member alone."},
+         "All members of a new cluster, one peer URL each. Default: this member alone."},
     Flag{"initial-cluster-token", clustering, "TOKEN", "ringfort-cluster",
          "Makes the ids of this cluster differ from those of others with the same members."},
     Flag{"initial-cluster-state", clustering, "new|existing", "new",

@@ -81,8 +81,8 @@ Checked<std::vector<Url>> advertised(const Reader& reader, std::string_view flag
     return listening;
 }
 
-Checked<std::vector<MemberUrls>> read_cluster(std::string_view text) {
-    std::vector<MemberUrls> members;
+Checked<std::vector<MemberUrl>> read_cluster(std::string_view text) {
+    std::vector<MemberUrl> members;
     for (const std::string_view part : split_list(text)) {
         const std::size_t equals = part.find('=');
         if (equals == std::string_view::npos || equals == 0) {
@@ -93,16 +93,15 @@ Checked<std::vector<MemberUrls>> read_cluster(std::string_view text) {
         if (!url) {
             return failure(fault(fmt::format("--initial-cluster: {}", url.error())));
         }
-        for (const MemberUrls& member : members) {
-            if (std::find(member.peer_urls.begin(), member.peer_urls.end(), *url) != member.peer_urls.end()) {
+        for (const MemberUrl& member : members) {
+            if (member.name == name) {
+                return failure(fault(fmt::format("--initial-cluster names two peer URLs for '{}': a member has one", name)));
+            }
+            if (member.peer_url == *url) {
                 return failure(fault(fmt::format("--initial-cluster names {} twice", url->text)));
             }
         }
-        auto member = std::find_if(members.begin(), members.end(), [&](const MemberUrls& m) { return m.name == name; });
-        if (member == members.end()) {
-            member = members.insert(member, MemberUrls{.name = name, .peer_urls = {}});
-        }
-        member->peer_urls.push_back(std::move(*url));
+        members.push_back({.name = name, .peer_url = std::move(*url)});
     }
     if (members.size() > limits::members_max) {
         return failure(fault(fmt::format("--initial-cluster names {} members; {} are the most", members.size(),
@@ -111,30 +110,40 @@ Checked<std::vector<MemberUrls>> read_cluster(std::string_view text) {
     return members;
 }
 
+// How this member is known to its peers, if the flags say it elsewhere than in --initial-cluster.
+Checked<Url> advertised_peer_url(const Reader& reader, const std::vector<Url>& listening) {
+    constexpr std::string_view flag = "initial-advertise-peer-urls";
+    TRY_ASSIGN(std::vector<Url> urls, advertised(reader, flag, "listen-peer-urls", listening));
+    if (urls.size() > 1) {
+        return failure(fault(fmt::format("--{} must be one URL, by which the others know this member, not {}", flag,
+                                         joined(urls))));
+    }
+    return std::move(urls.front());
+}
+
 Checked<bool> read_clustering(const Reader& reader, Options& options) {
     TRY_ASSIGN(options.initial_cluster, read_cluster(reader.text("initial-cluster")));
     const auto self = std::find_if(options.initial_cluster.begin(), options.initial_cluster.end(),
-                                   [&](const MemberUrls& m) { return m.name == options.name; });
+                                   [&](const MemberUrl& m) { return m.name == options.name; });
     if (!options.initial_cluster.empty() && self == options.initial_cluster.end()) {
         return failure(fault(fmt::format("--initial-cluster does not name this member: --name is '{}'", options.name)));
     }
     if (options.initial_cluster.empty() || reader.set("initial-advertise-peer-urls")) {
-        TRY_ASSIGN(options.initial_advertise_peer_urls,
-                   advertised(reader, "initial-advertise-peer-urls", "listen-peer-urls", options.listen_peer_urls));
+        TRY_ASSIGN(options.initial_advertise_peer_url, advertised_peer_url(reader, options.listen_peer_urls));
     } else {
-        options.initial_advertise_peer_urls = self->peer_urls;
+        options.initial_advertise_peer_url = self->peer_url;
     }
     if (options.initial_cluster.empty()) {
-        options.initial_cluster.push_back({.name = options.name, .peer_urls = options.initial_advertise_peer_urls});
-    } else if (self->peer_urls != options.initial_advertise_peer_urls) {
+        options.initial_cluster.push_back({.name = options.name, .peer_url = options.initial_advertise_peer_url});
+    } else if (self->peer_url != options.initial_advertise_peer_url) {
         return failure(fault(fmt::format(
-            "--initial-cluster says {} for '{}', but --initial-advertise-peer-urls says {}", joined(self->peer_urls),
-            options.name, joined(options.initial_advertise_peer_urls))));
+            "--initial-cluster says {} for '{}', but --initial-advertise-peer-urls says {}", self->peer_url.text,
+            options.name, options.initial_advertise_peer_url.text)));
     }
-    for (const MemberUrls& member : options.initial_cluster) {
-        if (std::any_of(member.peer_urls.begin(), member.peer_urls.end(), is_wildcard)) {
+    for (const MemberUrl& member : options.initial_cluster) {
+        if (is_wildcard(member.peer_url)) {
             return failure(fault(fmt::format("--initial-cluster: nobody can reach '{}' at {}", member.name,
-                                             joined(member.peer_urls))));
+                                             member.peer_url.text)));
         }
     }
     options.initial_cluster_token = reader.text("initial-cluster-token");

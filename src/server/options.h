@@ -21,10 +21,11 @@ struct Url {
     bool operator==(const Url&) const = default;
 };
 
-struct MemberUrls {
+// A member is known to the others by one URL: its id is made of it, and it is the one that is dialled.
+struct MemberUrl {
     std::string name;
-    std::vector<Url> peer_urls;
-    bool operator==(const MemberUrls&) const = default;
+    Url peer_url;
+    bool operator==(const MemberUrl&) const = default;
 };
 
 enum class ClusterState : std::uint8_t { fresh, existing };
@@ -36,8 +37,8 @@ struct Options {
     std::vector<Url> listen_client_urls;
     std::vector<Url> advertise_client_urls;
     std::vector<Url> listen_peer_urls;
-    std::vector<Url> initial_advertise_peer_urls;
-    std::vector<MemberUrls> initial_cluster;     // in the order given, this node included
+    Url initial_advertise_peer_url;
+    std::vector<MemberUrl> initial_cluster;      // in the order given, this node included
     std::string initial_cluster_token;
     ClusterState initial_cluster_state{ClusterState::fresh};
     std::vector<std::string> initial_domains;    // sorted, distinct

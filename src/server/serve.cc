@@ -45,12 +45,12 @@ std::vector<std::string> texts(const std::vector<Url>& urls) {
 
 std::vector<shard::InitialMember> initial_members(const Options& options) {
     std::vector<shard::InitialMember> members;
-    for (const MemberUrls& named : options.initial_cluster) {
+    for (const MemberUrl& named : options.initial_cluster) {
         shard::InitialMember member;
-        member.id = shard::initial_member_id(named.name, named.peer_urls.front().text, options.initial_cluster_token);
+        member.id = shard::initial_member_id(named.name, named.peer_url.text, options.initial_cluster_token);
         member.name = named.name;
-        member.peer_address = named.peer_urls.front().address;
-        member.peer_urls = texts(named.peer_urls);
+        member.peer_address = named.peer_url.address;
+        member.peer_urls = {named.peer_url.text};
         if (named.name == options.name) {
             member.client_urls = texts(options.advertise_client_urls);
         }
@@ -88,7 +88,7 @@ shard::NodeConfig node_config(const Options& options, std::vector<shard::Initial
     config.heartbeat_interval = options.heartbeat_interval;
     config.election_timeout = options.election_timeout;
     config.request_timeout = 5s + 2 * options.election_timeout;
-    config.memory_quota_bytes = options.quota_backend_bytes / identity.shard_count;
+    config.memory_quota_bytes = options.quota_backend_bytes;
     config.auto_compaction_mode = compaction_mode(options.auto_compaction_mode);
     config.auto_compaction_period = options.auto_compaction_period;
     config.auto_compaction_revisions = options.auto_compaction_revisions;

@@ -105,6 +105,7 @@ class Checkpoints::SendJob {
     bool waiting() const { return operation_.op.in_flight; }
     RangeId range() const { return range_; }
     NodeId to() const { return to_; }
+    bool goes_over(const Link& link) const { return owner_.context_.links->link_of(replica_, to_) == &link; }
     void on_answer(const wire::SnapshotAnswer& answer);
     void abort();
     const std::string& file_name() const { return record_.file; }
@@ -127,6 +128,7 @@ class Checkpoints::SendJob {
     std::uint64_t answered_{0};
     Instant last_progress_{};
     bool aborted_{false};
+    bool installed_{false};   // at once, if the receiver had it before
 };
 
 class Checkpoints::ReceiveJob {
@@ -138,7 +140,11 @@ class Checkpoints::ReceiveJob {
     RangeId range() const { return range_; }
     NodeId from() const { return from_; }
     bool continues(const wire::SnapshotSlice& slice, NodeId from) const;
+    // The sender began anew with what is all here already: it need not send it again.
+    bool takes_up(const wire::SnapshotSlice& first, NodeId from);
     void take(const wire::SnapshotSlice& slice);
+    // While it works on what it has the sender is told so now and then: silence would end the transfer.
+    void maybe_tell_progress();
     void on_durable(BatchSequence through);
     void abort();
 
@@ -169,6 +175,7 @@ class Checkpoints::ReceiveJob {
     LoadedState loaded_;
     std::string former_file_;           // superseded once the new one is named durably
     BatchSequence named_in_{0};
+    Instant told_at_{};                 // when the sender last heard of it
 };
 
 }  // namespace ringfort::shard

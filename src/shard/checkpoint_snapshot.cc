@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t send_window_bytes = 2 * mib;
 // Without an answer for this long the transfer is given up; raft asks again.
 constexpr Duration send_idle_max = 10s;
+// The receiver says at least this often that it is at work: writing, flushing, loading, naming.
+constexpr Duration receive_progress_interval = 1s;
 
 }  // namespace
 
@@ -55,8 +57,8 @@ void Checkpoints::SendJob::on_answer(const wire::SnapshotAnswer& answer) {
     answered_ = std::max(answered_, answer.offset);
     if (answer.verdict == wire::SnapshotVerdict::refused) {
         aborted_ = true;
-    } else if (answer.verdict == wire::SnapshotVerdict::installed && stage_ == Stage::wait) {
-        end(true);
+    } else if (answer.verdict == wire::SnapshotVerdict::installed) {
+        installed_ = true;
     }
 }
 
@@ -65,10 +67,17 @@ bool Checkpoints::SendJob::step() {
         return false;
     }
     Context& context = owner_.context_;
+    if (installed_) {
+        end(true);
+        return true;
+    }
     if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ ||
         context.now - last_progress_ >= send_idle_max) {
         end(false);
         return true;
+    }
+    if ((stage_ == Stage::read || stage_ == Stage::send) && record_.bytes > 0 && answered_ >= record_.bytes) {
+        stage_ = Stage::wait;   // the receiver has it all from an earlier transfer
     }
     switch (stage_) {
         case Stage::open:
@@ -132,7 +141,8 @@ Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const 
       range_(replica.range()),
       from_(from),
       term_(first.term),
-      chunk_(checkpoint_chunk_bytes) {
+      chunk_(checkpoint_chunk_bytes),
+      told_at_(owner.context_.now) {
     record_.applied = first.snapshot;
     record_.state_hash = first.state_hash;
     record_.bytes = first.total_bytes;
@@ -162,6 +172,22 @@ bool Checkpoints::ReceiveJob::continues(const wire::SnapshotSlice& slice, NodeId
            !aborted_ && stage_ != Stage::done;
 }
 
+bool Checkpoints::ReceiveJob::takes_up(const wire::SnapshotSlice& first, NodeId from) {
+    if (aborted_ || from != from_ || first.snapshot != record_.applied || received_bytes_ < record_.bytes) {
+        return false;
+    }
+    term_ = std::max(term_, first.term);
+    answer(wire::SnapshotVerdict::progress);
+    return true;
+}
+
+void Checkpoints::ReceiveJob::maybe_tell_progress() {
+    const bool works = operation_.op.in_flight || loading_ || stage_ == Stage::durable;
+    if (works && !aborted_ && owner_.context_.now - told_at_ >= receive_progress_interval) {
+        answer(wire::SnapshotVerdict::progress);
+    }
+}
+
 void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
     owed_credit_ += slice.data.size() + kib;
     if (slice.offset + slice.data.size() > record_.bytes || received_.size() + slice.data.size() > 2 * send_window_bytes) {
@@ -173,6 +199,7 @@ void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
 }
 
 void Checkpoints::ReceiveJob::answer(wire::SnapshotVerdict verdict) {
+    told_at_ = owner_.context_.now;
     if (Link* link = owner_.context_.links->link_of(replica_, from_)) {
         link->send(wire::SnapshotAnswer{range_, term_, record_.applied, written_, verdict}, wire::LinkClass::control);
     }

@@ -77,13 +77,14 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
             job->take(slice);
             return;
         }
-        if (slice.offset == 0) {
+        drop();
+        if (slice.offset == 0 && !job->takes_up(slice, link.node())) {
             job->abort();   // the sender began anew; its next try finds the place free
         }
-        drop();
         return;
     }
-    if (slice.offset == 0 && slice.term >= replica->raft().term() && slice.snapshot.index > replica->applied()) {
+    const bool begins = slice.offset == 0 && slice.term >= replica->raft().term();
+    if (begins && slice.snapshot.index > replica->applied()) {
         receives_.push_back(std::make_unique<ReceiveJob>(*this, *replica, slice, link.node()));
         if (!slice.data.empty()) {
             receives_.back()->take(slice);
@@ -91,14 +92,27 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         return;
     }
     drop();
-    link.send(wire::SnapshotAnswer{slice.range, slice.term, slice.snapshot, 0, wire::SnapshotVerdict::refused},
-              wire::LinkClass::control);
+    auto verdict = wire::SnapshotVerdict::refused;
+    if (begins) {
+        // Its installation was acknowledged once and the answer lost. The leader would offer it for ever.
+        replica->confirm_snapshot(slice.snapshot, link.node(), slice.term);
+        verdict = wire::SnapshotVerdict::installed;
+    }
+    link.send(wire::SnapshotAnswer{slice.range, slice.term, slice.snapshot, 0, verdict}, wire::LinkClass::control);
 }
 
 void Checkpoints::on_snapshot_answer(Link& link, const wire::SnapshotAnswer& answer) {
     for (const auto& job : sends_) {
         if (job->range() == answer.range && job->to() == link.node()) {
             job->on_answer(answer);
+        }
+    }
+}
+
+void Checkpoints::on_link_lost(const Link& link) {
+    for (const auto& job : sends_) {
+        if (job->goes_over(link)) {
+            job->abort();
         }
     }
 }
@@ -144,6 +158,7 @@ bool Checkpoints::run() {
     for (std::size_t i = 0; i < receives_.size(); i++) {
         while (receives_[i]->step()) {
         }
+        receives_[i]->maybe_tell_progress();
     }
     std::erase_if(loads_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });

@@ -42,7 +42,8 @@ class Checkpoints {
     void send_snapshot(Replica& replica, NodeId to);
     void on_slice(Link& link, const wire::SnapshotSlice& slice);
     void on_snapshot_answer(Link& link, const wire::SnapshotAnswer& answer);
-    void on_link_lost(std::uint64_t link);
+    // What was on its way over it is lost: its transfers begin anew.
+    void on_link_lost(const Link& link);
 
     void on_durable(BatchSequence through);
     // The replica's store is about to be replaced: nothing may read it any more.

@@ -20,6 +20,8 @@ struct ReplicaView {
     raft::EntryId last{};
     std::uint64_t state_hash{0};   // at `applied`
     bool in_doubt{false};
+    std::uint64_t live_bytes{0};   // of the store; 0 for the directory
+    std::size_t pending{0};        // answers owed
 };
 
 std::vector<ReplicaView> inspect(Shard& shard);

@@ -38,7 +38,7 @@ struct NodeConfig {
     Duration heartbeat_interval{100ms};
     Duration election_timeout{1000ms};
     Duration request_timeout{7s};            // etcd: 5 s + 2 x election timeout
-    std::uint64_t memory_quota_bytes{0};     // per shard; the server divides; 0: none
+    std::uint64_t memory_quota_bytes{0};     // of the node, all its shards together; 0: none
     std::size_t connections_max{4096};       // client connections of this shard
     std::size_t segment_bytes{limits::segment_bytes_default};
     std::size_t log_window_bytes{32 * mib};

@@ -48,7 +48,7 @@ api::RangeStatus status_of(const Context& context, const Replica& replica) {
 }  // namespace
 
 NodeRequests::NodeRequests(Context& context)
-    : context_(context), live_bytes_(context.world.mailbox.shard_count()) {}
+    : context_(context), memory_bytes_(context.world.mailbox.shard_count()) {}
 NodeRequests::~NodeRequests() = default;
 
 // ------------------------------------------------------------------------------------------------ asked by a client
@@ -281,35 +281,35 @@ void NodeRequests::finish_status(const Job& job) {
 
 // ------------------------------------------------------------------------------------------------ memory
 
-std::uint64_t NodeRequests::own_live_bytes() const {
+std::uint64_t NodeRequests::own_memory_bytes() const {
     std::uint64_t sum = 0;
     for (const auto& replica : context_.replicas->all()) {
-        sum += replica->store() != nullptr ? replica->store()->live_bytes() : 0;
+        sum += replica->pending_bytes() + (replica->store() != nullptr ? replica->store()->live_bytes() : 0);
     }
     return sum;
 }
 
-std::uint64_t NodeRequests::live_bytes() const {
-    return std::accumulate(live_bytes_.begin(), live_bytes_.end(), own_live_bytes());
+std::uint64_t NodeRequests::memory_bytes() const {
+    return std::accumulate(memory_bytes_.begin(), memory_bytes_.end(), own_memory_bytes());
 }
 
-void NodeRequests::on_memory(ShardId from, std::uint64_t live_bytes) {
-    live_bytes_[from.value] = live_bytes;
+void NodeRequests::on_memory(ShardId from, std::uint64_t bytes) {
+    memory_bytes_[from.value] = bytes;
 }
 
 void NodeRequests::tell_memory(Instant now) {
-    const std::size_t shards = live_bytes_.size();
+    const std::size_t shards = memory_bytes_.size();
     const std::uint64_t quota = context_.config.memory_quota_bytes;
     if (shards == 1 || quota == 0 || now < tell_at_) {
         return;
     }
     tell_at_ = now + memory_interval;
-    const std::uint64_t own = own_live_bytes();
-    const std::uint64_t moved = own > told_live_bytes_ ? own - told_live_bytes_ : told_live_bytes_ - own;
+    const std::uint64_t own = own_memory_bytes();
+    const std::uint64_t moved = own > told_bytes_ ? own - told_bytes_ : told_bytes_ - own;
     if (moved <= quota / 256) {
         return;
     }
-    told_live_bytes_ = own;
+    told_bytes_ = own;
     for (std::size_t shard = 0; shard < shards; shard++) {
         if (ShardId(shard) != context_.config.shard) {
             env::Mail mail;
@@ -348,7 +348,7 @@ void NodeRequests::on_timers(Instant now) {
 
 Instant NodeRequests::next_deadline() const {
     Instant next = moves_.empty() ? never : context_.now + move_poll;
-    if (live_bytes_.size() > 1 && context_.config.memory_quota_bytes > 0) {
+    if (memory_bytes_.size() > 1 && context_.config.memory_quota_bytes > 0) {
         next = std::min(next, tell_at_);
     }
     for (const auto& job : jobs_) {

@@ -27,9 +27,10 @@ class NodeRequests {
     void on_ask(ShardId from, const env::Mail& mail);
     void on_part(const env::Mail& mail);
 
-    // Of all shards of this node. The others' is what they said last: they speak up when it moved by a 256th of the limit.
-    std::uint64_t live_bytes() const;
-    void on_memory(ShardId from, std::uint64_t live_bytes);
+    // What the data of all shards of this node takes, with what was admitted and is not yet applied. The others' is what
+    // they said last: they speak up when it moved by a 256th of the limit.
+    std::uint64_t memory_bytes() const;
+    void on_memory(ShardId from, std::uint64_t bytes);
 
     void on_timers(Instant now);
     Instant next_deadline() const;
@@ -69,15 +70,15 @@ class NodeRequests {
     void finish(Job& job);
     void finish_status(const Job& job);
     std::vector<std::byte> own_status();
-    std::uint64_t own_live_bytes() const;
+    std::uint64_t own_memory_bytes() const;
     void tell_memory(Instant now);
 
     Context& context_;
     std::vector<std::unique_ptr<Job>> jobs_;
     std::vector<Move> moves_;
     std::uint64_t next_token_{1};
-    std::vector<std::uint64_t> live_bytes_;   // as each other shard said last; the own place stays 0
-    std::uint64_t told_live_bytes_{0};
+    std::vector<std::uint64_t> memory_bytes_;   // as each other shard said last; the own place stays 0
+    std::uint64_t told_bytes_{0};
     Instant tell_at_{};
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "shard/checkpoints.h"
 #include "shard/forwards.h"
 #include "shard/log_queue.h"
 #include "shard/peer_frames.h"
@@ -104,6 +105,7 @@ void Link::lose(bool closed) {
     if (was_alive) {
         context_.replicas->on_peer_lost(node_, remote_shard_, closed);
     }
+    context_.checkpoints->on_link_lost(*this);
     context_.forwards->on_link_lost(id_);
     context_.streams->on_origin_gone(OriginKind::link, id_);
     context_.log_queue->on_link_lost(id_);
@@ -242,13 +244,7 @@ void Link::send_raft(Replica& replica, const raft::Message& message) {
             drop("the peer does not take what it is sent");
             return;
         }
-        deferred_.push_back({replica.range(), message, {}, {}});
-        Deferred& item = deferred_.back();
-        for (const raft::Entry& entry : message.entries) {   // read for this message alone: not to be found in memory
-            item.payloads.emplace_back(entry.payload.begin(), entry.payload.end());
-            item.entries.push_back(entry);
-            item.entries.back().payload = item.payloads.back();
-        }
+        deferred_.push_back({replica.range(), OwnedMessage(message)});
         return;
     }
     raft::Message whole = message;
@@ -264,15 +260,15 @@ void Link::send_deferred() {
         Deferred item = std::move(deferred_.front());
         deferred_.pop_front();
         Replica* replica = context_.replicas->find(item.range);
-        if (replica == nullptr || replica->raft().term() != item.message.term) {
+        raft::Message message = item.message.view();
+        if (replica == nullptr || replica->raft().term() != message.term) {
             continue;
         }
-        item.message.entries = item.entries;
-        if (item.entries.empty() && !replica->attach_entries(item.message, entries_)) {
+        if (message.entries.empty() && !replica->attach_entries(message, entries_)) {
             drop("entries to be sent have left memory");
             return;
         }
-        send(item.message, wire::LinkClass::append);
+        send(message, wire::LinkClass::append);
     }
 }
 

@@ -42,6 +42,9 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
     }
 
     void on_received(Bytes bytes) override {
+        if (done_ || refused_) {
+            return;   // it has had its answer
+        }
         reader_.feed(bytes);
         if (!preamble_seen_) {
             const auto preamble = reader_.next_preamble(wire::PeerRole::peer);
@@ -74,6 +77,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
   private:
     void on_hello(const wire::FrameReader::Frame& frame) {
         Context& context = links_.context_;
+        context.frame_arena.reset();
         auto decoded = wire::decode_peer(frame, context.frame_arena);
         const auto* hello = decoded ? std::get_if<wire::PeerHello>(&*decoded) : nullptr;
         if (hello == nullptr) {
@@ -352,8 +356,12 @@ void PeerLinks::remember(NodeId node, InstanceId instance, Incarnation of) {
 
 void PeerLinks::on_accepted(env::ConnectionId connection, std::string_view remote) {
     if (incoming_.size() >= incoming_max) {
-        context_.world.network.close(connection);
-        return;
+        collect_garbage();
+    }
+    if (incoming_.size() >= incoming_max) {
+        // Peers say hello at once: whoever has been silent for the longest time is the least likely to be one.
+        incoming_.front()->close("too many connections without a hello");
+        incoming_.erase(incoming_.begin());
     }
     incoming_.push_back(std::make_unique<Incoming>(*this, connection, std::string(remote)));
     context_.world.network.set_handler(connection, *incoming_.back());

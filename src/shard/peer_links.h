@@ -13,6 +13,7 @@
 
 #include "raft/types.h"
 #include "shard/context.h"
+#include "shard/owned_message.h"
 #include "shard/retired_sends.h"
 #include "wire/frame.h"
 #include "wire/out_buffer.h"
@@ -91,12 +92,10 @@ class Link final : public env::ConnectionHandler {
     std::array<std::uint64_t, wire::link_class_count> credit_{};    // what we may still send
     std::array<std::uint64_t, wire::link_class_count> to_grant_{};  // dealt with, not yet granted
     std::uint64_t frame_bytes_{0};                                  // of the frame being handled, to be granted
-    // Appends that wait for credit: messages without payload, entries are looked up when they leave.
+    // Appends that wait for credit. Entries that did not come with their message are looked up when it leaves.
     struct Deferred {
         RangeId range;
-        raft::Message message;
-        std::vector<raft::Entry> entries;              // of messages that came with them
-        std::vector<std::vector<std::byte>> payloads;  // what those view
+        OwnedMessage message;
     };
     std::deque<Deferred> deferred_;
     Instant last_heard_{};

@@ -13,6 +13,7 @@ namespace ringfort::shard {
 namespace {
 
 constexpr std::size_t pending_writes_max = 64 * 1024;
+constexpr std::size_t physical_compactions_max = 256;
 // A read of old entries, for a follower that is behind or for apply after a restart.
 constexpr std::size_t old_read_bytes = 1 * mib;
 
@@ -171,12 +172,16 @@ void Replica::nudge_stuck_peers() {
 }
 
 api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,
-                           Instant deadline) {
+                           Instant deadline, std::uint64_t added_bytes) {
     if (!raft_->accepts_proposals()) {
         return api::Errc::no_leader;
     }
     const std::size_t bytes = kv::command_bytes(body);
-    if (pending_.full() || !context_.log->can_append(bytes)) {
+    const auto* compaction = std::get_if<api::CompactRequest>(&body);
+    const api::Revision reclaim =
+        compaction != nullptr && compaction->physical ? std::max<api::Revision>(compaction->revision, 0) : 0;
+    if (pending_.full() || !context_.log->can_append(bytes) ||
+        (reclaim > 0 && pending_physical_ + reclaiming_.size() >= physical_compactions_max)) {
         return api::Errc::too_many_requests;
     }
     const raft::EntryId id{raft_->term(), raft_->last().index.next()};
@@ -187,11 +192,31 @@ api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header
     const auto given = raft_->propose({raft::EntryKind::command, static_cast<std::uint32_t>(bytes), sum}, effects_);
     ASSERT(given && *given == id);
     persisted_in_ = context_.log->open_batch();
-    pending_.push({id, origin, deadline});
+    pending_.push({id, origin, deadline, added_bytes, reclaim});
     pending_live_++;
+    pending_physical_ += reclaim > 0 ? 1 : 0;
+    pending_bytes_ += added_bytes;
+    note_command(id.index, bytes);
     context_.replicas->note_persisted(*this);
     carry_out(effects_);
     return api::Errc::ok;
+}
+
+void Replica::note_command(LogIndex index, std::uint64_t bytes) {
+    if (applied() >= generation_begin_) {
+        command_bytes_max_before_ = command_bytes_max_;
+        command_bytes_max_ = 0;
+        generation_begin_ = index;
+    }
+    command_bytes_max_ = std::max(command_bytes_max_, bytes);
+}
+
+PendingWrite Replica::pop_pending() {
+    const PendingWrite write = pending_.pop();
+    ASSERT(pending_bytes_ >= write.added_bytes);
+    pending_bytes_ -= write.added_bytes;
+    pending_physical_ -= write.reclaim > 0 ? 1 : 0;
+    return write;
 }
 
 bool Replica::propose_raw(Bytes command) {
@@ -226,11 +251,23 @@ void Replica::expire(Instant now) {
             pending_live_--;
         }
     }
+    std::erase_if(reclaiming_, [&](const PendingWrite& write) {
+        const bool late = write.deadline <= now;
+        if (late) {
+            context_.router->answer_error(write.origin, api::Errc::timed_out, "compacted; the space is not free yet",
+                                          header());
+        }
+        return late;
+    });
 }
 
 void Replica::fail_pending(api::Errc code) {
+    for (const PendingWrite& write : reclaiming_) {
+        context_.router->answer_error(write.origin, code, "", header());
+    }
+    reclaiming_.clear();
     while (!pending_.empty()) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, code, "", header());
         }
@@ -290,6 +327,12 @@ void Replica::carry_out(raft::Effects& effects) {
     commit_moved_ |= effects.committed;
     const bool role_changed = effects.role_changed;
     const bool want_timer = effects.want_election_timer;
+    if (effects.doubt_began) {
+        context_.log_line(env::LogLevel::error,
+                          "range " + std::to_string(range_.value) + ": the leader was told of entries this data directory "
+                          "does not have: it is an older copy, or its disk lost what it had flushed; the replica counts "
+                          "for nothing until it has caught up");
+    }
     effects.clear();
     if (want_timer) {
         schedule_election(context_.replicas->election_delay(*this, election_attempts_));
@@ -472,7 +515,7 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     commit_moved_ = true;
     // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
     while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, api::Errc::leader_changed, "", header());
             pending_live_--;
@@ -484,6 +527,11 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
         context_.replicas->on_directory_applied(*this);
     }
     return true;
+}
+
+void Replica::confirm_snapshot(raft::EntryId snapshot, NodeId from, Term term) {
+    ASSERT(snapshot.index <= applied());
+    step(raft::SnapshotInstalled{snapshot, {}, from, term});
 }
 
 void Replica::check_invariants() const {

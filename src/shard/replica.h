@@ -7,6 +7,7 @@
 // above applied; nothing is applied while a snapshot is being installed.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,6 +26,8 @@ struct PendingWrite {
     raft::EntryId id{};
     Origin origin{};
     Instant deadline{};
+    std::uint64_t added_bytes{0};   // kv::added_bytes(), until it shows in the store
+    api::Revision reclaim{0};       // of a physical compaction: answered when its space is free
 };
 
 struct ReplicaStart {
@@ -68,7 +71,9 @@ class Replica {
     void send(const raft::Message& message);
     // Leader only: encodes the command into the open batch. The answer comes from apply(). Errc: why it was not proposed.
     // too_many_requests with log_full(): the log has no room now; try again after something became durable.
-    api::Errc propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body, Instant deadline);
+    // `added_bytes`: kv::added_bytes() of the request.
+    api::Errc propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body, Instant deadline,
+                      std::uint64_t added_bytes = 0);
     bool propose_raw(Bytes command);   // directory commands
     void on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired);
     void transfer_leadership(NodeId to);   // 0: the most advanced voter
@@ -82,10 +87,17 @@ class Replica {
     void flush();
     // Applies what is committed, in bounded steps, and answers. true: there is more to do next turn.
     bool apply(WorkBudget& budget);
+    // Answers physical compactions whose space has become free.
+    void answer_reclaimed();
     void expire(Instant now);
     // Answers every pending write with the error: the node stops.
     void fail_pending(api::Errc code);
-    std::size_t pending_count() const { return pending_live_; }
+    std::size_t pending_count() const { return pending_live_ + reclaiming_.size(); }
+    // Of what this node proposed and has not applied yet: what it may add to the store, and a bound of its largest command.
+    std::uint64_t pending_bytes() const { return pending_bytes_; }
+    std::uint64_t pending_command_bytes_max() const {
+        return pending_.empty() ? 0 : std::max(command_bytes_max_, command_bytes_max_before_);
+    }
 
     // ---- snapshots and checkpoints (Checkpoints drives them)
     void on_checkpoint_durable(const CheckpointRecord& record);
@@ -93,6 +105,8 @@ class Replica {
     // is as new, nothing changed.
     bool install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                  std::unique_ptr<kv::Directory> directory, NodeId from, Term term);
+    // A snapshot was offered that is no news here: its sender learns so. Requires: snapshot.index <= applied().
+    void confirm_snapshot(raft::EntryId snapshot, NodeId from, Term term);
     // Configuration in force at the applied index.
     const raft::Configuration& applied_configuration() const { return applied_configuration_; }
 
@@ -122,6 +136,7 @@ class Replica {
     void carry_out(raft::Effects& effects);
     void persist(raft::Effects& effects);
     void on_role_change();
+    void note_command(LogIndex index, std::uint64_t bytes);
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
     static void on_entries_read(EntryRead& read);
     void send_fetch_response(const raft::Message& message);
@@ -137,6 +152,7 @@ class Replica {
     void answer_outcome(const PendingWrite& write);
     void drop_overwritten(raft::EntryId applied);
     PendingWrite* pending_for(raft::EntryId id);
+    PendingWrite pop_pending();
     std::optional<raft::Entry> entry_to_apply(LogIndex index);
 
     Context& context_;
@@ -150,6 +166,15 @@ class Replica {
 
     RingQueue<PendingWrite> pending_;
     std::size_t pending_live_{0};
+    // Physical compactions: those in pending_, and those that are applied and wait for their space.
+    std::size_t pending_physical_{0};
+    std::vector<PendingWrite> reclaiming_;
+    std::uint64_t pending_bytes_{0};
+    // Of the commands proposed since `generation_begin_`, and of those of the generation before. A generation ends when its
+    // first command is applied: whatever came before it is applied by then and counts no more.
+    std::uint64_t command_bytes_max_{0};
+    std::uint64_t command_bytes_max_before_{0};
+    LogIndex generation_begin_{};
 
     raft::Effects effects_;
     BatchSequence persisted_in_{0};   // the batch that holds the newest thing persisted

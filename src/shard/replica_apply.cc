@@ -105,7 +105,7 @@ void Replica::finish_entry() {
     if (applying_.answered) {
         // The client may have timed out meanwhile; then the slot says so.
         ASSERT(!pending_.empty() && pending_.front().id == applying_.id);
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             answer_outcome(write);
             pending_live_--;
@@ -134,13 +134,28 @@ void Replica::answer_outcome(const PendingWrite& write) {
         context_.router->answer_error(write.origin, *code, "", header());
         return;
     }
+    if (write.reclaim > 0 && !store_->reclaimed(write.reclaim)) {
+        reclaiming_.push_back(write);
+        return;
+    }
     context_.router->answer(write.origin, header(), std::get<api::Result>(outcome));
+}
+
+// On a replica that no longer leads the space becomes free all the same.
+void Replica::answer_reclaimed() {
+    std::erase_if(reclaiming_, [&](const PendingWrite& write) {
+        const bool done = store_->reclaimed(write.reclaim);
+        if (done) {
+            context_.router->answer(write.origin, header(), api::CompactResponse{});
+        }
+        return done;
+    });
 }
 
 void Replica::drop_overwritten(raft::EntryId applied) {
     // Terms never fall along a log: what was proposed in an earlier term and is not applied by now never will be.
     while (!pending_.empty() && pending_.front().id < applied) {
-        const PendingWrite write = pending_.pop();
+        const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             context_.router->answer_error(write.origin, api::Errc::no_leader, "", header());
             pending_live_--;

@@ -114,10 +114,9 @@ void Router::take(Taken taken) {
         const Duration wanted = request->timeout > Duration(0) ? request->timeout : context_.config.request_timeout;
         taken.deadline = context_.now + std::min<Duration>(wanted, 24h);
     }
-    kv::RequestLimits limits;
-    limits.txn_ops = context_.directory != nullptr ? context_.directory->state().settings.txn_ops
-                                                   : context_.config.settings.txn_ops;
-    const api::Errc fault = kv::check_request(request->op, limits);
+    const kv::Settings& settings =
+        context_.directory != nullptr ? context_.directory->state().settings : context_.config.settings;
+    const api::Errc fault = kv::check_request(request->op, {settings.txn_ops, settings.request_bytes});
     if (fault != api::Errc::ok) {
         answer_error(taken.origin, fault, "", {});
         return;
@@ -217,7 +216,9 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         elsewhere(taken, replica.range(), request.op);
         return;
     }
-    if (over_quota(request.op)) {
+    const std::uint64_t added_bytes =
+        kv::added_bytes(request.op, *replica.store(), replica.pending_command_bytes_max());
+    if (added_bytes > 0 && !has_room_for(added_bytes)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -228,19 +229,16 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const kv::CommandBody body = command_body_of(request.op);
-    if (kv::command_bytes(body) > context_.directory->state().settings.request_bytes) {
-        answer_error(taken.origin, api::Errc::request_too_large, "", replica.header());
-        return;
-    }
     // First come, first served: what waits has the room that comes.
     const bool others_wait = !taken.queued && taken.origin.kind != OriginKind::session && !context_.log_queue->empty();
     api::Errc code = others_wait ? api::Errc::too_many_requests
-                                 : replica.propose(taken.origin, header, body, taken.deadline);
-    if (code == api::Errc::too_many_requests && !context_.log->has_space()) {
-        code = api::Errc::no_space;
-    }
-    if (code == api::Errc::too_many_requests && enqueue(taken)) {
-        return;
+                                 : replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
+    if (code == api::Errc::too_many_requests && (others_wait || !context_.log->can_append(kv::command_bytes(body)))) {
+        if (!context_.log->has_space()) {
+            code = api::Errc::no_space;
+        } else if (enqueue(taken)) {
+            return;
+        }
     }
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
@@ -258,16 +256,10 @@ bool Router::enqueue(const Taken& taken) {
     return context_.log_queue->add(std::move(write));
 }
 
-// Puts are refused over the limit; what frees space, or changes nothing, goes on.
-bool Router::over_quota(const api::Operation& op) const {
-    if (!kv::adds_data(op)) {
-        return false;
-    }
-    if (!context_.log->has_space()) {
-        return true;
-    }
-    const std::uint64_t quota = context_.config.memory_quota_bytes;
-    return quota != 0 && kv::check_quota(op, node_requests_.live_bytes(), quota) != api::Errc::ok;
+// Asked for puts only: what frees space, or changes nothing, goes on.
+bool Router::has_room_for(std::uint64_t added_bytes) const {
+    const kv::MemoryUse use{added_bytes, node_requests_.memory_bytes(), context_.config.memory_quota_bytes};
+    return context_.log->has_space() && kv::check_quota(use) == api::Errc::ok;
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.

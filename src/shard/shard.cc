@@ -175,6 +175,7 @@ bool Shard::Impl::compact() {
             store->compact_step(budget);
             more |= store->compaction_pending();
         }
+        replica->answer_reclaimed();
     }
     return more;
 }
@@ -282,7 +283,8 @@ std::vector<ReplicaView> inspect(Shard& shard) {
     for (const auto& replica : shard.impl().replicas.all()) {
         const raft::Raft& raft = replica->raft();
         views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(), replica->applied(),
-                         raft.last(), replica->state_hash(), raft.in_doubt()});
+                         raft.last(), replica->state_hash(), raft.in_doubt(),
+                         replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count()});
     }
     return views;
 }

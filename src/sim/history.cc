@@ -110,7 +110,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::range: out += " get "; break;
             case StepKind::put: out += " put "; break;
             case StepKind::remove: out += " delete "; break;
-            case StepKind::compact: out += " compact"; break;
+            case StepKind::compact: out += step.physical ? " compact-physically" : " compact"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -226,7 +226,7 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
         case StepKind::put: out.op = put_of(step); break;
         case StepKind::remove: out.op = remove_of(step); break;
         case StepKind::compact:
-            out.op = api::CompactRequest{step.revision, false};
+            out.op = api::CompactRequest{step.revision, step.physical};
             out.domain = initial_domain(operation.domain);
             break;
     }

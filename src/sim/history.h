@@ -22,6 +22,7 @@ struct StepRequest {
     bool prev_kv{false};           // put, remove
     std::int64_t limit{0};         // range
     api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
+    bool physical{false};          // compact: answered when the space is free
 };
 
 struct CompareRequest {

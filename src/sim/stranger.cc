@@ -4,6 +4,7 @@
 
 #include "sim/sim_node.h"
 #include "wire/client_codec.h"
+#include "wire/peer_codec.h"
 
 namespace ringfort::sim {
 
@@ -109,6 +110,17 @@ void Stranger::add_greeting(wire::OutBuffer& out, bool as_client) {
     }
 }
 
+// Of a peer of another cluster, again and again.
+void Stranger::add_hellos(wire::OutBuffer& out, std::uint64_t count) {
+    wire::PeerHello hello;
+    hello.cluster_id = ClusterId(random_.next());
+    hello.node = NodeId(random_.between(1, 5));
+    hello.target = NodeId(random_.between(1, 5));
+    for (std::uint64_t i = 0; i < count; i++) {
+        wire::encode_peer(hello, out);
+    }
+}
+
 void Stranger::add_reads(wire::OutBuffer& out, std::uint64_t count) {
     api::Request request;
     api::RangeRequest everything;
@@ -123,7 +135,7 @@ void Stranger::add_reads(wire::OutBuffer& out, std::uint64_t count) {
 
 wire::OutBuffer Stranger::compose() {
     wire::OutBuffer out;
-    switch (random_.below(6)) {
+    switch (random_.below(7)) {
         case 0:   // noise from the first byte
             add_noise(out, random_.below(100'000));
             break;
@@ -152,6 +164,10 @@ wire::OutBuffer Stranger::compose() {
             add_reads(out, random_.between(1, 500));
             break;
         case 5:   // nothing at all
+            break;
+        case 6:   // one who is refused, and goes on
+            add_greeting(out, false);
+            add_hellos(out, random_.between(1, 500));
             break;
         default: UNREACHABLE();
     }

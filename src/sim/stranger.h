@@ -1,5 +1,5 @@
 // A machine that does not keep to the protocol: it floods nodes with noise, sends half a frame and falls silent, breaks
-// frames that were right, or asks for everything and reads nothing. Nothing it sends can decode to a write. Nobody else
+// frames that were right, goes on after it was refused, or asks for everything and reads nothing. Nothing it sends can decode to a write. Nobody else
 // may notice it.
 #pragma once
 
@@ -34,6 +34,7 @@ class Stranger {
     wire::OutBuffer compose();
     void add_noise(wire::OutBuffer& out, std::size_t bytes);
     void add_greeting(wire::OutBuffer& out, bool as_client);
+    void add_hellos(wire::OutBuffer& out, std::uint64_t count);
     void add_reads(wire::OutBuffer& out, std::uint64_t count);
     static void on_wake(void* context, std::uint64_t);
     static void on_dispatch(void* context, std::uint64_t, std::uint64_t);

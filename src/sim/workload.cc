@@ -125,7 +125,8 @@ RecordedOperation Workload::compaction(std::uint32_t domain) {
     RecordedOperation out;
     const api::Revision seen = std::max<api::Revision>(revision_[domain], 1);
     const auto back = static_cast<api::Revision>(random_.below(40));
-    out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1)});
+    out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1),
+                           random_.one_in(4)});
     return out;
 }
 

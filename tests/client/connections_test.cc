@@ -394,6 +394,80 @@ TEST(ClientConnections, an_idle_connection_is_neither_asked_nor_left) {
     EXPECT_TRUE(script.arrived(link).empty());
 }
 
+TEST(ClientConnections, a_server_busy_with_all_it_takes_can_still_be_asked_and_is_not_left) {
+    CoreScript script;
+    Link& link = script.greet({.requests_max = 4, .server_version = {}});
+    std::vector<std::uint64_t> tokens;
+    for (int i = 0; i < 10; i++) {
+        tokens.push_back(script.put("k", "v", 60s));
+    }
+    const auto sent = script.arrived(link);
+    ASSERT_EQ(sent.size(), 3U) << "the last place is the question's";
+    for (int i = 0; i < 5; i++) {
+        script.pass(1500ms);
+        const auto asked = script.arrived(link);
+        ASSERT_LE(asked.size(), 1U);
+        for (const Seen& ping : asked) {
+            EXPECT_EQ(ping.kind, wire::ClientKind::status);
+            api::Response status;
+            status.body = api::Result(api::StatusResponse{});
+            script.reply(ping, status);
+        }
+    }
+    EXPECT_FALSE(link.closed);
+    script.reply_put(sent[0], 1);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::put) << "an answer makes room";
+    EXPECT_EQ(script.answered(), 1U);
+}
+
+TEST(ClientConnections, a_server_that_takes_one_request_at_a_time_is_not_left_for_its_silence) {
+    CoreScript script;
+    Link& link = script.greet({.requests_max = 1, .server_version = {}});
+    const std::uint64_t token = script.put("k", "v", 60s);
+    script.put("next", "v", 60s);
+    const Seen sent = script.only(link);
+    script.pass(10s);
+    EXPECT_TRUE(script.arrived(link).empty());
+    EXPECT_FALSE(link.closed);
+    script.reply_put(sent, 7);
+    EXPECT_EQ(script.answer(token).revision, 7);
+    EXPECT_EQ(script.only(link).key(), "next");
+}
+
+TEST(ClientConnections, a_request_nobody_waits_for_holds_its_place_until_it_is_answered) {
+    CoreScript script;
+    Link& link = script.greet({.requests_max = 3, .server_version = {}});
+    const std::uint64_t given_up = script.put("given up", "v", 60s);
+    script.put("expired", "v", 10ms);
+    const auto sent = script.arrived(link);
+    ASSERT_EQ(sent.size(), 2U);
+    script.core->cancel(given_up);
+    script.pass(20ms);
+    script.put("next", "v", 60s);
+    EXPECT_TRUE(script.arrived(link).empty());
+    script.reply_put(sent[1], 1);
+    EXPECT_EQ(script.only(link).key(), "next");
+}
+
+TEST(ClientConnections, a_long_frame_on_its_way_is_no_silence) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.get("k", 60s);
+    const Seen get = script.only(link);
+    api::Response response;
+    const std::string value(1000, 'v');
+    const api::KeyValue pair{.key = "k", .mod_revision = 1, .value = value};
+    response.body = api::Result(api::RangeResponse{{&pair, 1}, false, 1});
+    wire::OutBuffer out;
+    ASSERT_TRUE(wire::encode_response(get.id, get.kind, response, out));
+    for (std::size_t i = 0; i + 100 < out.pending_bytes(); i += 100) {
+        script.network.deliver(link, {out.at(i), 100});
+        script.pass(900ms);
+        EXPECT_TRUE(script.arrived(link).empty());
+    }
+    EXPECT_FALSE(link.closed);
+}
+
 TEST(ClientConnections, memory_of_a_send_outlives_the_connection_until_the_network_lets_go) {
     CoreScript script;
     Link& link = script.greet();

@@ -98,7 +98,7 @@ TEST(ClientHostile, half_a_frame_for_ever_ends_in_the_silence_rule) {
     const std::uint64_t token = script.put("k", "v", 20s);
     const std::string frame = reply_bytes(script.only(link), put_response());
     script.deliver(link, frame.substr(0, frame.size() - 1));
-    script.pass(2200ms);
+    script.pass(3300ms);
     EXPECT_TRUE(link.closed);
     EXPECT_EQ(script.answer(token).error, api::Errc::connection_lost);
 }

@@ -146,6 +146,21 @@ TEST(ClientPieces, cancel_stops_a_long_reply_at_its_source_and_drops_what_is_und
     EXPECT_EQ(script.core->pending(), 0U);
 }
 
+TEST(ClientPieces, a_long_reply_given_up_before_its_first_piece_is_stopped_when_that_comes) {
+    CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t token = script.get("a");
+    const Seen seen = script.only(link);
+    script.core->cancel(token);
+    EXPECT_TRUE(script.arrived(link).empty()) << "it may be answered whole";
+    script.reply_range(seen, {"a"}, true);
+    const Seen cancel = script.only(link);
+    EXPECT_EQ(cancel.kind, wire::ClientKind::cancel);
+    EXPECT_EQ(cancel.id, seen.id);
+    script.reply_error(seen, api::Errc::cancelled);
+    EXPECT_TRUE(script.arrived(link).empty());
+}
+
 TEST(ClientPieces, a_cancelled_write_is_not_cancelled_at_the_server) {
     CoreScript script;
     Link& link = script.greet();

@@ -89,5 +89,20 @@ TEST(CheckRequest, an_endless_delete_and_a_later_sibling_count_where_etcd_forget
     EXPECT_EQ(check_ops({nested(puts), nested(removes)}), Errc::duplicate_key);
 }
 
+TEST(CheckRequest, a_request_is_as_large_as_its_command_and_is_measured_before_its_keys_are_compared) {
+    const Ops twice{put_op("a"), put_op("a")};
+    const api::TxnRequest duplicates{{}, twice, {}};
+    const std::size_t bytes = command_bytes(duplicates);
+    EXPECT_EQ(check_request(duplicates, {.command_bytes = bytes}), Errc::duplicate_key);
+    EXPECT_EQ(check_request(duplicates, {.command_bytes = bytes - 1}), Errc::request_too_large);
+    const api::PutRequest put{.key = "a", .value = "v"};
+    EXPECT_EQ(check_request(put, {.command_bytes = command_bytes(put)}), Errc::ok);
+    EXPECT_EQ(check_request(put, {.command_bytes = command_bytes(put) - 1}), Errc::request_too_large);
+    const api::DeleteRangeRequest removal{"a", "b", false};
+    EXPECT_EQ(check_request(removal, {.command_bytes = command_bytes(removal)}), Errc::ok);
+    EXPECT_EQ(check_request(removal, {.command_bytes = command_bytes(removal) - 1}), Errc::request_too_large);
+    EXPECT_EQ(check_request(api::RangeRequest{.key = "a", .range_end = {}}, {.command_bytes = 0}), Errc::ok);
+}
+
 }  // namespace
 }  // namespace ringfort::kv

@@ -95,5 +95,122 @@ TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_t
     EXPECT_EQ(driver.store.key_count(), 0u);
 }
 
+// Twice the budget of a step, so that each of them makes a step of its own.
+constexpr std::size_t large_bytes = 1 * mib;
+constexpr int large_keys = 32;
+
+std::string large_key(int number) {
+    return "large" + std::to_string(100 + number);
+}
+void put_large_values(Driver& driver) {
+    std::string value(large_bytes, 'v');
+    for (int i = 0; i < large_keys; i++) {
+        value.back() = static_cast<char>('a' + i * 7 % large_keys);   // so that the whole value has to be looked at
+        driver.put(large_key(i), value);
+    }
+}
+
+TEST(Steps, of_a_transaction_that_keeps_values_write_no_more_of_them_than_of_given_ones) {
+    Driver driver;
+    put_large_values(driver);
+    std::vector<std::string> names;
+    std::vector<api::RequestOp> ops;
+    for (int i = 0; i < large_keys; i++) {
+        names.push_back(large_key(i));
+    }
+    for (const std::string& name : names) {
+        ops.push_back({api::PutRequest{.key = name, .value = {}, .ignore_value = true}});
+    }
+    driver.begin(command_of(api::TxnRequest{{}, ops, {}}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        const std::uint64_t before = driver.store.live_bytes();
+        more = driver.store.step(budget) == Step::more;
+        ASSERT_LE(driver.store.live_bytes() - before, 2 * large_bytes);
+    }
+    EXPECT_GE(steps, large_keys);
+    EXPECT_EQ(driver.store.get(large_key(3))->value.size(), large_bytes);
+    EXPECT_EQ(driver.store.get(large_key(3))->version, 2);
+}
+
+TEST(Steps, of_a_put_that_keeps_its_value_are_charged_for_it) {
+    Driver driver;
+    put_large_values(driver);
+    const std::string name = large_key(0);
+    driver.begin(command_of(api::PutRequest{.key = name, .value = {}, .ignore_value = true}));
+    WorkBudget budget;
+    const std::int64_t before = budget.bytes;
+    EXPECT_EQ(driver.store.step(budget), Step::done);
+    EXPECT_EQ(before - budget.bytes, static_cast<std::int64_t>(name.size() + large_bytes));
+}
+
+TEST(Steps, of_a_transaction_that_compares_values_are_bounded_by_the_bytes_it_compares) {
+    Driver driver;
+    put_large_values(driver);
+    // Differs from every value in its last byte.
+    std::string wanted(large_bytes, 'v');
+    wanted.back() = '\0';
+    const api::Compare all_greater{.result = api::CompareResult::greater, .target = api::CompareTarget::value,
+                                   .key = "large", .range_end = "largf", .value = wanted};
+    driver.begin(command_of(api::TxnRequest{{&all_greater, 1}, {}, {}}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        more = driver.store.step(budget) == Step::more;
+        ASSERT_GE(budget.bytes, -static_cast<std::int64_t>(large_bytes)) << "one comparison beyond the budget";
+    }
+    EXPECT_GE(steps, large_keys);
+    EXPECT_TRUE(std::get<api::TxnResponse>(std::get<api::Result>(driver.store.outcome())).succeeded);
+    // One that differs early costs next to nothing, however long it is.
+    wanted.front() = 'a';
+    driver.begin(command_of(api::TxnRequest{{&all_greater, 1}, {}, {}}));
+    WorkBudget budget;
+    EXPECT_EQ(driver.store.step(budget), Step::done);
+}
+
+TEST(Steps, of_a_range_sorted_by_value_are_bounded_by_the_bytes_it_compares) {
+    Driver driver;
+    put_large_values(driver);
+    const api::RangeRequest request{.key = "large", .range_end = "largf", .sort_order = api::SortOrder::ascend,
+                                    .sort_target = api::SortTarget::value, .keys_only = true};
+    const auto read = driver.store.open_range(request);
+    ASSERT_TRUE(read);
+    std::vector<std::string> order;
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        Arena arena;
+        api::RangeResponse piece;
+        more = (*read)->step(budget, 1 * mib, arena, piece) == Step::more;
+        // One way through the heap of 2^5 beyond the budget.
+        ASSERT_GE(budget.bytes, -static_cast<std::int64_t>(2 * 5 * (large_bytes + 512)));
+        for (const api::KeyValue& pair : piece.kvs) {
+            order.emplace_back(pair.key);
+        }
+    }
+    EXPECT_GE(steps, large_keys);
+    ASSERT_EQ(order.size(), static_cast<std::size_t>(large_keys));
+    for (int i = 0; i < large_keys; i++) {
+        EXPECT_EQ(order[static_cast<std::size_t>(i * 7 % large_keys)], large_key(i));
+    }
+}
+
+TEST(Steps, of_a_walk_over_long_keys_are_bounded_by_the_bytes_of_the_keys) {
+    Driver driver;
+    const std::string stem(100 * kib, 'k');
+    for (int i = 0; i < large_keys; i++) {
+        driver.put(stem + std::to_string(100 + i), "v");
+    }
+    driver.remove(stem, endless);
+    driver.begin(command_of(api::DeleteRangeRequest{stem, endless, false}));
+    int steps = 0;
+    for (bool more = true; more; steps++) {
+        WorkBudget budget;
+        more = driver.store.step(budget) == Step::more;
+    }
+    EXPECT_GE(steps, large_keys / 8) << "removed already: every key is looked at, none is changed";
+}
+
 }  // namespace
 }  // namespace ringfort::kv

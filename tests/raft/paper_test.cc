@@ -665,6 +665,51 @@ TEST(RaftDoubt, asks_for_its_fence_with_every_append_until_that_is_here_since_an
     EXPECT_TRUE(of_type(subject.said(subject.append(2, 2, id(2, 2), {})), MessageType::announce).empty());
 }
 
+TEST(RaftDoubt, a_follower_that_forgot_what_it_told_this_leader_begins_a_new_incarnation) {
+    Subject subject(1, 3, {1, 1}, 1);                               // last 1.3, of an older copy of its disk
+    OwnedMessage append = subject.append(2, 1, id(1, 3), {1});
+    append.message.hint.index = LogIndex(3);
+    subject.said(append);
+    EXPECT_FALSE(subject.node.core().in_doubt()) << "what it told is there";
+    append = subject.append(2, 1, id(1, 5), {});
+    append.message.hint.index = LogIndex(5);                        // told before the rollback
+    const auto said = subject.said(append);
+    EXPECT_TRUE(subject.node.core().in_doubt());
+    EXPECT_TRUE(subject.node.disk().hard_state.in_doubt);
+    EXPECT_EQ(subject.node.disk().hard_state.incarnation, Incarnation(1));
+    EXPECT_EQ(of_type(said, MessageType::announce).size(), 1U);
+    for (const OwnedMessage& message : said) {
+        EXPECT_EQ(message.message.incarnation, Incarnation(1));
+        EXPECT_FALSE(message.message.counts);
+    }
+}
+
+TEST(RaftDoubt, a_member_rolled_back_to_an_older_copy_of_its_disk_counts_again_only_behind_a_fence) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    const Store old_copy = cluster.node(2).disk();
+    for (int i = 0; i < 5; i++) {
+        ASSERT_TRUE(cluster.node(1).propose("later"));
+        cluster.settle();
+    }
+    cluster.crash(2);
+    cluster.node(2).disk() = old_copy;
+    cluster.loses = [](const OwnedMessage& sent) { return sent.message.from == NodeId(3); };
+    const LogIndex told = cluster.node(1).core().commit();
+    cluster.restart(2);
+    cluster.settle();
+    EXPECT_TRUE(cluster.node(2).core().in_doubt());
+    ASSERT_TRUE(cluster.node(1).propose("with the answers of 2 alone"));
+    cluster.settle();
+    EXPECT_EQ(cluster.node(1).core().commit(), told);
+    cluster.loses = nullptr;
+    cluster.tell_back(1, 3);
+    cluster.settle();
+    EXPECT_FALSE(cluster.node(2).core().in_doubt());
+    EXPECT_EQ(cluster.node(2).core().last(), cluster.node(1).core().last());
+    EXPECT_GT(cluster.node(1).core().commit(), told);
+}
+
 TEST(RaftDoubt, answers_of_an_older_incarnation_are_dropped) {
     Subject subject(1, 3, {}, 1);
     subject.become_leader();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/checksum.h"
 #include "test_cluster.h"
@@ -557,6 +558,63 @@ TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is
     // What is not in the log any more is no loss.
     node.step(EntryLost{{lost->term, lost->index.next()}, 7});
     EXPECT_TRUE(node.core().damaged().empty());
+}
+
+// Half a million comparisons a millisecond: with a look at all the others for each entry it would take minutes.
+TEST(RaftDamage, a_log_damaged_throughout_is_taken_in_and_repaired_without_looking_at_every_entry_for_each) {
+    constexpr std::uint64_t entry_count = 200'000;
+    InitialState state;
+    state.hard_state.term = Term(1);
+    state.snapshot = id_of(1, 1);
+    state.snapshot_configuration = voters(3);
+    std::vector<Entry> entries;
+    std::vector<LogIndex> damaged;
+    for (std::uint64_t index = 2; index < 2 + entry_count; index++) {
+        entries.push_back({id_of(1, index), EntryKind::command, index, {}});
+        if (index % 1000 != 0) {
+            damaged.push_back(LogIndex(index));
+        }
+    }
+    state.entries = entries;
+    state.damaged = damaged;
+    Options options;
+    options.range = RangeId(7);
+    options.self = NodeId(1);
+    const auto begin = std::chrono::steady_clock::now();
+    Raft core(options, state);
+    EXPECT_EQ(core.damaged(), damaged);
+    // All of them come from the leader.
+    Effects effects;
+    OwnedMessage hello = Replica::message(MessageType::append, 2, 1);
+    hello.message.prev = id_of(1, 1);
+    core.step(MessageReceived{&hello.message}, effects);
+    std::size_t repaired = 0;
+    std::vector<Entry> found;
+    while (repaired < damaged.size()) {
+        effects.clear();
+        core.flush(effects);
+        const auto fetch = std::find_if(effects.send_when_durable.begin(), effects.send_when_durable.end(),
+                                        [](const Message& message) { return message.type == MessageType::fetch; });
+        ASSERT_NE(fetch, effects.send_when_durable.end());
+        OwnedMessage answer = Replica::message(MessageType::fetch_response, 2, 1);
+        answer.message.prev = fetch->prev;
+        answer.fetch.assign(fetch->fetch.begin(), fetch->fetch.end());
+        found.clear();
+        for (FetchItem& item : answer.fetch) {
+            item.result = FetchResult::have;
+            found.push_back({item.id, EntryKind::command, item.checksum, {}});
+        }
+        answer.message.fetch = answer.fetch;
+        answer.message.entries = found;
+        effects.clear();
+        core.step(MessageReceived{&answer.message}, effects);
+        repaired += effects.repaired.size();
+        for (const Entry& entry : found) {
+            core.step(EntryRepaired{entry.id.index}, effects);
+        }
+    }
+    EXPECT_TRUE(core.damaged().empty());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
 }  // namespace

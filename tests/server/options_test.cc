@@ -34,7 +34,7 @@ TEST(Options, without_flags_one_member_serves_on_localhost) {
     EXPECT_EQ("default", options.name);
     EXPECT_EQ("default.ringfort", options.data_dir);
     EXPECT_EQ("http://localhost:2379", options.listen_client_urls.at(0).text);
-    EXPECT_EQ("http://localhost:2380", options.initial_cluster.at(0).peer_urls.at(0).text);
+    EXPECT_EQ("http://localhost:2380", options.initial_cluster.at(0).peer_url.text);
     EXPECT_EQ(2 * gib, options.quota_backend_bytes) << "a quarter of the memory";
     EXPECT_EQ(limits::request_bytes_default, options.max_request_bytes);
     EXPECT_EQ(limits::txn_ops_default, options.max_txn_ops);
@@ -42,12 +42,26 @@ TEST(Options, without_flags_one_member_serves_on_localhost) {
     EXPECT_EQ(200us, options.poll);
 }
 
-TEST(Options, own_peer_urls_come_from_the_initial_cluster) {
+TEST(Options, the_own_peer_url_comes_from_the_initial_cluster) {
     const Options options = accepted({{"name", "b"},
                                       {"listen-peer-urls", "http://0.0.0.0:2380"},
-                                      {"initial-cluster", "a=http://h1:2380,b=http://h2:2380,b=http://h3:2380"}});
-    EXPECT_EQ(2U, options.initial_advertise_peer_urls.size());
+                                      {"initial-cluster", "a=http://h1:2380,b=http://h2:2380"}});
+    EXPECT_EQ("http://h2:2380", options.initial_advertise_peer_url.text);
     EXPECT_EQ(2U, options.initial_cluster.size());
+}
+
+TEST(Options, a_member_may_listen_for_its_peers_at_several_urls_and_is_known_to_them_by_one) {
+    const FlagValues several{{"listen-peer-urls", "http://h1:1,http://h2:1"}};
+    expect_refused(several, "--initial-advertise-peer-urls");
+    FlagValues named = several;
+    named["initial-advertise-peer-urls"] = "http://h2:1";
+    const Options options = accepted(named);
+    EXPECT_EQ(2U, options.listen_peer_urls.size());
+    EXPECT_EQ("http://h2:1", options.initial_cluster.at(0).peer_url.text);
+    named["initial-advertise-peer-urls"] = "http://h1:1,http://h2:1";
+    expect_refused(named, "--initial-advertise-peer-urls");
+    expect_refused({{"initial-cluster", "default=http://h1:1,default=http://h2:1"}}, "--initial-cluster");
+    expect_refused({{"initial-cluster", "b=http://h1:1,default=http://h2:1,b=http://h3:1"}}, "'b'");
 }
 
 TEST(Options, bounds_are_accepted_and_one_beyond_refused) {

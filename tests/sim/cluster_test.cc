@@ -135,6 +135,9 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
         s.node(i).start();
     }
     ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().profile().read_latency = DiskProfile{}.read_latency;   // a log is read batch by batch
+    }
     s.expect_good_end();
 }
 
@@ -454,6 +457,103 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     ASSERT_EQ(compacted->outcome, Outcome::ok);
     s.simulation.run_for(1s);
     EXPECT_EQ(put(0)->outcome, Outcome::ok);
+    s.expect_good_end();
+}
+
+TEST(Cluster, puts_that_arrive_together_do_not_fill_a_store_beyond_its_quota) {
+    RunOptions options = scenario_options();
+    options.memory_quota_bytes = 2 * mib;
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    constexpr std::size_t value_bytes = 100'000;
+    constexpr std::size_t clients = 6;
+    std::vector<std::uint64_t> asked;
+    for (std::size_t i = 0; i < 60; i++) {
+        const std::string number = std::to_string(i);
+        const StepRequest put{StepKind::put, "d00/fill" + number, {}, number + std::string(value_bytes, 'x'), false, 0, 0};
+        asked.push_back(s.cluster().clients()[i % clients]->ask(operation_of(put), 20s));
+    }
+    const auto& operations = s.cluster().history().operations();
+    ASSERT_TRUE(s.run_until(20s, "puts are not answered", [&] {
+        return std::ranges::none_of(asked, [&](auto number) { return operations[number].outcome == Outcome::pending; });
+    }));
+    std::size_t taken = 0;
+    for (const std::uint64_t number : asked) {
+        const RecordedOperation& put = operations[number];
+        taken += put.outcome == Outcome::ok ? 1u : 0u;
+        EXPECT_TRUE(put.outcome == Outcome::ok || api::error_class(put.error) == api::ErrorClass::definite)
+            << describe(put);
+    }
+    EXPECT_LE(taken, 2 * mib / value_bytes);
+    EXPECT_GE(taken, 2 * mib / value_bytes - 4);
+    s.expect_good_end();
+}
+
+// Makes `keys` keys and removes them; returns the revision that forgets them all.
+api::Revision make_garbage(Scenario& s, std::size_t keys) {
+    const auto& operations = s.cluster().history().operations();
+    std::uint64_t last = 0;
+    for (std::size_t i = 0; i < keys; i++) {
+        const StepRequest put{StepKind::put, "d00/garbage" + std::to_string(i), {}, "v", false, 0, 0};
+        last = s.cluster().clients()[0]->ask(operation_of(put), 60s);
+        if (i % 200 == 199 || i + 1 == keys) {
+            EXPECT_TRUE(s.run_until(60s, "puts are not answered", [&] { return operations[last].outcome == Outcome::ok; }))
+                << describe(operations[last]);
+        }
+    }
+    const StepRequest removal{StepKind::remove, "d00/garbage", "d00/garbagf", {}, false, 0, 0};
+    const auto* removed = s.simulation.ask(0, operation_of(removal), 60s);
+    EXPECT_EQ(removed->outcome, Outcome::ok);
+    EXPECT_EQ(removed->results.empty() ? 0 : removed->results[0].count, static_cast<std::int64_t>(keys));
+    return removed->header.revision;
+}
+
+RecordedOperation compaction_of(api::Revision revision, bool physical) {
+    return operation_of({StepKind::compact, {}, {}, {}, false, 0, revision, physical});
+}
+
+TEST(Cluster, a_physical_compaction_is_answered_when_the_space_is_free_and_another_one_at_once) {
+    RunOptions options = scenario_options();
+    options.workload.think = 3600s;   // no load but ours
+    options.turn_cost = 2ms;          // so that space comes back over a time
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    constexpr std::size_t keys = 10'000;
+    for (const bool physical : {false, true}) {
+        const api::Revision revision = make_garbage(s, keys);
+        const auto garbage_bytes = s.view(s.leader()).live_bytes;
+        ASSERT_GT(garbage_bytes, keys * 50);
+        const auto* compacted = s.simulation.ask(1, compaction_of(revision, physical), 20s);
+        ASSERT_EQ(compacted->outcome, Outcome::ok) << describe(*compacted);
+        const auto left_bytes = s.view(s.leader()).live_bytes;
+        if (physical) {
+            EXPECT_LT(left_bytes, garbage_bytes / 4);
+        } else {
+            EXPECT_GT(left_bytes, garbage_bytes / 2);
+            s.simulation.run_for(2s);
+        }
+    }
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_physical_compaction_that_misses_its_deadline_is_told_so_and_leaves_nothing_behind) {
+    RunOptions options = scenario_options();
+    options.workload.think = 3600s;
+    options.turn_cost = 2ms;
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    const api::Revision revision = make_garbage(s, 10'000);
+    const std::size_t leader = s.leader();
+    const auto garbage_bytes = s.view(leader).live_bytes;
+    RecordedOperation hurried = compaction_of(revision, true);
+    hurried.timeout = 20ms;
+    const RecordedOperation& compacted = s.cluster().history()[s.cluster().clients()[1]->ask(hurried)];
+    ASSERT_TRUE(s.run_until(1s, "no answer", [&] { return compacted.outcome != Outcome::pending; }));
+    EXPECT_EQ(compacted.error, api::Errc::timed_out);
+    EXPECT_GT(s.view(leader).live_bytes, garbage_bytes / 4) << "the space was free in time";
+    s.simulation.run_for(2s);
+    EXPECT_EQ(s.view(leader).pending, 0u);
     s.expect_good_end();
 }
 

@@ -89,6 +89,7 @@ Instant Load::step() {
     const Instant now = clock_.now();
     maybe_finish_warmup(now);
     if (!stopped_ && (now >= end_at_ || (options_.requests > 0 && measuring_ && started_ >= options_.requests))) {
+        note_backlog(std::min(now, end_at_));
         stop();
     }
     if (stopped_) {
@@ -115,7 +116,7 @@ Instant Load::step() {
 // late, and its latency counts from when it was due.
 Instant Load::start_due(Instant now) {
     const double per_ns = options_.rate / 1e9;
-    const auto due_count = static_cast<std::uint64_t>(static_cast<double>((now - begin_).count()) * per_ns) + 1;
+    const std::uint64_t due_count = due_by(now);
     const auto due_at = [&](std::uint64_t number) {
         return begin_ + Duration(static_cast<std::int64_t>(std::ceil(static_cast<double>(number) / per_ns)));
     };
@@ -125,8 +126,17 @@ Instant Load::start_due(Instant now) {
         start(slots_[index], due_at(scheduled_));
         scheduled_++;
     }
-    backlog_ = due_count - scheduled_;
+    note_backlog(now);
     return backlog_ > 0 ? ringfort::never : due_at(scheduled_);
+}
+
+std::uint64_t Load::due_by(Instant now) const {
+    return static_cast<std::uint64_t>(static_cast<double>((now - begin_).count()) * options_.rate / 1e9) + 1;
+}
+
+// A run by count is whole when its last request has started: what would be due after it is not waited for.
+void Load::note_backlog(Instant now) {
+    backlog_ = options_.open_loop() && may_start() ? due_by(now) - scheduled_ : 0;
 }
 
 Operation Load::choose_operation() {

@@ -67,6 +67,9 @@ class Load {
     bool may_start() const;
     void maybe_finish_warmup(Instant now);
     Instant start_due(Instant now);
+    // Open loop: how many requests have been due until then, from the first at begin() on.
+    std::uint64_t due_by(Instant now) const;
+    void note_backlog(Instant now);
 
     const Options& options_;
     ringfort::client::Core& core_;

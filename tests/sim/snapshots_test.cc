@@ -1,0 +1,103 @@
+// Snapshots on bad days: a follower whose log was left behind gets the leader's checkpoint, whatever else goes wrong.
+// No load but what the tests write, so that no newer checkpoint comes to the rescue.
+#include "scenario.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+RunOptions quiet_options() {
+    RunOptions options = scenario_options();
+    options.shards = 1;
+    options.checkpoint_log_bytes = 64 * kib;
+    options.workload.think = 3600s;
+    return options;
+}
+
+class QuietScenario : public Scenario {
+  public:
+    explicit QuietScenario(const RunOptions& options = quiet_options()) : Scenario(options) {}
+
+    // Overwrites so many keys, and compacts what they were, again and again.
+    testing::AssertionResult write(int keys, std::size_t value_bytes, int rounds) {
+        for (int round = 0; round < rounds; round++) {
+            api::Revision revision{0};
+            for (int key = 0; key < keys; key++) {
+                StepRequest put{StepKind::put, "d00/fill" + std::to_string(key), {}, {}, false, 0, 0};
+                put.value = std::to_string(++values_) + std::string(value_bytes, 'x');
+                const auto* answered = ask(put);
+                if (answered->outcome != Outcome::ok) {
+                    return testing::AssertionFailure() << describe(*answered);
+                }
+                revision = answered->header.revision;
+            }
+            const auto* answered = ask({StepKind::compact, {}, {}, {}, false, 0, revision});
+            if (answered->outcome != Outcome::ok || !simulation.run_for(200ms)) {
+                return testing::AssertionFailure() << describe(*answered) << simulation.problem();
+            }
+        }
+        return testing::AssertionSuccess();
+    }
+    // Whatever the node does that the client happens to talk to.
+    const RecordedOperation* ask(const StepRequest& step) {
+        const RecordedOperation* answered = nullptr;
+        for (int attempt = 0; attempt < 5 && (answered == nullptr || answered->outcome != Outcome::ok); attempt++) {
+            answered = simulation.ask(0, operation_of(step), 20s);
+        }
+        return answered;
+    }
+    bool caught_up(std::size_t index) { return view(index).applied == view(leader()).applied; }
+
+  private:
+    int values_{0};
+};
+
+}  // namespace
+
+TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_the_same) {
+    QuietScenario s;
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(1, 100, 1));
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    ASSERT_TRUE(s.write(18, 100'000, 5));
+    s.node(follower).start();
+    ASSERT_TRUE(s.run_until(10s, "the follower does not start", [&] { return s.view(follower).range == data_range; }));
+    // Of each chunk: the load takes 7 of them, one after the other.
+    s.node(follower).media().profile().read_latency = 2500ms;
+    EXPECT_TRUE(s.run_until(40s, "the snapshot is not installed", [&] { return s.caught_up(follower); }));
+    s.node(follower).media().profile().read_latency = 80us;
+    s.expect_good_end();
+}
+
+TEST(Snapshots, a_lost_answer_to_an_installed_one_is_given_again) {
+    QuietScenario s;
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(1, 100, 1));
+    const std::size_t leader = s.leader();
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    ASSERT_TRUE(s.write(10, 10'000, 10));
+    ASSERT_TRUE(s.write(1, 100, 5));   // behind the last checkpoint
+    const LogIndex before = s.view(leader).applied;
+    s.node(follower).start();
+    s.node(follower).media().profile().metadata_latency = 100ms;   // leaves time to interfere
+    ASSERT_TRUE(s.run_until(5s, "no slice arrives", [&] {
+        return std::ranges::any_of(s.node(follower).media().names(), [](const std::string& name) {
+            return name.find("checkpoint-1-") != std::string::npos;
+        });
+    }));
+    // From here on the leader hears nothing more of the follower, until it has installed.
+    s.cluster().network().block(s.node(follower).host(), s.node(leader).host());
+    ASSERT_TRUE(s.run_until(5s, "the snapshot is not installed",
+                            [&] { return s.view(follower).applied.value > before.value / 2; }));
+    s.simulation.run_for(100ms);
+    ASSERT_FALSE(s.caught_up(follower)) << "entries follow the checkpoint: the answer was heard";
+    ASSERT_EQ(s.leader(), leader);
+    s.cluster().network().reset_between(s.node(follower).host(), s.node(leader).host());
+    s.cluster().network().unblock_all();
+    EXPECT_TRUE(s.run_until(15s, "the follower gets no entries", [&] { return s.caught_up(follower); }));
+    s.expect_good_end();
+}
+
+}  // namespace ringfort::sim
