@@ -166,6 +166,8 @@ class BadClients(ClusterCase):
             for node, bytes_before in zip(self.ring.nodes, before):
                 self.assertLess(node.memory_bytes() - bytes_before, MEMORY_GROWTH_MAX,
                                 f"{node.name} grows when {asked.name} is asked")
+            self.assertGreater(len(stream.recv(1 << 20)), 1000, f"{asked.name} does not answer")
+            stream.close()
 
     def test_a_client_that_floods_and_never_reads_is_held_at_its_bound(self):
         recorder = Recorder(self.node.client)
