@@ -23,6 +23,7 @@ class Replicas;
 class Checkpoints;
 class Streams;
 class Forwards;
+class LogQueue;
 
 struct Context {
     env::World& world;
@@ -43,6 +44,7 @@ struct Context {
     Checkpoints* checkpoints{nullptr};
     Streams* streams{nullptr};
     Forwards* forwards{nullptr};
+    LogQueue* log_queue{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

@@ -4,6 +4,7 @@
 
 #include "api/key_range.h"
 #include "shard/forwards.h"
+#include "shard/log_queue.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
@@ -81,6 +82,19 @@ void Router::route_again(const Origin& origin, Bytes body, Instant deadline, std
     taken.credit = credit;
     taken.forwarded = origin.kind == OriginKind::link;
     take(taken);
+}
+
+bool Router::take_queued(const QueuedWrite& write) {
+    Taken taken;
+    taken.origin = write.origin;
+    taken.body = write.body;
+    taken.deadline = write.deadline;
+    taken.redirect = write.redirect;
+    taken.forwarded = write.forwarded;
+    taken.queued = true;
+    no_room_ = false;
+    take(taken);
+    return !no_room_;
 }
 
 void Router::take(Taken taken) {
@@ -215,13 +229,31 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const kv::CommandBody body = command_body_of(request.op);
-    api::Errc code = replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
-    if (code == api::Errc::too_many_requests && !context_.log->has_space()) {
-        code = api::Errc::no_space;
+    // First come, first served: what waits has the room that comes.
+    const bool others_wait = !taken.queued && taken.origin.kind != OriginKind::session && !context_.log_queue->empty();
+    api::Errc code = others_wait ? api::Errc::too_many_requests
+                                 : replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
+    if (code == api::Errc::too_many_requests && (others_wait || !context_.log->can_append(kv::command_bytes(body)))) {
+        if (!context_.log->has_space()) {
+            code = api::Errc::no_space;
+        } else if (enqueue(taken)) {
+            return;
+        }
     }
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
+}
+
+// The log is busy. Clients of this shard were asked to wait before; what others sent waits here.
+bool Router::enqueue(const Taken& taken) {
+    if (taken.queued) {
+        no_room_ = true;
+        return true;
+    }
+    QueuedWrite write{taken.origin, taken.deadline, taken.redirect, taken.forwarded, 0, {}};
+    write.body.assign(taken.body.begin(), taken.body.end());
+    return context_.log_queue->add(std::move(write));
 }
 
 // Asked for puts only: what frees space, or changes nothing, goes on.

@@ -15,6 +15,7 @@ namespace ringfort::shard {
 class Link;
 class Replica;
 struct PendingRead;
+struct QueuedWrite;
 
 class Router {
   public:
@@ -28,6 +29,8 @@ class Router {
     void on_mailed(ShardId from, env::Mail& mail);
     // A request whose first try came to nothing before anything happened.
     void route_again(const Origin& origin, Bytes body, Instant deadline, std::int64_t credit);
+    // A write that waited for room in the log. false: there is still none.
+    bool take_queued(const QueuedWrite& write);
     void on_cancel(const Origin& origin);
 
     // ---- answers
@@ -57,6 +60,7 @@ class Router {
         std::int64_t credit{0};  // bytes of a long reply that the origin takes at once
         bool redirect{false};
         bool forwarded{false};   // came from another node: not sent on
+        bool queued{false};      // waits for room in the log already
     };
 
     void take(Taken taken);
@@ -67,11 +71,13 @@ class Router {
     void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
+    bool enqueue(const Taken& taken);
     bool has_room_for(std::uint64_t added_bytes) const;
 
     Context& context_;
     NodeRequests node_requests_;
     wire::OutBuffer scratch_;
+    bool no_room_{false};               // met by the queued write that was taken last
     std::uint64_t mailed_hash_{0};      // of the directory the other shards were sent
     kv::Directory mailed_directory_;    // on shards other than 0
 };

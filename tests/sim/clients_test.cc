@@ -345,6 +345,32 @@ TEST(Clients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_
     expect_equal_replicas(s);
 }
 
+TEST(Clients, whose_large_puts_come_over_every_node_and_shard_at_once_wait_and_are_not_refused) {
+    constexpr std::uint64_t requests = 30;
+    RunOptions options = without_load();
+    options.disk.write_latency = 30ms;   // the log is what is slow
+    Scenario s(options);
+    ASSERT_TRUE(form_quietly(s));
+    const std::string value(120'000, 'x');
+    std::vector<std::unique_ptr<RawClient>> writers;
+    for (std::size_t i = 0; i < 6 * s.nodes(); i++) {
+        writers.push_back(std::make_unique<RawClient>(s.cluster(), i % s.nodes()));
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = i % 2 == 0 ? right_shard : wrong_shard;
+        writers.back()->greet(hello);
+        for (std::uint64_t id = 1; id <= requests; id++) {
+            const std::string key = "d00/w" + std::to_string(i);
+            writers.back()->ask(id, api::PutRequest{.key = key, .value = value}, 60s);
+        }
+    }
+    for (const auto& writer : writers) {
+        ASSERT_TRUE(s.run_until(60s, "not every put is answered", [&] { return writer->answered() == requests; }));
+        EXPECT_EQ(writer->failed(), 0u);
+    }
+    expect_equal_replicas(s);
+}
+
 TEST(Clients, whose_reads_ask_no_quorum_leave_nothing_in_a_round_that_waits_for_one) {
     Scenario s(without_load());
     ASSERT_TRUE(form_quietly(s));

@@ -135,6 +135,9 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
         s.node(i).start();
     }
     ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().profile().read_latency = DiskProfile{}.read_latency;   // a log is read batch by batch
+    }
     s.expect_good_end();
 }
 
