@@ -28,6 +28,7 @@ class PinnedRangeRead final : public RangeRead {
     }
 
     api::Revision revision() const override { return at_; }
+    std::size_t held_bytes() const override { return scan_.held_bytes(); }
 
   private:
     // Room for what this step can add, behind the pairs already there.

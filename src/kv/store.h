@@ -108,6 +108,8 @@ class RangeRead {
     [[nodiscard]] virtual Step step(WorkBudget& budget, std::size_t piece_bytes, Arena& arena,
                                     api::RangeResponse& out) = 0;
     virtual api::Revision revision() const = 0;
+    // Memory that grows with the request: of a sorted one, taken when it is opened.
+    virtual std::size_t held_bytes() const = 0;
 };
 
 // Gives the state as a byte stream in bounded pieces; format at the head of checkpoint_format.h; versioned, self-checking.

@@ -23,6 +23,7 @@ class Replicas;
 class Checkpoints;
 class Streams;
 class Forwards;
+class LogQueue;
 
 struct Context {
     env::World& world;
@@ -43,6 +44,7 @@ struct Context {
     Checkpoints* checkpoints{nullptr};
     Streams* streams{nullptr};
     Forwards* forwards{nullptr};
+    LogQueue* log_queue{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};
@@ -50,6 +52,11 @@ struct Context {
 
     // The directory as this shard knows it: the replica's own on shard 0, a mailed copy elsewhere. Null before.
     const kv::Directory* directory{nullptr};
+    // The largest request: as the cluster agreed on it, once that is known.
+    std::uint32_t request_bytes() const {
+        const bool agreed = directory != nullptr && directory->bootstrapped();
+        return agreed ? directory->state().settings.request_bytes : config.settings.request_bytes;
+    }
 
     Arena request_arena{};  // of the request being handled
     Arena answer_arena{};   // of the answer being built

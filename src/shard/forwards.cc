@@ -7,21 +7,51 @@
 #include "shard/replica.h"
 #include "shard/replicas.h"
 #include "shard/router.h"
+#include "shard/sessions.h"
 
 namespace ringfort::shard {
 
 namespace {
 
 constexpr std::size_t forwards_max = 64 * 1024;
+constexpr std::size_t held_bytes_max = 64 * mib;
 constexpr Duration retry_interval = 10ms;
+constexpr std::size_t slots_per_sweep = 1024;
 constexpr std::size_t body_keep_max = 4 * kib;
+constexpr std::size_t bucket_count = 16 * 1024;
+constexpr std::uint32_t nowhere = UINT32_MAX;
+
+// Replies for one session: waiting there, and passed on to come.
+constexpr std::size_t session_replies_max = 8 * mib;
+// A sender stops after the piece that uses its credit up.
+constexpr std::size_t overdraft_bytes = limits::reply_piece_bytes;
+// Of one reply: at first, when it may well be short, and when it has proved long.
+constexpr std::int64_t first_credit_bytes = 64 * static_cast<std::int64_t>(kib);
+constexpr std::int64_t passed_bytes_max = 1 * static_cast<std::int64_t>(mib);
+constexpr std::int64_t owed_bytes_max = 64 * static_cast<std::int64_t>(mib);
+
+std::size_t reservation(std::int64_t passed) {
+    return passed > 0 ? static_cast<std::size_t>(passed) + overdraft_bytes : 0;
+}
+
+bool same(const Origin& a, const Origin& b) {
+    return a.kind == b.kind && a.place == b.place && a.token == b.token;
+}
+
+// Nothing happened at the place that answered so: news of the leader will come.
+bool comes_back(api::Errc code) {
+    return code == api::Errc::not_leader || code == api::Errc::stale_route || code == api::Errc::no_leader ||
+           code == api::Errc::stopped;
+}
 
 }  // namespace
 
-Forwards::Forwards(Context& context) : context_(context) {}
+Forwards::Forwards(Context& context) : context_(context), buckets_(bucket_count, nowhere) {}
 
-std::uint64_t Forwards::token_of(std::size_t slot) const {
-    return (std::uint64_t{slots_[slot].generation} << 32) | slot;
+// ------------------------------------------------------------------------------------------------ slots
+
+std::uint64_t Forwards::token_of(const Slot& slot) const {
+    return (std::uint64_t{slot.generation} << 32) | index_of(slot);
 }
 
 Forwards::Slot* Forwards::find(std::uint64_t token) {
@@ -32,7 +62,30 @@ Forwards::Slot* Forwards::find(std::uint64_t token) {
     return &slots_[slot];
 }
 
-Forwards::Slot* Forwards::take_slot() {
+std::uint32_t& Forwards::bucket_of(const Origin& origin) {
+    const std::uint64_t mixed = (origin.place * 0x9e37'79b9'7f4a'7c15U + origin.token) * 0xbf58'476d'1ce4'e5b9U;
+    return buckets_[(mixed >> 32) % bucket_count];
+}
+
+Forwards::Slot* Forwards::find(const Origin& origin) {
+    for (std::uint32_t at = bucket_of(origin); at != nowhere; at = slots_[at].origin_next) {
+        if (same(slots_[at].request.origin, origin)) {
+            return &slots_[at];
+        }
+    }
+    return nullptr;
+}
+
+Session* Forwards::session_of(const Slot& slot) const {
+    const Origin& origin = slot.request.origin;
+    return origin.kind == OriginKind::session ? context_.sessions->find(origin.place) : nullptr;
+}
+
+bool Forwards::full() const {
+    return held_bytes_ >= held_bytes_max;
+}
+
+Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {
     if (free_.empty()) {
         if (slots_.size() >= forwards_max) {
             return nullptr;
@@ -40,64 +93,113 @@ Forwards::Slot* Forwards::take_slot() {
         slots_.emplace_back();
         free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
     }
-    Slot* slot = &slots_[free_.back()];
+    Slot& slot = slots_[free_.back()];
     free_.pop_back();
     count_++;
-    return slot;
+    slot.request = request;
+    slot.state = State::waiting;
+    slot.owed_bytes = request.credit;
+    slot.counted_bytes = body.size();
+    slot.body.assign(body.begin(), body.end());
+    held_bytes_ += slot.counted_bytes;
+    enlist(slot);
+    sweep_at_ = std::min(sweep_at_, context_.now + retry_interval);
+    context_.want_timers(sweep_at_);
+    return &slot;
 }
 
 void Forwards::release(Slot& slot) {
+    set_passed(slot, 0);
+    delist(slot);
+    held_bytes_ -= slot.counted_bytes;
+    count_--;
     slot.state = State::free;
-    slot.generation++;
+    slot.by_mail = false;
     slot.answered_partly = false;
+    slot.generation++;
     slot.body.clear();
     if (slot.body.capacity() > body_keep_max) {
         std::vector<std::byte>().swap(slot.body);
     }
-    free_.push_back(static_cast<std::uint32_t>(&slot - slots_.data()));
-    count_--;
+    free_.push_back(index_of(slot));
 }
 
+void Forwards::enlist(Slot& slot) {
+    const std::uint32_t index = index_of(slot);
+    std::uint32_t& bucket = bucket_of(slot.request.origin);
+    slot.origin_previous = nowhere;
+    slot.origin_next = bucket;
+    if (bucket != nowhere) {
+        slots_[bucket].origin_previous = index;
+    }
+    bucket = index;
+    if (Session* session = session_of(slot)) {
+        ForwardAccount& account = session->forwarded();
+        slot.session_previous = account.last;
+        slot.session_next = nowhere;
+        (account.last != nowhere ? slots_[account.last].session_next : account.first) = index;
+        account.last = index;
+        account.request_bytes += slot.counted_bytes;
+    }
+}
+
+void Forwards::delist(Slot& slot) {
+    (slot.origin_previous != nowhere ? slots_[slot.origin_previous].origin_next : bucket_of(slot.request.origin)) =
+        slot.origin_next;
+    if (slot.origin_next != nowhere) {
+        slots_[slot.origin_next].origin_previous = slot.origin_previous;
+    }
+    if (Session* session = session_of(slot)) {
+        ForwardAccount& account = session->forwarded();
+        (slot.session_previous != nowhere ? slots_[slot.session_previous].session_next : account.first) =
+            slot.session_next;
+        (slot.session_next != nowhere ? slots_[slot.session_next].session_previous : account.last) =
+            slot.session_previous;
+        account.request_bytes -= slot.counted_bytes;
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ there
+
 api::Errc Forwards::add(const Request& request, Bytes body) {
-    Slot* slot = take_slot();
+    Slot* slot = take_slot(request, body);
     if (slot == nullptr) {
         return api::Errc::too_many_requests;
     }
-    slot->request = request;
-    slot->body.assign(body.begin(), body.end());
-    slot->state = State::waiting;
-    if (!try_send(*slot)) {
-        retry_at_ = std::min(retry_at_, context_.now + retry_interval);
-        context_.want_timers(retry_at_);
-    }
+    try_send(*slot);
     return api::Errc::ok;
 }
 
 api::Errc Forwards::add_mail(const Request& request, ShardId shard, Bytes body) {
-    Slot* slot = take_slot();
+    Slot* slot = take_slot(request, body);
     if (slot == nullptr) {
         return api::Errc::too_many_requests;
     }
-    slot->request = request;
+    slot->by_mail = true;
     slot->shard = shard;
-    env::Mail mail;
-    mail.kind = static_cast<std::uint32_t>(MailKind::request);
-    mail.words = {token_of(static_cast<std::size_t>(slot - slots_.data())),
-                  static_cast<std::uint64_t>(request.origin.request) | (request.redirect ? 0x100U : 0U),
-                  request.range.value, static_cast<std::uint64_t>((request.deadline - context_.now).count())};
-    mail.buffer = std::make_unique<env::MailBuffer>();
-    mail.buffer->owner = context_.config.shard;
-    mail.buffer->bytes.assign(body.begin(), body.end());
-    if (!context_.world.mailbox.try_send(shard, std::move(mail))) {
-        slot->state = State::waiting;
-        release(*slot);
-        return api::Errc::too_many_requests;
-    }
-    slot->state = State::mailed;
+    try_send(*slot);
     return api::Errc::ok;
 }
 
 bool Forwards::try_send(Slot& slot) {
+    std::int64_t credit = 0;
+    if (slot.request.long_reply) {
+        credit = passable(slot);
+        if (credit == 0) {
+            return false;
+        }
+    }
+    if (slot.by_mail) {
+        send_to_shard(slot, credit);
+    } else if (!send_to_leader(slot, credit)) {
+        return false;
+    }
+    slot.owed_bytes -= credit;
+    set_passed(slot, credit);
+    return true;
+}
+
+bool Forwards::send_to_leader(Slot& slot, std::int64_t credit) {
     Replica* replica = context_.replicas->find(slot.request.range);
     if (replica == nullptr || !replica->raft().leader() || replica->raft().leader() == context_.config.self) {
         return false;
@@ -107,18 +209,116 @@ bool Forwards::try_send(Slot& slot) {
         return false;
     }
     wire::Forward forward;
-    forward.token = token_of(static_cast<std::size_t>(&slot - slots_.data()));
+    forward.token = token_of(slot);
     forward.range = slot.request.range;
     forward.timeout_ns = (slot.request.deadline - context_.now).count();
     forward.kind = static_cast<std::uint8_t>(slot.request.origin.request);
+    forward.reply_credit = static_cast<std::uint32_t>(credit);
     forward.body = slot.body;
     if (!link->send(forward, wire::LinkClass::forward)) {
         return false;
     }
     slot.state = State::sent;
     slot.link = link->id();
+    slot.attempt = attempts_++;
     return true;
 }
+
+void Forwards::send_to_shard(Slot& slot, std::int64_t credit) {
+    const Request& request = slot.request;
+    env::Mail mail;
+    mail.kind = static_cast<std::uint32_t>(MailKind::request);
+    mail.words = {token_of(slot),
+                  static_cast<std::uint64_t>(request.origin.request) | (request.redirect ? 0x100U : 0U) |
+                      (static_cast<std::uint64_t>(credit) << 32),
+                  request.range.value, static_cast<std::uint64_t>((request.deadline - context_.now).count())};
+    mail.buffer = std::make_unique<env::MailBuffer>();
+    mail.buffer->owner = context_.config.shard;
+    mail.buffer->bytes.swap(slot.body);   // counted until the answer
+    context_.sessions->post(slot.shard, std::move(mail));
+    slot.state = State::mailed;
+}
+
+// ------------------------------------------------------------------------------------------------ credit
+
+// How much of the credit owed may be passed on now; 0: it waits for room.
+std::int64_t Forwards::passable(const Slot& slot) {
+    Session* session = session_of(slot);
+    if (session == nullptr) {
+        return slot.owed_bytes;   // another shard's Forwards bounds it
+    }
+    ForwardAccount& account = session->forwarded();
+    const std::size_t others = session->held_bytes() + account.reserved_bytes - reservation(slot.passed_bytes);
+    const std::int64_t most = slot.answered_partly ? passed_bytes_max : first_credit_bytes;
+    const std::int64_t want = std::min(slot.owed_bytes, most - slot.passed_bytes);
+    if (want <= 0) {
+        return 0;
+    }
+    if (others + reservation(slot.passed_bytes + want) > session_replies_max) {
+        account.wants_room = true;
+        return 0;
+    }
+    return want;
+}
+
+void Forwards::set_passed(Slot& slot, std::int64_t bytes) {
+    if (Session* session = session_of(slot)) {
+        session->forwarded().reserved_bytes += reservation(bytes);
+        session->forwarded().reserved_bytes -= reservation(slot.passed_bytes);
+    }
+    slot.passed_bytes = bytes;
+}
+
+// More of a reply whose first piece has come: before that the other side may not have begun, and know nothing of it.
+void Forwards::pass_credit(Slot& slot) {
+    const std::int64_t bytes = slot.answered_partly ? passable(slot) : 0;
+    if (bytes > 0) {
+        slot.owed_bytes -= bytes;
+        set_passed(slot, slot.passed_bytes + bytes);
+        grant(slot, bytes);
+    }
+}
+
+void Forwards::grant(Slot& slot, std::int64_t bytes) {
+    if (slot.state == State::mailed) {
+        env::Mail mail;
+        mail.kind = static_cast<std::uint32_t>(MailKind::credit);
+        mail.words = {token_of(slot), static_cast<std::uint64_t>(bytes), 0, 0};
+        context_.sessions->post(slot.shard, std::move(mail));
+    } else if (slot.state == State::sent) {
+        if (Link* link = context_.links->find(slot.link)) {
+            link->send(wire::ForwardCredit{token_of(slot), static_cast<std::uint64_t>(bytes)},
+                       wire::LinkClass::control);
+        }
+    }
+}
+
+void Forwards::on_credit(const Origin& origin, std::uint32_t bytes) {
+    Slot* slot = find(origin);
+    if (slot == nullptr || !slot->request.long_reply) {
+        return;
+    }
+    slot->owed_bytes = std::min(slot->owed_bytes + std::int64_t{bytes}, owed_bytes_max);
+    pass_credit(*slot);
+}
+
+void Forwards::on_room(Session& session) {
+    ForwardAccount& account = session.forwarded();
+    if (!account.wants_room) {
+        return;
+    }
+    account.wants_room = false;
+    for (std::uint32_t at = account.first; at != nowhere && !account.wants_room; at = slots_[at].session_next) {
+        Slot& slot = slots_[at];
+        if (slot.state != State::waiting) {
+            pass_credit(slot);
+        } else if (slot.request.long_reply) {
+            try_send(slot);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ back
 
 void Forwards::answer(Slot& slot, api::Errc code) {
     const Origin origin = slot.request.origin;
@@ -135,21 +335,29 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
         Arena arena(4 * kib);
         const auto response = wire::decode_response(static_cast<wire::ClientKind>(kind), flags, body, arena);
         const auto* error = response && !response->ok() ? std::get_if<api::ErrorInfo>(&response->body) : nullptr;
-        if (error != nullptr && slot->state == State::sent &&
-            (error->code == api::Errc::not_leader || error->code == api::Errc::stale_route ||
-             error->code == api::Errc::no_leader || error->code == api::Errc::stopped)) {
-            // It did not happen: wait for news of the leader and try again.
+        if (error != nullptr && slot->state == State::sent && comes_back(error->code)) {
             wait_again(*slot);
             return;
         }
     }
     const Origin origin = slot->request.origin;
-    if ((flags & wire::flag_more) != 0) {
+    const bool more = (flags & wire::flag_more) != 0;
+    if (more) {
         slot->answered_partly = true;
+        set_passed(*slot, std::max<std::int64_t>(slot->passed_bytes - static_cast<std::int64_t>(body.size()), 0));
     } else {
         release(*slot);
     }
     context_.router->relay_reply(origin, kind, flags, body);
+    if (more) {
+        slot = find(token);   // relaying may have closed the session
+        if (slot != nullptr) {
+            pass_credit(*slot);
+        }
+    }
+    if (Session* session = origin.kind == OriginKind::session ? context_.sessions->find(origin.place) : nullptr) {
+        on_room(*session);
+    }
 }
 
 // What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
@@ -166,128 +374,119 @@ void Forwards::lose(Slot& slot) {
 void Forwards::wait_again(Slot& slot) {
     slot.generation++;
     slot.state = State::waiting;
-    retry_at_ = std::min(retry_at_, context_.now + retry_interval);
+    slot.owed_bytes += slot.passed_bytes;
+    set_passed(slot, 0);
+    sweep_at_ = std::min(sweep_at_, context_.now + retry_interval);
+    context_.want_timers(sweep_at_);
 }
 
-void Forwards::on_link_lost(std::uint64_t link) {
-    for (Slot& slot : slots_) {
-        if (slot.state == State::sent && slot.link == link) {
-            lose(slot);
+void Forwards::tell_cancelled(Slot& slot) {
+    if (slot.state == State::mailed) {
+        env::Mail mail;
+        mail.kind = static_cast<std::uint32_t>(MailKind::cancel);
+        mail.words = {token_of(slot), 0, 0, 0};
+        context_.sessions->post(slot.shard, std::move(mail));
+    } else if (slot.state == State::sent) {
+        if (Link* link = context_.links->find(slot.link)) {
+            link->send(wire::ForwardCancel{token_of(slot)}, wire::LinkClass::control);
         }
-    }
-}
-
-void Forwards::on_leader_known(RangeId range) {
-    if (count_ == 0) {
-        return;
-    }
-    for (const Slot& slot : slots_) {
-        if (slot.state == State::waiting && slot.request.range == range) {
-            retry_at_ = context_.now;
-            context_.want_timers(retry_at_);
-            return;
-        }
-    }
-}
-
-void Forwards::on_timers(Instant now) {
-    if (now < retry_at_) {
-        return;
-    }
-    retry_at_ = never;
-    for (std::size_t i = 0; i < slots_.size(); i++) {
-        Slot& slot = slots_[i];
-        if (slot.state == State::free) {
-            continue;
-        }
-        if (now >= slot.request.deadline) {
-            const bool never_left = slot.state == State::waiting && !slot.answered_partly;
-            if (slot.state == State::sent) {
-                if (Link* link = context_.links->find(slot.link)) {
-                    link->send(wire::ForwardCancel{token_of(i)}, wire::LinkClass::control);
-                }
-            }
-            answer(slot, never_left && slot.request.write ? api::Errc::no_leader : api::Errc::timed_out);
-            continue;
-        }
-        if (slot.state == State::waiting) {
-            Replica* replica = context_.replicas->find(slot.request.range);
-            if (replica != nullptr && replica->raft().is_leader()) {
-                // The leader is here now: the request is handled like a new one.
-                const Request request = slot.request;
-                std::vector<std::byte> body;
-                body.swap(slot.body);
-                release(slot);
-                context_.router->route_again(request.origin, body, request.deadline);
-            } else {
-                try_send(slot);
-            }
-        }
-    }
-    if (count_ > 0) {
-        retry_at_ = std::min(retry_at_, now + retry_interval);
-    }
-}
-
-Instant Forwards::next_deadline() const {
-    return count_ > 0 ? std::min(retry_at_, context_.now + retry_interval) : retry_at_;
-}
-
-void Forwards::on_credit(const Origin& origin, std::uint32_t bytes) {
-    for (std::size_t i = 0; i < slots_.size(); i++) {
-        const Slot& slot = slots_[i];
-        const Origin& of = slot.request.origin;
-        if (slot.state == State::free || of.kind != origin.kind || of.place != origin.place || of.token != origin.token) {
-            continue;
-        }
-        if (slot.state == State::mailed) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::credit);
-            mail.words = {token_of(i), bytes, 0, 0};
-            if (!context_.world.mailbox.try_send(slot.shard, std::move(mail))) {
-                on_cancel(origin);
-            }
-        } else if (slot.state == State::sent) {
-            if (Link* link = context_.links->find(slot.link)) {
-                link->send(wire::ForwardCredit{token_of(i), bytes}, wire::LinkClass::control);
-            }
-        }
-        return;
     }
 }
 
 void Forwards::on_cancel(const Origin& origin) {
-    for (std::size_t i = 0; i < slots_.size(); i++) {
-        Slot& slot = slots_[i];
-        const Origin& of = slot.request.origin;
-        if (slot.state == State::free || of.kind != origin.kind || of.place != origin.place || of.token != origin.token) {
-            continue;
-        }
-        if (slot.state == State::mailed) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::cancel);
-            mail.words = {token_of(i), 0, 0, 0};
-            discard(context_.world.mailbox.try_send(slot.shard, std::move(mail)),
-                    "the other shard finishes the reply by itself, and it is dropped here");
-        } else if (slot.state == State::sent) {
-            if (Link* link = context_.links->find(slot.link)) {
-                link->send(wire::ForwardCancel{token_of(i)}, wire::LinkClass::control);
-            }
-        }
-        answer(slot, api::Errc::cancelled);
-        return;
+    if (Slot* slot = find(origin)) {
+        tell_cancelled(*slot);
+        answer(*slot, api::Errc::cancelled);
     }
 }
 
-void Forwards::on_origin_gone(OriginKind kind, std::uint64_t place) {
-    for (Slot& slot : slots_) {
-        if (slot.state != State::free && slot.request.origin.kind == kind && slot.request.origin.place == place) {
-            slot.request.origin.kind = OriginKind::none;
-            if (slot.state == State::waiting) {
-                release(slot);
-            }
+// ------------------------------------------------------------------------------------------------ news
+
+void Forwards::sweep_soon() {
+    sweep_at_ = context_.now;
+    context_.want_timers(sweep_at_);
+}
+
+void Forwards::on_link_lost(std::uint64_t link) {
+    if (count_ > 0) {
+        lost_links_.push_back({link, attempts_, slots_.size()});
+        sweep_soon();
+    }
+}
+
+void Forwards::on_leader_known(RangeId) {
+    if (count_ > 0) {
+        sweep_next_ = 0;
+        sweep_soon();
+    }
+}
+
+void Forwards::on_session_gone(Session& session) {
+    for (std::uint32_t at = session.forwarded().first; at != nowhere;) {
+        Slot& slot = slots_[at];
+        at = slot.session_next;
+        tell_cancelled(slot);
+        release(slot);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ time
+
+void Forwards::on_timers(Instant now) {
+    if (now < sweep_at_) {
+        return;
+    }
+    const std::size_t end = std::min(sweep_next_ + slots_per_sweep, slots_.size());
+    const std::size_t looked_at = end - sweep_next_;
+    for (; sweep_next_ < end; sweep_next_++) {
+        if (slots_[sweep_next_].state != State::free) {
+            sweep_slot(slots_[sweep_next_], now);
         }
     }
+    for (LostLink& lost : lost_links_) {
+        lost.slots_left -= std::min(lost.slots_left, looked_at);
+    }
+    std::erase_if(lost_links_, [](const LostLink& lost) { return lost.slots_left == 0; });
+    if (sweep_next_ < slots_.size()) {
+        sweep_at_ = now;
+        return;
+    }
+    sweep_next_ = 0;
+    sweep_at_ = !lost_links_.empty() ? now : count_ > 0 ? now + retry_interval : never;
+}
+
+void Forwards::sweep_slot(Slot& slot, Instant now) {
+    const bool lost = slot.state == State::sent &&
+                      std::any_of(lost_links_.begin(), lost_links_.end(), [&slot](const LostLink& link) {
+                          return link.link == slot.link && slot.attempt < link.attempt_end;
+                      });
+    if (lost) {
+        lose(slot);
+        if (slot.state == State::free) {
+            return;
+        }
+    }
+    // A reply that flows is ended by whoever sends it, when it is not taken.
+    if (now >= slot.request.deadline && !slot.answered_partly) {
+        tell_cancelled(slot);
+        answer(slot, slot.state == State::waiting && slot.request.write ? api::Errc::no_leader : api::Errc::timed_out);
+        return;
+    }
+    if (slot.state != State::waiting) {
+        return;
+    }
+    Replica* replica = slot.by_mail ? nullptr : context_.replicas->find(slot.request.range);
+    if (replica != nullptr && replica->raft().is_leader()) {
+        // The leader is here now: the request is handled like a new one.
+        const Request request = slot.request;
+        std::vector<std::byte> body;
+        body.swap(slot.body);
+        const std::int64_t credit = slot.owed_bytes;
+        release(slot);
+        context_.router->route_again(request.origin, body, request.deadline, credit);
+        return;
+    }
+    try_send(slot);
 }
 
 void Forwards::fail_all(api::Errc code) {

@@ -26,4 +26,15 @@ struct ReplicaView {
 
 std::vector<ReplicaView> inspect(Shard& shard);
 
+// What clients make the shard hold.
+struct HeldView {
+    std::size_t replies{0};    // bytes of answers that connections have not taken
+    std::size_t requests{0};   // bytes received from clients and not yet used
+    std::size_t forwarded{0};  // bytes of requests that wait for another place or its answer, or came from one and wait
+    std::size_t sorted{0};     // bytes of references to what is being sorted
+    std::size_t reads{0};      // bytes of requests in read rounds
+};
+
+HeldView inspect_held(Shard& shard);
+
 }  // namespace ringfort::shard

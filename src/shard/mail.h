@@ -6,7 +6,8 @@
 namespace ringfort::shard {
 
 enum class MailKind : std::uint32_t {
-    // words: token, (request kind | redirect << 8), range, time left in ns; buffer: the request's body
+    // words: token, (request kind | redirect << 8 | credit for a long reply << 32), range, time left in ns; buffer: the
+    // request's body
     request = 1,
     // words: token, (request kind | frame flags << 8); buffer: the reply's body
     reply = 2,

@@ -1,8 +1,10 @@
 // One link: connection, liveness, credit.
 #include <algorithm>
+#include <utility>
 
 #include "shard/checkpoints.h"
 #include "shard/forwards.h"
+#include "shard/log_queue.h"
 #include "shard/peer_frames.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
@@ -106,6 +108,7 @@ void Link::lose(bool closed) {
     context_.checkpoints->on_link_lost(*this);
     context_.forwards->on_link_lost(id_);
     context_.streams->on_origin_gone(OriginKind::link, id_);
+    context_.log_queue->on_link_lost(id_);
 }
 
 // ------------------------------------------------------------------------------------------------ receive
@@ -163,15 +166,20 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         peer_disk_slow_ = beat->disk_slow;
         return true;
     }
+    const wire::LinkClass cls = wire::class_of(static_cast<wire::PeerKind>(frame.header.kind));
+    frame_bytes_ = frame.header.length;
     if (!handle_peer_frame(context_, *this, *decoded)) {
         drop("unexpected frame");
         return false;
     }
-    const wire::LinkClass cls = wire::class_of(static_cast<wire::PeerKind>(frame.header.kind));
-    if (cls == wire::LinkClass::append || cls == wire::LinkClass::forward) {
-        grant(cls, frame.header.length);
+    if (frame_bytes_ > 0 && (cls == wire::LinkClass::append || cls == wire::LinkClass::forward)) {
+        grant(cls, frame_bytes_);
     }
     return true;
+}
+
+std::uint64_t Link::withhold() {
+    return std::exchange(frame_bytes_, 0);
 }
 
 bool Link::on_hello_reply(const wire::PeerHelloReply& reply) {

@@ -52,6 +52,8 @@ class Link final : public env::ConnectionHandler {
     // The receiver has dealt with bytes of a class: grants them anew.
     void grant(wire::LinkClass cls, std::uint64_t bytes);
     bool has_credit(wire::LinkClass cls) const;
+    // The frame being handled is dealt with later: its credit is granted then, by whoever asks for this. Its bytes.
+    std::uint64_t withhold();
 
     void flush();
     void on_timer(Instant now);
@@ -89,6 +91,7 @@ class Link final : public env::ConnectionHandler {
     wire::OutBuffer out_;
     std::array<std::uint64_t, wire::link_class_count> credit_{};    // what we may still send
     std::array<std::uint64_t, wire::link_class_count> to_grant_{};  // dealt with, not yet granted
+    std::uint64_t frame_bytes_{0};                                  // of the frame being handled, to be granted
     // Appends that wait for credit. Entries that did not come with their message are looked up when it leaves.
     struct Deferred {
         RangeId range;

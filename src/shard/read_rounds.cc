@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t rounds_out_max = 2;
 constexpr std::size_t reads_per_round_max = 64 * 1024;
+constexpr std::size_t round_bytes_max = 64 * mib;
 // A round without an answer is sent anew under a new id.
 constexpr Duration resend_after = 500ms;
 
@@ -42,12 +43,37 @@ ReadRounds::Section& ReadRounds::section_of(Round& round, Replica& replica) {
 }
 
 api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
-    if (open_->reads >= reads_per_round_max) {
+    if (open_->reads >= reads_per_round_max || open_->arena.used_bytes() + read.body.size() > round_bytes_max) {
         return api::Errc::too_many_requests;
     }
-    section_of(*open_, replica).reads.push_back(read);
+    section_of(*open_, replica).reads.push_back(copy_of(read));
     open_->reads++;
     return api::Errc::ok;
+}
+
+// In the open round's memory.
+PendingRead ReadRounds::copy_of(const PendingRead& read) {
+    Arena& arena = open_->arena;
+    PendingRead copy = read;
+    std::byte* body = arena.allocate(read.body.size(), 8);
+    std::copy(read.body.begin(), read.body.end(), body);
+    copy.body = {body, read.body.size()};
+    if (read.request != nullptr) {
+        auto* request = arena.make<api::RangeRequest>();
+        *request = *read.request;
+        request->key = arena.copy(request->key);
+        request->range_end = arena.copy(request->range_end);
+        copy.request = request;
+    }
+    return copy;
+}
+
+std::size_t ReadRounds::held_bytes() const {
+    std::size_t bytes = open_->arena.used_bytes();
+    for (const auto& round : out_) {
+        bytes += round->arena.used_bytes();
+    }
+    return bytes;
 }
 
 void ReadRounds::run() {
@@ -69,10 +95,6 @@ void ReadRounds::run() {
     }
     for (std::size_t i = 0; i < out_.size(); i++) {
         serve(*out_[i]);
-    }
-    if (open_->reads == 0 && open_->arena.used_bytes() > 0) {
-        open_->arena.reset();   // requests that were decoded here and answered or sent elsewhere at once
-        open_->sections.clear();
     }
     while (!out_.empty() && out_.front()->reads == 0) {
         auto done = std::move(out_.front());
@@ -141,7 +163,7 @@ void ReadRounds::serve(Round& round) {
         round.reads -= section.reads.size();
         for (const PendingRead& read : section.reads) {
             if (read.origin.kind != OriginKind::none) {
-                context_.router->serve_read(replica, read.origin, read.request);
+                context_.router->serve_read(replica, read);
             }
         }
         section.reads.clear();
@@ -154,7 +176,7 @@ void ReadRounds::reroute(Section& section) {
     reads.swap(section.reads);
     for (const PendingRead& read : reads) {
         if (read.origin.kind != OriginKind::none) {
-            context_.router->route_again(read.origin, read.body, read.deadline);
+            context_.router->route_again(read.origin, read.body, read.deadline, read.credit);
         }
     }
 }

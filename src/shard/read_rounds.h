@@ -24,19 +24,20 @@ class Replica;
 
 struct PendingRead {
     Origin origin{};
-    const api::RangeRequest* request{nullptr};   // in the round's arena; null: a barrier (member list)
-    Bytes body;                                  // the request's bytes, in the round's arena
+    const api::RangeRequest* request{nullptr};   // null: a barrier (member list)
+    Bytes body;                                  // the request as it came
     Instant deadline{};
+    std::int64_t credit{0};                      // bytes of a long reply that the origin takes at once
 };
 
 class ReadRounds {
   public:
     explicit ReadRounds(Context& context);
 
-    // Memory for reads that join the round now open.
-    Arena& open_arena() { return open_->arena; }
-    // `read`'s pointers must be in open_arena().
+    // Joins the round now open. Copies what `read` points to.
     api::Errc add(Replica& replica, const PendingRead& read);
+    // Memory of reads that wait.
+    std::size_t held_bytes() const;
 
     void on_round(Link& link, const wire::ReadRound& round);
     void on_answer(NodeId from, const wire::ReadRoundAnswer& answer);
@@ -73,6 +74,7 @@ class ReadRounds {
     bool prepare(Section& section);
     void serve(Round& round);
     void reroute(Section& section);
+    PendingRead copy_of(const PendingRead& read);
     Section& section_of(Round& round, Replica& replica);
     std::unique_ptr<Round> fresh_round();
 

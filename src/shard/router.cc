@@ -4,6 +4,7 @@
 
 #include "api/key_range.h"
 #include "shard/forwards.h"
+#include "shard/log_queue.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
@@ -22,12 +23,22 @@ bool is_write(const api::Operation& op) {
            std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op);
 }
 
+bool has_long_reply(const api::Operation& op) {
+    const auto* read = std::get_if<api::RangeRequest>(&op);
+    return read != nullptr && !is_point_get(*read);
+}
+
+constexpr std::int64_t forwarded_credit_default = 1 * static_cast<std::int64_t>(mib);
+// Answers that wait at the place they go to: above this a single key is read like a range, which pauses.
+constexpr std::size_t point_get_backlog_max = 1 * mib;
+
 }  // namespace
 
 Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
-    return context_.log->can_append(context_.config.settings.request_bytes + kib);
+    // With a full disk waiting may not help: requests are taken, and those that need the log are refused.
+    return context_.log->can_append(context_.request_bytes() + kib) || !context_.log->has_space();
 }
 
 // ------------------------------------------------------------------------------------------------ taking requests
@@ -36,6 +47,9 @@ bool Router::on_request(const Origin& origin, Bytes body) {
     Taken taken;
     taken.origin = origin;
     taken.body = body;
+    if (const Session* session = context_.sessions->find(origin.place)) {
+        taken.credit = session->credit_bytes();
+    }
     take(taken);
     return true;
 }
@@ -45,6 +59,7 @@ void Router::on_forwarded(Link& link, const wire::Forward& forward) {
     taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.id(), forward.token};
     taken.body = forward.body;
     taken.deadline = context_.now + Duration(forward.timeout_ns);
+    taken.credit = forward.reply_credit > 0 ? forward.reply_credit : forwarded_credit_default;
     taken.forwarded = true;
     take(taken);
 }
@@ -53,18 +68,33 @@ void Router::on_mailed(ShardId from, env::Mail& mail) {
     Taken taken;
     taken.origin = {OriginKind::mail, static_cast<wire::ClientKind>(mail.words[1] & 0xff), from.value, mail.words[0]};
     taken.redirect = (mail.words[1] & 0x100) != 0;
+    taken.credit = static_cast<std::int64_t>(mail.words[1] >> 32);
     taken.body = mail.buffer->bytes;
     taken.deadline = context_.now + Duration(static_cast<std::int64_t>(mail.words[3]));
     take(taken);
 }
 
-void Router::route_again(const Origin& origin, Bytes body, Instant deadline) {
+void Router::route_again(const Origin& origin, Bytes body, Instant deadline, std::int64_t credit) {
     Taken taken;
     taken.origin = origin;
     taken.body = body;
     taken.deadline = deadline;
+    taken.credit = credit;
     taken.forwarded = origin.kind == OriginKind::link;
     take(taken);
+}
+
+bool Router::take_queued(const QueuedWrite& write) {
+    Taken taken;
+    taken.origin = write.origin;
+    taken.body = write.body;
+    taken.deadline = write.deadline;
+    taken.redirect = write.redirect;
+    taken.forwarded = write.forwarded;
+    taken.queued = true;
+    no_room_ = false;
+    take(taken);
+    return !no_room_;
 }
 
 void Router::take(Taken taken) {
@@ -73,17 +103,8 @@ void Router::take(Taken taken) {
         answer_error(taken.origin, context_.halted ? api::Errc::unhealthy : api::Errc::stopped, "", {});
         return;
     }
-    // Reads are decoded from a copy that lives as long as their round; others are used up before this returns.
-    Arena* arena = &context_.request_arena;
-    if (kind == wire::ClientKind::range) {
-        arena = &context_.rounds->open_arena();
-        std::byte* copy = arena->allocate(taken.body.size(), 8);
-        std::copy(taken.body.begin(), taken.body.end(), copy);
-        taken.body = {copy, taken.body.size()};
-    } else {
-        arena->reset();
-    }
-    const auto request = wire::decode_request(kind, taken.body, *arena);
+    context_.request_arena.reset();
+    const auto request = wire::decode_request(kind, taken.body, context_.request_arena);
     if (!request) {
         answer_error(taken.origin, request.error(), "", {});
         return;
@@ -153,7 +174,8 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
             answer_error(taken.origin, api::Errc::stale_route, "", {});
             return;
         }
-        const Forwards::Request forward{taken.origin, range->id, is_write(request.op), taken.redirect, taken.deadline};
+        const Forwards::Request forward{taken.origin, range->id, is_write(request.op), taken.redirect,
+                                        has_long_reply(request.op), taken.credit, taken.deadline};
         const api::Errc code = context_.forwards->add_mail(forward, shard, taken.body);
         if (code != api::Errc::ok) {
             answer_error(taken.origin, code, "", {});
@@ -166,24 +188,24 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         return;
     }
     if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
-        take_read(taken, *read, *replica);
+        take_read(taken, request, *read, *replica);
     } else {
         take_write(taken, request, *replica);
     }
 }
 
-void Router::take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica) {
-    if (request.serializable) {
-        serve_read(replica, taken.origin, &request);
+void Router::take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range,
+                       Replica& replica) {
+    const PendingRead read{taken.origin, &range, taken.body, taken.deadline, taken.credit};
+    if (range.serializable) {
+        serve_read(replica, read);
         return;
     }
     if (!replica.raft().is_leader()) {
-        elsewhere(taken, replica.range(), false);
+        elsewhere(taken, replica.range(), request.op);
         return;
     }
-    auto* kept = context_.rounds->open_arena().make<api::RangeRequest>();
-    *kept = request;
-    const api::Errc code = context_.rounds->add(replica, {taken.origin, kept, taken.body, taken.deadline});
+    const api::Errc code = context_.rounds->add(replica, read);
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
@@ -191,7 +213,7 @@ void Router::take_read(const Taken& taken, const api::RangeRequest& request, Rep
 
 void Router::take_write(const Taken& taken, const api::Request& request, Replica& replica) {
     if (!replica.raft().accepts_proposals()) {
-        elsewhere(taken, replica.range(), true);
+        elsewhere(taken, replica.range(), request.op);
         return;
     }
     const std::uint64_t added_bytes =
@@ -207,10 +229,31 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const kv::CommandBody body = command_body_of(request.op);
-    const api::Errc code = replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
+    // First come, first served: what waits has the room that comes.
+    const bool others_wait = !taken.queued && taken.origin.kind != OriginKind::session && !context_.log_queue->empty();
+    api::Errc code = others_wait ? api::Errc::too_many_requests
+                                 : replica.propose(taken.origin, header, body, taken.deadline, added_bytes);
+    if (code == api::Errc::too_many_requests && (others_wait || !context_.log->can_append(kv::command_bytes(body)))) {
+        if (!context_.log->has_space()) {
+            code = api::Errc::no_space;
+        } else if (enqueue(taken)) {
+            return;
+        }
+    }
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
+}
+
+// The log is busy. Clients of this shard were asked to wait before; what others sent waits here.
+bool Router::enqueue(const Taken& taken) {
+    if (taken.queued) {
+        no_room_ = true;
+        return true;
+    }
+    QueuedWrite write{taken.origin, taken.deadline, taken.redirect, taken.forwarded, 0, {}};
+    write.body.assign(taken.body.begin(), taken.body.end());
+    return context_.log_queue->add(std::move(write));
 }
 
 // Asked for puts only: what frees space, or changes nothing, goes on.
@@ -220,7 +263,7 @@ bool Router::has_room_for(std::uint64_t added_bytes) const {
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.
-void Router::elsewhere(const Taken& taken, RangeId range, bool write) {
+void Router::elsewhere(const Taken& taken, RangeId range, const api::Operation& op) {
     Replica* replica = context_.replicas->find(range);
     const NodeId leader = replica != nullptr ? replica->raft().leader() : NodeId();
     if (taken.forwarded || taken.redirect) {
@@ -229,7 +272,9 @@ void Router::elsewhere(const Taken& taken, RangeId range, bool write) {
         return;
     }
     const api::Errc code =
-        context_.forwards->add({taken.origin, range, write, taken.redirect, taken.deadline}, taken.body);
+        context_.forwards->add({taken.origin, range, is_write(op), taken.redirect, has_long_reply(op), taken.credit,
+                                taken.deadline},
+                               taken.body);
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", {});
     }
@@ -237,25 +282,25 @@ void Router::elsewhere(const Taken& taken, RangeId range, bool write) {
 
 // ------------------------------------------------------------------------------------------------ reads
 
-void Router::serve_read(Replica& replica, const Origin& origin, const api::RangeRequest* request) {
-    if (request == nullptr) {
+void Router::serve_read(Replica& replica, const PendingRead& read) {
+    if (read.request == nullptr) {
         Taken taken;
-        taken.origin = origin;
+        taken.origin = read.origin;
         member_list(taken);
         return;
     }
     kv::Store& store = *replica.store();
-    if (is_point_get(*request)) {
-        const auto found = store.get(request->key);
+    if (is_point_get(*read.request) && backlog_bytes(read.origin) <= point_get_backlog_max) {
+        const auto found = store.get(read.request->key);
         api::RangeResponse response;
         if (found) {
             response.kvs = {&*found, 1};
             response.count = 1;
         }
-        answer(origin, replica.header(), response);
+        answer(read.origin, replica.header(), response);
         return;
     }
-    context_.streams->open(replica, origin, *request);
+    context_.streams->open(replica, read);
 }
 
 // ------------------------------------------------------------------------------------------------ answers

@@ -14,6 +14,8 @@ namespace ringfort::shard {
 
 class Link;
 class Replica;
+struct PendingRead;
+struct QueuedWrite;
 
 class Router {
   public:
@@ -26,7 +28,9 @@ class Router {
     void on_forwarded(Link& link, const wire::Forward& forward);
     void on_mailed(ShardId from, env::Mail& mail);
     // A request whose first try came to nothing before anything happened.
-    void route_again(const Origin& origin, Bytes body, Instant deadline);
+    void route_again(const Origin& origin, Bytes body, Instant deadline, std::int64_t credit);
+    // A write that waited for room in the log. false: there is still none.
+    bool take_queued(const QueuedWrite& write);
     void on_cancel(const Origin& origin);
 
     // ---- answers
@@ -40,7 +44,7 @@ class Router {
     // Bytes waiting to be sent at the place the answer goes to: long replies pause above a bound.
     std::size_t backlog_bytes(const Origin& origin);
 
-    void serve_read(Replica& replica, const Origin& origin, const api::RangeRequest* request);
+    void serve_read(Replica& replica, const PendingRead& read);
 
     // ---- news
     void on_leader_known(RangeId range);
@@ -53,23 +57,27 @@ class Router {
         Origin origin{};
         Bytes body;
         Instant deadline{};
+        std::int64_t credit{0};  // bytes of a long reply that the origin takes at once
         bool redirect{false};
         bool forwarded{false};   // came from another node: not sent on
+        bool queued{false};      // waits for room in the log already
     };
 
     void take(Taken taken);
     void take_keyed(const Taken& taken, const api::Request& request);
     void take_node_request(const Taken& taken, const api::Request& request);
     void take_write(const Taken& taken, const api::Request& request, Replica& replica);
-    void take_read(const Taken& taken, const api::RangeRequest& request, Replica& replica);
-    void elsewhere(const Taken& taken, RangeId range, bool write);
+    void take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range, Replica& replica);
+    void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
+    bool enqueue(const Taken& taken);
     bool has_room_for(std::uint64_t added_bytes) const;
 
     Context& context_;
     NodeRequests node_requests_;
     wire::OutBuffer scratch_;
+    bool no_room_{false};               // met by the queued write that was taken last
     std::uint64_t mailed_hash_{0};      // of the directory the other shards were sent
     kv::Directory mailed_directory_;    // on shards other than 0
 };

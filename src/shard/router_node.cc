@@ -36,7 +36,7 @@ void Router::take_node_request(const Taken& taken, const api::Request& request) 
     // A linearizable list is a read of range 0.
     if (context_.config.shard != ShardId(0)) {
         const api::Errc code = context_.forwards->add_mail(
-            {taken.origin, directory_range, false, taken.redirect, taken.deadline}, ShardId(0), taken.body);
+            {taken.origin, directory_range, false, taken.redirect, false, 0, taken.deadline}, ShardId(0), taken.body);
         if (code != api::Errc::ok) {
             answer_error(taken.origin, code, "", {});
         }
@@ -44,13 +44,10 @@ void Router::take_node_request(const Taken& taken, const api::Request& request) 
     }
     Replica* replica = context_.replicas->find(directory_range);
     if (replica == nullptr || !replica->raft().is_leader()) {
-        elsewhere(taken, directory_range, false);
+        elsewhere(taken, directory_range, request.op);
         return;
     }
-    std::byte* copy = context_.rounds->open_arena().allocate(taken.body.size(), 8);
-    std::copy(taken.body.begin(), taken.body.end(), copy);
-    const api::Errc code =
-        context_.rounds->add(*replica, {taken.origin, nullptr, {copy, taken.body.size()}, taken.deadline});
+    const api::Errc code = context_.rounds->add(*replica, {taken.origin, nullptr, taken.body, taken.deadline, 0});
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica->header());
     }
@@ -121,7 +118,13 @@ void Router::on_mail(ShardId from, env::Mail mail) {
             context_.forwards->on_reply(mail.words[0], static_cast<std::uint8_t>(mail.words[1] & 0xff),
                                         static_cast<std::uint8_t>(mail.words[1] >> 8), mail.buffer->bytes);
             break;
-        case MailKind::cancel: on_cancel({OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]}); break;
+        case MailKind::cancel: {
+            // As with credit.
+            const Origin origin{OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]};
+            context_.streams->on_cancel(origin);
+            context_.forwards->on_cancel(origin);
+            break;
+        }
         case MailKind::credit: {
             // The reply may come from here, or through here from the leader's node.
             const Origin origin{OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]};

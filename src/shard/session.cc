@@ -11,8 +11,16 @@ namespace ringfort::shard {
 namespace {
 
 constexpr Duration client_hello_timeout = 10s;
+// For a client that broke the protocol to take what it was answered before.
+constexpr Duration drain_timeout = 5s;
+// What it has sent behind that is thrown away, so that a close does not look like a reset; up to this much.
+constexpr std::size_t thrown_away_max = 1 * mib;
 // Replies the client has not taken: above this its requests are not read.
 constexpr std::size_t reply_backlog_max = 4 * mib;
+// Requests that were read before may fill it further. Above this a read is refused: it can be repeated.
+constexpr std::size_t reply_backlog_reads_max = 32 * mib;
+// Above this the client is left alone.
+constexpr std::size_t reply_backlog_end = 64 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
 constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
@@ -22,19 +30,27 @@ Session::Session(Context& context, env::ConnectionId connection, std::uint64_t i
     : context_(context),
       connection_(connection),
       id_(id),
-      reader_(context.config.settings.request_bytes + 64 * kib),
+      frame_bytes_max_(context.request_bytes() + 64 * kib),
+      reader_(frame_bytes_max_),
       credit_bytes_(credit_bytes_default),
-      hello_deadline_(context.now + client_hello_timeout) {}
+      deadline_(context.now + client_hello_timeout) {}
 
 // ------------------------------------------------------------------------------------------------ in
 
 bool Session::at_bound() const {
     return in_flight_ >= limits::requests_per_connection_max || out_.held_bytes() > reply_backlog_max ||
-           !context_.router->accepting();
+           (forwarded_.request_bytes > 0 && context_.forwards->full()) || !context_.router->accepting();
 }
 
 void Session::on_received(Bytes bytes) {
-    if (blocked_ || state_ == State::draining) {
+    if (state_ == State::draining) {
+        thrown_away_ += bytes.size();
+        if (thrown_away_ > thrown_away_max) {
+            context_.world.network.pause_receive(connection_);
+        }
+        return;
+    }
+    if (blocked_) {
         set_aside_.insert(set_aside_.end(), bytes.begin(), bytes.end());
         return;
     }
@@ -61,7 +77,7 @@ void Session::read_frames() {
         if (state_ == State::open && at_bound()) {
             blocked_ = true;
             set_aside_ = reader_.take_unconsumed();
-            reader_ = wire::FrameReader(context_.config.settings.request_bytes + 64 * kib);
+            reader_ = wire::FrameReader(frame_bytes_max_);
             context_.world.network.pause_receive(connection_);
             context_.sessions->mark_blocked(*this);
             return;
@@ -81,7 +97,7 @@ void Session::read_frames() {
 }
 
 void Session::resume() {
-    if (!blocked_ || at_bound() || state_ == State::closed) {
+    if (!may_resume()) {
         return;
     }
     blocked_ = false;
@@ -173,7 +189,7 @@ bool Session::on_hello(const wire::FrameReader::Frame& frame) {
     reply.member_id = context_.config.self;
     reply.shard = context_.config.shard;
     reply.shard_count = context_.config.shard_count;
-    reply.frame_bytes_max = context_.config.settings.request_bytes + 64 * kib;
+    reply.frame_bytes_max = static_cast<std::uint32_t>(frame_bytes_max_);
     reply.requests_max = limits::requests_per_connection_max;
     reply.server_version = context_.config.version;
     wire::encode_client_hello_reply(reply, out_);
@@ -188,7 +204,25 @@ void Session::end_request() {
     in_flight_--;
 }
 
+// Whether there is no room for the last frame of an answer: then the request has been dealt with otherwise.
+bool Session::overfull(const Origin& origin) {
+    const std::size_t held = out_.held_bytes();
+    if (held > reply_backlog_end) {
+        close("it does not take its answers");
+        return true;
+    }
+    if (held > reply_backlog_reads_max && origin.request == wire::ClientKind::range) {
+        say(origin.token, origin.request, api::Errc::too_many_requests, "answers are not taken");
+        end_request();
+        return true;
+    }
+    return false;
+}
+
 void Session::reply(const Origin& origin, const api::Response& response) {
+    if (!response.more_frames && response.ok() && overfull(origin)) {
+        return;
+    }
     const bool fits = wire::encode_response(origin.token, origin.request, response, out_);
     ASSERT(fits);   // answers are bounded (limits::answer_bytes_max), and ranges travel in pieces
     if (!response.more_frames) {
@@ -197,11 +231,14 @@ void Session::reply(const Origin& origin, const api::Response& response) {
     context_.sessions->mark_dirty(*this);
     const auto* error = std::get_if<api::ErrorInfo>(&response.body);
     if (error != nullptr && error->code == api::Errc::malformed_request) {
-        state_ = State::draining;
+        drain();
     }
 }
 
 void Session::relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+    if ((flags & (wire::flag_more | wire::flag_error)) == 0 && overfull(origin)) {
+        return;
+    }
     const std::size_t length = limits::frame_header_bytes + body.size();
     ASSERT(length % wire::frame_alignment == 0);
     wire::encode_frame_header(out_.extend(limits::frame_header_bytes),
@@ -225,10 +262,23 @@ void Session::say(std::uint64_t request_id, wire::ClientKind kind, api::Errc cod
 
 void Session::refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail) {
     say(request_id, kind, code, detail);
+    drain();
+}
+
+// Nothing more is heard; what waits to be sent may leave.
+void Session::drain() {
     state_ = State::draining;
+    deadline_ = context_.now + drain_timeout;
+}
+
+void Session::on_late() {
+    close(state_ == State::draining ? "it broke the protocol, and does not take its answers" : "no hello");
 }
 
 void Session::say_goodbye() {
+    if (state_ == State::draining) {
+        return;
+    }
     if (state_ != State::open) {
         close("");   // it has not asked for anything yet
         return;
@@ -251,6 +301,7 @@ void Session::flush() {
 void Session::on_sent() {
     out_.send_done();
     context_.sessions->mark_dirty(*this);
+    context_.forwards->on_room(*this);
 }
 
 void Session::on_closed(env::CloseReason) {

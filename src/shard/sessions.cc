@@ -59,7 +59,7 @@ void Sessions::on_closed(Session& session) {
     const std::uint64_t id = session.id();
     const auto slot = static_cast<std::uint32_t>(id & 0xffff'ffffU);
     context_.streams->on_origin_gone(OriginKind::session, id);
-    context_.forwards->on_origin_gone(OriginKind::session, id);
+    context_.forwards->on_session_gone(session);
     closed_.push_back(std::move(sessions_[slot]));
     generations_[slot]++;
     free_.push_back(slot);
@@ -92,6 +92,7 @@ void Sessions::mark_blocked(Session& session) {
 void Sessions::post(ShardId to, env::Mail&& mail) {
     if (!unposted_.empty() || !context_.world.mailbox.try_send(to, std::move(mail))) {
         unposted_.emplace_back(to, std::move(mail));
+        context_.want_timers(context_.now);   // no news tells that there is room
     }
 }
 
@@ -100,41 +101,55 @@ void Sessions::flush() {
            context_.world.mailbox.try_send(unposted_.front().first, std::move(unposted_.front().second))) {
         unposted_.pop_front();
     }
+    if (!unposted_.empty()) {
+        context_.want_timers(context_.now);
+    }
     for (std::size_t i = 0; i < dirty_.size(); i++) {
         if (Session* session = find(dirty_[i])) {
             session->flush();
         }
     }
     dirty_.clear();
-    if (!blocked_.empty()) {
-        std::vector<std::uint64_t> waiting;
-        waiting.swap(blocked_);
-        for (const std::uint64_t id : waiting) {
-            Session* session = find(id);
-            if (session != nullptr && session->blocked()) {
-                session->resume();
-                if (find(id) == session && session->blocked() &&
-                    std::find(blocked_.begin(), blocked_.end(), id) == blocked_.end()) {
-                    blocked_.push_back(id);
-                }
-            }
-        }
-    }
+    resume_blocked();
     closed_.clear();
     retired_.collect();
 }
 
+void Sessions::resume_blocked() {
+    resuming_.swap(blocked_);
+    for (const std::uint64_t id : resuming_) {
+        Session* session = find(id);
+        if (session != nullptr && session->may_resume()) {
+            session->resume();   // marks itself again where it must
+        } else if (session != nullptr && session->blocked()) {
+            blocked_.push_back(id);
+        }
+    }
+    resuming_.clear();
+}
+
 void Sessions::on_timers(Instant now) {
     for (std::size_t i = 0; i < sessions_.size(); i++) {
-        if (sessions_[i] && now >= sessions_[i]->hello_deadline()) {
-            sessions_[i]->close("no hello");
+        if (sessions_[i] && now >= sessions_[i]->deadline()) {
+            sessions_[i]->on_late();
         }
     }
 }
 
 Instant Sessions::next_deadline() const {
-    // Hellos that never come are looked for once a second: their bound is not sharp.
+    // Hellos that never come, and ends, are looked for once a second: their bounds are not sharp.
     return live_ > 0 ? context_.now + 1s : never;
+}
+
+HeldView Sessions::held() const {
+    HeldView view;
+    for (const auto& session : sessions_) {
+        if (session) {
+            view.replies += session->held_bytes();
+            view.requests += session->unused_bytes();
+        }
+    }
+    return view;
 }
 
 void Sessions::say_goodbye() {

@@ -2,7 +2,7 @@
 //
 // Bounds: requests in flight per connection, bytes of replies not yet taken by the client (then the connection is not
 // read any more until it takes them), frame size, time to say hello. A client that breaks the protocol is told why in one
-// error frame and closed; nobody else notices.
+// error frame, is not heard any more, and is closed when it has taken that, or some seconds later.
 #pragma once
 
 #include <deque>
@@ -12,6 +12,8 @@
 
 #include "api/types.h"
 #include "shard/context.h"
+#include "shard/forwards.h"
+#include "shard/inspect.h"
 #include "shard/origin.h"
 #include "shard/retired_sends.h"
 #include "wire/client_codec.h"
@@ -26,16 +28,24 @@ class Session final : public env::ConnectionHandler {
 
     std::uint64_t id() const { return id_; }
     bool closed() const { return state_ == State::closed; }
-    Instant hello_deadline() const { return state_ == State::open ? never : hello_deadline_; }
+    // Until when it must have said hello, or have taken its last frame.
+    Instant deadline() const { return state_ == State::open ? never : deadline_; }
     std::size_t held_bytes() const { return out_.held_bytes(); }
     std::uint32_t credit_bytes() const { return credit_bytes_; }
+    // Its requests that other places answer.
+    ForwardAccount& forwarded() { return forwarded_; }
 
     void reply(const Origin& origin, const api::Response& response);
     void relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
     // Continues with frames that were set aside while the shard or this connection was at a bound.
     void resume();
     bool blocked() const { return blocked_; }
+    bool may_resume() const { return blocked_ && !at_bound(); }
+    // Bytes received and not yet used.
+    std::size_t unused_bytes() const { return set_aside_.size() + reader_.held_bytes(); }
     void flush();
+    // At deadline().
+    void on_late();
     void close(std::string_view why);
     // The node stops: tells the client, who closes the connection when its answers are in.
     void say_goodbye();
@@ -53,6 +63,8 @@ class Session final : public env::ConnectionHandler {
     bool at_bound() const;
     void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
+    void drain();
+    bool overfull(const Origin& origin);
     void end_request();
     void release();
 
@@ -60,13 +72,16 @@ class Session final : public env::ConnectionHandler {
     const env::ConnectionId connection_;
     const std::uint64_t id_;
     State state_{State::preamble};
+    const std::size_t frame_bytes_max_;
     wire::FrameReader reader_;
     wire::OutBuffer out_;
     std::size_t in_flight_{0};
     bool blocked_{false};
     std::vector<std::byte> set_aside_;   // received while blocked; fed on resume
     std::uint32_t credit_bytes_;
-    Instant hello_deadline_;
+    ForwardAccount forwarded_;
+    Instant deadline_;
+    std::size_t thrown_away_{0};         // bytes received while draining
 };
 
 class Sessions final : public env::ListenerHandler {
@@ -93,6 +108,7 @@ class Sessions final : public env::ListenerHandler {
     void on_timers(Instant now);
     Instant next_deadline() const;
     std::size_t count() const { return live_; }
+    HeldView held() const;
     RetiredSends& retired() { return retired_; }
     ShardId shard_for(const wire::ClientHello& hello) const;
     void on_closed(Session& session);
@@ -100,6 +116,8 @@ class Sessions final : public env::ListenerHandler {
     void say_goodbye();
 
   private:
+    void resume_blocked();
+
     Context& context_;
     std::vector<std::unique_ptr<Session>> sessions_;   // by slot; id = slot | generation << 32
     std::vector<std::uint32_t> generations_;
@@ -108,6 +126,7 @@ class Sessions final : public env::ListenerHandler {
     std::size_t live_{0};
     std::vector<std::uint64_t> dirty_;
     std::vector<std::uint64_t> blocked_;
+    std::vector<std::uint64_t> resuming_;   // of resume_blocked()
     std::deque<std::pair<ShardId, env::Mail>> unposted_;
     RetiredSends retired_;
 };

@@ -8,6 +8,7 @@
 #include "shard/context.h"
 #include "shard/forwards.h"
 #include "shard/inspect.h"
+#include "shard/log_queue.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
 #include "shard/replica.h"
@@ -38,6 +39,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     ReadRounds rounds;
     Streams streams;
     Forwards forwards;
+    LogQueue log_queue;
     Router router;
     Sessions sessions;
     Checkpoints checkpoints;
@@ -90,6 +92,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       rounds(context),
       streams(context),
       forwards(context),
+      log_queue(context),
       router(context),
       sessions(context),
       checkpoints(context),
@@ -103,6 +106,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.rounds = &rounds;
     context.streams = &streams;
     context.forwards = &forwards;
+    context.log_queue = &log_queue;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -121,7 +125,8 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
 
 // The order of a turn, and why:
 //   1. the disk first: what became durable lets answers and messages of this very turn go out;
-//   2. peers before clients: acknowledgements commit entries and free room before new requests take it;
+//   2. what waits for room in the log, and peers, before clients: acknowledgements commit entries and free room before
+//      new requests take it;
 //   3. mail, then clients: both only add work that the batch below takes along;
 //   4. timers after input: whoever was heard in this turn is not declared lost in it;
 //   5. raft flush and apply once per replica, so that a turn's requests share one append and one announcement;
@@ -130,6 +135,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
 Instant Shard::Impl::turn() {
     context.now = context.world.clock.now();
     context.world.disk.dispatch();
+    log_queue.run();
     context.world.network.dispatch(env::ConnectionClass::peer);
     context.world.mailbox.dispatch(*this);
     context.world.network.dispatch(env::ConnectionClass::client);
@@ -185,7 +191,7 @@ void Shard::Impl::timers() {
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
-                                   sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
                                    router.node_requests().next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
@@ -222,7 +228,8 @@ void Shard::stop() {
 
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
-    return !leads && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 && streams.count() == 0;
+    return !leads && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 && streams.count() == 0 &&
+           log_queue.empty();
 }
 
 bool Shard::Impl::may_end() {
@@ -247,6 +254,7 @@ void Shard::Impl::advance_stop() {
     replicas.fail_all(api::Errc::leader_changed);
     rounds.fail_all(api::Errc::stopped);
     forwards.fail_all(api::Errc::leader_changed);
+    log_queue.fail_all(api::Errc::stopped);
     streams.fail_all(api::Errc::stopped);
     sessions.flush();
     stop_told = true;
@@ -279,6 +287,14 @@ std::vector<ReplicaView> inspect(Shard& shard) {
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count()});
     }
     return views;
+}
+
+HeldView inspect_held(Shard& shard) {
+    HeldView view = shard.impl().sessions.held();
+    view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes();
+    view.sorted = shard.impl().streams.sort_bytes();
+    view.reads = shard.impl().rounds.held_bytes();
+    return view;
 }
 
 }  // namespace ringfort::shard

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "shard/read_rounds.h"
 #include "shard/replica.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
@@ -11,55 +12,103 @@ namespace ringfort::shard {
 namespace {
 
 constexpr std::size_t streams_max = 1024;
+constexpr std::size_t unopened_max = 64 * 1024;
+// References of sorted ranges, of all streams together: 24 B a key.
+constexpr std::size_t sort_bytes_max = 64 * mib;
 // What waits at the connection before a stream over it pauses.
 constexpr std::size_t backlog_max = 1 * mib;
 // A stream whose reader takes nothing gives its pin back.
 constexpr Duration idle_max = 30s;
+constexpr Duration look_interval = 50ms;
 constexpr std::int64_t credit_max = 64 * static_cast<std::int64_t>(mib);
-constexpr std::int64_t forwarded_credit_bytes = 1 * static_cast<std::int64_t>(mib);
+
+std::array<std::uint64_t, 3> key_of(const Origin& origin) {
+    return {static_cast<std::uint64_t>(origin.kind), origin.place, origin.token};
+}
 
 }  // namespace
 
 Streams::Streams(Context& context) : context_(context) {}
 Streams::~Streams() = default;
 
-void Streams::open(Replica& replica, const Origin& origin, const api::RangeRequest& request) {
-    if (streams_.size() >= streams_max) {
-        context_.router->answer_error(origin, api::Errc::too_many_requests, "", replica.header());
+// ------------------------------------------------------------------------------------------------ begin
+
+void Streams::open(Replica& replica, const PendingRead& read) {
+    if (unopened_.size() >= unopened_max) {
+        context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
         return;
     }
     auto stream = std::make_unique<Stream>();
-    stream->origin = origin;
+    stream->origin = read.origin;
     stream->replica = &replica;
-    stream->key = request.key;
-    stream->range_end = request.range_end;
-    stream->request = request;
+    stream->key = read.request->key;
+    stream->range_end = read.request->range_end;
+    stream->request = *read.request;
     stream->request.key = stream->key;
     stream->request.range_end = stream->range_end;
-    auto read = replica.store()->open_range(stream->request);
-    if (!read) {
-        context_.router->answer_error(origin, read.error(), "", replica.header());
+    stream->deadline = read.deadline;
+    stream->credit_bytes = read.credit;
+    if (open_budget_.spent() || !unopened_.empty()) {
+        enlist(*stream);
+        unopened_.push_back(std::move(stream));
         return;
     }
-    stream->read = std::move(*read);
-    stream->header = replica.header();
-    stream->idle_since = context_.now;
-    stream->credit_bytes = forwarded_credit_bytes;
-    if (origin.kind == OriginKind::session) {
-        if (const Session* session = context_.sessions->find(origin.place)) {
-            stream->credit_bytes = session->credit_bytes();
-        }
-    }
-    WorkBudget budget;
-    while (!stream->done && send_piece(*stream, budget)) {
-    }
+    start(*stream);
     if (!stream->done) {
+        enlist(*stream);
         streams_.push_back(std::move(stream));
     }
 }
 
+// Pins, and sends what may be sent at once.
+void Streams::start(Stream& stream) {
+    auto read = stream.replica->store()->open_range(stream.request);
+    if (!read) {
+        end(stream, read.error(), "");
+        return;
+    }
+    const std::size_t sort_bytes = (*read)->held_bytes();
+    if (sort_bytes > 0 && sort_bytes_ > 0 && sort_bytes_ + sort_bytes > sort_bytes_max) {
+        end(stream, api::Errc::too_many_requests, "too much is being sorted at a time");
+        return;
+    }
+    stream.sort_bytes = sort_bytes;
+    sort_bytes_ += sort_bytes;
+    stream.read = std::move(*read);
+    stream.header = stream.replica->header();
+    open_budget_.take(1, 0);
+    while (!stream.done && send_piece(stream, open_budget_)) {
+    }
+    if (!stream.done && streams_.size() >= streams_max) {
+        end(stream, api::Errc::too_many_requests, "too many long replies at a time");
+    }
+}
+
+void Streams::start_unopened() {
+    while (!unopened_.empty() && !open_budget_.spent()) {
+        auto stream = std::move(unopened_.front());
+        unopened_.pop_front();
+        if (!stream->done && context_.now >= stream->deadline) {
+            end(*stream, api::Errc::timed_out, "");
+        } else if (!stream->done) {
+            start(*stream);
+        }
+        if (stream->done) {
+            delist(*stream);
+        } else {
+            streams_.push_back(std::move(stream));
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ go on
+
+bool Streams::blocked(const Stream& stream) const {
+    return stream.credit_bytes <= 0 || context_.router->backlog_bytes(stream.origin) > backlog_max;
+}
+
 bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
-    if (budget.spent() || stream.credit_bytes <= 0 || context_.router->backlog_bytes(stream.origin) > backlog_max) {
+    if (budget.spent() || blocked(stream)) {
         return false;
     }
     context_.answer_arena.reset();
@@ -77,8 +126,11 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
     }
     response.body = api::Result(piece);
     stream.credit_bytes -= bytes;
-    stream.idle_since = context_.now;
-    stream.done = step == kv::Step::done;
+    stream.blocked_since = never;
+    stream.began = true;
+    if (step == kv::Step::done) {
+        set_done(stream);
+    }
     context_.router->send_response(stream.origin, response);
     return true;
 }
@@ -86,30 +138,24 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
 bool Streams::run() {
     bool more = false;
     WorkBudget budget;
+    const std::size_t first = next_;
     for (std::size_t i = 0; i < streams_.size(); i++) {
-        Stream& stream = *streams_[(next_ + i) % streams_.size()];
+        const std::size_t at = (first + i) % streams_.size();
+        Stream& stream = *streams_[at];
         while (!stream.done && send_piece(stream, budget)) {
         }
-        more |= !stream.done && stream.credit_bytes > 0 &&
-                context_.router->backlog_bytes(stream.origin) <= backlog_max;
+        more |= !stream.done && !blocked(stream);
         if (budget.spent()) {
+            next_ = at + 1;
             more = true;
             break;
         }
     }
-    next_++;
-    std::erase_if(streams_, [](const auto& stream) { return stream->done; });
+    start_unopened();
+    more |= !unopened_.empty();
+    open_budget_ = {};
+    erase_done();
     return more;
-}
-
-Streams::Stream* Streams::find(const Origin& origin) {
-    for (const auto& stream : streams_) {
-        const Origin& of = stream->origin;
-        if (of.kind == origin.kind && of.place == origin.place && of.token == origin.token) {
-            return stream.get();
-        }
-    }
-    return nullptr;
 }
 
 void Streams::on_credit(const Origin& origin, std::uint64_t bytes) {
@@ -119,52 +165,122 @@ void Streams::on_credit(const Origin& origin, std::uint64_t bytes) {
     }
 }
 
+// ------------------------------------------------------------------------------------------------ end
+
+void Streams::set_done(Stream& stream) {
+    stream.done = true;
+    any_done_ = true;
+    sort_bytes_ -= stream.sort_bytes;
+    stream.sort_bytes = 0;
+    stream.read.reset();
+}
+
+void Streams::end(Stream& stream, api::Errc code, std::string_view detail) {
+    set_done(stream);
+    context_.router->answer_error(stream.origin, code, detail, stream.replica->header());
+}
+
+void Streams::erase_done() {
+    if (!any_done_) {
+        return;
+    }
+    any_done_ = false;
+    std::erase_if(streams_, [this](const auto& stream) {
+        if (stream->done) {
+            delist(*stream);
+        }
+        return stream->done;
+    });
+    next_ = streams_.empty() ? 0 : next_ % streams_.size();
+}
+
 void Streams::on_cancel(const Origin& origin) {
-    if (Stream* stream = find(origin)) {
-        context_.router->answer_error(stream->origin, api::Errc::cancelled, "", stream->replica->header());
-        stream->done = true;
+    Stream* stream = find(origin);
+    if (stream != nullptr && !stream->done) {
+        end(*stream, api::Errc::cancelled, "");
     }
 }
 
 void Streams::on_origin_gone(OriginKind kind, std::uint64_t place) {
-    for (const auto& stream : streams_) {
-        if (stream->origin.kind == kind && stream->origin.place == place) {
-            stream->origin.kind = OriginKind::none;
-            stream->done = true;
+    for_each([&](Stream& stream) {
+        if (!stream.done && stream.origin.kind == kind && stream.origin.place == place) {
+            set_done(stream);
         }
-    }
+    });
 }
 
 void Streams::on_store_replaced(Replica& replica) {
-    for (const auto& stream : streams_) {
-        if (stream->replica == &replica && !stream->done) {
-            context_.router->answer_error(stream->origin, api::Errc::compacted, "the replica was rebuilt",
-                                          replica.header());
-            stream->done = true;
+    for_each([&](Stream& stream) {
+        if (!stream.done && stream.replica == &replica && stream.read != nullptr) {
+            end(stream, api::Errc::compacted, "the replica was rebuilt");
         }
-    }
-    std::erase_if(streams_, [](const auto& stream) { return stream->done; });
+    });
 }
 
 void Streams::on_timers(Instant now) {
     for (const auto& stream : streams_) {
-        if (!stream->done && now - stream->idle_since >= idle_max) {
-            // etcd's users know this answer from reading too slowly past a compaction.
-            context_.router->answer_error(stream->origin, api::Errc::compacted, "the reply was not read in time",
-                                          stream->replica->header());
-            stream->done = true;
+        if (!stream->done) {
+            look_at(*stream, now);
         }
     }
-    std::erase_if(streams_, [](const auto& stream) { return stream->done; });
+    erase_done();
+}
+
+void Streams::look_at(Stream& stream, Instant now) {
+    if (!stream.began && now >= stream.deadline) {
+        end(stream, api::Errc::timed_out, "");
+        return;
+    }
+    if (!blocked(stream)) {
+        stream.blocked_since = never;
+        return;
+    }
+    stream.blocked_since = std::min(stream.blocked_since, now);
+    if (now - stream.blocked_since >= idle_max) {
+        // etcd's users know this answer from reading too slowly past a compaction.
+        end(stream, api::Errc::compacted, "the reply was not read in time");
+    }
+}
+
+Instant Streams::next_deadline() const {
+    return streams_.empty() ? never : context_.now + look_interval;
 }
 
 void Streams::fail_all(api::Errc code) {
-    for (const auto& stream : streams_) {
-        if (!stream->done) {
-            context_.router->answer_error(stream->origin, code, "", stream->replica->header());
+    for_each([&](Stream& stream) {
+        if (!stream.done) {
+            end(stream, code, "");
         }
+    });
+}
+
+// ------------------------------------------------------------------------------------------------ lists
+
+template <class F>
+void Streams::for_each(F&& f) {
+    for (const auto& stream : streams_) {
+        f(*stream);
     }
-    streams_.clear();
+    for (const auto& stream : unopened_) {
+        f(*stream);
+    }
+}
+
+void Streams::enlist(Stream& stream) {
+    by_origin_.emplace(key_of(stream.origin), &stream);
+}
+
+// Of two with the same origin, which only a client makes that breaks the rules, the first is listed.
+void Streams::delist(const Stream& stream) {
+    const auto at = by_origin_.find(key_of(stream.origin));
+    if (at != by_origin_.end() && at->second == &stream) {
+        by_origin_.erase(at);
+    }
+}
+
+Streams::Stream* Streams::find(const Origin& origin) const {
+    const auto at = by_origin_.find(key_of(origin));
+    return at != by_origin_.end() ? at->second : nullptr;
 }
 
 }  // namespace ringfort::shard

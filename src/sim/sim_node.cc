@@ -250,6 +250,22 @@ std::vector<shard::ReplicaView> SimNode::inspect() {
     return out;
 }
 
+shard::HeldView SimNode::held() {
+    ASSERT(running());
+    shard::HeldView out;
+    for (auto& slot : life_->slots) {
+        if (slot.shard) {
+            const shard::HeldView part = shard::inspect_held(*slot.shard);
+            out.replies += part.replies;
+            out.requests += part.requests;
+            out.forwarded += part.forwarded;
+            out.sorted += part.sorted;
+            out.reads += part.reads;
+        }
+    }
+    return out;
+}
+
 // ------------------------------------------------------------------------------------------- turns
 
 void SimNode::on_wake(void* context, std::uint64_t shard) { static_cast<SimNode*>(context)->wake(shard); }

@@ -80,6 +80,8 @@ class SimNode {
     std::size_t shard_count() const { return options_.config.shard_count; }
     // Requires: running().
     std::vector<shard::ReplicaView> inspect();
+    // Of all its shards together. Requires: running().
+    shard::HeldView held();
 
   private:
     struct ShardSlot;

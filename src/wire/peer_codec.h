@@ -123,6 +123,7 @@ struct Forward {
     Generation generation{};
     std::int64_t timeout_ns{0};       // what is left of the request's deadline
     std::uint8_t kind{0};             // ClientKind
+    std::uint32_t reply_credit{0};    // bytes of a long reply that may come at once; 0: 1 MiB
     Bytes body;                       // raw: the client's frame body
 };
 struct ForwardReply {

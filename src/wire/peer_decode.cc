@@ -250,6 +250,7 @@ Outcome PeerDecoder::forward(const FlatTable& table) {
                            .generation = Generation(u64(table, Table::VT_GENERATION)),
                            .timeout_ns = table.scalar<std::int64_t>(Table::VT_TIMEOUT_NS),
                            .kind = table.scalar<std::uint8_t>(Table::VT_KIND),
+                           .reply_credit = u32(table, Table::VT_REPLY_CREDIT),
                            .body = raw(u32(table, Table::VT_BODY_BYTES))});
 }
 

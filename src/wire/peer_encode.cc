@@ -183,7 +183,7 @@ void encode_peer(const Forward& forward, OutBuffer& out) {
     append_peer_frame(out, PeerKind::forward, small_head_bytes, forward.body, [&](FlatBuilder& builder) {
         return schema::CreateForward(builder, forward.token, forward.range.value, forward.generation.value,
                                      forward.timeout_ns, forward.kind,
-                                     static_cast<std::uint32_t>(forward.body.size()));
+                                     static_cast<std::uint32_t>(forward.body.size()), forward.reply_credit);
     });
 }
 

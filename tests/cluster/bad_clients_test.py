@@ -21,6 +21,26 @@ def header(length, kind=1, flags=0, reserved=0, request=1):
     return struct.pack("<IBBHQ", length, kind, flags, reserved, request)
 
 
+def frames_of(said):
+    """What a client said behind its preamble, frame by frame."""
+    frames, at = [], 16
+    while at < len(said):
+        length = struct.unpack_from("<I", said, at)[0]
+        frames.append(said[at:at + length])
+        at += length
+    return frames
+
+
+def renumbered(frame, request):
+    return frame[:8] + struct.pack("<Q", request) + frame[16:]
+
+
+def credit(request, count):
+    """The frame of schemas/README.md's example."""
+    body = struct.pack("<IHHHHIII", 12, 0, 6, 8, 4, 6, count, 0)
+    return header(16 + len(body), kind=10, request=request) + body
+
+
 class BadClients(ClusterCase):
     def setUp(self):
         super().setUp()
@@ -126,6 +146,28 @@ class BadClients(ClusterCase):
         for _ in range(3):
             self.unharmed()
         self.assertLess(self.node.memory_bytes() - before, MEMORY_GROWTH_MAX)
+
+    def test_one_client_that_asks_any_node_for_everything_often_with_much_credit_is_held_at_its_bound(self):
+        load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
+                         extra=["--distribution", "sequential"])
+        self.assertEqual(load.result()["failed"], 0)
+        recorder = Recorder(self.node.client)
+        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=recorder.address)), 60 << 20)
+        hello, question = frames_of(recorder.finish())[:2]
+        for asked in self.ring.nodes:
+            before = [node.memory_bytes() for node in self.ring.nodes]
+            stream = self.connect(asked.client)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self.send(stream, preamble(CLIENT) + hello)
+            for request in range(1, 301):
+                self.send(stream, renumbered(question, request) + credit(request, 64 << 20))
+            for _ in range(3):
+                self.unharmed()
+            for node, bytes_before in zip(self.ring.nodes, before):
+                self.assertLess(node.memory_bytes() - bytes_before, MEMORY_GROWTH_MAX,
+                                f"{node.name} grows when {asked.name} is asked")
+            self.assertGreater(len(stream.recv(1 << 20)), 1000, f"{asked.name} does not answer")
+            stream.close()
 
     def test_a_client_that_floods_and_never_reads_is_held_at_its_bound(self):
         recorder = Recorder(self.node.client)

@@ -268,7 +268,7 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
                         .disk_slow = coin()};
         case 6:
             return Forward{.token = u64(), .range = RangeId(u64()), .generation = Generation(u64()),
-                           .timeout_ns = i64(), .kind = static_cast<std::uint8_t>(u64()),
+                           .timeout_ns = i64(), .kind = static_cast<std::uint8_t>(u64()), .reply_credit = u32(),
                            .body = as_bytes(text(1000))};
         case 7:
             return ForwardReply{.token = u64(), .kind = static_cast<std::uint8_t>(u64()),
@@ -392,7 +392,7 @@ class Writer {
     void put(const ReadRound& r) { add(r.round[0], r.round[1], r.items); }
     void put(const ReadRoundAnswer& r) { add(r.round[0], r.round[1], r.confirmed); }
     void put(const Beat& b) { add(b.sent_at_ns, b.echo_ns, b.durable_age_ns, b.load, b.disk_slow); }
-    void put(const Forward& f) { add(f.token, f.range, f.generation, f.timeout_ns, f.kind, f.body); }
+    void put(const Forward& f) { add(f.token, f.range, f.generation, f.timeout_ns, f.kind, f.reply_credit, f.body); }
     void put(const ForwardReply& f) { add(f.token, f.kind, f.flags, f.body); }
     void put(const ForwardCancel& f) { put(f.token); }
     void put(const ForwardCredit& f) { add(f.token, f.bytes); }

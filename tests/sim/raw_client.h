@@ -1,0 +1,158 @@
+// One connection to a node, driven frame by frame by the test: it says what it likes, and reads only while it wants to.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "base/arena.h"
+#include "sim/cluster.h"
+#include "wire/client_codec.h"
+
+namespace ringfort::sim {
+
+class RawClient final : public env::ConnectionHandler {
+  public:
+    // What came for one request.
+    struct Answer {
+        std::uint64_t frames{0};
+        std::uint64_t bytes{0};
+        bool ended{false};
+        api::Errc error{api::Errc::ok};
+        std::size_t pairs{0};
+        std::string value;   // of the last pair
+        Instant at{};        // of the last frame
+    };
+
+    RawClient(Cluster& cluster, std::size_t node)
+        : queue_(cluster.queue()),
+          // The stranger's machine, which is the last.
+          port_(cluster.network(), static_cast<HostId>(cluster.network().host_count() - 1),
+                Waker{&RawClient::on_wake, this, 0}) {
+        connection_ = port_.connect({cluster.node(node).name(), client_port}, env::ConnectionClass::client, *this);
+    }
+    ~RawClient() override { port_.detach(Death::noticed); }
+
+    void greet(const wire::ClientHello& hello = {}) {
+        wire::Preamble preamble;
+        preamble.role = wire::PeerRole::client;
+        wire::encode_preamble(out_.extend(wire::preamble_bytes), preamble);
+        wire::encode_client_hello(hello, out_);
+        flush();
+    }
+    void ask(std::uint64_t id, const api::Operation& op, Duration timeout = {}) {
+        api::Request request;
+        request.op = op;
+        request.timeout = timeout;
+        const bool fits = wire::encode_request(id, request, out_);
+        EXPECT_TRUE(fits);
+        flush();
+    }
+    void credit(std::uint64_t id, std::uint32_t bytes) {
+        wire::encode_credit(id, bytes, out_);
+        flush();
+    }
+    void cancel(std::uint64_t id) {
+        wire::encode_cancel(id, out_);
+        flush();
+    }
+    void say(std::string_view bytes) {
+        out_.append(as_bytes(bytes));
+        flush();
+    }
+    void stop_reading() { port_.pause_receive(connection_); }
+    void go_on_reading() {
+        if (!closed_) {
+            port_.resume_receive(connection_);
+        }
+    }
+    // Each frame of a reply gives its bytes anew.
+    void give_credit_as_it_reads() { gives_credit_ = true; }
+
+    bool connected() const { return connected_; }
+    bool closed() const { return closed_; }
+    const Answer& answer(std::uint64_t id) { return answers_[id]; }
+    std::size_t answered() const { return answered_; }
+    std::size_t failed() const { return failed_; }
+    std::uint64_t bytes() const { return bytes_; }
+    std::size_t unsent() const { return out_.held_bytes(); }
+
+    void on_connected() override {
+        connected_ = true;
+        flush();
+    }
+    void on_sent() override {
+        out_.send_done();
+        flush();
+    }
+    void on_closed(env::CloseReason) override { closed_ = true; }
+    void on_received(Bytes bytes) override {
+        bytes_ += bytes.size();
+        reader_.feed(bytes);
+        for (auto frame = reader_.next(); frame && *frame; frame = reader_.next()) {
+            on_frame(**frame);
+        }
+        flush();
+    }
+
+  private:
+    void on_frame(const wire::FrameReader::Frame& frame) {
+        const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
+        Answer& answer = answers_[frame.header.request_id];
+        answer.frames++;
+        answer.bytes += frame.header.length;
+        answer.at = queue_.now();
+        answer.ended = (frame.header.flags & wire::flag_more) == 0;
+        if (kind == wire::ClientKind::hello && (frame.header.flags & wire::flag_error) == 0) {
+            return;
+        }
+        Arena arena;
+        const auto response = wire::decode_response(kind, frame.header.flags, frame.body, arena);
+        ASSERT_TRUE(response);
+        if (const auto* error = std::get_if<api::ErrorInfo>(&response->body)) {
+            answer.error = error->code;
+        } else if (const auto* range = std::get_if<api::RangeResponse>(&std::get<api::Result>(response->body))) {
+            answer.pairs += range->kvs.size();
+            answer.value = range->kvs.empty() ? std::string() : std::string(range->kvs.back().value);
+        }
+        answered_ += answer.ended ? 1u : 0u;
+        failed_ += answer.ended && answer.error != api::Errc::ok ? 1u : 0u;
+        if (gives_credit_ && !answer.ended) {
+            wire::encode_credit(frame.header.request_id, frame.header.length, out_);
+        }
+    }
+    void flush() {
+        if (connected_ && !closed_ && out_.pending_bytes() > 0 && !out_.sending()) {
+            port_.send(connection_, out_.start_send());
+        }
+    }
+    static void on_wake(void* context, std::uint64_t) {
+        auto& self = *static_cast<RawClient*>(context);
+        if (!self.dispatch_due_) {
+            self.dispatch_due_ = true;
+            self.queue_.schedule_in(20us, &RawClient::on_dispatch, context);
+        }
+    }
+    static void on_dispatch(void* context, std::uint64_t, std::uint64_t) {
+        auto& self = *static_cast<RawClient*>(context);
+        self.dispatch_due_ = false;
+        self.port_.dispatch(env::ConnectionClass::client);
+    }
+
+    EventQueue& queue_;
+    NetworkPort port_;
+    env::ConnectionId connection_{0};
+    wire::OutBuffer out_;
+    wire::FrameReader reader_{limits::frame_bytes_max};
+    std::map<std::uint64_t, Answer> answers_;
+    std::size_t answered_{0};
+    std::size_t failed_{0};
+    std::uint64_t bytes_{0};
+    bool gives_credit_{false};
+    bool connected_{false};
+    bool closed_{false};
+    bool dispatch_due_{false};
+};
+
+}  // namespace ringfort::sim
