@@ -123,7 +123,7 @@ Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink
             if (!backward()) {
                 cursor.prefetch_next();
             }
-            if (budget.spent() || !find_visible(record, budget)) {
+            if (budget.spent() || !settle(references_.size(), budget) || !find_visible(record, budget)) {
                 position_.assign(record.key());
                 started_ = true;
                 return Step::more;
@@ -223,34 +223,67 @@ bool RangeScan::precedes(const Reference& a, const Reference& b, WorkBudget& bud
     return compare_texts(a.record->key(), b.record->key(), budget) < 0;
 }
 
-// Keeps a heap whose top is the last in order.
+// Requires: the heap is settled.
 void RangeScan::take(const KeyRecord& record, const Version& version, WorkBudget& budget) {
-    const auto before = [&](const Reference& a, const Reference& b) { return precedes(a, b, budget); };
     const Reference reference{&record, &version, order_of(version)};
-    if (limit_ > 0 && references_.size() == limit_) {
-        if (!precedes(reference, references_.front(), budget)) {
-            return;
-        }
-        std::pop_heap(references_.begin(), references_.end(), before);
-        references_.back() = reference;
-    } else {
+    if (limit_ == 0 || references_.size() < limit_) {
         references_.push_back(reference);
+        moving_ = Moving::up;
+        moving_at_ = references_.size() - 1;
+    } else if (precedes(reference, references_.front(), budget)) {
+        references_.front() = reference;
+        moving_ = Moving::down;
+        moving_at_ = 0;
     }
-    std::push_heap(references_.begin(), references_.end(), before);
 }
 
-// A way down the heap is not interrupted: beyond its budget a step compares 2 log2(n) pairs at most.
-Step RangeScan::sort(WorkBudget& budget) {
-    const auto before = [&](const Reference& a, const Reference& b) { return precedes(a, b, budget); };
-    while (unsorted_ > 1) {
+// Makes the first `count` references a heap again, with the last in order on top. False: the budget ended.
+bool RangeScan::settle(std::size_t count, WorkBudget& budget) {
+    while (moving_ != Moving::none) {
         if (budget.spent()) {
-            return Step::more;
+            return false;
         }
-        std::pop_heap(references_.begin(), references_.begin() + static_cast<std::ptrdiff_t>(unsorted_), before);
+        moving_ == Moving::down ? move_down(count, budget) : move_up(budget);
+    }
+    return true;
+}
+
+// Without a look at what moves: it mostly belongs near the leaves, and so one comparison a level is enough.
+void RangeScan::move_down(std::size_t count, WorkBudget& budget) {
+    std::size_t child = 2 * moving_at_ + 1;
+    if (child >= count) {
+        moving_ = Moving::up;
+        return;
+    }
+    if (child + 1 < count && precedes(references_[child], references_[child + 1], budget)) {
+        child++;
+    }
+    std::swap(references_[moving_at_], references_[child]);
+    moving_at_ = child;
+}
+
+void RangeScan::move_up(WorkBudget& budget) {
+    const std::size_t parent = (moving_at_ - 1) / 2;
+    if (moving_at_ == 0 || !precedes(references_[parent], references_[moving_at_], budget)) {
+        moving_ = Moving::none;
+        return;
+    }
+    std::swap(references_[moving_at_], references_[parent]);
+    moving_at_ = parent;
+}
+
+Step RangeScan::sort(WorkBudget& budget) {
+    while (settle(unsorted_, budget)) {
+        if (unsorted_ <= 1) {
+            return Step::done;
+        }
         budget.take(static_cast<std::int64_t>(std::bit_width(unsorted_)), 0);   // the way down the heap
         unsorted_--;
+        std::swap(references_.front(), references_[unsorted_]);
+        moving_ = Moving::down;
+        moving_at_ = 0;
     }
-    return Step::done;
+    return Step::more;
 }
 
 Step RangeScan::emit_sorted(WorkBudget& budget, PairSink& sink) {

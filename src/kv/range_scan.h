@@ -3,7 +3,8 @@
 //
 // Natural order, either way, streams in constant memory. Any other order collects references (24 B a key; with a limit only
 // the best `limit` of them) in a heap with the last in order on top, sorts it in place pop by pop, then streams. Ties
-// are in key order, whichever way the request sorts.
+// are in key order, whichever way the request sorts. Values may be long, so that a step may end between any two
+// comparisons.
 #pragma once
 
 #include <limits>
@@ -68,6 +69,9 @@ class RangeScan {
     // False: the budget ended among the versions of the key.
     bool find_visible(const KeyRecord& record, WorkBudget& budget);
     void take(const KeyRecord& record, const Version& version, WorkBudget& budget);
+    [[nodiscard]] bool settle(std::size_t count, WorkBudget& budget);
+    void move_down(std::size_t count, WorkBudget& budget);
+    void move_up(WorkBudget& budget);
     void emit(const KeyRecord& record, const Version& version, WorkBudget& budget, PairSink& sink);
     Step sort(WorkBudget& budget);
     Step emit_sorted(WorkBudget& budget, PairSink& sink);
@@ -88,6 +92,10 @@ class RangeScan {
     std::uint64_t matched_{0};
     std::uint64_t emitted_{0};
     std::vector<Reference> references_;
+    // The reference on its way to its place in the heap, if there is one: down first, to a leaf, then up.
+    enum class Moving : std::uint8_t { none, down, up };
+    Moving moving_{Moving::none};
+    std::size_t moving_at_{0};
     std::size_t unsorted_{0};              // references not yet in their final place
 };
 

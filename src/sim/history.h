@@ -86,8 +86,8 @@ struct RecordedOperation {
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
 
-// A value as histories keep it: whole up to 64 bytes, else its first ones and its checksum, 64 in all. Such are equal, and in
-// the order of the values, as long as values that differ do so in their first 40 bytes.
+// A value as histories keep it: whole up to 64 bytes, else its first ones and its checksum, 64 in all. Such are equal, and
+// in the order of the values, as long as values that differ do so in their first 40 bytes.
 inline constexpr std::size_t shortened_bytes = 64;
 std::string shortened(std::string_view value);
 // What the request wrote, as answers are already.

@@ -1,6 +1,6 @@
 // A machine that does not keep to the protocol: it floods nodes with noise, sends half a frame and falls silent, breaks
-// frames that were right, goes on after it was refused, or asks for everything and reads nothing. Nothing it sends can decode to a write. Nobody else
-// may notice it.
+// frames that were right, goes on after it was refused, or asks for everything and reads nothing. Nothing it sends can
+// decode to a write. Nobody else may notice it.
 #pragma once
 
 #include <memory>

@@ -283,7 +283,8 @@ TEST(Cluster, a_node_wiped_after_one_of_its_replicas_was_rebuilt_is_in_a_new_inc
         }
         ASSERT_TRUE(lost);
         s.node(victim).start();
-        ASSERT_TRUE(s.run_until(10s, "a replica without its checkpoint is not rebuilt", [&] { return counts_again(s, victim); }));
+        ASSERT_TRUE(s.run_until(10s, "a replica that lost its checkpoint is not rebuilt",
+                                [&] { return counts_again(s, victim); }));
         s.simulation.run_for(1s);
     }
     for (int wipes = 0; wipes < 2; wipes++) {
@@ -554,6 +555,31 @@ TEST(Cluster, a_physical_compaction_that_misses_its_deadline_is_told_so_and_leav
     EXPECT_GT(s.view(leader).live_bytes, garbage_bytes / 4) << "the space was free in time";
     s.simulation.run_for(2s);
     EXPECT_EQ(s.view(leader).pending, 0u);
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_connection_full_of_requests_that_take_their_time_is_kept_and_all_are_answered) {
+    RunOptions options = scenario_options(1);
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    s.simulation.run_for(1s);
+    const Instant hung = s.simulation.now();
+    s.node(0).media().hang_until(hung + 5s);
+    std::vector<std::uint64_t> asked;
+    // A client has two connections at most.
+    for (std::size_t i = 0; i < 2 * limits::requests_per_connection_max + 200; i++) {
+        const StepRequest put{StepKind::put, "d00/key" + std::to_string(i), {}, "v", false, 0, 0};
+        asked.push_back(s.cluster().clients()[0]->ask(operation_of(put), 60s));
+    }
+    const auto& operations = s.cluster().history().operations();
+    ASSERT_TRUE(s.run_until(30s, "puts are not answered", [&] {
+        return std::ranges::none_of(asked, [&](auto number) { return operations[number].outcome == Outcome::pending; });
+    }));
+    EXPECT_GT(s.simulation.now(), hung + 5s) << "the disk did not hang";
+    for (const std::uint64_t number : asked) {
+        ASSERT_EQ(operations[number].outcome, Outcome::ok) << describe(operations[number]);
+    }
     s.expect_good_end();
 }
 
