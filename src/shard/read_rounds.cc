@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t rounds_out_max = 2;
 constexpr std::size_t reads_per_round_max = 64 * 1024;
 constexpr std::size_t round_bytes_max = 64 * mib;
+constexpr std::size_t expiries_per_turn = 1024;
 // A round without an answer is sent anew under a new id.
 constexpr Duration resend_after = 500ms;
 
@@ -217,20 +218,27 @@ void ReadRounds::on_peer_back() {
 }
 
 void ReadRounds::expire(Instant now) {
-    const auto expire_round = [&](Round& round) {
-        for (Section& section : round.sections) {
-            for (PendingRead& read : section.reads) {
-                if (read.origin.kind != OriginKind::none && read.deadline <= now) {
-                    context_.router->answer_error(read.origin, api::Errc::timed_out, "", section.replica->header());
-                    read.origin.kind = OriginKind::none;
-                }
+    std::size_t answers_left = expiries_per_turn;
+    for (const auto& round : out_) {
+        expire_round(*round, now, answers_left);
+    }
+    expire_round(*open_, now, answers_left);
+    if (answers_left == 0) {
+        context_.want_timers(now);   // there may be more
+    }
+}
+
+void ReadRounds::expire_round(Round& round, Instant now, std::size_t& answers_left) {
+    for (Section& section : round.sections) {
+        for (std::size_t i = 0; i < section.reads.size() && answers_left > 0; i++) {
+            PendingRead& read = section.reads[i];
+            if (read.origin.kind != OriginKind::none && read.deadline <= now) {
+                answers_left--;
+                context_.router->answer_error(read.origin, api::Errc::timed_out, "", section.replica->header());
+                read.origin.kind = OriginKind::none;
             }
         }
-    };
-    for (const auto& round : out_) {
-        expire_round(*round);
     }
-    expire_round(*open_);
 }
 
 void ReadRounds::fail_all(api::Errc code) {

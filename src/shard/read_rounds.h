@@ -74,6 +74,7 @@ class ReadRounds {
     bool prepare(Section& section);
     void serve(Round& round);
     void reroute(Section& section);
+    void expire_round(Round& round, Instant now, std::size_t& answers_left);
     PendingRead copy_of(const PendingRead& read);
     Section& section_of(Round& round, Replica& replica);
     std::unique_ptr<Round> fresh_round();

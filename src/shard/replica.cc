@@ -251,14 +251,19 @@ void Replica::flush() {
     }
 }
 
-void Replica::expire(Instant now) {
+bool Replica::expire(Instant now, std::size_t& answers_left) {
     for (std::size_t i = 0; i < pending_.count(); i++) {
         PendingWrite& write = pending_[i];
-        if (write.origin.kind != OriginKind::none && write.deadline <= now) {
-            context_.router->answer_error(write.origin, api::Errc::timed_out, "", header());
-            write.origin.kind = OriginKind::none;
-            pending_live_--;
+        if (write.origin.kind == OriginKind::none || write.deadline > now) {
+            continue;
         }
+        if (answers_left == 0) {
+            return false;
+        }
+        answers_left--;
+        context_.router->answer_error(write.origin, api::Errc::timed_out, "", header());
+        write.origin.kind = OriginKind::none;
+        pending_live_--;
     }
     std::erase_if(reclaiming_, [&](const PendingWrite& write) {
         const bool late = write.deadline <= now;
@@ -268,6 +273,7 @@ void Replica::expire(Instant now) {
         }
         return late;
     });
+    return true;
 }
 
 void Replica::fail_pending(api::Errc code) {

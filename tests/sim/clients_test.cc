@@ -371,6 +371,66 @@ TEST(Clients, whose_large_puts_come_over_every_node_and_shard_at_once_wait_and_a
     expect_equal_replicas(s);
 }
 
+// Whose requests nobody can serve, and whose deadlines are over together.
+void come_late_by_the_thousand(bool at_the_leader, const api::Operation& op) {
+    constexpr std::uint64_t requests = 1000;
+    RunOptions options = without_load();
+    options.turn_cost = 4ms;
+    Scenario s(options);
+    ASSERT_TRUE(form_quietly(s));
+    const std::size_t node = at_the_leader ? s.leader() : s.follower();
+    if (!at_the_leader) {
+        s.node(s.leader()).kill();
+    }
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != node) {
+            s.block_both(node, i);
+        }
+    }
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 10; i++) {
+        clients.push_back(std::make_unique<RawClient>(s.cluster(), node));
+        clients.back()->greet();
+        for (std::uint64_t id = 1; id <= requests; id++) {
+            clients.back()->ask(id, op, 500ms);
+        }
+    }
+    const auto answered = [&] {
+        std::size_t sum = 0;
+        for (const auto& client : clients) {
+            sum += client->answered();
+        }
+        return sum;
+    };
+    std::size_t before = 0;
+    std::size_t most_at_a_time = 0;
+    for (int i = 0; i < 1000 && before < 10 * requests; i++) {
+        s.simulation.run_for(2ms);
+        most_at_a_time = std::max(most_at_a_time, answered() - before);
+        before = answered();
+    }
+    EXPECT_EQ(before, 10 * requests);
+    EXPECT_LT(most_at_a_time, 4 * requests) << "of one turn";
+    if (!at_the_leader) {
+        for (std::size_t i = 0; i < s.nodes(); i++) {
+            if (!s.node(i).running()) {
+                s.node(i).start();
+            }
+        }
+    }
+    expect_equal_replicas(s);
+}
+
+TEST(Clients, whose_reads_are_late_by_the_thousand_are_told_so_some_a_turn) {
+    come_late_by_the_thousand(true, api::RangeRequest{.key = "d00/x", .range_end = {}});
+}
+TEST(Clients, whose_writes_are_late_by_the_thousand_are_told_so_some_a_turn) {
+    come_late_by_the_thousand(true, api::PutRequest{.key = "d00/x", .value = "y"});
+}
+TEST(Clients, who_wait_in_vain_for_a_leader_by_the_thousand_are_told_so_some_a_turn) {
+    come_late_by_the_thousand(false, api::PutRequest{.key = "d00/x", .value = "y"});
+}
+
 TEST(Clients, whose_reads_ask_no_quorum_leave_nothing_in_a_round_that_waits_for_one) {
     Scenario s(without_load());
     ASSERT_TRUE(form_quietly(s));
