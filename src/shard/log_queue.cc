@@ -8,12 +8,12 @@ namespace ringfort::shard {
 namespace {
 
 // Senders have bounds of their own, far below: this one only says that there is one.
-constexpr std::size_t held_bytes_max = 512 * mib;
+constexpr std::size_t queued_bytes_max = 512 * mib;
 
 }  // namespace
 
 bool LogQueue::add(QueuedWrite&& write) {
-    if (held_bytes_ + write.body.size() > held_bytes_max) {
+    if (held_bytes_ + write.body.size() > queued_bytes_max) {
         return false;
     }
     if (write.origin.kind == OriginKind::link) {

@@ -14,7 +14,7 @@ namespace {
 constexpr Duration close_spread = 30ms;
 // How often deadlines of pending requests are looked at.
 constexpr Duration expiry_interval = 50ms;
-constexpr std::size_t expiries_per_turn = 1024;
+constexpr std::size_t replica_expiries_per_turn = 1024;
 constexpr Duration nudge_interval = 1s;
 
 }  // namespace
@@ -144,7 +144,7 @@ void Replicas::on_timers(Instant now) {
         replica->on_timer(now);
     }
     if (now >= expired_at_ + expiry_interval) {
-        std::size_t answers_left = expiries_per_turn;
+        std::size_t answers_left = replica_expiries_per_turn;
         const bool all = std::all_of(replicas_.begin(), replicas_.end(),
                                      [&](const auto& replica) { return replica->expire(now, answers_left); });
         expired_at_ = all ? now : expired_at_;
