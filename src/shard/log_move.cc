@@ -241,7 +241,7 @@ void ShardMove::on_recovered(Log& log, const RecoveredLog& recovered) {
 
 void ShardMove::on_log_failed(const Log& log, std::string_view reason) {
     const bool full = !log.store->has_space();
-    const env::Halt failed = log.store->refused() ? env::Halt::refused : env::Halt::log_failed;
+    const env::Halt failed = log.store->failed_as();
     end(full ? env::Halt::no_disk_space : failed,
         "the move to " + std::to_string(options_.to_count) + " shards failed, and the old layout stands: shard " +
             std::to_string(log.shard) + ": " + std::string(reason));

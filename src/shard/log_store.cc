@@ -647,7 +647,7 @@ const LogCounters& LogStore::counters(Instant now) {
     return s.counters;
 }
 
-bool LogStore::refused() const { return impl_->refused; }
+env::Halt LogStore::failed_as() const { return impl_->failed_as; }
 bool LogStore::failed() const { return impl_->phase == Phase::failed; }
 
 }  // namespace ringfort::shard

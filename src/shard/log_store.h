@@ -195,8 +195,8 @@ class LogStore {
 
     const LogCounters& counters(Instant now);
     bool failed() const;
-    // The log was not touched: it is missing, or of a later version.
-    bool refused() const;
+    // refused: the log was not touched, it is missing or of a later version. no_disk_space: at start only.
+    env::Halt failed_as() const;
 
     struct Impl;
 

@@ -109,7 +109,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     Phase phase{Phase::idle};
     std::string failure;
     bool failure_told{false};
-    bool refused{false};
+    env::Halt failed_as{env::Halt::log_failed};
 
     BatchWindow window;
     ReplicaTable replicas;

@@ -22,10 +22,12 @@ void LogStore::Impl::step_recovery() {
         case Phase::recovering:
             recovery->step();
             if (!recovery->refusal().empty()) {
-                refused = recovery->judgement().newer_format;
+                if (recovery->judgement().newer_format) {
+                    failed_as = env::Halt::refused;
+                }
                 fail(recovery->refusal());
             } else if (recovery->done() && recovery->judgement().empty() && how_to_start == LogStart::existing) {
-                refused = true;
+                failed_as = env::Halt::refused;
                 fail("the log of shard " + std::to_string(options.shard.value) +
                      " is missing from a data directory that was in use: remove the whole directory, and the node joins "
                      "again as one whose data was lost");
@@ -40,6 +42,7 @@ void LogStore::Impl::step_recovery() {
             if (writer.idle() && segments.has_ready()) {
                 open_epoch();
             } else if (!segments.has_ready() && !segments.working() && !segments.has_space()) {
+                failed_as = env::Halt::no_disk_space;
                 fail("there is no disk space for a segment of the log");
             }
             return;

@@ -119,8 +119,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(log.refused() ? env::Halt::refused : env::Halt::log_failed,
-                               "the log failed: " + std::string(reason));
+    context.world.process.halt(log.failed_as(), "the log failed: " + std::string(reason));
 }
 
 // The order of a turn, and why:
