@@ -334,6 +334,13 @@ void Link::on_timer(Instant now) {
     dial(peer.address);
 }
 
+void Link::dial_soon() {
+    if (wants_dial()) {
+        dial_at_ = std::min(dial_at_, context_.now);
+        context_.want_timers(dial_at_);
+    }
+}
+
 Instant Link::next_deadline() const {
     if (state_ == State::up) {
         return alive_ ? std::min(beat_at_, last_heard_ + context_.config.election_timeout) : beat_at_;

@@ -315,7 +315,7 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     if (is_outdated(*known, hello.instance, hello.incarnation)) {
         return wire::Refusal::old_incarnation;
     }
-    known->shard_count = hello.shard_count;
+    note_shard_count(*known, hello.shard_count);
     known->bootstrapped = hello.bootstrapped;
     known->client_address = hello.client_address;
     known->heard = true;
@@ -323,17 +323,28 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     return wire::Refusal::none;
 }
 
+// Another number of shards puts the peer's replicas elsewhere: in shards not seen yet, or gone for a while.
+void PeerLinks::note_shard_count(Peer& peer, std::uint32_t count) {
+    if (peer.shard_count == count) {
+        return;
+    }
+    peer.shard_count = count;
+    for (const auto& replica : context_.replicas->all()) {
+        want_links_of(*replica);
+    }
+    for (const auto& link : links_) {
+        if (link->node() == peer.node) {
+            link->dial_soon();
+        }
+    }
+}
+
 bool PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
     if (reply.cluster_id != context_.config.cluster_id) {
         context_.log_line(env::LogLevel::error, "peer at " + peer.address.host + " belongs to another cluster");
         return false;
     }
-    if (peer.shard_count != reply.shard_count) {
-        peer.shard_count = reply.shard_count;
-        for (const auto& replica : context_.replicas->all()) {
-            want_links_of(*replica);
-        }
-    }
+    note_shard_count(peer, reply.shard_count);
     peer.bootstrapped = reply.bootstrapped;
     peer.client_address = reply.client_address;
     peer.our_instance = reply.your_instance;

@@ -60,6 +60,8 @@ class Link final : public env::ConnectionHandler {
     Instant next_deadline() const;
     // After a pause of our own the peer's silence means nothing.
     void forgive_silence(Instant now) { last_heard_ = now; }
+    // Something new is known of the peer: a link that was given up may stand now.
+    void dial_soon();
     bool wants_dial() const { return state_ == State::down && dialer_; }
     bool dialer() const { return dialer_; }
 
@@ -178,6 +180,7 @@ class PeerLinks final : public env::ListenerHandler {
   private:
     class Incoming;
     friend class Incoming;
+    void note_shard_count(Peer& peer, std::uint32_t count);
     void collect_garbage();
     void watch_disk(Instant now);
 

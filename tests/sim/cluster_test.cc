@@ -141,6 +141,24 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
     s.expect_good_end();
 }
 
+// A shard that was gone for a while is dialed again when it is back.
+TEST(Cluster, a_node_started_with_fewer_shards_and_then_with_more_is_reached_in_all_of_them) {
+    for (std::size_t victim = 0; victim < 3; victim++) {
+        RunOptions options = scenario_options();
+        options.domains = 4;
+        Scenario s(options);
+        ASSERT_TRUE(s.form());
+        for (const std::uint32_t shards : {1u, 4u}) {
+            ASSERT_TRUE(s.kill_quietly(victim));
+            s.node(victim).set_shard_count(shards);
+            s.node(victim).start();
+            ASSERT_TRUE(s.run_until(20s, "the node is not ready", [&] { return s.cluster().all_ready(); }));
+            s.simulation.run_for(1s);
+        }
+        s.expect_good_end();
+    }
+}
+
 // By what share of the sectors that were not durable survives the cut: none, some, all.
 class PowerCut : public testing::TestWithParam<std::uint32_t> {};
 
