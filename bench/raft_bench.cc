@@ -47,14 +47,17 @@ class Group {
     }
     // Until nobody has anything to say.
     void turn() {
-        do {
+        for (;;) {
             for (std::size_t node = 0; node < nodes_.size(); node++) {
                 nodes_[node]->flush(effects_);
                 collect(node);
                 step(node, raft::Durable{nodes_[node]->last(), nodes_[node]->term()});
             }
-            deliver();
-        } while (!messages_.empty());
+            if (messages_.empty()) {
+                return;
+            }
+            deliver();   // what was delivered is answered at the receiver's next flush
+        }
     }
     // What checkpoints do: memory of terms stays bounded.
     void compact() {
