@@ -14,7 +14,13 @@ void Core::need_snapshot(Progress& peer, Effects& out) {
 
 void Core::on(const SnapshotSent& event, Effects&) {
     Progress* peer = peers.find(event.to);
-    if (role == Role::leader && peer != nullptr && peer->state == Replication::snapshot && !event.ok) {
+    if (role != Role::leader || peer == nullptr || peer->state != Replication::snapshot) {
+        return;
+    }
+    // The installation of this one was confirmed before the transfer ended: what is waited for is the next one, which the
+    // shard did not begin while this one was under way.
+    const bool superseded = event.snapshot.index <= peer->match;
+    if (!event.ok || superseded) {
         peer->become_probe(peer->match.next());
         appends_due = true;
     }

@@ -488,6 +488,37 @@ TEST(Raft7, a_snapshot_that_conflicts_with_the_log_replaces_it) {
     EXPECT_EQ(replica->disk().last(), id_of(3, 3));
 }
 
+// The log goes on being compacted while a snapshot is on its way: its receiver may need the next one at once, and the
+// shard begins none to a peer while the former transfer has not ended.
+TEST(Raft7, a_snapshot_needed_before_the_former_transfer_has_ended_is_asked_for_again_when_it_has) {
+    Replica replica;
+    replica.lead();
+    const auto commit_and_compact = [&] {
+        ASSERT_TRUE(replica->propose("x").has_value());
+        static_cast<void>(replica.sent(MessageType::append));
+        replica.acknowledge(2, replica.core().last().index.value);
+        static_cast<void>(replica.sent(MessageType::append));
+        replica->checkpoint(replica.core().commit());
+    };
+    commit_and_compact();
+    OwnedMessage rejected = Replica::message(MessageType::append_response, 3, replica.core().term().value);
+    rejected.message.reject = true;
+    rejected.message.prev.index = LogIndex(1);
+    replica->receive(rejected);
+    static_cast<void>(replica.sent(MessageType::append));
+    ASSERT_EQ(replica->streams.size(), 1U);
+    const EntryId first = replica.core().snapshot();
+    commit_and_compact();
+    OwnedMessage installed = Replica::message(MessageType::snapshot_response, 3, replica.core().term().value);
+    installed.message.match = installed.message.commit = first.index;
+    replica->receive(installed);
+    static_cast<void>(replica.sent(MessageType::append));
+    ASSERT_EQ(replica->streams.size(), 2U) << "the second is needed, and the shard, still busy with the first, ignores it";
+    replica->step(SnapshotSent{.to = NodeId(3), .snapshot = first, .ok = true});
+    static_cast<void>(replica.sent(MessageType::append));
+    EXPECT_EQ(replica->streams.size(), 3U);
+}
+
 TEST(Raft7, a_follower_whose_entries_are_gone_gets_a_snapshot) {
     TestCluster cluster(3);
     cluster.elect(NodeId(1));
