@@ -157,6 +157,11 @@ void PeerLinks::want_links_of(const Replica& replica) {
             }
         }
     }
+    if (replica.raft().in_doubt()) {   // it may know no configuration
+        for (const Peer& known : peers_) {
+            want_link(known.node, remote_shard_of(replica, known.node));
+        }
+    }
 }
 
 void PeerLinks::want_link(NodeId node, ShardId remote_shard) {

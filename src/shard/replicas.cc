@@ -38,7 +38,6 @@ Replica& Replicas::add(ReplicaStart&& start) {
     // they said on a link that was up before the replica was made is gone, and an idle leader says nothing more.
     if (added.raft().in_doubt()) {
         for (const PeerLinks::Peer& peer : context_.links->peers()) {
-            context_.links->want_link(peer.node, context_.links->remote_shard_of(added, peer.node));
             if (context_.links->alive(added, peer.node)) {
                 added.step(raft::PeerBack{peer.node});
             }

@@ -159,6 +159,24 @@ TEST(Cluster, a_node_started_with_fewer_shards_and_then_with_more_is_reached_in_
     }
 }
 
+// Its replicas know no configuration yet, and where their peers are only once these have said how many shards they have.
+TEST(Cluster, a_wiped_node_with_another_number_of_shards_finds_its_peers) {
+    for (std::size_t victim = 0; victim < 3; victim++) {
+        for (const std::uint32_t shards : {1u, 3u}) {
+            RunOptions options = scenario_options();
+            options.domains = 4;
+            Scenario s(options);
+            ASSERT_TRUE(s.form());
+            ASSERT_TRUE(s.kill_quietly(victim));
+            s.node(victim).wipe();
+            s.node(victim).set_shard_count(shards);
+            s.node(victim).start();
+            s.simulation.run_for(1s);
+            s.expect_good_end();
+        }
+    }
+}
+
 // By what share of the sectors that were not durable survives the cut: none, some, all.
 class PowerCut : public testing::TestWithParam<std::uint32_t> {};
 
