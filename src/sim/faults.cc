@@ -267,15 +267,8 @@ void FaultScheduler::harm(FaultKind kind, std::size_t index) {
         ASSERT(kind == FaultKind::wipe);
         damage_.wipe(index);
     }
-    expect_halts_of_harm(index);
-}
-
-// At start a directory may be refused. Later a batch may be met that rotted together with the copy of its directory in
-// the next one, so that nothing says what it held: the node ends itself, and its next start asks its peers.
-void FaultScheduler::expect_halts_of_harm(std::size_t index) {
     if (damage_.harmed(index)) {
         cluster_.expect_halt(index, env::Halt::refused);
-        cluster_.expect_halt(index, env::Halt::corrupt);
     }
 }
 
@@ -357,7 +350,9 @@ void FaultScheduler::start_node(std::size_t index) {
         if (cluster_.options().shard_changes && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
         }
-        expect_halts_of_harm(index);
+        if (damage_.harmed(index)) {
+            cluster_.expect_halt(index, env::Halt::refused);
+        }
         if (disk.capacity_bytes < DiskProfile{}.capacity_bytes) {
             cluster_.expect_halt(index, env::Halt::no_disk_space);
         }

@@ -37,7 +37,6 @@ class FaultScheduler {
     void break_disk(FaultKind kind, std::size_t index);
     void break_data(FaultKind kind);
     void harm(FaultKind kind, std::size_t index);
-    void expect_halts_of_harm(std::size_t index);
     void fill_disk(std::size_t index);
     void isolate(std::size_t index);
     void split();
