@@ -295,7 +295,8 @@ void SimNode::schedule_turn(std::size_t shard, Instant at) {
 
 void SimNode::on_turn(void* context, std::uint64_t shard, std::uint64_t token) {
     auto& self = *static_cast<SimNode*>(context);
-    if (!self.running() || self.life_->slots[shard].token != token) {
+    // A turn of a life before; that one may have had more shards.
+    if (!self.running() || shard >= self.life_->slots.size() || self.life_->slots[shard].token != token) {
         return;
     }
     self.life_->slots[shard].scheduled = never;
