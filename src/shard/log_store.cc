@@ -391,9 +391,14 @@ void LogStore::Impl::want_checkpoint(RangeId range) { checkpoint_wanted.push_bac
 // ---- entries
 
 std::optional<raft::Entry> LogStore::Impl::find(const LogReplica& replica, std::uint64_t index) const {
-    const log::EntryRun* run = replica.runs.find(index);
+    raft::Entry entry;
+    return find(replica, index, {&entry, 1}) == 1 ? std::optional(entry) : std::nullopt;
+}
+
+std::size_t LogStore::Impl::find(const LogReplica& replica, std::uint64_t first, std::span<raft::Entry> out) const {
+    const log::EntryRun* run = replica.runs.find(first);
     if (run == nullptr) {
-        return std::nullopt;
+        return 0;
     }
     const std::byte* memory = nullptr;
     const std::byte* records = nullptr;
@@ -406,14 +411,19 @@ std::optional<raft::Entry> LogStore::Impl::find(const LogReplica& replica, std::
         records = view.directory;
     }
     if (memory == nullptr) {
-        return std::nullopt;
+        return 0;
     }
-    const std::size_t at = run->record + log::items_offset + (run->skipped + (index - run->first)) * sizeof(log::EntryItem);
-    const auto item = load<log::EntryItem>(records + at);
-    return raft::Entry{{Term(run->term), LogIndex(index)},
-                       static_cast<raft::EntryKind>(item.kind()),
-                       item.checksum,
-                       {memory + item.offset, item.length()}};
+    const std::size_t count = std::min<std::size_t>(out.size(), run->end() - first);
+    const std::byte* at = records + run->record + log::items_offset +
+                          (run->skipped + (first - run->first)) * sizeof(log::EntryItem);
+    for (std::size_t i = 0; i < count; i++, at += sizeof(log::EntryItem)) {
+        const auto item = load<log::EntryItem>(at);
+        out[i] = {{Term(run->term), LogIndex(first + i)},
+                  static_cast<raft::EntryKind>(item.kind()),
+                  item.checksum,
+                  {memory + item.offset, item.length()}};
+    }
+    return count;
 }
 
 LogIndex LogStore::Impl::first_in_memory(LogReplica& replica) {
@@ -608,6 +618,11 @@ Instant LogStore::next_deadline() const { return impl_->next_deadline(); }
 std::optional<raft::Entry> LogStore::find(RangeId range, LogIndex index) const {
     const LogReplica* replica = impl_->replicas.find(range);
     return replica == nullptr ? std::nullopt : impl_->find(*replica, index.value);
+}
+
+std::size_t LogStore::find(RangeId range, LogIndex first, std::span<raft::Entry> out) const {
+    const LogReplica* replica = impl_->replicas.find(range);
+    return replica == nullptr ? 0 : impl_->find(*replica, first.value, out);
 }
 
 void LogStore::read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read) {

@@ -177,6 +177,8 @@ class LogStore {
     // ---- entries
     // In memory: the entry, valid until the next close_batch(); else nullopt.
     std::optional<raft::Entry> find(RangeId range, LogIndex index) const;
+    // Likewise, `first` and what follows it in memory, as far as it lies together; how many. 0: `first` is not in memory.
+    std::size_t find(RangeId range, LogIndex first, std::span<raft::Entry> out) const;
     // From memory or disk, asynchronously; never answered inside of this call. Results hold their own memory. They are what
     // was in the log when it was read: entries may have been truncated since, so compare ids. `read` lives until answered.
     void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);

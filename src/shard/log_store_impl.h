@@ -87,6 +87,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     // ---- entries
     std::optional<raft::Entry> find(const LogReplica& replica, std::uint64_t index) const;
+    std::size_t find(const LogReplica& replica, std::uint64_t first, std::span<raft::Entry> out) const;
     LogIndex first_in_memory(LogReplica& replica);
 
     // LogWriter::Owner
