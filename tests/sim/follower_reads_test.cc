@@ -191,10 +191,12 @@ TEST_F(FollowerReads, are_not_asked_for_by_a_replica_in_doubt) {
     ASSERT_TRUE(s->kill_quietly(follower));
     s->node(follower).wipe();
     s->node(follower).start();
-    ASSERT_TRUE(s->run_until(10s, "it is not back", [&] {
-        return s->view(follower).leader && s->view(follower).in_doubt && s->node(follower).ready();
-    }));
-    s->node(follower).media().profile().write_latency = 700ms;   // the end of the doubt takes a flush
+    const auto doubts = [&] { return s->view(follower).in_doubt && bool(s->view(follower).leader); };
+    for (const Instant end = s->simulation.now() + 10s; s->simulation.now() < end && !doubts();) {
+        s->simulation.run_for(500us);
+    }
+    ASSERT_TRUE(doubts());
+    s->node(follower).media().hang_until(s->simulation.now() + 900ms);   // the end of the doubt takes a flush
     for (std::size_t i = 0; i < s->nodes(); i++) {
         clients.push_back(std::make_unique<RawClient>(s->cluster(), i));
         clients.back()->greet();
@@ -205,7 +207,6 @@ TEST_F(FollowerReads, are_not_asked_for_by_a_replica_in_doubt) {
     EXPECT_EQ(answer(follower, request).value, "v0");
     ASSERT_TRUE(s->view(follower).in_doubt);
     EXPECT_EQ(view(follower).asked, 0u);
-    s->node(follower).media().profile().write_latency = 100us;
     ASSERT_TRUE(s->run_until(10s, "the doubt does not end", [&] { return !s->view(follower).in_doubt; }));
     ASSERT_TRUE(answered(follower, get(follower)));
     EXPECT_GT(view(follower).served, 0u);
@@ -214,20 +215,24 @@ TEST_F(FollowerReads, are_not_asked_for_by_a_replica_in_doubt) {
 
 // The leader sends no more than a window of appends that are not answered: with a hung disk a follower falls behind.
 TEST_F(FollowerReads, of_one_that_lags_behind_go_to_the_leader_until_it_has_caught_up) {
-    ASSERT_TRUE(begin());
+    RunOptions options = no_load();
+    options.log_window_bytes = 32 * mib;   // no bound is met but that of the window
+    options.segment_bytes = 16 * mib;
+    ASSERT_TRUE(begin(options));
     const std::size_t leader = s->leader();
     const std::size_t follower = s->follower();
-    s->node(follower).media().profile().write_latency = 6s;
+    s->node(follower).media().hang_until(s->simulation.now() + 20s);
     for (int i = 0; i < 400; i++) {
-        ASSERT_TRUE(put(leader, std::to_string(i)));
+        ASSERT_TRUE(put(leader, std::to_string(i) + std::string(10'000, 'x')));
     }
+    s->simulation.run_for(100ms);
     ASSERT_LT(s->view(follower).applied, s->view(leader).applied);
     Duration first{0};
     for (int i = 0; i < 40; i++) {
         const Instant asked = s->simulation.now();
         const std::uint64_t request = get(follower);
         ASSERT_TRUE(answered(follower, request));
-        EXPECT_EQ(answer(follower, request).value, "399");
+        EXPECT_EQ(answer(follower, request).value.substr(0, 4), "399x");
         const Duration took = answer(follower, request).at - asked;
         EXPECT_LT(took, i == 0 ? Duration(60ms) : Duration(10ms)) << i;
         first = i == 0 ? took : first;
@@ -238,8 +243,7 @@ TEST_F(FollowerReads, of_one_that_lags_behind_go_to_the_leader_until_it_has_caug
     EXPECT_EQ(view(follower).passed_on, 1u);
     EXPECT_GT(view(follower).given_up, 2u) << "it looks now and then whether it has caught up";
     EXPECT_LT(view(follower).asked, 15u);
-    s->node(follower).media().profile().write_latency = 100us;
-    ASSERT_TRUE(s->run_until(20s, "it does not catch up", [&] { return s->view(follower).applied == s->view(leader).applied; }));
+    ASSERT_TRUE(s->run_until(30s, "it does not catch up", [&] { return s->view(follower).applied == s->view(leader).applied; }));
     for (int i = 0; i < 20; i++) {
         ASSERT_TRUE(answered(follower, get(follower)));
         s->simulation.run_for(10ms);
