@@ -1,4 +1,5 @@
-// Entries of this log whose payload is lost (id and checksum are known), and the search for them among the peers.
+// Entries of this log whose payload is lost (the id is always known, the checksum mostly), and the search for them among
+// the peers.
 #pragma once
 
 #include <deque>
@@ -11,8 +12,8 @@ namespace ringfort::raft {
 
 struct DamagedEntry {
     EntryId id;
-    std::uint64_t checksum{0};
-    EntryKind kind{EntryKind::command};
+    std::optional<std::uint64_t> checksum;
+    EntryKind kind{EntryKind::command};   // without a checksum: once found
     bool found{false};               // the payload came; EntryRepaired follows when it is durable
     Configuration configuration;     // once found, if it is one
     Fence fence;                     // likewise

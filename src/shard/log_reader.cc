@@ -23,6 +23,8 @@ void LogReader::start(RangeId range, std::uint64_t first, std::uint64_t last, st
     EntryReadState& state = *read.state;
     read.entries.clear();
     read.damaged = false;
+    read.damaged_id = {};
+    read.damaged_through = {};
     read.damaged_entry.reset();
     read.damaged_bytes = 0;
     read.in_flight = true;
@@ -339,18 +341,22 @@ void LogReader::release_copy(EntryReadState& state) {
     }
 }
 
-// The directory says which entry it is that cannot be read.
+// The directory says what entry it is that cannot be read. Without one, its place in the log says at least which.
 void LogReader::name_damaged(EntryReadState& state) {
     const log::EntryRun& run = state.run_;
+    ASSERT(run.first <= state.next_ && state.next_ <= run.last());
+    state.read_.damaged_id = {Term(run.term), LogIndex(state.next_)};
+    state.read_.damaged_through = state.read_.damaged_id.index;
     if (const Bytes healed = owner_.healed_directory(run.place.sequence); !healed.empty()) {
         state.directory_.assign(healed.begin(), healed.end());
         state.directory_batch_ = run.place.sequence;
     }
     if (state.directory_batch_ != run.place.sequence) {
+        state.read_.damaged_through = LogIndex(run.last());
         return;
     }
     const log::EntryItem& item = items_of(state)[state.next_ - run.first];
-    state.read_.damaged_entry = {{Term(run.term), LogIndex(state.next_)},
+    state.read_.damaged_entry = {state.read_.damaged_id,
                                  static_cast<raft::EntryKind>(item.kind()),
                                  item.checksum,
                                  {}};
