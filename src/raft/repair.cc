@@ -174,7 +174,7 @@ void Core::on(const EntryLost& event, Effects&) {
     if (event.id.index <= log.snapshot().index || !log.holds(event.id) || damage.find(event.id.index) != nullptr) {
         return;  // overwritten or compacted since, or known
     }
-    damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .found = false,
+    damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .known = true, .found = false,
                 .configuration = {}, .fence = {}, .never = {}});
     search.clear();
 }

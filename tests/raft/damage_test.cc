@@ -95,5 +95,29 @@ TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
     EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
 }
 
+// It knows who the voters are, whatever can no longer be read back: nothing keeps it from standing.
+TEST(RaftDamage, a_configuration_lost_while_standing_for_election_does_not_end_that) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.add(4);
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    Configuration target = voters(3);
+    target.learners = {NodeId(4)};
+    cluster.node(1).step(ChangeConfiguration{target});
+    cluster.settle();
+    cluster.loses = nullptr;
+    TestNode& node = cluster.node(2);
+    cluster.crash(1);
+    node.step(ElectionDue{});
+    ASSERT_EQ(node.core().role(), Role::pre_candidate);
+    node.lose(node.core().last().index, true);
+    cluster.settle();
+    EXPECT_EQ(node.core().role(), Role::leader);
+    EXPECT_FALSE(node.core().is_damaged());
+    EXPECT_EQ(node.core().configuration(), target);
+    EXPECT_EQ(node.applied(), node.core().last().index);
+}
+
 }  // namespace
 }  // namespace ringfort::raft
