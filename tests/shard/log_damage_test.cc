@@ -445,6 +445,43 @@ TEST(LogDamage, entries_of_a_batch_without_its_header_or_directory_are_read_by_t
     }
 }
 
+// Batches are read many at once; one that cannot be read takes no other with it.
+TEST(LogDamage, an_unreadable_block_costs_no_entry_but_its_own) {
+    for (std::uint64_t lost = 4; lost <= 20; lost += 4) {
+        LogHarness h;
+        h.options.segment_bytes = 128 * kib;
+        h.options.window_bytes = 128 * kib;
+        h.start();
+        h.create(1);
+        for (std::uint64_t i = 2; i <= 60; i++) {
+            h.append(1, 1, i, std::string(5000, static_cast<char>('A' + i)));
+            h.settle();
+        }
+        ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(22));
+        const std::string payload(5000, static_cast<char>('A' + lost));
+        for (const auto& [name, file] : h.disk.files) {
+            const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
+                                        as_bytes(payload).end());
+            if (at != file->durable.end()) {
+                const auto end = static_cast<std::size_t>(at - file->durable.begin()) + payload.size();
+                h.disk.unreadable.insert({name, (end - 1) / limits::block_bytes});
+            }
+        }
+        bool damaged = false;
+        const auto before = h.read(1, 2, 22, 1 * mib, &damaged);
+        EXPECT_TRUE(damaged);
+        ASSERT_EQ(before.size(), lost - 2);
+        const auto behind = h.read(1, lost + 1, 22, 1 * mib, &damaged);
+        EXPECT_FALSE(damaged);
+        ASSERT_EQ(behind.size(), 22 - lost);
+        for (std::uint64_t i = 2; i <= 22; i++) {
+            if (i != lost) {
+                EXPECT_EQ(i < lost ? before[i - 2] : behind[i - lost - 1], std::string(5000, static_cast<char>('A' + i)));
+            }
+        }
+    }
+}
+
 // Rot while the log runs, of a batch and of what the next one knows of it.
 TEST(LogDamage, entries_of_a_batch_whose_directory_is_lost_twice_are_named_by_id_as_far_as_they_were_asked_for) {
     LogHarness h;

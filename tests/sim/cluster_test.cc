@@ -135,9 +135,23 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
         s.node(i).start();
     }
     ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        s.node(i).media().profile().read_latency = DiskProfile{}.read_latency;   // a log is read batch by batch
-    }
+    s.expect_good_end();
+}
+
+// Thousands of small batches, and no checkpoint that would spare them.
+TEST(Cluster, a_killed_node_has_its_log_back_within_the_minute_however_long_a_read_takes) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 1 * gib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(20s);
+    const std::size_t follower = s.follower();
+    const LogIndex before = s.view(follower).applied;
+    ASSERT_GT(before, LogIndex(2000));
+    ASSERT_TRUE(s.kill_quietly(follower));
+    s.node(follower).start();
+    EXPECT_TRUE(s.run_until(60s, "it is still reading", [&] { return s.view(follower).applied > before; }));
     s.expect_good_end();
 }
 
