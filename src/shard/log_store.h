@@ -103,7 +103,11 @@ class EntryRead {
     // Results: entries with payloads in `memory`, a prefix of what was asked; `damaged` if the next one is unreadable.
     std::vector<raft::Entry> entries;
     bool damaged{false};
-    // The unreadable one, without its payload, if its batch's directory can be read; and how long the payload was.
+    // The unreadable one. If the directory of its batch can be read, in either place: without its payload, and how long
+    // that was. Else nothing but ids is known, and those behind it through `damaged_through`, of the same term, are lost
+    // with it.
+    raft::EntryId damaged_id{};
+    LogIndex damaged_through{};
     std::optional<raft::Entry> damaged_entry;
     std::size_t damaged_bytes{0};
     std::unique_ptr<class EntryReadState> state;

@@ -150,7 +150,7 @@ class Replica {
     // apply, in replica_apply.cc
     enum class ApplyStep : std::uint8_t { done_entry, out_of_budget, waiting };
     ApplyStep apply_one(WorkBudget& budget);
-    void lose_entry(LogIndex index);
+    void lose_entries();
     void begin_entry(const raft::Entry& entry);
     void finish_entry();
     void answer_outcome(const PendingWrite& write);
