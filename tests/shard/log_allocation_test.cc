@@ -1,6 +1,7 @@
 // No heap allocation per batch once the log has warmed up: counted over everything the log does between two turns.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
