@@ -15,7 +15,7 @@ using Phase = LogStore::Impl::Phase;
 
 LogStore::Impl::Impl(env::World& env_world, const LogOptions& log_options, LogListener& log_listener)
     : world(env_world), options(log_options), listener(log_listener), window(log_options.window_bytes),
-      segments(env_world.disk, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal,
+      segments(env_world.disk, pace, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal,
                log_options.segments_ready),
       writer(env_world.disk, env_world.clock, *this),
       reader(env_world.disk, *this, log_options.instance, log_options.shard),
@@ -270,12 +270,13 @@ void LogStore::Impl::maybe_seal(Instant now) {
 }
 
 void LogStore::Impl::close(Instant now) {
+    pace.observe(now, writer.facts());
     if (phase == Phase::failed || phase == Phase::idle) {
         tell_failure();
         return;
     }
     if (phase == Phase::opening || phase == Phase::running) {
-        segments.step(now, writer.durable());
+        segments.step(now, writer.durable(), writer.bytes_written());
     }
     if (segments.failed()) {
         fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
@@ -321,6 +322,7 @@ Instant LogStore::Impl::next_deadline() const {
 // ---- from below
 
 void LogStore::Impl::on_written_through(std::uint64_t sequence) {
+    pace.observe(world.clock.now(), writer.facts());
     if (phase == Phase::opening) {
         report_recovered();
         return;
@@ -656,12 +658,15 @@ const LogCounters& LogStore::counters(Instant now) {
     s.counters.flushes = s.writer.flushes();
     s.counters.bytes_written = s.writer.bytes_written();
     s.counters.segments = s.segments.count();
+    s.counters.file_bytes = s.segments.bytes();
     s.counters.flush_p99 = s.writer.flush_p99();
     s.counters.oldest_flush = s.writer.oldest(now);
     s.counters.copied_entries = s.collector.copied_entries();
     return s.counters;
 }
 
+BackgroundPace& LogStore::pace() { return impl_->pace; }
+FlushFacts LogStore::flush_facts() const { return impl_->writer.facts(); }
 env::Halt LogStore::failed_as() const { return impl_->failed_as; }
 bool LogStore::failed() const { return impl_->phase == Phase::failed; }
 

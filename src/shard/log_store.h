@@ -22,6 +22,7 @@
 #include "base/instant.h"
 #include "env/world.h"
 #include "raft/types.h"
+#include "shard/background_pace.h"
 
 namespace ringfort::shard {
 
@@ -76,6 +77,7 @@ struct LogCounters {
     std::uint64_t bytes_written{0};   // to log files, padding included
     std::uint64_t entry_bytes{0};     // payloads appended
     std::uint64_t segments{0};        // files, live and ready
+    std::uint64_t file_bytes{0};      // of these files
     std::uint64_t copied_entries{0};  // live entries written again so that an old segment can go
     Duration flush_p99{0};
     Duration oldest_flush{0};         // age of the oldest write in flight; 0: none
@@ -200,6 +202,9 @@ class LogStore {
     void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
+    // What is written to this disk besides the log goes by it. Each turn of the log feeds it.
+    BackgroundPace& pace();
+    FlushFacts flush_facts() const;
     bool failed() const;
     // refused: the log was not touched, it is missing or of a later version. no_disk_space: at start only.
     env::Halt failed_as() const;
