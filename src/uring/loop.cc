@@ -1,6 +1,7 @@
 #include "uring/loop.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -13,6 +14,15 @@ namespace {
 
 // The longest sleep: a bound on how late a lost wake-up would be noticed.
 constexpr Duration sleep_longest = 1s;
+// A yield that takes longer may have given the core to somebody else.
+constexpr Duration yield_longest = 2us;
+
+// How often another thread had the core instead of this one.
+std::int64_t switches() {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw + usage.ru_nivcsw;
+}
 
 }  // namespace
 
@@ -66,12 +76,19 @@ void Loop::wait(Instant deadline) {
     const Duration polling = may_poll ? window_.next() : 0ns;
     if (polling > 0ns) {
         ring.submit();
-        if (poll(std::min(deadline, begin + polling))) {
-            counters_.polls_won++;
-            window_.on_wait(monotonic_now() - begin);
-            return;
+        switch (poll(std::min(deadline, begin + polling))) {
+            case Poll::won:
+                counters_.polls_won++;
+                window_.on_wait(monotonic_now() - begin);
+                return;
+            case Poll::lost:
+                counters_.polls_lost++;
+                break;
+            case Poll::core_taken:
+                counters_.polls_lost++;
+                window_.on_core_taken();
+                break;
         }
-        counters_.polls_lost++;
     }
     MailboxHub& hub = world_.mailbox().hub();
     const std::size_t self = world_.mailbox().self().value;
@@ -91,14 +108,23 @@ void Loop::wait(Instant deadline) {
 }
 
 // Yields between looks: a thread that only spins takes the core from whoever would bring the event.
-bool Loop::poll(Instant until) {
-    while (monotonic_now() < until) {
-        if (world_.ring().completion_waits() || world_.mailbox().has_mail()) {
-            return true;
+Loop::Poll Loop::poll(Instant until) {
+    const auto won = [&] { return world_.ring().completion_waits() || world_.mailbox().has_mail(); };
+    const std::int64_t switches_before = switches();
+    bool core_taken = false;
+    for (Instant now = monotonic_now(); now < until && !core_taken;) {
+        if (won()) {
+            return Poll::won;
         }
         sched_yield();
+        const Instant back = monotonic_now();
+        core_taken = back - now > yield_longest && switches() != switches_before;
+        now = back;
     }
-    return world_.ring().completion_waits() || world_.mailbox().has_mail();
+    if (won()) {
+        return Poll::won;
+    }
+    return core_taken ? Poll::core_taken : Poll::lost;
 }
 
 }  // namespace ringfort::uring

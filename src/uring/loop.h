@@ -52,7 +52,8 @@ class Loop {
     Instant one_turn();
     bool work_waits() const;
     void wait(Instant deadline);
-    bool poll(Instant until);
+    enum class Poll : std::uint8_t { won, lost, core_taken };
+    Poll poll(Instant until);
 
     ShardWorld& world_;
     TurnDriver& driver_;

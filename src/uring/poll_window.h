@@ -20,11 +20,15 @@ class PollWindow {
         if (waited <= longest_) {
             credit_ = std::min(credit_ + 2, credit_max);
         } else if (waited <= 4 * longest_) {
-            credit_ = std::clamp(credit_, 1, credit_max);   // near: go on trying, without trust
+            credit_ += credit_ == 0 ? 1 : 0;   // near: go on trying, without trust
         } else {
-            credit_ = std::max(credit_ - 1, 0);
+            credit_ = std::clamp(credit_ - 1, -credit_max, credit_max);
         }
     }
+
+    // While polling the core went to others: it is no idle core that would have to be woken, and polling only takes turns
+    // from those that have work. Some events that come soon have to pass before the next try.
+    void on_core_taken() { credit_ = -credit_max; }
 
   private:
     static constexpr int credit_max = 16;

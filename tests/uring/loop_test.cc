@@ -120,6 +120,20 @@ TEST(PollWindow, credit_is_earned_by_events_that_come_soon_and_spent_by_waiting)
     EXPECT_EQ(0ns, PollWindow(0ns).next());
 }
 
+TEST(PollWindow, after_the_core_went_to_others_some_events_must_come_soon_before_the_next_try) {
+    PollWindow window(200us);
+    for (int i = 0; i < 100; i++) {
+        window.on_wait(50us);
+    }
+    window.on_core_taken();
+    window.on_wait(100ms);
+    int soon = 0;
+    for (; window.next() == 0ns && soon < 100; soon++) {
+        window.on_wait(50us);
+    }
+    EXPECT_EQ(soon, 9);
+}
+
 void burn(Duration cpu) {
     const std::int64_t until = read_clock_ns(CLOCK_THREAD_CPUTIME_ID) + cpu.count();
     while (read_clock_ns(CLOCK_THREAD_CPUTIME_ID) < until) {
