@@ -41,7 +41,7 @@ void Core::load_entries(const InitialState& initial) {
         if (lost == initial.damaged.end() || *lost != entry.id.index) {
             note_entry(entry);
         } else {
-            damage.add({.id = entry.id, .checksum = entry.checksum, .kind = entry.kind, .found = false,
+            damage.add({.id = entry.id, .checksum = entry.checksum, .kind = entry.kind, .known = false, .found = false,
                         .configuration = {}, .fence = {}, .never = {}});
         }
     }

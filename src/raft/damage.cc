@@ -27,8 +27,10 @@ std::optional<LogIndex> DamagedSet::first_from(LogIndex index) const {
     return found != items_.end() ? std::optional(found->id.index) : std::nullopt;
 }
 
-bool DamagedSet::has_kind(EntryKind kind) const {
-    return std::any_of(items_.begin(), items_.end(), [&](const DamagedEntry& entry) { return entry.kind == kind; });
+bool DamagedSet::hides_configuration() const {
+    return std::any_of(items_.begin(), items_.end(), [](const DamagedEntry& entry) {
+        return entry.kind == EntryKind::config && !entry.known;
+    });
 }
 
 void DamagedSet::erase(LogIndex index) {

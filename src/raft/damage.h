@@ -1,4 +1,5 @@
-// Entries of this log whose payload is lost (id and checksum are known), and the search for them among the peers.
+// Entries of this log whose payload is lost (the id is always known, the checksum mostly), and the search for them among
+// the peers.
 #pragma once
 
 #include <deque>
@@ -11,8 +12,9 @@ namespace ringfort::raft {
 
 struct DamagedEntry {
     EntryId id;
-    std::uint64_t checksum{0};
-    EntryKind kind{EntryKind::command};
+    std::optional<std::uint64_t> checksum;
+    EntryKind kind{EntryKind::command};   // without a checksum: once found
+    bool known{false};               // lost while running: what a configuration or fence said is known all the same
     bool found{false};               // the payload came; EntryRepaired follows when it is durable
     Configuration configuration;     // once found, if it is one
     Fence fence;                     // likewise
@@ -26,7 +28,8 @@ class DamagedSet {
     DamagedEntry* find(LogIndex index);
     // The first damaged entry at or after `index`.
     std::optional<LogIndex> first_from(LogIndex index) const;
-    bool has_kind(EntryKind kind) const;
+    // A configuration among them is not known.
+    bool hides_configuration() const;
     void erase(LogIndex index);
     void truncate(LogIndex from);
     void compact(LogIndex through);

@@ -68,7 +68,7 @@ bool Core::may_campaign() const {
     const LogIndex changed = configurations.index();
     const bool still_needed = changed > hard_state.commit && configurations.at(changed.prev()).is_voter(options.self);
     return (is_voter() || still_needed) && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
-           !damage.has_kind(EntryKind::config);
+           !damage.hides_configuration();
 }
 
 void Core::start_pre_vote(Effects& out) {

@@ -165,10 +165,11 @@ struct SnapshotInstalled {
     Term term;           // the sender's term
 };
 // An entry of this log beyond what was applied cannot be read back: its payload is lost, as if recovery had found it so.
+// What a configuration or a fence said stays known.
 struct EntryLost {
     EntryId id;
-    std::uint64_t checksum{0};
-    EntryKind kind{EntryKind::command};
+    std::optional<std::uint64_t> checksum;   // nothing: where it stood is lost as well
+    EntryKind kind{EntryKind::command};      // if the checksum is known
 };
 struct EntryRepaired {
     LogIndex index;      // a damaged entry's payload is durable again

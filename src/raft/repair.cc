@@ -1,6 +1,8 @@
-// Damaged entries: id and checksum are known, the payload is lost. The promises of such a replica hold: it votes with
-// its true last entry and acknowledges; it applies, and as a leader sends, nothing past the damage until a peer has
-// given the payload back.
+// Damaged entries: the payload is lost, the id is known, and so is the checksum, unless the place where it stood was lost
+// as well while the node ran. Then the id alone says which entry it is: in a term only its one leader gives out indices,
+// each once, so that logs that agree in (term, index) agree in the entry (Raft 5.3, Log Matching). The promises of such a
+// replica hold: it votes with its true last entry and acknowledges; it applies, and as a leader sends, nothing past the
+// damage until a peer has given the payload back.
 //
 // Dropping: if a quorum answers that it never had the entry, it was not committed, and it will not be by an older
 // leader, because who answers has taken this leader's term and refuses older ones. (A replica in doubt may have
@@ -37,7 +39,7 @@ void Core::maybe_fetch(Effects& out) {
     std::vector<FetchItem> items;
     for (auto entry = damage.after(search.asked_through); entry != damage.end() && items.size() < fetch_items_max; ++entry) {
         if (!entry->found) {
-            items.push_back({.id = entry->id, .checksum = entry->checksum, .result = FetchResult::never});
+            items.push_back({.id = entry->id, .checksum = entry->checksum.value_or(0), .result = FetchResult::never});
         }
     }
     if (items.empty()) {
@@ -113,7 +115,7 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
     const bool awaited = message.from == search.outstanding && message.prev.index == search.question;
     for (const FetchItem& item : message.fetch) {
         DamagedEntry* entry = damage.find(item.id.index);
-        if (entry == nullptr || entry->id != item.id || entry->checksum != item.checksum || entry->found ||
+        if (entry == nullptr || entry->id != item.id || entry->checksum.value_or(0) != item.checksum || entry->found ||
             (!awaited && item.result != FetchResult::have)) {
             continue;
         }
@@ -143,7 +145,8 @@ void Core::on_fetch_response(const Message& message, Effects& out) {
 
 void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& out) {
     for (const Entry& entry : message.entries) {
-        if (entry.id != damaged.id || entry.checksum != damaged.checksum || entry.kind != damaged.kind) {
+        const bool differs = damaged.checksum && (entry.checksum != *damaged.checksum || entry.kind != damaged.kind);
+        if (entry.id != damaged.id || differs) {
             continue;
         }
         if (entry.kind == EntryKind::config && !decode(entry.payload, damaged.configuration)) {
@@ -152,6 +155,7 @@ void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& ou
         if (entry.kind == EntryKind::fence && !decode(entry.payload, damaged.fence)) {
             return;
         }
+        damaged.kind = entry.kind;
         damaged.found = true;
         out.repaired.push_back(entry);
         return;
@@ -170,7 +174,7 @@ void Core::on(const EntryLost& event, Effects&) {
     if (event.id.index <= log.snapshot().index || !log.holds(event.id) || damage.find(event.id.index) != nullptr) {
         return;  // overwritten or compacted since, or known
     }
-    damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .found = false,
+    damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .known = true, .found = false,
                 .configuration = {}, .fence = {}, .never = {}});
     search.clear();
 }

@@ -74,7 +74,7 @@ enum class MessageType : std::uint8_t {
     timeout_now = 7,        // leadership transfer (thesis 3.10)
     announce = 8,           // "my promises are in doubt": asks the leader for a fence
     snapshot_response = 9,  // the receiver has installed (or refused) a streamed snapshot
-    fetch = 10,             // asks for damaged entries by checksum
+    fetch = 10,             // asks for damaged entries by id
     fetch_response = 11,
     resigned = 12,          // the sender leads no more and knows no successor: its followers look for one
 };
@@ -89,10 +89,11 @@ enum class FetchResult : std::uint8_t {
 };
 inline constexpr FetchResult fetch_result_last = FetchResult::compacted;
 
-// In a response each `have` item has its entry in `entries`, in the order of the items.
+// In a response each `have` item has its entry in `entries`, in the order of the items. Whoever asks sees for himself
+// whether it is the entry he lost.
 struct FetchItem {
     EntryId id;
-    std::uint64_t checksum{0};
+    std::uint64_t checksum{0};               // as far as who asks knows, else 0; the response repeats it
     FetchResult result{FetchResult::never};  // in responses
 };
 

@@ -50,7 +50,11 @@ ShardMove::ShardMove(env::World& world, const ShardMoveOptions& options)
 ShardMove::~ShardMove() = default;
 
 void ShardMove::on_operation(env::DiskOperation& op) { static_cast<ShardMove*>(op.context)->op_done_ = true; }
-void ShardMove::on_entries(EntryRead& read) { static_cast<ShardMove*>(read.context)->read_done_ = true; }
+
+void ShardMove::on_entries(EntryRead& read) {
+    auto& self = *static_cast<ShardMove*>(read.context);
+    self.read_done_ = self.news_ = true;
+}
 
 LogStore& ShardMove::log_of(std::uint32_t shard) { return *logs_[shard]->store; }
 
@@ -66,17 +70,16 @@ void ShardMove::start() {
 Instant ShardMove::turn() {
     const Instant now = world_.clock.now();
     world_.disk.dispatch();
+    news_ = false;
+    const bool more = step();
+    // After the step: what it waits for may be that what it appended becomes durable.
     for (const auto& log : logs_) {
         if (stage_ != Stage::ended) {
             log->store->close_batch(now);
         }
     }
-    if (stage_ == Stage::ended) {
-        return never;
-    }
-    const bool more = step();
     tell_progress(now);
-    Instant deadline = more ? now : tell_at_;
+    Instant deadline = more || news_ ? now : tell_at_;
     for (const auto& log : logs_) {
         deadline = std::min(deadline, log->store->next_deadline());
     }
@@ -210,6 +213,7 @@ bool ShardMove::open_next() {
 }
 
 void ShardMove::on_recovered(Log& log, const RecoveredLog& recovered) {
+    news_ = true;
     for (const std::string& note : recovered.notes) {
         world_.log.write(env::LogLevel::warning, "log of shard " + std::to_string(log.shard) + ": " + note);
     }

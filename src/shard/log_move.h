@@ -133,6 +133,7 @@ class ShardMove {
     std::unique_ptr<FileCopy> file_;
     EntryRead read_;
     bool read_done_{false};
+    bool news_{false};               // a log has answered since the last step
     std::size_t next_entry_{0};      // of read_
     std::uint64_t bytes_moved_{0};
     Instant tell_at_{};

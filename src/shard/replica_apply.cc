@@ -11,6 +11,7 @@ bool Replica::apply(WorkBudget& budget) {
     if (!commit_moved_) {
         return false;
     }
+    ahead_.count = 0;   // views of a former turn
     while (!budget.spent()) {
         switch (apply_one(budget)) {
             case ApplyStep::done_entry: break;
@@ -27,7 +28,28 @@ std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
             return entry;
         }
     }
-    return context_.log->find(range_, index);
+    if (ahead_.count == 0 || ahead_.entries[ahead_.first].id.index != index) {
+        look_ahead(index);
+    }
+    if (ahead_.count == 0) {
+        return std::nullopt;
+    }
+    ahead_.count--;
+    return ahead_.entries[ahead_.first++];
+}
+
+void Replica::look_ahead(LogIndex first) {
+    const std::uint64_t committed = raft_->appliable().value - first.value + 1;
+    const std::size_t wanted = std::min<std::uint64_t>(committed, ahead_.entries.size());
+    ahead_.first = 0;
+    ahead_.count = context_.log->find(range_, first, {ahead_.entries.data(), wanted});
+    if (store_) {
+        std::array<Bytes, kv::Store::look_ahead_max> commands;
+        for (std::size_t i = 0; i < ahead_.count; i++) {
+            commands[i] = ahead_.entries[i].payload;
+        }
+        store_->look_ahead({commands.data(), ahead_.count});
+    }
 }
 
 Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
@@ -41,8 +63,8 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
         }
         const auto entry = entry_to_apply(next);
         if (!entry) {
-            if (apply_read_ && apply_read_->read.damaged && apply_read_->read.entries.empty()) {
-                lose_entry(next);
+            if (apply_read_ && apply_read_->read.damaged && apply_read_->read.damaged_id.index == next) {
+                lose_entries();
                 return ApplyStep::waiting;
             }
             start_read(NodeId(), next, raft_->appliable(), 1 * mib);
@@ -58,20 +80,31 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
     return ApplyStep::done_entry;
 }
 
-// Rot while running: peers have the entry, if there are any, and apply goes on once it is back.
-void Replica::lose_entry(LogIndex index) {
-    const std::optional<raft::Entry> lost = apply_read_->read.damaged_entry;
+// Rot while running: peers have what cannot be read back, if there are any, and apply goes on once it is here again. The
+// promises of this replica hold, as they were made of ids, and those are known.
+void Replica::lose_entries() {
+    const EntryRead& read = apply_read_->read;
+    const LogIndex first = read.damaged_id.index;
+    const LogIndex last = read.damaged_through;
+    ASSERT(first == applied().next() && first <= last);
     const raft::Configuration& configuration = raft_->configuration();
-    const bool alone = configuration.voters == std::vector<NodeId>{context_.config.self} && configuration.outgoing.empty();
-    if (!lost || lost->id.index != index || alone) {
-        context_.replicas->on_unreadable(*this, index);
+    const bool alone = configuration.voters == std::vector<NodeId>{context_.config.self} &&
+                       configuration.outgoing.empty() && configuration.learners.empty();
+    if (alone) {
+        context_.replicas->on_unreadable(*this, first);
         return;
     }
-    apply_read_.reset();
-    context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entry " +
-                                                  std::to_string(index.value) +
-                                                  " cannot be read back; it is fetched from a peer");
-    step(raft::EntryLost{lost->id, lost->checksum, lost->kind});
+    context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entries " +
+                                                  std::to_string(first.value) + " to " + std::to_string(last.value) +
+                                                  " cannot be read back; they are fetched from a peer");
+    const std::unique_ptr<OldRead> ended = std::move(apply_read_);
+    if (read.damaged_entry) {
+        step(raft::EntryLost{read.damaged_id, read.damaged_entry->checksum, read.damaged_entry->kind});
+    } else {
+        for (LogIndex index = first; index <= last; index = index.next()) {
+            step(raft::EntryLost{{read.damaged_id.term, index}, std::nullopt, {}});
+        }
+    }
     context_.replicas->mark_active(*this);
 }
 

@@ -222,7 +222,7 @@ void Replicas::on_unreadable(Replica& replica, LogIndex index) {
     context_.world.process.halt(env::Halt::corrupt,
                                 "range " + std::to_string(replica.range().value) + ": log entry " +
                                     std::to_string(index.value) +
-                                    " cannot be read back; restart the node: recovery fetches it from its peers");
+                                    " cannot be read back, and no other replica has it");
 }
 
 void Replicas::transfer_all() {

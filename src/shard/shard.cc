@@ -166,7 +166,7 @@ Instant Shard::Impl::turn() {
     if (more || links.has_dirty() || sessions.has_dirty()) {
         return context.now;
     }
-    return std::min({timers_at, log.next_deadline()});
+    return std::min({timers_at, log.next_deadline(), context.halted ? never : checkpoints.next_deadline()});
 }
 
 // Space of compacted revisions comes back a little per turn.

@@ -15,6 +15,7 @@ void ChaosStats::add(const ChaosStats& other) {
     wipes += other.wipes;
     fences_passed += other.fences_passed;
     damaged += other.damaged;
+    rotten += other.rotten;
     repaired += other.repaired;
     dropped += other.dropped;
     snapshots += other.snapshots;
@@ -138,7 +139,9 @@ void Chaos::act() {
             leader->step(TransferLeadership{.target = prng_.one_in(3) ? NodeId{} : any_node().id()});
         }
     } else if (dice < 945) {
-        if (node != nullptr) {
+        if (node != nullptr && damage_ && faulty(node->id()) && prng_.one_in(2)) {
+            rot(*node);
+        } else if (node != nullptr) {
             node->step(TransferTimedOut{});
         }
     } else if (dice < 950) {
@@ -287,6 +290,22 @@ void Chaos::spoil(TestNode& node) {
             }
         }
     }
+}
+
+// Some of what the log holds beyond the applied entries cannot be read back.
+void Chaos::rot(TestNode& node) {
+    for (LogIndex index = node.applied().next(); index <= node.disk().last().index; index = index.next()) {
+        const StoredEntry* stored = node.disk().find(index);
+        const StoredEntry* known = node.memory().find(index);
+        if (stored == nullptr || known == nullptr || stored->id != known->id || stored->damaged || prng_.one_in(2)) {
+            continue;
+        }
+        const bool checksum_known = prng_.one_in(2);
+        node.lose(index, checksum_known);
+        stats_.damaged++;
+        stats_.rotten += checksum_known ? 0U : 1U;
+    }
+    collect(node);
 }
 
 void Chaos::restart(TestNode& node) {

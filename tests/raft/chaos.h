@@ -28,6 +28,7 @@ struct ChaosStats {
     std::uint64_t wipes{0};
     std::uint64_t fences_passed{0};
     std::uint64_t damaged{0};
+    std::uint64_t rotten{0};        // damaged while running, nothing but the id known
     std::uint64_t repaired{0};
     std::uint64_t dropped{0};       // truncations by a replica that was leader
     std::uint64_t snapshots{0};
@@ -59,6 +60,7 @@ class Chaos {
     void tell_lost(TestNode& node, NodeId peer);
     void tell_back(TestNode& node, NodeId peer);
     void spoil(TestNode& node);
+    void rot(TestNode& node);
     void news();
     void change_membership();
     bool faulty(NodeId id) const { return faulty_.contains(id); }

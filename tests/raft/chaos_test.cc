@@ -39,15 +39,16 @@ void expect_eventful(const ChaosStats& stats) {
     EXPECT_GT(stats.wipes, 0U);
     EXPECT_GT(stats.fences_passed, 0U);
     EXPECT_GT(stats.damaged, 0U);
+    EXPECT_GT(stats.rotten, 0U);
     EXPECT_GT(stats.repaired, 0U);
     EXPECT_GT(stats.dropped, 0U);
     EXPECT_GT(stats.snapshots, 0U);
     EXPECT_GT(stats.reads, 0U);
     EXPECT_GT(stats.changes, 0U);
-    std::printf("elections %lu committed %lu crashes %lu wipes %lu fences %lu damaged %lu repaired %lu dropped %lu "
-                "snapshots %lu reads %lu changes %lu\n",
+    std::printf("elections %lu committed %lu crashes %lu wipes %lu fences %lu damaged %lu rotten %lu repaired %lu "
+                "dropped %lu snapshots %lu reads %lu changes %lu\n",
                 stats.elections, stats.committed, stats.crashes, stats.wipes, stats.fences_passed, stats.damaged,
-                stats.repaired, stats.dropped, stats.snapshots, stats.reads, stats.changes);
+                stats.rotten, stats.repaired, stats.dropped, stats.snapshots, stats.reads, stats.changes);
 }
 
 TEST(RaftChaos, three_voters_keep_every_property_and_come_to_rest) {

@@ -561,62 +561,24 @@ TEST(RaftDoubt, a_replica_in_doubt_counts_in_no_commit_quorum_nor_read_round) {
     EXPECT_EQ(replica.core().commit(), LogIndex(2));
 }
 
-// Rot while the node runs: found when a committed entry is to be applied and cannot be read back.
-TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is_applied) {
-    TestCluster cluster(3);
-    cluster.elect(1);
-    cluster.settle();
-    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
-    const auto lost = cluster.node(1).propose("payload");
-    ASSERT_TRUE(lost.has_value());
-    cluster.settle();
-    TestNode& node = cluster.node(2);
-    const StoredEntry* stored = node.memory().find(lost->index);
-    ASSERT_NE(stored, nullptr);
-    node.step(EntryLost{*lost, stored->checksum});
-    EXPECT_EQ(node.core().damaged(), std::vector<LogIndex>{lost->index});
-    cluster.loses = nullptr;
-    for (const std::uint64_t peer : {2U, 3U}) {
-        cluster.tell_lost(1, peer);
-        cluster.tell_back(1, peer);
-    }
-    cluster.settle();
-    EXPECT_EQ(cluster.node(1).applied(), lost->index);
-    EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{lost->index});
-    EXPECT_TRUE(node.core().damaged().empty());
-    EXPECT_EQ(node.applied(), lost->index);
-    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
-    // What is not in the log any more is no loss.
-    node.step(EntryLost{{lost->term, lost->index.next()}, 7});
-    EXPECT_TRUE(node.core().damaged().empty());
-}
-
-TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
-    TestCluster cluster(3);
-    cluster.elect(1);
-    cluster.settle();
-    cluster.add(4);
-    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
-    Configuration target = voters(3);
-    target.learners = {NodeId(4)};
-    cluster.node(1).step(ChangeConfiguration{target});
-    cluster.settle();
-    TestNode& node = cluster.node(2);
-    const EntryId changed = node.core().last();
-    const StoredEntry* stored = node.memory().find(changed.index);
-    ASSERT_TRUE(stored != nullptr && stored->kind == EntryKind::config);
-    node.step(EntryLost{changed, stored->checksum, EntryKind::config});
-    cluster.loses = nullptr;
-    for (const std::uint64_t peer : {2U, 3U, 4U}) {
-        cluster.tell_lost(1, peer);
-        cluster.tell_back(1, peer);
-    }
-    cluster.settle();
-    EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{changed.index});
-    EXPECT_FALSE(node.core().is_damaged());
-    EXPECT_EQ(node.applied(), changed.index);
-    EXPECT_EQ(node.core().configuration(), target);
-    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
+// Whatever a peer has at that place in another term is another entry.
+TEST(RaftDamage, an_entry_of_another_term_is_not_taken_for_one_lost_without_its_checksum) {
+    Replica replica({command(1, 2), command(1, 3)});
+    replica.append(2, 1, id_of(1, 3), {}, 1);
+    replica->step(EntryLost{id_of(1, 2), std::nullopt, {}});
+    const auto asked = replica.sent(MessageType::fetch);
+    ASSERT_EQ(asked.size(), 1U);
+    OwnedMessage answer = Replica::message(MessageType::fetch_response, 2, 1);
+    answer.message.prev = asked[0].message.prev;
+    answer.fetch = asked[0].fetch;
+    answer.fetch[0].result = FetchResult::have;
+    answer.entries = {command(2, 2)};
+    answer.message.entry_count = 1;
+    replica->receive(answer);
+    EXPECT_TRUE(replica->seen.repaired.empty());
+    answer.entries = {command(1, 2)};
+    replica->receive(answer);
+    EXPECT_EQ(replica->seen.repaired, std::vector<LogIndex>{LogIndex(2)});
 }
 
 // Neither links nor leaders changed: nothing else would make it ask again.

@@ -49,6 +49,12 @@ TestNode::TestNode(const Options& options, const Store& disk, NodeListener* list
 
 void TestNode::start() {
     ASSERT(!running());
+    if (disk_.lost_from) {
+        disk_.truncate(std::max(disk_.lost_from, disk_.checkpoint.applied.index.next()));
+        disk_.hard_state.incarnation = disk_.hard_state.incarnation.next();
+        disk_.hard_state.in_doubt = true;
+        disk_.lost_from = LogIndex{};
+    }
     memory_ = disk_;
     state_ = disk_.checkpoint;
     std::vector<Entry> entries;
@@ -201,6 +207,19 @@ void TestNode::install(const SnapshotStream& stream) {
     step(SnapshotInstalled{.snapshot = stream.checkpoint.applied, .configuration = stream.checkpoint.configuration,
                            .from = stream.from, .term = stream.term});
     arriving_.reset();
+}
+
+void TestNode::lose(LogIndex index, bool checksum_known) {
+    StoredEntry* stored = disk_.find(index);
+    StoredEntry* known = memory_.find(index);
+    ASSERT(stored != nullptr && known != nullptr && stored->id == known->id && index > applied());
+    stored->damaged = known->damaged = true;
+    if (checksum_known) {
+        step(EntryLost{known->id, known->checksum, known->kind});
+        return;
+    }
+    disk_.lost_from = disk_.lost_from ? std::min(disk_.lost_from, index) : index;
+    step(EntryLost{known->id, std::nullopt, {}});
 }
 
 void TestNode::drain() {

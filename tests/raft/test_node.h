@@ -42,6 +42,7 @@ struct Store {
     HardState hard_state;
     Checkpoint checkpoint;
     std::vector<StoredEntry> log;  // after the checkpoint
+    LogIndex lost_from{};          // from here on nothing says any more what the log held; 0: all is known
 
     EntryId last() const { return log.empty() ? checkpoint.applied : log.back().id; }
     const StoredEntry* find(LogIndex index) const;
@@ -95,6 +96,8 @@ class TestNode {
     void checkpoint(LogIndex through);            // of what is applied; the core forgets the entries
     void answer_read();                           // the oldest of `reads`
     void install(const SnapshotStream& stream);   // the whole stream has arrived
+    // Rot met while running. Without a checksum nothing but the id is known, and the next start finds records lost.
+    void lose(LogIndex index, bool checksum_known);
     void evict(LogIndex through) { core_->evicted(through); }
 
     // What it wants from the world; emptied by whoever carries it out.

@@ -373,7 +373,9 @@ TEST(LogDamage, a_read_names_the_entry_it_cannot_give) {
     ASSERT_EQ(read.entries.size(), 1U);
     EXPECT_TRUE(read.damaged);
     ASSERT_TRUE(read.damaged_entry.has_value());
-    EXPECT_EQ(read.damaged_entry->id, (raft::EntryId{Term(1), LogIndex(3)}));
+    EXPECT_EQ(read.damaged_id, (raft::EntryId{Term(1), LogIndex(3)}));
+    EXPECT_EQ(read.damaged_through, LogIndex(3));
+    EXPECT_EQ(read.damaged_entry->id, read.damaged_id);
     EXPECT_EQ(read.damaged_entry->checksum, checksum(as_bytes(payload)));
     EXPECT_EQ(read.damaged_entry->kind, raft::EntryKind::command);
     EXPECT_EQ(read.damaged_bytes, 5000U);
@@ -440,6 +442,77 @@ TEST(LogDamage, entries_of_a_batch_without_its_header_or_directory_are_read_by_t
             }
             EXPECT_GT(read, 10U);
         }
+    }
+}
+
+// Batches are read many at once; one that cannot be read takes no other with it.
+TEST(LogDamage, an_unreadable_block_costs_no_entry_but_its_own) {
+    for (std::uint64_t lost = 4; lost <= 20; lost += 4) {
+        LogHarness h;
+        h.options.segment_bytes = 128 * kib;
+        h.options.window_bytes = 128 * kib;
+        h.start();
+        h.create(1);
+        for (std::uint64_t i = 2; i <= 60; i++) {
+            h.append(1, 1, i, std::string(5000, static_cast<char>('A' + i)));
+            h.settle();
+        }
+        ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(22));
+        const std::string payload(5000, static_cast<char>('A' + lost));
+        for (const auto& [name, file] : h.disk.files) {
+            const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
+                                        as_bytes(payload).end());
+            if (at != file->durable.end()) {
+                const auto end = static_cast<std::size_t>(at - file->durable.begin()) + payload.size();
+                h.disk.unreadable.insert({name, (end - 1) / limits::block_bytes});
+            }
+        }
+        bool damaged = false;
+        const auto before = h.read(1, 2, 22, 1 * mib, &damaged);
+        EXPECT_TRUE(damaged);
+        ASSERT_EQ(before.size(), lost - 2);
+        const auto behind = h.read(1, lost + 1, 22, 1 * mib, &damaged);
+        EXPECT_FALSE(damaged);
+        ASSERT_EQ(behind.size(), 22 - lost);
+        for (std::uint64_t i = 2; i <= 22; i++) {
+            if (i != lost) {
+                EXPECT_EQ(i < lost ? before[i - 2] : behind[i - lost - 1], std::string(5000, static_cast<char>('A' + i)));
+            }
+        }
+    }
+}
+
+// Rot while the log runs, of a batch and of what the next one knows of it.
+TEST(LogDamage, entries_of_a_batch_whose_directory_is_lost_twice_are_named_by_id_as_far_as_they_were_asked_for) {
+    LogHarness h;
+    h.options.segment_bytes = 64 * kib;
+    h.options.window_bytes = 128 * kib;
+    h.start();
+    h.create(1);
+    for (std::uint64_t i = 2; i <= 100; i += 3) {
+        for (std::uint64_t in_batch = i; in_batch < i + 3; in_batch++) {
+            h.append(1, 1, in_batch, std::string(2000, 'x'));
+        }
+        h.settle();
+    }
+    ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(20));
+    for (const auto& [name, file] : h.disk.files) {
+        for (std::size_t block = 0; block * limits::block_bytes < file->durable.size(); block++) {
+            h.disk.unreadable.insert({name, block});
+        }
+    }
+    for (const std::uint64_t last : {6u, 20u}) {
+        shard::EntryRead read;
+        read.callback = [](shard::EntryRead&) {};
+        h.log->read(RangeId(1), LogIndex(6), LogIndex(last), 1 * mib, read);
+        while (read.in_flight) {
+            h.turn();
+        }
+        EXPECT_TRUE(read.damaged);
+        EXPECT_TRUE(read.entries.empty());
+        EXPECT_FALSE(read.damaged_entry.has_value());
+        EXPECT_EQ(read.damaged_id, (raft::EntryId{Term(1), LogIndex(6)}));
+        EXPECT_EQ(read.damaged_through, LogIndex(std::min<std::uint64_t>(last, 7)));
     }
 }
 

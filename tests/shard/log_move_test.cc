@@ -218,6 +218,24 @@ TEST(LogMove, every_replica_is_whole_on_its_new_shard) {
     }
 }
 
+// Turns come when the disk has answered, or when the move itself wanted one.
+TEST(LogMove, waits_for_the_disk_and_for_nothing_else) {
+    Mover mover(make(1, 12, 5), 2);
+    Duration slept{0};
+    for (int turns = 0; turns < 200'000 && !mover.process.how; turns++) {
+        const Instant wanted = mover.move->turn();
+        if (mover.disk.pending() > 0) {
+            mover.disk.complete(0);
+        } else if (wanted > mover.clock.at && !mover.process.how) {
+            slept += wanted - mover.clock.at;
+            mover.clock.at = wanted;
+        }
+    }
+    EXPECT_TRUE(mover.move->switched()) << mover.process.reason;
+    EXPECT_LE(slept, 100ms) << "the logs are sealed once they are idle";
+    mover.run();
+}
+
 TEST(LogMove, a_cut_at_any_point_leaves_one_complete_layout) {
     for (const auto& [from, to] : {std::pair(2U, 3U), {3U, 2U}, {1U, 3U}, {3U, 1U}}) {
         Prng random(from + 100 * to);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "log_harness.h"
+#include "shard/log_reader.h"
 
 namespace ringfort::test {
 namespace {
@@ -466,6 +467,36 @@ TEST(LogWindow, evicted_entries_are_read_from_disk_and_bounds_say_which_are_in_m
     h.checkpoint(1, 1, 100);
     EXPECT_TRUE(h.read(1, 50, 60).empty());                 // covered by the checkpoint
     h.settle();
+}
+
+// A read takes its time, whatever its size: 300 batches of two blocks come in a handful.
+TEST(LogWindow, small_batches_are_read_many_at_once) {
+    LogHarness h;
+    h.options.segment_bytes = 1 * mib;
+    h.options.window_bytes = 1 * mib;
+    h.start();
+    h.create(1);
+    h.create(2);
+    for (std::uint64_t i = 2; i <= 301; i++) {
+        h.append(1, 1, i, std::to_string(i) + std::string(i % 5 == 0 ? 0 : 1000, '.'));
+        h.append(2, 1, i, std::to_string(i) + std::string(3000, ':'));
+        h.settle();
+    }
+    h.crash_and_start();
+    for (const std::uint64_t range : {1U, 2U}) {
+        const std::uint64_t reads = h.disk.reads;
+        const auto texts = h.read(range, 2, 301, 2 * mib);
+        ASSERT_EQ(texts.size(), 300U);
+        for (std::uint64_t i = 2; i <= 301; i++) {
+            EXPECT_EQ(texts[i - 2], std::to_string(i) + (range == 2 ? std::string(3000, ':')
+                                                                    : std::string(i % 5 == 0 ? 0 : 1000, '.')));
+        }
+        EXPECT_LE(h.disk.reads - reads, 300 * 2 * limits::block_bytes / shard::LogReader::extent_bytes_max + 4)
+            << "one for each extent, and each segment ends one";
+    }
+    const std::uint64_t reads = h.disk.reads;
+    EXPECT_EQ(h.read(1, 2, 301, 5000).size(), 5U) << "a prefix within the bytes asked for";
+    EXPECT_EQ(h.disk.reads, reads + 1);
 }
 
 TEST(LogWindow, batches_too_large_to_read_whole_are_read_in_parts) {

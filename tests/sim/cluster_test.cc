@@ -135,9 +135,23 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
         s.node(i).start();
     }
     ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        s.node(i).media().profile().read_latency = DiskProfile{}.read_latency;   // a log is read batch by batch
-    }
+    s.expect_good_end();
+}
+
+// Thousands of small batches, and no checkpoint that would spare them.
+TEST(Cluster, a_killed_node_has_its_log_back_within_the_minute_however_long_a_read_takes) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 1 * gib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(20s);
+    const std::size_t follower = s.follower();
+    const LogIndex before = s.view(follower).applied;
+    ASSERT_GT(before, LogIndex(2000));
+    ASSERT_TRUE(s.kill_quietly(follower));
+    s.node(follower).start();
+    EXPECT_TRUE(s.run_until(60s, "it is still reading", [&] { return s.view(follower).applied > before; }));
     s.expect_good_end();
 }
 
@@ -463,6 +477,46 @@ TEST(Cluster, a_failed_write_of_the_log_takes_the_node_out_and_the_rest_go_on) {
     EXPECT_LE(s.longest_gap(failed), 2500ms);
     s.expect_good_end();
 }
+
+// A follower starts, and before it hears which of its entries are committed none of them can be read any more: neither
+// payloads nor directories, nor the copies of these.
+void lose_the_log_while_running(bool for_good) {
+    RunOptions options = scenario_options();
+    options.checkpoint_log_bytes = 16 * mib;   // so that peers have the entries in their logs
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(2s);
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != follower) {
+            s.block_both(i, follower);
+        }
+    }
+    s.node(follower).start();
+    ASSERT_TRUE(s.run_until(5s, "the follower does not start", [&] { return s.view(follower).range == data_range; }));
+    const LogIndex last = s.view(follower).last.index;
+    ASSERT_LT(s.view(follower).applied.plus(50), last) << "there is nothing left to read";
+    DiskMedia& media = s.node(follower).media();
+    if (for_good) {
+        for (const std::string& name : media.names()) {
+            for (std::uint64_t at = 0; name.find("/log-") != std::string::npos && at < media.file(name)->bytes();
+                 at += sector_bytes) {
+                media.file(name)->spoil_sector(at);
+            }
+        }
+    } else {
+        media.profile().read_error_per_million = 1'000'000;
+    }
+    s.cluster().network().unblock_all();
+    EXPECT_TRUE(s.run_until(10s, "what was lost does not come back", [&] { return s.view(follower).applied > last; }));
+    EXPECT_TRUE(s.node(follower).running());
+    media.profile().read_error_per_million = 0;
+    s.expect_good_end();
+}
+
+TEST(Cluster, a_log_that_cannot_be_read_while_its_node_runs_comes_back_from_peers) { lose_the_log_while_running(false); }
+TEST(Cluster, a_log_that_rotted_while_its_node_runs_comes_back_from_peers) { lose_the_log_while_running(true); }
 
 TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     RunOptions options = scenario_options();

@@ -1,0 +1,123 @@
+// Rot met by a running replica, and how it gets back from its peers what it can no longer read.
+#include <gtest/gtest.h>
+
+#include "test_cluster.h"
+
+namespace ringfort::raft {
+namespace {
+
+// Rot while the node runs: found when a committed entry is to be applied and cannot be read back.
+TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is_applied) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    const auto lost = cluster.node(1).propose("payload");
+    ASSERT_TRUE(lost.has_value());
+    cluster.settle();
+    TestNode& node = cluster.node(2);
+    const StoredEntry* stored = node.memory().find(lost->index);
+    ASSERT_NE(stored, nullptr);
+    node.step(EntryLost{*lost, stored->checksum});
+    EXPECT_EQ(node.core().damaged(), std::vector<LogIndex>{lost->index});
+    cluster.loses = nullptr;
+    for (const std::uint64_t peer : {2U, 3U}) {
+        cluster.tell_lost(1, peer);
+        cluster.tell_back(1, peer);
+    }
+    cluster.settle();
+    EXPECT_EQ(cluster.node(1).applied(), lost->index);
+    EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{lost->index});
+    EXPECT_TRUE(node.core().damaged().empty());
+    EXPECT_EQ(node.applied(), lost->index);
+    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
+    // What is not in the log any more is no loss.
+    node.step(EntryLost{{lost->term, lost->index.next()}, 7});
+    EXPECT_TRUE(node.core().damaged().empty());
+}
+
+// The directory of the batch rotted in both places: of its entries nothing but the ids is known.
+TEST(RaftDamage, entries_lost_together_with_their_checksums_are_fetched_by_id) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.add(4);
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    const auto lost = cluster.node(1).propose("payload");
+    Configuration target = voters(3);
+    target.learners = {NodeId(4)};
+    cluster.node(1).step(ChangeConfiguration{target});
+    cluster.settle();
+    TestNode& node = cluster.node(2);
+    const EntryId changed = node.core().last();
+    ASSERT_TRUE(lost.has_value() && changed.index == lost->index.next());
+    node.lose(lost->index, false);
+    node.lose(changed.index, false);
+    EXPECT_EQ(node.core().configuration(), target) << "what it said is known all the same";
+    cluster.loses = nullptr;
+    for (const std::uint64_t peer : {2U, 3U, 4U}) {
+        cluster.tell_lost(1, peer);
+        cluster.tell_back(1, peer);
+    }
+    cluster.settle();
+    EXPECT_EQ(node.seen.repaired, (std::vector<LogIndex>{lost->index, changed.index}));
+    EXPECT_FALSE(node.core().is_damaged());
+    EXPECT_EQ(node.applied(), changed.index);
+    EXPECT_EQ(node.core().configuration(), target);
+    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
+}
+
+TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.add(4);
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    Configuration target = voters(3);
+    target.learners = {NodeId(4)};
+    cluster.node(1).step(ChangeConfiguration{target});
+    cluster.settle();
+    TestNode& node = cluster.node(2);
+    const EntryId changed = node.core().last();
+    const StoredEntry* stored = node.memory().find(changed.index);
+    ASSERT_TRUE(stored != nullptr && stored->kind == EntryKind::config);
+    node.step(EntryLost{changed, stored->checksum, EntryKind::config});
+    cluster.loses = nullptr;
+    for (const std::uint64_t peer : {2U, 3U, 4U}) {
+        cluster.tell_lost(1, peer);
+        cluster.tell_back(1, peer);
+    }
+    cluster.settle();
+    EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{changed.index});
+    EXPECT_FALSE(node.core().is_damaged());
+    EXPECT_EQ(node.applied(), changed.index);
+    EXPECT_EQ(node.core().configuration(), target);
+    EXPECT_EQ(node.state_hash(), cluster.node(1).state_hash());
+}
+
+// It knows who the voters are, whatever can no longer be read back: nothing keeps it from standing.
+TEST(RaftDamage, a_configuration_lost_while_standing_for_election_does_not_end_that) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    cluster.add(4);
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    Configuration target = voters(3);
+    target.learners = {NodeId(4)};
+    cluster.node(1).step(ChangeConfiguration{target});
+    cluster.settle();
+    cluster.loses = nullptr;
+    TestNode& node = cluster.node(2);
+    cluster.crash(1);
+    node.step(ElectionDue{});
+    ASSERT_EQ(node.core().role(), Role::pre_candidate);
+    node.lose(node.core().last().index, true);
+    cluster.settle();
+    EXPECT_EQ(node.core().role(), Role::leader);
+    EXPECT_FALSE(node.core().is_damaged());
+    EXPECT_EQ(node.core().configuration(), target);
+    EXPECT_EQ(node.applied(), node.core().last().index);
+}
+
+}  // namespace
+}  // namespace ringfort::raft
