@@ -21,7 +21,8 @@ class FollowerReads : public testing::Test {
     // The cluster is there, has a leader, and has answered a put of "v0".
     testing::AssertionResult begin(const RunOptions& options = no_load()) {
         s.emplace(options);
-        if (!s->simulation.form() || !s->simulation.run_until(10s, "nobody leads", [&] { return s->leader() < s->nodes(); })) {
+        if (!s->simulation.form() ||
+            !s->simulation.run_until(10s, "nobody leads", [&] { return s->leader() < s->nodes(); })) {
             return testing::AssertionFailure() << s->simulation.problem();
         }
         s->simulation.run_for(1s);
@@ -163,7 +164,8 @@ TEST_F(FollowerReads, of_an_old_leader_cut_off_with_its_follower_are_not_answere
     s->node(leader).pause();
     s->node(follower).pause();
     ASSERT_TRUE(s->run_until(10s, "no new leader", [&] {
-        return s->leader() != leader && s->leader() != follower && s->view(s->leader()).commit == s->view(s->leader()).last.index;
+        const auto found = s->view(s->leader());
+        return s->leader() != leader && s->leader() != follower && found.commit == found.last.index;
     }));
     ASSERT_TRUE(put(other, "v1"));
     for (std::size_t node = 0; node < 5; node++) {
@@ -243,7 +245,8 @@ TEST_F(FollowerReads, of_one_that_lags_behind_go_to_the_leader_until_it_has_caug
     EXPECT_EQ(view(follower).passed_on, 1u);
     EXPECT_GT(view(follower).given_up, 2u) << "it looks now and then whether it has caught up";
     EXPECT_LT(view(follower).asked, 15u);
-    ASSERT_TRUE(s->run_until(30s, "it does not catch up", [&] { return s->view(follower).applied == s->view(leader).applied; }));
+    ASSERT_TRUE(s->run_until(30s, "it does not catch up",
+                             [&] { return s->view(follower).applied == s->view(leader).applied; }));
     for (int i = 0; i < 20; i++) {
         ASSERT_TRUE(answered(follower, get(follower)));
         s->simulation.run_for(10ms);
