@@ -232,8 +232,8 @@ void Shard::stop() {
 
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
-    return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() && forwards.count() == 0 && streams.count() == 0 &&
-           log_queue.empty();
+    return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() &&
+           forwards.count() == 0 && streams.count() == 0 && log_queue.empty();
 }
 
 bool Shard::Impl::may_end() {
