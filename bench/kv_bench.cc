@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
@@ -43,14 +44,29 @@ class Fixture {
     }
 
     void put(std::uint64_t number) {
+        std::byte command[512];
+        apply(encode_put(command, number));
+    }
+    Bytes encode_put(std::byte* memory, std::uint64_t number) {
         char key[key_bytes + 1];
         write_key(key, number);
         const CommandBody body = api::PutRequest{{key, key_bytes}, value_, 0, false, false, false};
-        std::byte command[512];
-        const std::size_t bytes = command_bytes(body);
-        const MutableBytes out(command, bytes);
+        const MutableBytes out(memory, command_bytes(body));
         encode_command(out, CommandHeader{RangeId(1), Generation(1), WallTime{0}, 0, 0}, body);
-        apply(out);
+        return out;
+    }
+    // As a replica applies what is committed: commands that lie in the log's memory, looked ahead at in groups.
+    void put_group() {
+        constexpr std::size_t group = Store::look_ahead_max;
+        std::array<Bytes, group> commands;
+        for (Bytes& command : commands) {
+            command = encode_put(log_.data() + log_at_, random_key());
+            log_at_ = log_at_ + 1024 <= log_.size() ? log_at_ + 512 : 0;
+        }
+        store_.look_ahead(commands);
+        for (const Bytes command : commands) {
+            apply(command);
+        }
     }
     void apply(Bytes command) {
         index_ = index_.next();
@@ -80,6 +96,8 @@ class Fixture {
     Store store_;
     Prng prng_{1};
     std::string value_;
+    std::vector<std::byte> log_ = std::vector<std::byte>(1 << 20);
+    std::size_t log_at_{0};
     LogIndex index_{};
 };
 
@@ -117,6 +135,24 @@ void put_overwrite(benchmark::State& state) {
             state.ResumeTiming();
         }
     }
+    world.compact_all();
+}
+
+void put_overwrite_ahead(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    std::uint64_t since_compaction = 0;
+    for (auto _ : state) {
+        world.put_group();
+        since_compaction += Store::look_ahead_max;
+        if (since_compaction >= 1'000'000) {
+            state.PauseTiming();
+            world.compact_all();
+            since_compaction = 0;
+            state.ResumeTiming();
+        }
+    }
+    state.counters["per_put"] = benchmark::Counter(static_cast<double>(state.iterations()) * Store::look_ahead_max,
+                                                   benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
     world.compact_all();
 }
 
@@ -331,6 +367,7 @@ void delete_all_and_compact(benchmark::State& state) {
 
 BENCHMARK(make_key);
 BENCHMARK(put_overwrite)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(put_overwrite_ahead)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(get_latest)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(range_100)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(count_interval)->Arg(1'000'000);

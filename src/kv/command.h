@@ -63,6 +63,8 @@ void encode_command(MutableBytes out, const CommandHeader& header, const Command
 Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena);
 // The kind without decoding the rest; nullopt if the bytes are no command.
 std::optional<CommandKind> command_kind(Bytes bytes);
+// A guess, for who only looks ahead: the key, if the bytes look like a put. Total, but nothing else is checked.
+std::optional<std::string_view> likely_put_key(Bytes bytes);
 
 // Checks of a request that need no state: etcd's field checks, limits and duplicate rule. Run before a
 // command is made of it; apply runs them again only as assertions of its own totality.

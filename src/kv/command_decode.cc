@@ -155,6 +155,18 @@ class BodyDecoder {
 
 }  // namespace
 
+std::optional<std::string_view> likely_put_key(Bytes bytes) {
+    constexpr std::size_t body = command_header_bytes + put_fixed_bytes;
+    if (bytes.size() < body || bytes[1] != static_cast<std::byte>(CommandKind::put)) {
+        return std::nullopt;
+    }
+    const auto key_bytes = load<std::uint32_t>(bytes.data() + command_header_bytes);
+    if (key_bytes == 0 || key_bytes > bytes.size() - body) {
+        return std::nullopt;
+    }
+    return as_text(bytes.subspan(body, key_bytes));
+}
+
 Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena) {
     ByteReader reader(bytes);
     TRY_ASSIGN(const DecodedHeader head, decode_command_header(reader, bytes));

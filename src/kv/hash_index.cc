@@ -62,6 +62,15 @@ HashIndex::Found HashIndex::find(std::string_view key, std::uint64_t hash) const
     }
 }
 
+void HashIndex::prefetch(std::uint64_t hash) const {
+    __builtin_prefetch(&segment_of(hash)->slot[tag_of(hash) % slots]);
+}
+
+const KeyRecord* HashIndex::likely(std::uint64_t hash) const {
+    const std::uint64_t entry = segment_of(hash)->slot[tag_of(hash) % slots];
+    return entry >> 48 == tag_of(hash) ? record_of(entry) : nullptr;
+}
+
 bool HashIndex::insert(KeyRecord* record, std::uint64_t hash) {
     Segment* segment = segment_of(hash);
     while (segment->count >= full_count) {

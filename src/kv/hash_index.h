@@ -31,6 +31,10 @@ class HashIndex {
         bool ask_tree;       // true: not here, but the tree may have it
     };
     Found find(std::string_view key, std::uint64_t hash) const;
+    // find() in two halves, for who waits for memory many times over: brings the slot near; then the record that find()
+    // will most likely give (null: none), of which nothing has been read.
+    void prefetch(std::uint64_t hash) const;
+    const KeyRecord* likely(std::uint64_t hash) const;
     // Requires: the key is not in the index. False: no room; then find() of this key answers ask_tree.
     bool insert(KeyRecord* record, std::uint64_t hash);
     // False: it was not here (insert() had declined).

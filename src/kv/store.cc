@@ -2,11 +2,16 @@
 // their jobs.
 #include "kv/store.h"
 
+#include <array>
+
 #include "kv/store_impl.h"
 
 namespace ringfort::kv {
 
 namespace {
+
+// Memory for a copied command that stays for the next.
+constexpr std::size_t kept_bytes_max = 256 * kib;
 
 api::Errc refusal(CommandErrc code) {
     switch (code) {
@@ -32,6 +37,9 @@ void Store::begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* 
     ASSERT(impl_->stage == Impl::Stage::idle);
     impl_->state.begin_command(index, checksum);
     impl_->answer = answer;
+    if (command_kind(command) != CommandKind::put) {
+        command = impl_->keep(command);
+    }
     auto decoded = decode_command(command, impl_->txn_arena);
     if (!decoded) {
         impl_->outcome = refusal(decoded.error());
@@ -40,6 +48,38 @@ void Store::begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* 
     }
     impl_->body = decoded->body;
     impl_->stage = impl_->begin_body();
+}
+
+Bytes Store::Impl::keep(Bytes command) {
+    if (kept.capacity() > kept_bytes_max) {
+        std::vector<std::byte>().swap(kept);
+    }
+    kept.assign(command.begin(), command.end());
+    return kept;
+}
+
+// Three dependent misses a put (slot, record, version), a group's side by side.
+void Store::look_ahead(std::span<const Bytes> commands) const {
+    ASSERT(commands.size() <= look_ahead_max);
+    const HashIndex& index = impl_->state.index;
+    std::array<std::uint64_t, look_ahead_max> hashes;
+    std::array<const KeyRecord*, look_ahead_max> records;
+    std::size_t count = 0;
+    for (const Bytes command : commands) {
+        if (const auto key = likely_put_key(command)) {
+            hashes[count] = index.hash(*key);
+            index.prefetch(hashes[count++]);
+        }
+    }
+    for (std::size_t i = 0; i < count; i++) {
+        records[i] = index.likely(hashes[i]);
+        __builtin_prefetch(records[i]);
+    }
+    for (std::size_t i = 0; i < count; i++) {
+        if (records[i] != nullptr) {
+            __builtin_prefetch(records[i]->latest);
+        }
+    }
 }
 
 Store::Impl::Stage Store::Impl::begin_body() {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "api/types.h"
@@ -49,9 +50,13 @@ class Store {
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
-    // ---- apply. `bytes` must stay valid until done. `answer`: where to build the reply if somebody waits for it here;
-    // null otherwise (then nested ranges are not executed: they cannot change state).
+    // ---- apply. `command` must stay valid until the first step() returns: what takes more steps is copied. `answer`: where
+    // to build the reply if somebody waits for it here; null otherwise (then nested ranges are not executed: they cannot
+    // change state).
     void begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* answer);
+    // Commands that will be applied soon: brings near what they will touch. Changes nothing.
+    static constexpr std::size_t look_ahead_max = 16;
+    void look_ahead(std::span<const Bytes> commands) const;
     // Entries that carry no command (noop, config, fence) move applied() only.
     void skip(LogIndex index);
     [[nodiscard]] Step step(WorkBudget& budget);

@@ -1,6 +1,8 @@
 // What a Store is inside: the state, and the command being applied.
 #pragma once
 
+#include <vector>
+
 #include "kv/delete_job.h"
 #include "kv/store.h"
 #include "kv/store_state.h"
@@ -19,6 +21,7 @@ struct Store::Impl {
 
     Stage stage{Stage::idle};
     Arena txn_arena;                 // the tree of the transaction being applied
+    std::vector<std::byte> kept;     // the command being applied, if it may take more than one step
     CommandBody body;                // of the command being applied; views into its bytes and txn_arena
     Arena* answer{nullptr};
     TxnJob txn;
@@ -27,6 +30,7 @@ struct Store::Impl {
     AnswerMeter meter;
     std::variant<api::Result, api::Errc> outcome;
 
+    Bytes keep(Bytes command);
     Stage begin_body();
     Step step_body(WorkBudget& budget);
     Step step_measure(WorkBudget& budget);

@@ -39,13 +39,14 @@ class Checkpoints::WriteJob {
     bool waiting() const { return operation_.op.in_flight; }
     // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
     bool wants_turn() const { return !waiting() && (stage_ == Stage::fill || (abandoned_ && !done())); }
+    bool paced() const { return stage_ == Stage::pace; }
     RangeId range() const { return record_range_; }
     void on_durable(BatchSequence through);
     // Reads the store no more: it is about to be replaced. A record already in the log stands.
     void abandon();
 
   private:
-    enum class Stage : std::uint8_t { create, fill, write, sync, name, durable, done };
+    enum class Stage : std::uint8_t { create, fill, pace, write, sync, name, durable, done };
     bool fill(WorkBudget& budget);
     void fail(const std::string& why);
     bool disk_failed(std::string_view what);
@@ -65,16 +66,18 @@ class Checkpoints::WriteJob {
     bool stream_ended_{false};
     bool abandoned_{false};
     std::uint64_t offset_{0};
+    LogRace race_;
     BatchSequence named_in_{0};
 };
 
 class Checkpoints::LoadJob {
   public:
-    LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record,
+    LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record, LoadSpeed speed,
             std::function<void(LoadedState)> done);
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
+    bool paced() const { return paced_; }
 
   private:
     enum class Stage : std::uint8_t { open, read, feed, done };
@@ -82,6 +85,8 @@ class Checkpoints::LoadJob {
 
     Checkpoints& owner_;
     CheckpointRecord record_;
+    LoadSpeed speed_;
+    bool paced_{false};   // waits for the pace
     bool is_directory_;
     std::function<void(LoadedState)> done_;
     Stage stage_{Stage::open};
@@ -103,6 +108,7 @@ class Checkpoints::SendJob {
     bool step();
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
+    bool paced() const { return paced_; }
     RangeId range() const { return range_; }
     NodeId to() const { return to_; }
     bool goes_over(const Link& link) const { return owner_.context_.links->link_of(replica_, to_) == &link; }
@@ -129,6 +135,7 @@ class Checkpoints::SendJob {
     std::uint64_t offset_{0};
     std::uint64_t answered_{0};
     Instant last_progress_{};
+    bool paced_{false};       // waits for the pace
     bool aborted_{false};
     bool installed_{false};   // at once, if the receiver had it before
 };
@@ -139,6 +146,7 @@ class Checkpoints::ReceiveJob {
     bool step();
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight || loading_; }
+    bool paced() const { return paced_; }
     RangeId range() const { return range_; }
     NodeId from() const { return from_; }
     bool continues(const wire::SnapshotSlice& slice, NodeId from) const;
@@ -173,6 +181,7 @@ class Checkpoints::ReceiveJob {
     std::uint64_t written_{0};
     std::uint64_t checksum_{0};
     bool loading_{false};
+    bool paced_{false};                 // waits for the pace
     bool aborted_{false};
     LoadedState loaded_;
     std::string former_file_;           // superseded once the new one is named durably

@@ -69,6 +69,7 @@ void Checkpoints::SendJob::on_answer(const wire::SnapshotAnswer& answer) {
 }
 
 bool Checkpoints::SendJob::step() {
+    paced_ = false;
     if (stage_ == Stage::done || operation_.op.in_flight) {
         return false;
     }
@@ -104,10 +105,13 @@ bool Checkpoints::SendJob::step() {
             stage_ = Stage::read;
             [[fallthrough]];
         case Stage::read: {
-            if (offset_ >= answered_ + send_window_bytes) {
+            const bool window_full = offset_ >= answered_ + send_window_bytes;
+            paced_ = !window_full && !owner_.send_pace_.may_go(context.now);
+            if (window_full || paced_) {
                 return false;
             }
             const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
+            owner_.send_pace_.went(context.now, count);
             context.world.disk.read(operation_.op, file_, offset_, {chunk_.data(), round_up(count, limits::block_bytes)});
             stage_ = Stage::send;
             return true;
@@ -194,7 +198,7 @@ bool Checkpoints::ReceiveJob::takes_up(const wire::SnapshotSlice& first, NodeId 
 }
 
 void Checkpoints::ReceiveJob::maybe_tell_progress() {
-    const bool works = operation_.op.in_flight || loading_ || stage_ == Stage::durable;
+    const bool works = waiting() || paced_ || stage_ == Stage::durable;
     if (works && !aborted_ && owner_.context_.now - told_at_ >= receive_progress_interval) {
         answer(wire::SnapshotVerdict::progress);
     }
@@ -246,6 +250,7 @@ void Checkpoints::ReceiveJob::finish(bool ok) {
 }
 
 bool Checkpoints::ReceiveJob::step() {
+    paced_ = false;
     if (stage_ == Stage::done || waiting() || stage_ == Stage::durable) {
         return false;
     }
@@ -265,7 +270,13 @@ bool Checkpoints::ReceiveJob::step() {
             if (received_.size() < checkpoint_chunk_bytes && !all) {
                 return false;
             }
+            BackgroundPace& pace = owner_.context_.log->pace();
+            paced_ = !pace.may_go(owner_.context_.now);
+            if (paced_) {
+                return false;
+            }
             chunk_bytes_ = std::min(received_.size(), checkpoint_chunk_bytes);
+            pace.went(owner_.context_.now, chunk_bytes_);
             std::memcpy(chunk_.data(), received_.data(), chunk_bytes_);
             received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(chunk_bytes_));
             checksum_ = chain_checksum(checksum_, {chunk_.data(), chunk_bytes_});
@@ -296,7 +307,7 @@ bool Checkpoints::ReceiveJob::step() {
             file_ = 0;
             loading_ = true;
             stage_ = Stage::load;
-            owner_.load(range_, record_, [this](LoadedState state) {
+            owner_.load(range_, record_, LoadSpeed::paced, [this](LoadedState state) {
                 loading_ = false;
                 loaded_ = std::move(state);
             });

@@ -27,6 +27,7 @@ Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica)
         directory_bytes_ = replica.directory()->checkpoint();
         expected_bytes = directory_bytes_.size();
     }
+    race_ = owner_.race_of(expected_bytes);
     owner_.context_.world.disk.create_growing(operation_.op, record_.file, expected_bytes);
 }
 
@@ -96,8 +97,17 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             }
             record_.file_checksum = chain_checksum(record_.file_checksum, {chunk_.data(), chunk_filled_});
             record_.bytes += chunk_filled_;
+            std::memset(chunk_.data() + chunk_filled_, 0, chunk_.size() - chunk_filled_);
+            stage_ = Stage::pace;
+            return true;
+        }
+        case Stage::pace: {
+            BackgroundPace& pace = owner_.context_.log->pace();
+            if (!pace.may_go(owner_.context_.now) && !race_.behind(offset_, owner_.log_written())) {
+                return false;
+            }
             const std::size_t padded = round_up(chunk_filled_, limits::block_bytes);
-            std::memset(chunk_.data() + chunk_filled_, 0, padded - chunk_filled_);
+            pace.went(owner_.context_.now, padded);
             disk.write(operation_.op, file_, offset_, {chunk_.data(), padded}, env::Durability::none);
             owner_.bytes_written_ += padded;
             offset_ += padded;
@@ -160,10 +170,11 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
 
 // ------------------------------------------------------------------------------------------------ load
 
-Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record,
+Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record, LoadSpeed speed,
                               std::function<void(LoadedState)> done)
     : owner_(owner),
       record_(record),
+      speed_(speed),
       is_directory_(range == directory_range),
       done_(std::move(done)),
       chunk_(checkpoint_chunk_bytes) {
@@ -188,6 +199,7 @@ void Checkpoints::LoadJob::finish(bool ok) {
 }
 
 bool Checkpoints::LoadJob::step(WorkBudget& budget) {
+    paced_ = false;
     env::Disk& disk = owner_.context_.world.disk;
     switch (stage_) {
         case Stage::open:
@@ -203,8 +215,15 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             [[fallthrough]];
         case Stage::read:
             if (offset_ < record_.bytes) {
+                paced_ = speed_ == LoadSpeed::paced && !owner_.context_.log->pace().may_go(owner_.context_.now);
+                if (paced_) {
+                    return false;
+                }
                 chunk_bytes_ = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
                 fed_ = 0;
+                if (speed_ == LoadSpeed::paced) {
+                    owner_.context_.log->pace().went(owner_.context_.now, chunk_bytes_);
+                }
                 disk.read(operation_.op, file_, offset_,
                           {chunk_.data(), round_up(chunk_bytes_, limits::block_bytes)});
                 stage_ = Stage::feed;

@@ -31,7 +31,12 @@ Checkpoints::~Checkpoints() = default;
 
 void Checkpoints::load(RangeId range, const CheckpointRecord& record,
                        std::function<void(LoadedState)> done) {
-    loads_.push_back(std::make_unique<LoadJob>(*this, range, record, std::move(done)));
+    load(range, record, LoadSpeed::full, std::move(done));
+}
+
+void Checkpoints::load(RangeId range, const CheckpointRecord& record, LoadSpeed speed,
+                       std::function<void(LoadedState)> done) {
+    loads_.push_back(std::make_unique<LoadJob>(*this, range, record, speed, std::move(done)));
 }
 
 void Checkpoints::want(RangeId range) {
@@ -168,39 +173,98 @@ void Checkpoints::on_store_replaced(const Replica& replica) {
     }
 }
 
+// What goes by the same pace takes turns: whoever is asked first after a piece went gets the next one.
 bool Checkpoints::run() {
     maybe_start_write();
+    const BackgroundPace& pace = context_.log->pace();
+    send_pace_.observe(context_.now, context_.log->flush_facts());
     WorkBudget budget;
     bool more = false;
-    if (write_) {
-        while (write_->step(budget)) {
-        }
-        more |= write_->wants_turn();
-        if (write_->done() && !write_->waiting()) {
-            write_.reset();
-        }
-    }
-    for (std::size_t i = 0; i < loads_.size(); i++) {
-        // A load's end may begin another one: the vector may grow, jobs do not move.
-        LoadJob& job = *loads_[i];
-        while (job.step(budget)) {
-        }
-        more |= !job.done() && !job.waiting();
-    }
-    for (std::size_t i = 0; i < sends_.size(); i++) {
-        while (sends_[i]->step()) {
-        }
-    }
-    for (std::size_t i = 0; i < receives_.size(); i++) {
-        while (receives_[i]->step()) {
-        }
-        receives_[i]->maybe_tell_progress();
+    if (pace.pieces() % 2 == 0) {
+        more |= run_write(budget);
+        more |= run_loads(budget);
+        run_transfers();
+    } else {
+        run_transfers();
+        more |= run_loads(budget);
+        more |= run_write(budget);
     }
     std::erase_if(loads_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(receives_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(removals_, [](const auto& removal) { return !removal->operation.op.in_flight; });
     return more;
+}
+
+bool Checkpoints::run_write(WorkBudget& budget) {
+    if (!write_) {
+        return false;
+    }
+    while (write_->step(budget)) {
+    }
+    const bool more = write_->wants_turn();
+    if (write_->done() && !write_->waiting()) {
+        write_.reset();
+    }
+    return more;
+}
+
+bool Checkpoints::run_loads(WorkBudget& budget) {
+    bool more = false;
+    for (std::size_t i = 0; i < loads_.size(); i++) {
+        // A load's end may begin another one: the vector may grow, jobs do not move.
+        LoadJob& job = *loads_[i];
+        while (job.step(budget)) {
+        }
+        more |= !job.done() && !job.waiting() && !job.paced();
+    }
+    return more;
+}
+
+void Checkpoints::run_transfers() {
+    const std::uint64_t sent = send_pace_.pieces();
+    for (std::size_t i = 0; i < sends_.size(); i++) {
+        SendJob& job = *sends_[(sent + i) % sends_.size()];
+        while (job.step()) {
+        }
+    }
+    const std::uint64_t received = context_.log->pace().pieces() / 2;   // of the others every other turn is theirs
+    for (std::size_t i = 0; i < receives_.size(); i++) {
+        ReceiveJob& job = *receives_[(received + i) % receives_.size()];
+        while (job.step()) {
+        }
+        job.maybe_tell_progress();
+    }
+}
+
+Instant Checkpoints::next_deadline() const {
+    const auto paced = [](const auto& job) { return job->paced(); };
+    Instant next = never;
+    if ((write_ && write_->paced()) || std::ranges::any_of(loads_, paced) || std::ranges::any_of(receives_, paced)) {
+        next = context_.log->pace().next_at(context_.now);
+    }
+    if (std::ranges::any_of(sends_, paced)) {
+        next = std::min(next, send_pace_.next_at(context_.now));
+    }
+    return next;
+}
+
+std::uint64_t Checkpoints::log_written() const {
+    return context_.log->counters(context_.now).bytes_written;
+}
+
+// The disk holds at most four times the live data and a GiB. Of what that leaves beside the log as it is, the checkpoint
+// there is and the new one, the log may use half until the new one is done; a segment in any case.
+LogRace Checkpoints::race_of(std::uint64_t expected_bytes) const {
+    const LogCounters& log = context_.log->counters(context_.now);
+    std::uint64_t bound = 1 * gib;
+    std::uint64_t used = log.file_bytes + expected_bytes;
+    for (const auto& replica : context_.replicas->all()) {
+        bound += replica->store() != nullptr ? 4 * replica->store()->live_bytes() : 0;
+        used += replica->checkpoint().bytes;
+    }
+    const std::uint64_t room = bound - std::min(bound, used);
+    return {expected_bytes, std::max<std::uint64_t>(room / 2, context_.config.segment_bytes), log.bytes_written};
 }
 
 bool Checkpoints::busy() const {

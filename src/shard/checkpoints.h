@@ -1,6 +1,8 @@
 // Checkpoints of this shard's replicas: written, read back at start, sent to followers that are too far behind, received.
 //
-// Everything goes in chunks, one disk operation at a time per job, so that no step is long and memory is a few chunks.
+// Everything goes in chunks, one disk operation at a time per job, so that no step is long and memory is a few chunks;
+// and by the pace of what the log's disk has to spare (background_pace.h), but for what a start waits for. Snapshots leave
+// by a pace of their own, and are taken no faster than the receiver's own pace writes them.
 // A checkpoint exists once a record in the log names its file; before that, and after it is superseded, the file is
 // garbage.
 #pragma once
@@ -50,8 +52,14 @@ class Checkpoints {
     void on_store_replaced(const Replica& replica);
     // Steps of all jobs. true: there is more to do at once.
     bool run();
+    // When a job that waits for its pace goes on.
+    Instant next_deadline() const;
     bool busy() const;
     std::uint64_t bytes_written() const { return bytes_written_; }
+
+    // Bytes per second that leave for followers at most, over all transfers of the shard: half of what a network of a
+    // gigabit carries. Less, while the log's flushes are slow.
+    static constexpr std::uint64_t snapshot_rate_max = 64 * mib;
 
   private:
     // After a failure the next try waits, longer each time it fails again.
@@ -66,11 +74,23 @@ class Checkpoints {
         Pause pause;
     };
 
+    enum class LoadSpeed : std::uint8_t {
+        full,    // the shard does not serve before it has it
+        paced,   // the log is in use meanwhile
+    };
     class WriteJob;
     class LoadJob;
     class SendJob;
     class ReceiveJob;
 
+    void load(RangeId range, const CheckpointRecord& record, LoadSpeed speed,
+              std::function<void(LoadedState)> done);
+    bool run_write(WorkBudget& budget);
+    bool run_loads(WorkBudget& budget);
+    void run_transfers();
+    // A checkpoint of so many bytes ends while the log still has room to grow.
+    LogRace race_of(std::uint64_t expected_bytes) const;
+    std::uint64_t log_written() const;
     void maybe_start_write();
     void on_write_failed(RangeId range);
     void on_sent(RangeId range, NodeId to, bool ok);
@@ -82,6 +102,7 @@ class Checkpoints {
     std::vector<RangeId> wanted_;
     std::unique_ptr<WriteJob> write_;
     Pause write_pause_;
+    BackgroundPace send_pace_{snapshot_rate_max};
     std::vector<SendPause> send_pauses_;   // of transfers that failed and have not succeeded since
     std::vector<std::unique_ptr<LoadJob>> loads_;
     std::vector<std::unique_ptr<SendJob>> sends_;

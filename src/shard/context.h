@@ -19,6 +19,7 @@ class PeerLinks;
 class Sessions;
 class Router;
 class ReadRounds;
+class FollowerReads;
 class Replicas;
 class Checkpoints;
 class Streams;
@@ -40,6 +41,7 @@ struct Context {
     Sessions* sessions{nullptr};
     Router* router{nullptr};
     ReadRounds* rounds{nullptr};
+    FollowerReads* follower_reads{nullptr};
     Replicas* replicas{nullptr};
     Checkpoints* checkpoints{nullptr};
     Streams* streams{nullptr};

@@ -37,4 +37,14 @@ struct HeldView {
 
 HeldView inspect_held(Shard& shard);
 
+// Linearizable reads that came to a replica that did not lead.
+struct FollowerReadsView {
+    std::uint64_t asked{0};       // questions to leaders
+    std::uint64_t served{0};      // here
+    std::uint64_t passed_on{0};   // taken here, and then left to the leader's node
+    std::uint64_t given_up{0};    // times that a replica was found behind
+};
+
+FollowerReadsView inspect_follower_reads(Shard& shard);
+
 }  // namespace ringfort::shard

@@ -90,8 +90,7 @@ void LogRecovery::open_next_file() {
         return;
     }
     stage_ = Stage::opening;
-    const SegmentSet names(disk_, options_.directory, 0, 0, 1);
-    disk_.open(op_, names.name(files_[current_].number));
+    disk_.open(op_, SegmentSet::name(options_.directory, files_[current_].number));
 }
 
 void LogRecovery::on_opened() {

@@ -13,15 +13,15 @@ constexpr std::size_t name_digits = 16;
 
 }  // namespace
 
-SegmentSet::SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal,
-                       std::size_t ready_wanted)
-    : disk_(disk), directory_(std::move(directory)), segment_bytes_(segment_bytes), bytes_goal_(bytes_goal),
+SegmentSet::SegmentSet(env::Disk& disk, BackgroundPace& pace, std::string directory, std::uint64_t segment_bytes,
+                       std::uint64_t bytes_goal, std::size_t ready_wanted)
+    : disk_(disk), pace_(pace), directory_(std::move(directory)), segment_bytes_(segment_bytes), bytes_goal_(bytes_goal),
       ready_wanted_(ready_wanted), op_(&on_done, this) {
     ASSERT(ready_wanted > 0);
 }
 
-std::string SegmentSet::name(std::uint64_t number) const {
-    std::string out = directory_ + '/' + std::string(name_prefix) + std::string(name_digits, '0');
+std::string SegmentSet::name(std::string_view directory, std::uint64_t number) {
+    std::string out = std::string(directory) + '/' + std::string(name_prefix) + std::string(name_digits, '0');
     for (std::size_t i = 0; i < name_digits; i++, number >>= 4) {
         out[out.size() - 1 - i] = "0123456789abcdef"[number & 15];
     }
@@ -51,7 +51,9 @@ void SegmentSet::add_recovered(const Segment& segment) {
     live_.push_back(segment);
 }
 
-void SegmentSet::add_unused(std::uint64_t number, std::uint64_t bytes) { unused_.push_back({number, bytes}); }
+void SegmentSet::add_unused(std::uint64_t number, std::uint64_t bytes) {
+    unused_.push_back({number, bytes, false});
+}
 
 Segment& SegmentSet::open_next(std::uint64_t batch) {
     ASSERT(has_ready());
@@ -116,11 +118,22 @@ std::uint64_t SegmentSet::bytes() const {
     for (const Unused& unused : unused_) {
         sum += unused.bytes;
     }
+    return sum + (filling() ? segment_bytes_ : 0);
+}
+
+std::uint64_t SegmentSet::room() const {
+    std::uint64_t sum = active() == nullptr ? 0 : active()->bytes - active()->used;
+    for (const Ready& ready : ready_) {
+        sum += ready.bytes;
+    }
     return sum;
 }
 
-void SegmentSet::step(Instant now, std::uint64_t durable) {
+void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_written) {
     now_ = now;
+    if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
+        fill(log_written);
+    }
     if (stage_ != Stage::idle || failed()) {
         return;
     }
@@ -130,7 +143,11 @@ void SegmentSet::step(Instant now, std::uint64_t durable) {
     } else if (!unused_.empty() && ready_.size() < ready_wanted_) {
         rename_unused();
     } else if (ready_.size() < ready_wanted_ && (!no_space_ || now >= retry_at_)) {
-        create();
+        if (room() == 0) {
+            create();
+        } else {
+            make(log_written);
+        }
     }
 }
 
@@ -147,7 +164,7 @@ void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
     if (oldest.file != 0) {
         disk_.close(oldest.file);
     }
-    unused_.push_back({oldest.number, oldest.bytes});
+    unused_.push_back({oldest.number, oldest.bytes, false});
     live_.erase(live_.begin());
 }
 
@@ -168,17 +185,53 @@ void SegmentSet::create() {
     disk_.create(op_, name(working_number_), segment_bytes_);
 }
 
+void SegmentSet::make(std::uint64_t log_written) {
+    stage_ = Stage::making;
+    working_number_ = next_number_++;
+    race_ = {segment_bytes_, room() / 2, log_written};
+    disk_.create_growing(op_, name(working_number_), segment_bytes_);
+}
+
+void SegmentSet::fill(std::uint64_t log_written) {
+    if (filled_ == segment_bytes_) {
+        stage_ = Stage::flushing;
+        disk_.sync_new(op_, file_, name(working_number_));
+        return;
+    }
+    if (!pace_.may_go(now_) && !race_.behind(filled_, log_written)) {
+        return;
+    }
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_.size(), segment_bytes_ - filled_));
+    pace_.went(now_, count);
+    disk_.write(op_, file_, filled_, zeros_.span().first(count), env::Durability::none);
+    filled_ += count;
+}
+
+// What the file holds is unknown. A disk with an error will say so again where it counts: at a write of the log.
+void SegmentSet::give_up_filling() {
+    disk_.close(file_);
+    unused_.push_back({working_number_, filled_ == segment_bytes_ ? 0 : filled_, true});
+    zeros_ = AlignedBuffer();
+    no_space_ = true;
+    retry_at_ = now_ + retry_after;
+}
+
 void SegmentSet::on_done(env::DiskOperation& op) { static_cast<SegmentSet*>(op.context)->finish_stage(); }
 
 void SegmentSet::finish_stage() {
     const Stage stage = std::exchange(stage_, Stage::idle);
-    if (stage == Stage::creating && op_.error == env::DiskErrc::no_space) {
+    const bool creates = stage == Stage::creating || stage == Stage::making;
+    if (creates && op_.error == env::DiskErrc::no_space) {
         no_space_ = true;
         retry_at_ = now_ + retry_after;
         return;
     }
-    if (stage == Stage::creating && op_.error == env::DiskErrc::exists) {
+    if (creates && op_.error == env::DiskErrc::exists) {
         return;  // the next number is tried
+    }
+    if ((stage == Stage::filling || stage == Stage::flushing) && op_.error != env::DiskErrc::ok) {
+        give_up_filling();
+        return;
     }
     if (op_.error != env::DiskErrc::ok) {
         failure_ = op_.error;
@@ -192,14 +245,29 @@ void SegmentSet::finish_stage() {
             ready_.push_back({working_number_, op_.file, segment_bytes_});
             no_space_ = false;
             break;
+        case Stage::making:
+            file_ = op_.file;
+            filled_ = 0;
+            zeros_ = AlignedBuffer(std::min<std::size_t>(zeros_bytes, segment_bytes_));
+            stage_ = Stage::filling;
+            break;
+        case Stage::filling:
+            stage_ = Stage::filling;
+            break;
+        case Stage::flushing:
+            files_created_++;
+            zeros_ = AlignedBuffer();
+            ready_.push_back({working_number_, file_, segment_bytes_});
+            no_space_ = false;
+            break;
         case Stage::renaming:
             unused_.erase(unused_.begin());
             stage_ = Stage::opening;
             disk_.open(op_, name(working_number_));
             break;
         case Stage::removing:
+            retry_at_ = unused_.front().could_not_be_made ? retry_at_ : now_;  // there is room again
             unused_.erase(unused_.begin());
-            retry_at_ = now_;  // there is room again
             break;
         case Stage::idle:
             UNREACHABLE();
@@ -207,6 +275,9 @@ void SegmentSet::finish_stage() {
 }
 
 Instant SegmentSet::next_deadline() const {
+    if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
+        return filled_ == segment_bytes_ ? now_ : pace_.next_at(now_);
+    }
     if (stage_ != Stage::idle || failed()) {
         return never;
     }

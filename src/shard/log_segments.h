@@ -1,9 +1,11 @@
 // The log's segment files: which are live, which stand ready, and how old ones come back.
 //
 // Some segments (two) stand ready ahead of need. They are made in the background: an old segment is renamed to the next
-// number (its bytes then name another segment and never parse), else a file of zero blocks is created. Old segments are
-// kept for that while all files together stay within a goal: a log that grows and shrinks writes no zeros again. ENOSPC at
-// creation is an ordinary answer; it is tried again from time to time, and when a segment becomes free.
+// number (its bytes then name another segment and never parse), else a file is filled with zeros, at the shard's pace and
+// before the log has used up half of what it has; a crash leaves it shorter than a segment, and it is removed at start.
+// The first, for which everything waits, is made at once. Old segments are kept while all files together stay within a
+// goal: a log that grows and shrinks writes no zeros again. ENOSPC at creation is an ordinary answer; it is tried again
+// from time to time, and when a segment becomes free.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
 // last one dead are durable; and they are renamed or removed in that order. So the files on disk are always the newest
@@ -14,9 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/instant.h"
 #include "env/disk.h"
 #include "log/run_list.h"
+#include "shard/background_pace.h"
 
 namespace ringfort::shard {
 
@@ -34,9 +38,10 @@ struct Segment {
 class SegmentSet {
   public:
     static constexpr Duration retry_after{1s};
+    static constexpr std::size_t zeros_bytes = 256 * kib;   // written at a time
 
-    SegmentSet(env::Disk& disk, std::string directory, std::uint64_t segment_bytes, std::uint64_t bytes_goal,
-               std::size_t ready_wanted);
+    SegmentSet(env::Disk& disk, BackgroundPace& pace, std::string directory, std::uint64_t segment_bytes,
+               std::uint64_t bytes_goal, std::size_t ready_wanted);
     void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
 
     // ---- recovery
@@ -58,14 +63,14 @@ class SegmentSet {
     Segment* find(std::uint64_t number);
     Segment& oldest() { return live_.front(); }
     std::size_t live_count() const { return live_.size(); }
-    std::size_t count() const { return live_.size() + ready_.size() + unused_.size(); }
+    std::size_t count() const { return live_.size() + ready_.size() + unused_.size() + (filling() ? 1 : 0); }
     std::uint64_t live_segments_bytes() const;
     std::uint64_t bytes() const;                    // of all files
     std::uint64_t live_bytes() const { return live_bytes_; }
     Segment& operator[](std::size_t i) { return live_[i]; }
 
-    // One step of background work, if none is under way.
-    void step(Instant now, std::uint64_t durable);
+    // One step of background work, if none is under way. `log_written`: bytes, since the start.
+    void step(Instant now, std::uint64_t durable, std::uint64_t log_written);
     bool working() const { return stage_ != Stage::idle; }
     // Whether the next segment is there or can be had: false while creation fails for want of space.
     bool has_space() const { return !no_space_ || ready_.size() >= ready_wanted_; }
@@ -76,15 +81,16 @@ class SegmentSet {
     env::DiskErrc failure() const { return failure_; }
     std::uint64_t files_created() const { return files_created_; }
 
-    std::string name(std::uint64_t number) const;
+    static std::string name(std::string_view directory, std::uint64_t number);
     // The number in a segment's file name; 0: it is not one.
     static std::uint64_t parse_name(std::string_view name, std::string_view directory);
 
   private:
-    enum class Stage : std::uint8_t { idle, creating, renaming, opening, removing };
+    enum class Stage : std::uint8_t { idle, creating, making, filling, flushing, renaming, opening, removing };
     struct Unused {
         std::uint64_t number{0};
         std::uint64_t bytes{0};
+        bool could_not_be_made{false};   // its removal is no reason to try again at once
     };
     struct Ready {
         std::uint64_t number{0};
@@ -96,10 +102,17 @@ class SegmentSet {
     void rename_unused();
     void remove_unused();
     void create();
+    void make(std::uint64_t log_written);
+    void fill(std::uint64_t log_written);
+    void give_up_filling();
+    bool filling() const { return stage_ == Stage::filling || stage_ == Stage::flushing; }
+    std::uint64_t room() const;   // of the active segment and those ready
+    std::string name(std::uint64_t number) const { return name(directory_, number); }
     static void on_done(env::DiskOperation& op);
     void finish_stage();
 
     env::Disk& disk_;
+    BackgroundPace& pace_;
     std::string directory_;
     std::uint64_t segment_bytes_;
     std::uint64_t bytes_goal_;
@@ -114,6 +127,11 @@ class SegmentSet {
     Stage stage_{Stage::idle};
     std::uint64_t working_number_{0};
     env::DiskOperation op_;
+    // The file being filled with zeros.
+    env::FileId file_{0};
+    std::uint64_t filled_{0};       // bytes
+    LogRace race_;
+    AlignedBuffer zeros_;
     bool no_space_{false};
     Instant retry_at_{never};
     Instant now_{};

@@ -15,7 +15,7 @@ using Phase = LogStore::Impl::Phase;
 
 LogStore::Impl::Impl(env::World& env_world, const LogOptions& log_options, LogListener& log_listener)
     : world(env_world), options(log_options), listener(log_listener), window(log_options.window_bytes),
-      segments(env_world.disk, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal,
+      segments(env_world.disk, pace, log_options.directory, log_options.segment_bytes, log_options.log_bytes_goal,
                log_options.segments_ready),
       writer(env_world.disk, env_world.clock, *this),
       reader(env_world.disk, *this, log_options.instance, log_options.shard),
@@ -270,12 +270,13 @@ void LogStore::Impl::maybe_seal(Instant now) {
 }
 
 void LogStore::Impl::close(Instant now) {
+    pace.observe(now, writer.facts());
     if (phase == Phase::failed || phase == Phase::idle) {
         tell_failure();
         return;
     }
     if (phase == Phase::opening || phase == Phase::running) {
-        segments.step(now, writer.durable());
+        segments.step(now, writer.durable(), writer.bytes_written());
     }
     if (segments.failed()) {
         fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
@@ -321,6 +322,7 @@ Instant LogStore::Impl::next_deadline() const {
 // ---- from below
 
 void LogStore::Impl::on_written_through(std::uint64_t sequence) {
+    pace.observe(world.clock.now(), writer.facts());
     if (phase == Phase::opening) {
         report_recovered();
         return;
@@ -391,9 +393,14 @@ void LogStore::Impl::want_checkpoint(RangeId range) { checkpoint_wanted.push_bac
 // ---- entries
 
 std::optional<raft::Entry> LogStore::Impl::find(const LogReplica& replica, std::uint64_t index) const {
-    const log::EntryRun* run = replica.runs.find(index);
+    raft::Entry entry;
+    return find(replica, index, {&entry, 1}) == 1 ? std::optional(entry) : std::nullopt;
+}
+
+std::size_t LogStore::Impl::find(const LogReplica& replica, std::uint64_t first, std::span<raft::Entry> out) const {
+    const log::EntryRun* run = replica.runs.find(first);
     if (run == nullptr) {
-        return std::nullopt;
+        return 0;
     }
     const std::byte* memory = nullptr;
     const std::byte* records = nullptr;
@@ -406,14 +413,19 @@ std::optional<raft::Entry> LogStore::Impl::find(const LogReplica& replica, std::
         records = view.directory;
     }
     if (memory == nullptr) {
-        return std::nullopt;
+        return 0;
     }
-    const std::size_t at = run->record + log::items_offset + (run->skipped + (index - run->first)) * sizeof(log::EntryItem);
-    const auto item = load<log::EntryItem>(records + at);
-    return raft::Entry{{Term(run->term), LogIndex(index)},
-                       static_cast<raft::EntryKind>(item.kind()),
-                       item.checksum,
-                       {memory + item.offset, item.length()}};
+    const std::size_t count = std::min<std::size_t>(out.size(), run->end() - first);
+    const std::byte* at = records + run->record + log::items_offset +
+                          (run->skipped + (first - run->first)) * sizeof(log::EntryItem);
+    for (std::size_t i = 0; i < count; i++, at += sizeof(log::EntryItem)) {
+        const auto item = load<log::EntryItem>(at);
+        out[i] = {{Term(run->term), LogIndex(first + i)},
+                  static_cast<raft::EntryKind>(item.kind()),
+                  item.checksum,
+                  {memory + item.offset, item.length()}};
+    }
+    return count;
 }
 
 LogIndex LogStore::Impl::first_in_memory(LogReplica& replica) {
@@ -610,6 +622,11 @@ std::optional<raft::Entry> LogStore::find(RangeId range, LogIndex index) const {
     return replica == nullptr ? std::nullopt : impl_->find(*replica, index.value);
 }
 
+std::size_t LogStore::find(RangeId range, LogIndex first, std::span<raft::Entry> out) const {
+    const LogReplica* replica = impl_->replicas.find(range);
+    return replica == nullptr ? 0 : impl_->find(*replica, first.value, out);
+}
+
 void LogStore::read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read) {
     impl_->reader.start(range, first.value, last.value, bytes_max, read);
 }
@@ -641,12 +658,15 @@ const LogCounters& LogStore::counters(Instant now) {
     s.counters.flushes = s.writer.flushes();
     s.counters.bytes_written = s.writer.bytes_written();
     s.counters.segments = s.segments.count();
+    s.counters.file_bytes = s.segments.bytes();
     s.counters.flush_p99 = s.writer.flush_p99();
     s.counters.oldest_flush = s.writer.oldest(now);
     s.counters.copied_entries = s.collector.copied_entries();
     return s.counters;
 }
 
+BackgroundPace& LogStore::pace() { return impl_->pace; }
+FlushFacts LogStore::flush_facts() const { return impl_->writer.facts(); }
 env::Halt LogStore::failed_as() const { return impl_->failed_as; }
 bool LogStore::failed() const { return impl_->phase == Phase::failed; }
 

@@ -22,6 +22,7 @@
 #include "base/instant.h"
 #include "env/world.h"
 #include "raft/types.h"
+#include "shard/background_pace.h"
 
 namespace ringfort::shard {
 
@@ -76,6 +77,7 @@ struct LogCounters {
     std::uint64_t bytes_written{0};   // to log files, padding included
     std::uint64_t entry_bytes{0};     // payloads appended
     std::uint64_t segments{0};        // files, live and ready
+    std::uint64_t file_bytes{0};      // of these files
     std::uint64_t copied_entries{0};  // live entries written again so that an old segment can go
     Duration flush_p99{0};
     Duration oldest_flush{0};         // age of the oldest write in flight; 0: none
@@ -181,6 +183,8 @@ class LogStore {
     // ---- entries
     // In memory: the entry, valid until the next close_batch(); else nullopt.
     std::optional<raft::Entry> find(RangeId range, LogIndex index) const;
+    // Likewise, `first` and what follows it in memory, as far as it lies together; how many. 0: `first` is not in memory.
+    std::size_t find(RangeId range, LogIndex first, std::span<raft::Entry> out) const;
     // From memory or disk, asynchronously; never answered inside of this call. Results hold their own memory. They are what
     // was in the log when it was read: entries may have been truncated since, so compare ids. `read` lives until answered.
     void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);
@@ -198,6 +202,9 @@ class LogStore {
     void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
+    // What is written to this disk besides the log goes by it. Each turn of the log feeds it.
+    BackgroundPace& pace();
+    FlushFacts flush_facts() const;
     bool failed() const;
     // refused: the log was not touched, it is missing or of a later version. no_disk_space: at start only.
     env::Halt failed_as() const;

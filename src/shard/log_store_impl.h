@@ -2,6 +2,7 @@
 //
 //   window     memory of batches              replicas   promises, checkpoints, places of entries
 //   segments   files, live entries, space     writer     batches in flight, what is durable
+//   pace       of what else goes to the disk
 //   recovery   at start only                  reads      old entries from disk
 //   collector  what keeps old segments alive is written again, or a checkpoint of it is asked for
 #pragma once
@@ -15,6 +16,7 @@
 #include "base/checksum.h"
 #include "log/format.h"
 #include "log/records.h"
+#include "shard/background_pace.h"
 #include "shard/log_collector.h"
 #include "shard/log_index.h"
 #include "shard/log_reader.h"
@@ -87,6 +89,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     // ---- entries
     std::optional<raft::Entry> find(const LogReplica& replica, std::uint64_t index) const;
+    std::size_t find(const LogReplica& replica, std::uint64_t first, std::span<raft::Entry> out) const;
     LogIndex first_in_memory(LogReplica& replica);
 
     // LogWriter::Owner
@@ -113,6 +116,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     BatchWindow window;
     ReplicaTable replicas;
+    BackgroundPace pace;
     SegmentSet segments;
     LogWriter writer;
     LogReader reader;

@@ -127,7 +127,10 @@ void LogWriter::finish_done() {
     const std::uint64_t before = durable_;
     while (count_ > 0 && flight(0).state == State::done) {
         const Instant now = clock_.now();
-        latencies_.add(now - flight(0).submitted);
+        const Duration latency = now - flight(0).submitted;
+        latencies_.add(latency);
+        ended_.count++;
+        ended_.time += latency;
         idle_since_ = now;
         ASSERT(flight(0).sequence == durable_ + 1);
         durable_ = flight(0).sequence;
@@ -146,6 +149,12 @@ void LogWriter::fail(std::string_view what, env::DiskErrc error) {
 
 Duration LogWriter::oldest(Instant now) const {
     return count_ == 0 ? Duration(0) : now - flights_[first_].submitted;
+}
+
+FlushFacts LogWriter::facts() const {
+    FlushFacts out = ended_;
+    out.oldest = count_ == 0 ? never : flights_[first_].submitted;
+    return out;
 }
 
 }  // namespace ringfort::shard

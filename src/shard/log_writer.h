@@ -16,6 +16,7 @@
 #include "base/instant.h"
 #include "env/clock.h"
 #include "env/disk.h"
+#include "shard/background_pace.h"
 
 namespace ringfort::shard {
 
@@ -57,6 +58,7 @@ class LogWriter {
     std::uint64_t bytes_written() const { return bytes_written_; }
     Duration flush_p99() const { return latencies_.p99(); }
     Duration oldest(Instant now) const;
+    FlushFacts facts() const;
     // When the last flight ended.
     Instant idle_since() const { return idle_since_; }
 
@@ -91,6 +93,7 @@ class LogWriter {
     std::uint64_t flushes_{0};
     std::uint64_t bytes_written_{0};
     FlushHistogram latencies_;
+    FlushFacts ended_;   // but for the oldest in flight
     Instant idle_since_{};
 };
 

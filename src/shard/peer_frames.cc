@@ -1,6 +1,7 @@
 #include "shard/peer_frames.h"
 
 #include "shard/checkpoints.h"
+#include "shard/follower_reads.h"
 #include "shard/forwards.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
@@ -46,6 +47,14 @@ struct Handler {
     }
     bool operator()(const wire::ReadRoundAnswer& answer) const {
         context.rounds->on_answer(link.node(), answer);
+        return true;
+    }
+    bool operator()(const wire::ReadIndex& question) const {
+        context.rounds->on_read_index(link, question);
+        return true;
+    }
+    bool operator()(const wire::ReadIndexAnswer& answer) const {
+        context.follower_reads->on_answer(link, answer);
         return true;
     }
     bool operator()(const wire::Forward& forward) const {

@@ -12,7 +12,7 @@ namespace ringfort::shard {
 namespace {
 
 constexpr std::size_t rounds_out_max = 2;
-constexpr std::size_t reads_per_round_max = 64 * 1024;
+constexpr std::size_t waiting_per_round_max = 64 * 1024;
 constexpr std::size_t round_bytes_max = 64 * mib;
 constexpr std::size_t expiries_per_turn = 1024;
 // A round without an answer is sent anew under a new id.
@@ -44,17 +44,15 @@ ReadRounds::Section& ReadRounds::section_of(Round& round, Replica& replica) {
 }
 
 api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
-    if (open_->reads >= reads_per_round_max || open_->arena.used_bytes() + read.body.size() > round_bytes_max) {
+    if (open_->waiting >= waiting_per_round_max || open_->arena.used_bytes() + read.body.size() > round_bytes_max) {
         return api::Errc::too_many_requests;
     }
-    section_of(*open_, replica).reads.push_back(copy_of(read));
-    open_->reads++;
+    section_of(*open_, replica).reads.push_back(copy_of(read, open_->arena));
+    open_->waiting++;
     return api::Errc::ok;
 }
 
-// In the open round's memory.
-PendingRead ReadRounds::copy_of(const PendingRead& read) {
-    Arena& arena = open_->arena;
+PendingRead copy_of(const PendingRead& read, Arena& arena) {
     PendingRead copy = read;
     std::byte* body = arena.allocate(read.body.size(), 8);
     std::copy(read.body.begin(), read.body.end(), body);
@@ -77,33 +75,37 @@ std::size_t ReadRounds::held_bytes() const {
     return bytes;
 }
 
-void ReadRounds::run() {
+bool ReadRounds::run() {
     if (context_.halted) {
-        return;
+        return false;
     }
     for (const auto& round : out_) {
         if (context_.now - round->sent_at >= resend_after) {
             send(*round, Which::all_unconfirmed);
         } else if (std::any_of(round->sections.begin(), round->sections.end(),
-                               [](const Section& s) { return !s.sent && !s.reads.empty(); })) {
+                               [](const Section& s) { return !s.sent && s.waiting() > 0; })) {
             send(*round, Which::unsent);
         }
     }
-    if (open_->reads > 0 && out_.size() < rounds_out_max) {
+    if (open_->waiting > 0 && out_.size() < rounds_out_max) {
         out_.push_back(std::move(open_));
         open_ = fresh_round();
         send(*out_.back(), Which::all_unconfirmed);
     }
-    for (std::size_t i = 0; i < out_.size(); i++) {
-        serve(*out_[i]);
+    WorkBudget budget;
+    for (std::size_t i = 0; i < out_.size() && !budget.spent(); i++) {
+        serve(*out_[i], budget);
     }
-    while (!out_.empty() && out_.front()->reads == 0) {
+    send_answers();
+    while (!out_.empty() && out_.front()->waiting == 0) {
         auto done = std::move(out_.front());
         out_.pop_front();
         done->arena.reset();
         done->sections.clear();
+        done->first = 0;
         spare_.push_back(std::move(done));
     }
+    return budget.spent();
 }
 
 // Whether the section can be part of the message that leaves now.
@@ -111,7 +113,7 @@ bool ReadRounds::prepare(Section& section) {
     section.confirmed_by.clear();
     section.confirmed = false;
     section.sent = false;
-    if (section.reads.empty()) {
+    if (section.waiting() == 0) {
         return false;
     }
     const auto index = section.replica->raft().read_index();
@@ -147,39 +149,57 @@ void ReadRounds::send(Round& round, Which which) {
     context_.links->for_each_up([&](Link& link) { link.send(message, wire::LinkClass::control); });
 }
 
-void ReadRounds::serve(Round& round) {
-    for (Section& section : round.sections) {
-        if (section.reads.empty()) {
+void ReadRounds::serve(Round& round, WorkBudget& budget) {
+    const std::size_t count = round.sections.size();
+    const std::size_t first = round.first;
+    for (std::size_t i = 0; i < count; i++) {
+        const std::size_t at = (first + i) % count;
+        Section& section = round.sections[at];
+        if (section.waiting() == 0) {
             continue;
         }
-        Replica& replica = *section.replica;
-        if (!replica.raft().is_leader() || (section.sent && replica.raft().term() != section.term)) {
-            round.reads -= section.reads.size();
-            reroute(section);
-            continue;
+        const raft::Raft& raft = section.replica->raft();
+        const bool led = raft.is_leader() && (!section.sent || raft.term() == section.term);
+        if (section.confirmed || !led) {
+            answer_questions(round, section, led);
         }
-        if (!section.confirmed || replica.applied() < section.index) {
-            continue;
+        // An index that was confirmed stays good, whoever leads now.
+        bool through = true;
+        if (section.confirmed && section.replica->applied() >= section.index) {
+            through = serve_reads(round, section, budget);
+        } else if (!led) {
+            through = reroute(round, section, budget);
         }
-        round.reads -= section.reads.size();
-        for (const PendingRead& read : section.reads) {
-            if (read.origin.kind != OriginKind::none) {
-                context_.router->serve_read(replica, read);
-            }
+        if (!through) {
+            round.first = at + 1;   // the others begin next time
+            return;
         }
-        section.reads.clear();
     }
 }
 
-// The leadership these reads counted on is gone: they start again, perhaps at another node.
-void ReadRounds::reroute(Section& section) {
-    std::vector<PendingRead> reads;
-    reads.swap(section.reads);
-    for (const PendingRead& read : reads) {
+// false: there is more to do than the budget permits.
+bool ReadRounds::serve_reads(Round& round, Section& section, WorkBudget& budget) {
+    for (; section.done < section.reads.size() && !budget.spent(); section.done++) {
+        const PendingRead& read = section.reads[section.done];
+        round.waiting--;
         if (read.origin.kind != OriginKind::none) {
+            context_.router->serve_read(*section.replica, read, budget);
+        }
+    }
+    return section.done == section.reads.size();
+}
+
+// The leadership these reads counted on is gone: they start again, perhaps at another node. false: as above.
+bool ReadRounds::reroute(Round& round, Section& section, WorkBudget& budget) {
+    for (; section.done < section.reads.size() && !budget.spent(); section.done++) {
+        const PendingRead& read = section.reads[section.done];
+        round.waiting--;
+        if (read.origin.kind != OriginKind::none) {
+            budget.take(1, static_cast<std::int64_t>(read.body.size()));
             context_.router->route_again(read.origin, read.body, read.deadline, read.credit);
         }
     }
+    return section.done == section.reads.size();
 }
 
 void ReadRounds::on_round(Link& link, const wire::ReadRound& round) {
@@ -211,6 +231,69 @@ void ReadRounds::on_answer(NodeId from, const wire::ReadRoundAnswer& answer) {
     }
 }
 
+// Why the commit index here, in term T, covers every write that was acknowledged, or seen by a read, before the follower's
+// question left at time t: such a write was committed in some term T'.
+//   T' = T: it was committed here, before t, and the commit index never falls.
+//   T' < T: it is in this leader's log (leader completeness), below the first entry of T; and one of those is committed,
+//           or read_index() says nothing.
+//   T' > T: a leader of T' was elected before t, by a quorum, each member of which was in a term above T from then on.
+//           But the asker was in T when it asked, this node is in T now, and neither is in doubt, that is, has forgotten.
+//           If the two are a quorum, every other one has one of them: there was no such leader.
+// So the question is in itself the confirmation that Raft thesis 6.4 asks for (step 2). Where the two are no quorum (five
+// voters) it waits for a round, like a read of this node: the index is that of the moment the round leaves, after t.
+void ReadRounds::on_read_index(Link& link, const wire::ReadIndex& question) {
+    if (context_.halted) {
+        return;
+    }
+    const std::array<NodeId, 1> asker = {link.node()};
+    answer_items_.clear();
+    for (const wire::ReadRoundItem& item : question.items) {
+        Replica* replica = context_.replicas->find(item.range);
+        const bool leads = replica != nullptr && replica->raft().is_leader() && replica->raft().term() == item.term;
+        const auto index = leads ? replica->raft().read_index() : std::nullopt;
+        if (index && replica->raft().is_quorum(asker)) {
+            answer_items_.push_back({item.range, item.term, *index});
+        } else if (leads && open_->waiting < waiting_per_round_max) {
+            section_of(*open_, *replica).questions.push_back({link.id(), question.round, item.term});
+            open_->waiting++;
+        } else {
+            answer_items_.push_back({item.range, item.term, LogIndex()});
+        }
+    }
+    if (!answer_items_.empty()) {
+        link.send(wire::ReadIndexAnswer{question.round, answer_items_}, wire::LinkClass::control);
+    }
+}
+
+// They need not wait for what is applied here.
+void ReadRounds::answer_questions(Round& round, Section& section, bool led) {
+    for (const Question& question : section.questions) {
+        const bool good = led && section.confirmed && question.term == section.term;
+        answers_.push_back({question, {section.replica->range(), question.term, good ? section.index : LogIndex()}});
+    }
+    round.waiting -= section.questions.size();
+    section.questions.clear();
+}
+
+void ReadRounds::send_answers() {
+    const auto key_of = [](const QuestionAnswer& answer) { return std::pair(answer.question.link, answer.question.round); };
+    std::stable_sort(answers_.begin(), answers_.end(),
+                     [&](const QuestionAnswer& a, const QuestionAnswer& b) { return key_of(a) < key_of(b); });
+    for (auto first = answers_.begin(); first != answers_.end();) {
+        answer_items_.clear();
+        auto last = first;
+        for (; last != answers_.end() && key_of(*last) == key_of(*first); ++last) {
+            answer_items_.push_back(last->item);
+        }
+        Link* link = context_.links->find(first->question.link);
+        if (link != nullptr) {
+            link->send(wire::ReadIndexAnswer{first->question.round, answer_items_}, wire::LinkClass::control);
+        }
+        first = last;
+    }
+    answers_.clear();
+}
+
 void ReadRounds::on_peer_back() {
     for (const auto& round : out_) {
         round->sent_at = Instant{INT64_MIN / 2};
@@ -230,7 +313,7 @@ void ReadRounds::expire(Instant now) {
 
 void ReadRounds::expire_round(Round& round, Instant now, std::size_t& answers_left) {
     for (Section& section : round.sections) {
-        for (std::size_t i = 0; i < section.reads.size() && answers_left > 0; i++) {
+        for (std::size_t i = section.done; i < section.reads.size() && answers_left > 0; i++) {
             PendingRead& read = section.reads[i];
             if (read.origin.kind != OriginKind::none && read.deadline <= now) {
                 answers_left--;
@@ -244,14 +327,15 @@ void ReadRounds::expire_round(Round& round, Instant now, std::size_t& answers_le
 void ReadRounds::fail_all(api::Errc code) {
     const auto fail_round = [&](Round& round) {
         for (Section& section : round.sections) {
-            for (const PendingRead& read : section.reads) {
+            for (; section.done < section.reads.size(); section.done++) {
+                const PendingRead& read = section.reads[section.done];
                 if (read.origin.kind != OriginKind::none) {
                     context_.router->answer_error(read.origin, code, "", section.replica->header());
                 }
             }
-            section.reads.clear();
+            section.questions.clear();   // the asker finds its way when this node is gone
         }
-        round.reads = 0;
+        round.waiting = 0;
     };
     for (const auto& round : out_) {
         fail_round(*round);

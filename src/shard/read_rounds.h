@@ -13,6 +13,7 @@
 
 #include "api/types.h"
 #include "base/arena.h"
+#include "base/work_budget.h"
 #include "shard/context.h"
 #include "shard/origin.h"
 #include "wire/peer_codec.h"
@@ -22,13 +23,17 @@ namespace ringfort::shard {
 class Link;
 class Replica;
 
+// A read that waits, or (request null) a barrier.
 struct PendingRead {
     Origin origin{};
-    const api::RangeRequest* request{nullptr};   // null: a barrier (member list)
+    const api::RangeRequest* request{nullptr};   // null: a member list
     Bytes body;                                  // the request as it came
     Instant deadline{};
     std::int64_t credit{0};                      // bytes of a long reply that the origin takes at once
 };
+
+// With all it points to in the arena.
+PendingRead copy_of(const PendingRead& read, Arena& arena);
 
 class ReadRounds {
   public:
@@ -41,16 +46,25 @@ class ReadRounds {
 
     void on_round(Link& link, const wire::ReadRound& round);
     void on_answer(NodeId from, const wire::ReadRoundAnswer& answer);
+    // A follower with reads of its own asks up to where it has to have applied: answered at once or with a round.
+    void on_read_index(Link& link, const wire::ReadIndex& question);
     // Links that came back: answers on their way were lost.
     void on_peer_back();
 
-    // End of turn: sends the open round if reads wait and none is out; serves what is confirmed and applied.
-    void run();
+    // End of turn: sends the open round if reads wait and none is out; serves what is confirmed and applied, some of it.
+    // true: there is more to do at once.
+    bool run();
     void expire(Instant now);
     bool idle() const { return out_.empty() && open_->sections.empty(); }
     void fail_all(api::Errc code);
 
   private:
+    // What a follower wants to know.
+    struct Question {
+        std::uint64_t link{0};
+        std::array<std::uint64_t, 2> round{};
+        Term term{};
+    };
     // The reads of one range in a round.
     struct Section {
         Replica* replica{nullptr};
@@ -61,21 +75,31 @@ class ReadRounds {
         bool confirmed{false};
         std::vector<NodeId> confirmed_by;
         std::vector<PendingRead> reads;
+        std::size_t done{0};            // of the reads, from the front
+        std::vector<Question> questions;
+        std::size_t waiting() const { return reads.size() - done + questions.size(); }
     };
     struct Round {
         Arena arena{256 * 1024};
         std::vector<Section> sections;
-        std::size_t reads{0};
+        std::size_t waiting{0};         // Invariant: the sum over sections
+        std::size_t first{0};           // section whose turn it is
         Instant sent_at{};
+    };
+    struct QuestionAnswer {
+        Question question;
+        wire::ReadIndexAnswerItem item;
     };
 
     enum class Which : std::uint8_t { unsent, all_unconfirmed };
     void send(Round& round, Which which);
     bool prepare(Section& section);
-    void serve(Round& round);
-    void reroute(Section& section);
+    void serve(Round& round, WorkBudget& budget);
+    void answer_questions(Round& round, Section& section, bool led);
+    void send_answers();
+    bool serve_reads(Round& round, Section& section, WorkBudget& budget);
+    bool reroute(Round& round, Section& section, WorkBudget& budget);
     void expire_round(Round& round, Instant now, std::size_t& answers_left);
-    PendingRead copy_of(const PendingRead& read);
     Section& section_of(Round& round, Replica& replica);
     std::unique_ptr<Round> fresh_round();
 
@@ -87,6 +111,8 @@ class ReadRounds {
     std::vector<std::unique_ptr<Round>> spare_;
     std::vector<wire::ReadRoundItem> items_;
     std::vector<RangeId> confirmed_;
+    std::vector<QuestionAnswer> answers_;
+    std::vector<wire::ReadIndexAnswerItem> answer_items_;
 };
 
 }  // namespace ringfort::shard

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -157,6 +158,7 @@ class Replica {
     PendingWrite* pending_for(raft::EntryId id);
     PendingWrite pop_pending();
     std::optional<raft::Entry> entry_to_apply(LogIndex index);
+    void look_ahead(LogIndex first);
 
     Context& context_;
     RangeId range_;
@@ -189,8 +191,14 @@ class Replica {
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 
-    // The entry being applied, perhaps over several turns. Its payload stays in the log's window (or in apply_read_)
-    // because it is not released before it is applied.
+    // Committed entries found in the log's memory, the next to be applied first. Views of this turn's.
+    struct Lookahead {
+        std::array<raft::Entry, kv::Store::look_ahead_max> entries;
+        std::size_t first{0};
+        std::size_t count{0};
+    };
+    Lookahead ahead_;
+    // The entry being applied, perhaps over several turns.
     struct Applying {
         bool active{false};
         bool stepping{false};   // a command of the store: step until done

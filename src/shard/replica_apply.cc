@@ -11,6 +11,7 @@ bool Replica::apply(WorkBudget& budget) {
     if (!commit_moved_) {
         return false;
     }
+    ahead_.count = 0;   // views of a former turn
     while (!budget.spent()) {
         switch (apply_one(budget)) {
             case ApplyStep::done_entry: break;
@@ -27,7 +28,28 @@ std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
             return entry;
         }
     }
-    return context_.log->find(range_, index);
+    if (ahead_.count == 0 || ahead_.entries[ahead_.first].id.index != index) {
+        look_ahead(index);
+    }
+    if (ahead_.count == 0) {
+        return std::nullopt;
+    }
+    ahead_.count--;
+    return ahead_.entries[ahead_.first++];
+}
+
+void Replica::look_ahead(LogIndex first) {
+    const std::uint64_t committed = raft_->appliable().value - first.value + 1;
+    const std::size_t wanted = std::min<std::uint64_t>(committed, ahead_.entries.size());
+    ahead_.first = 0;
+    ahead_.count = context_.log->find(range_, first, {ahead_.entries.data(), wanted});
+    if (store_) {
+        std::array<Bytes, kv::Store::look_ahead_max> commands;
+        for (std::size_t i = 0; i < ahead_.count; i++) {
+            commands[i] = ahead_.entries[i].payload;
+        }
+        store_->look_ahead({commands.data(), ahead_.count});
+    }
 }
 
 Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {

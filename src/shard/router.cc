@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/key_range.h"
+#include "shard/follower_reads.h"
 #include "shard/forwards.h"
 #include "shard/log_queue.h"
 #include "shard/mail.h"
@@ -198,16 +199,26 @@ void Router::take_read(const Taken& taken, const api::Request& request, const ap
                        Replica& replica) {
     const PendingRead read{taken.origin, &range, taken.body, taken.deadline, taken.credit};
     if (range.serializable) {
-        serve_read(replica, read);
+        WorkBudget budget;   // one of its own: what may arrive in a turn is bounded elsewhere
+        serve_read(replica, read, budget);
         return;
     }
-    if (!replica.raft().is_leader()) {
+    take_linearizable(taken, request, read, replica);
+}
+
+void Router::take_linearizable(const Taken& taken, const api::Request& request, const PendingRead& read,
+                               Replica& replica) {
+    if (replica.raft().is_leader()) {
+        const api::Errc code = context_.rounds->add(replica, read);
+        if (code != api::Errc::ok) {
+            answer_error(taken.origin, code, "", replica.header());
+        }
+        return;
+    }
+    // One hop is the most, and whoever routes itself is told of the leader.
+    const bool stays = !taken.forwarded && !taken.redirect && context_.follower_reads->add(replica, read);
+    if (!stays) {
         elsewhere(taken, replica.range(), request.op);
-        return;
-    }
-    const api::Errc code = context_.rounds->add(replica, read);
-    if (code != api::Errc::ok) {
-        answer_error(taken.origin, code, "", replica.header());
     }
 }
 
@@ -282,7 +293,8 @@ void Router::elsewhere(const Taken& taken, RangeId range, const api::Operation& 
 
 // ------------------------------------------------------------------------------------------------ reads
 
-void Router::serve_read(Replica& replica, const PendingRead& read) {
+void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget) {
+    budget.take(1, 0);
     if (read.request == nullptr) {
         Taken taken;
         taken.origin = read.origin;
@@ -296,11 +308,25 @@ void Router::serve_read(Replica& replica, const PendingRead& read) {
         if (found) {
             response.kvs = {&*found, 1};
             response.count = 1;
+            budget.take(0, static_cast<std::int64_t>(found->value.size()));
         }
         answer(read.origin, replica.header(), response);
         return;
     }
     context_.streams->open(replica, read);
+}
+
+void Router::pass_on(Replica& replica, const PendingRead& read) {
+    if (replica.raft().is_leader()) {
+        route_again(read.origin, read.body, read.deadline, read.credit);
+        return;
+    }
+    const bool long_reply = read.request != nullptr && !is_point_get(*read.request);
+    const api::Errc code = context_.forwards->add(
+        {read.origin, replica.range(), false, false, long_reply, read.credit, read.deadline}, read.body);
+    if (code != api::Errc::ok) {
+        answer_error(read.origin, code, "", replica.header());
+    }
 }
 
 // ------------------------------------------------------------------------------------------------ answers

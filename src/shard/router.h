@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "api/types.h"
+#include "base/work_budget.h"
 #include "shard/context.h"
 #include "shard/node_requests.h"
 #include "shard/origin.h"
@@ -44,7 +45,10 @@ class Router {
     // Bytes waiting to be sent at the place the answer goes to: long replies pause above a bound.
     std::size_t backlog_bytes(const Origin& origin);
 
-    void serve_read(Replica& replica, const PendingRead& read);
+    // From this node's state, as it is. What it costs is taken from the budget.
+    void serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget);
+    // A read that this node, which took it as a follower, does not serve after all: it goes where the leader is.
+    void pass_on(Replica& replica, const PendingRead& read);
 
     // ---- news
     void on_leader_known(RangeId range);
@@ -68,6 +72,7 @@ class Router {
     void take_node_request(const Taken& taken, const api::Request& request);
     void take_write(const Taken& taken, const api::Request& request, Replica& replica);
     void take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range, Replica& replica);
+    void take_linearizable(const Taken& taken, const api::Request& request, const PendingRead& read, Replica& replica);
     void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);

@@ -43,14 +43,11 @@ void Router::take_node_request(const Taken& taken, const api::Request& request) 
         return;
     }
     Replica* replica = context_.replicas->find(directory_range);
-    if (replica == nullptr || !replica->raft().is_leader()) {
+    if (replica == nullptr) {
         elsewhere(taken, directory_range, request.op);
         return;
     }
-    const api::Errc code = context_.rounds->add(*replica, {taken.origin, nullptr, taken.body, taken.deadline, 0});
-    if (code != api::Errc::ok) {
-        answer_error(taken.origin, code, "", replica->header());
-    }
+    take_linearizable(taken, request, {taken.origin, nullptr, taken.body, taken.deadline, 0}, *replica);
 }
 
 void Router::member_list(const Taken& taken) {

@@ -6,6 +6,7 @@
 #include "shard/bootstrap.h"
 #include "shard/checkpoints.h"
 #include "shard/context.h"
+#include "shard/follower_reads.h"
 #include "shard/forwards.h"
 #include "shard/inspect.h"
 #include "shard/log_queue.h"
@@ -37,6 +38,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     PeerLinks links;
     Replicas replicas;
     ReadRounds rounds;
+    FollowerReads follower_reads;
     Streams streams;
     Forwards forwards;
     LogQueue log_queue;
@@ -90,6 +92,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       links(context),
       replicas(context),
       rounds(context),
+      follower_reads(context),
       streams(context),
       forwards(context),
       log_queue(context),
@@ -104,6 +107,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.links = &links;
     context.replicas = &replicas;
     context.rounds = &rounds;
+    context.follower_reads = &follower_reads;
     context.streams = &streams;
     context.forwards = &forwards;
     context.log_queue = &log_queue;
@@ -144,7 +148,8 @@ Instant Shard::Impl::turn() {
     bool more = false;
     if (!context.halted) {
         more |= replicas.flush_and_apply();
-        rounds.run();
+        more |= rounds.run();
+        more |= follower_reads.run();
         more |= streams.run();
         more |= checkpoints.run();
         more |= compact();
@@ -161,7 +166,7 @@ Instant Shard::Impl::turn() {
     if (more || links.has_dirty() || sessions.has_dirty()) {
         return context.now;
     }
-    return std::min({timers_at, log.next_deadline()});
+    return std::min({timers_at, log.next_deadline(), context.halted ? never : checkpoints.next_deadline()});
 }
 
 // Space of compacted revisions comes back a little per turn.
@@ -191,7 +196,7 @@ void Shard::Impl::timers() {
     auto_compaction.on_timers(context.now);
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
-                                   router.node_requests().next_deadline(),
+                                   router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }
@@ -227,7 +232,7 @@ void Shard::stop() {
 
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
-    return !leads && replicas.pending_count() == 0 && rounds.idle() && forwards.count() == 0 && streams.count() == 0 &&
+    return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() && forwards.count() == 0 && streams.count() == 0 &&
            log_queue.empty();
 }
 
@@ -252,6 +257,7 @@ void Shard::Impl::advance_stop() {
     }
     replicas.fail_all(api::Errc::leader_changed);
     rounds.fail_all(api::Errc::stopped);
+    follower_reads.fail_all(api::Errc::stopped);
     forwards.fail_all(api::Errc::leader_changed);
     log_queue.fail_all(api::Errc::stopped);
     streams.fail_all(api::Errc::stopped);
@@ -292,8 +298,12 @@ HeldView inspect_held(Shard& shard) {
     HeldView view = shard.impl().sessions.held();
     view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes();
     view.sorted = shard.impl().streams.sort_bytes();
-    view.reads = shard.impl().rounds.held_bytes();
+    view.reads = shard.impl().rounds.held_bytes() + shard.impl().follower_reads.held_bytes();
     return view;
+}
+
+FollowerReadsView inspect_follower_reads(Shard& shard) {
+    return shard.impl().follower_reads.counters();
 }
 
 }  // namespace ringfort::shard

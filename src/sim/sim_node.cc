@@ -266,6 +266,21 @@ shard::HeldView SimNode::held() {
     return out;
 }
 
+shard::FollowerReadsView SimNode::follower_reads() {
+    ASSERT(running());
+    shard::FollowerReadsView out;
+    for (auto& slot : life_->slots) {
+        if (slot.shard) {
+            const shard::FollowerReadsView part = shard::inspect_follower_reads(*slot.shard);
+            out.asked += part.asked;
+            out.served += part.served;
+            out.passed_on += part.passed_on;
+            out.given_up += part.given_up;
+        }
+    }
+    return out;
+}
+
 // ------------------------------------------------------------------------------------------- turns
 
 void SimNode::on_wake(void* context, std::uint64_t shard) { static_cast<SimNode*>(context)->wake(shard); }

@@ -82,6 +82,7 @@ class SimNode {
     std::vector<shard::ReplicaView> inspect();
     // Of all its shards together. Requires: running().
     shard::HeldView held();
+    shard::FollowerReadsView follower_reads();
 
   private:
     struct ShardSlot;

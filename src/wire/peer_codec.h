@@ -37,6 +37,8 @@ enum class PeerKind : std::uint8_t {
     credit = 11,
     forward_cancel = 12,
     forward_credit = 13,
+    read_index = 14,
+    read_index_answer = 15,
 };
 
 // Flow-control classes of a link. The receiver grants bytes per class; control needs no credit and always fits.
@@ -105,6 +107,24 @@ struct ReadRound {
 struct ReadRoundAnswer {
     std::array<std::uint64_t, 2> round{};
     std::span<const RangeId> confirmed;
+};
+
+inline constexpr std::size_t read_index_items_max = 4096;   // of both messages
+// From a follower with reads that wait, to its leader's shard: up to where has the state to be applied that they may see?
+// The asker knows no higher term than the item's and is not in doubt. `round` never repeats, as above.
+struct ReadIndex {
+    std::array<std::uint64_t, 2> round{};
+    std::span<const ReadRoundItem> items;
+};
+struct ReadIndexAnswerItem {
+    RangeId range{};
+    Term term{};                     // as asked
+    LogIndex index{};                // 0: the answering node does not lead the range in that term
+};
+// Some or all of the ranges asked for.
+struct ReadIndexAnswer {
+    std::array<std::uint64_t, 2> round{};
+    std::span<const ReadIndexAnswerItem> items;
 };
 
 // Liveness of a pair of shards. `echo_ns` gives back the peer's last sent_at_ns.
@@ -181,9 +201,12 @@ void encode_peer(const ForwardCredit& credit, OutBuffer& out);
 void encode_peer(const SnapshotSlice& slice, OutBuffer& out);
 void encode_peer(const SnapshotAnswer& answer, OutBuffer& out);
 void encode_peer(const Credit& credit, OutBuffer& out);
+void encode_peer(const ReadIndex& ask, OutBuffer& out);
+void encode_peer(const ReadIndexAnswer& answer, OutBuffer& out);
 
 using PeerFrame = std::variant<PeerHello, PeerHelloReply, raft::Message, ReadRound, ReadRoundAnswer, Beat, Forward,
-                               ForwardReply, ForwardCancel, ForwardCredit, SnapshotSlice, SnapshotAnswer, Credit>;
+                               ForwardReply, ForwardCancel, ForwardCredit, SnapshotSlice, SnapshotAnswer, Credit, ReadIndex,
+                               ReadIndexAnswer>;
 
 // Checks the frame's checksum, verifies the head, reads it. Views point into the frame or the arena. Entry checksums of
 // raft messages are compared with their payloads here: a mismatch is bad_checksum.

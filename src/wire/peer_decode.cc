@@ -34,6 +34,8 @@ class PeerDecoder {
             case PeerKind::credit: return credit(table);
             case PeerKind::forward_cancel: return forward_cancel(table);
             case PeerKind::forward_credit: return forward_credit(table);
+            case PeerKind::read_index: return read_index(table);
+            case PeerKind::read_index_answer: return read_index_answer(table);
         }
         return failure(FrameErrc::unknown_kind);
     }
@@ -97,6 +99,11 @@ class PeerDecoder {
     Outcome snapshot(const FlatTable& table);
     Outcome snapshot_answer(const FlatTable& table);
     Outcome credit(const FlatTable& table);
+    Outcome read_index(const FlatTable& table);
+    Outcome read_index_answer(const FlatTable& table);
+    std::span<const ReadRoundItem> round_items(const FlatStructs& items);
+    // At most `count_max`, or the head is malformed.
+    FlatStructs bounded(const FlatStructs& items, std::size_t count_max);
 
     FlatReader reader_;
     Bytes raw_;
@@ -213,14 +220,48 @@ std::span<const raft::FetchItem> PeerDecoder::fetch_items(const FlatStructs& ite
 
 Outcome PeerDecoder::read_round(const FlatTable& table) {
     using Table = schema::ReadRound;
-    static_assert(sizeof(schema::ReadRoundItem) == 16);
     const FlatStructs items = table.structs(Table::VT_ITEMS, sizeof(schema::ReadRoundItem));
+    return outcome_without_raw(ReadRound{
+        .round = {u64(table, Table::VT_ROUND_HIGH), u64(table, Table::VT_ROUND_LOW)}, .items = round_items(items)});
+}
+
+std::span<const ReadRoundItem> PeerDecoder::round_items(const FlatStructs& items) {
+    static_assert(sizeof(schema::ReadRoundItem) == 16);
     const std::span<ReadRoundItem> out = reader_.take_array<ReadRoundItem>(arena_, items.size());
     for (std::size_t i = 0; i < out.size(); i++) {
         out[i] = {RangeId(items.field<std::uint64_t>(i, 0)), Term(items.field<std::uint64_t>(i, 8))};
     }
+    return out;
+}
+
+FlatStructs PeerDecoder::bounded(const FlatStructs& items, std::size_t count_max) {
+    if (items.size() <= count_max) {
+        return items;
+    }
+    reader_.fail(Fault::malformed);
+    return {};
+}
+
+Outcome PeerDecoder::read_index(const FlatTable& table) {
+    using Table = schema::ReadIndex;
+    const FlatStructs items =
+        bounded(table.structs(Table::VT_ITEMS, sizeof(schema::ReadRoundItem)), read_index_items_max);
+    return outcome_without_raw(ReadIndex{
+        .round = {u64(table, Table::VT_ROUND_HIGH), u64(table, Table::VT_ROUND_LOW)}, .items = round_items(items)});
+}
+
+Outcome PeerDecoder::read_index_answer(const FlatTable& table) {
+    using Table = schema::ReadIndexAnswer;
+    static_assert(sizeof(schema::ReadIndexAnswerItem) == 24);
+    const FlatStructs items =
+        bounded(table.structs(Table::VT_ITEMS, sizeof(schema::ReadIndexAnswerItem)), read_index_items_max);
+    const std::span<ReadIndexAnswerItem> out = reader_.take_array<ReadIndexAnswerItem>(arena_, items.size());
+    for (std::size_t i = 0; i < out.size(); i++) {
+        out[i] = {RangeId(items.field<std::uint64_t>(i, 0)), Term(items.field<std::uint64_t>(i, 8)),
+                  LogIndex(items.field<std::uint64_t>(i, 16))};
+    }
     return outcome_without_raw(
-        ReadRound{.round = {u64(table, Table::VT_ROUND_HIGH), u64(table, Table::VT_ROUND_LOW)}, .items = out});
+        ReadIndexAnswer{.round = {u64(table, Table::VT_ROUND_HIGH), u64(table, Table::VT_ROUND_LOW)}, .items = out});
 }
 
 Outcome PeerDecoder::read_round_answer(const FlatTable& table) {

@@ -83,7 +83,9 @@ LinkClass class_of(PeerKind kind) {
         case PeerKind::snapshot_answer:
         case PeerKind::credit:
         case PeerKind::forward_cancel:
-        case PeerKind::forward_credit: return LinkClass::control;
+        case PeerKind::forward_credit:
+        case PeerKind::read_index:
+        case PeerKind::read_index_answer: return LinkClass::control;
     }
     UNREACHABLE();
 }
@@ -228,6 +230,29 @@ void encode_peer(const SnapshotAnswer& answer, OutBuffer& out) {
 void encode_peer(const Credit& credit, OutBuffer& out) {
     append_peer_frame(out, PeerKind::credit, [&](FlatBuilder& builder) {
         return schema::CreateCredit(builder, static_cast<schema::LinkClass>(credit.cls), credit.bytes);
+    });
+}
+
+void encode_peer(const ReadIndex& ask, OutBuffer& out) {
+    ASSERT(ask.items.size() <= read_index_items_max);
+    const std::size_t hint = small_head_bytes + ask.items.size() * sizeof(schema::ReadRoundItem);
+    append_peer_frame(out, PeerKind::read_index, hint, Bytes(), [&](FlatBuilder& builder) {
+        const auto items = put_structs<schema::ReadRoundItem>(builder, ask.items, [](const ReadRoundItem& item) {
+            return schema::ReadRoundItem(item.range.value, item.term.value);
+        });
+        return schema::CreateReadIndex(builder, ask.round[0], ask.round[1], items);
+    });
+}
+
+void encode_peer(const ReadIndexAnswer& answer, OutBuffer& out) {
+    ASSERT(answer.items.size() <= read_index_items_max);
+    const std::size_t hint = small_head_bytes + answer.items.size() * sizeof(schema::ReadIndexAnswerItem);
+    append_peer_frame(out, PeerKind::read_index_answer, hint, Bytes(), [&](FlatBuilder& builder) {
+        const auto items =
+            put_structs<schema::ReadIndexAnswerItem>(builder, answer.items, [](const ReadIndexAnswerItem& item) {
+                return schema::ReadIndexAnswerItem(item.range.value, item.term.value, item.index.value);
+            });
+        return schema::CreateReadIndexAnswer(builder, answer.round[0], answer.round[1], items);
     });
 }
 

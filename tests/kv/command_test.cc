@@ -50,6 +50,21 @@ TEST(Command, survives_the_way_through_bytes) {
     }
 }
 
+TEST(Command, key_of_a_put_is_seen_without_decoding_and_any_cut_of_it_is_looked_at_in_bounds) {
+    const auto put = encoded(api::PutRequest{"key", "value", 9, false, false, false});
+    EXPECT_EQ(likely_put_key(put), "key");
+    const std::size_t key_end = put.size() - 5;
+    for (std::size_t bytes = 0; bytes < put.size(); bytes++) {
+        // A copy of this size, so that a sanitizer sees a byte too far.
+        const std::vector<std::byte> cut(put.begin(), put.begin() + static_cast<std::ptrdiff_t>(bytes));
+        EXPECT_EQ(likely_put_key(cut).has_value(), bytes >= key_end) << bytes;
+    }
+    EXPECT_EQ(likely_put_key(encoded(api::DeleteRangeRequest{.key = "k", .range_end = "l"})), std::nullopt);
+    auto keyless = put;
+    keyless[command_header_bytes] = std::byte{0};
+    EXPECT_EQ(likely_put_key(keyless), std::nullopt);
+}
+
 TEST(Command, put_keeps_each_field) {
     const auto bytes = encoded(api::PutRequest{"key", "", 9, true, true, false});
     Arena arena;

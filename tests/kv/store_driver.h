@@ -48,7 +48,9 @@ class Driver {
     Step step() {
         WorkBudget budget = budget_;
         steps++;
-        return store.step(budget);
+        const Step out = store.step(budget);
+        bytes_.assign(bytes_.size(), std::byte{0xa5});   // the log may use its memory for something else by now
+        return out;
     }
 
     template <class Response>

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "log_harness.h"
 #include "log/dump.h"
 
@@ -46,6 +48,33 @@ TEST(LogStore, what_was_durable_is_found_again_after_a_power_cut) {
     EXPECT_EQ(replica.entries[1].checksum, checksum(as_bytes("world")));
     EXPECT_EQ(h.read(5, 2, 3), (std::vector<std::string>{"hello", "world"}));
     EXPECT_EQ(h.log->bytes_since_checkpoint(RangeId(5)), 10U);
+}
+
+TEST(LogStore, entries_in_memory_are_found_together_as_far_as_one_record_goes) {
+    LogHarness h;
+    h.start();
+    h.create(5);
+    std::array<raft::Entry, 8> found;
+    const auto find = [&](std::uint64_t first, std::size_t most) {
+        return h.log->find(RangeId(5), LogIndex(first), {found.data(), most});
+    };
+    EXPECT_EQ(find(2, 8), 0U);
+    for (std::uint64_t index = 2; index <= 6; index++) {
+        h.append(5, 1, index, "entry " + std::to_string(index));
+    }
+    EXPECT_EQ(find(2, 8), 5U);   // in the open batch
+    h.settle();
+    h.append(5, 2, 7, "entry 7");
+    EXPECT_EQ(find(7, 8), 1U);
+    EXPECT_EQ(find(8, 8), 0U);
+    EXPECT_EQ(find(2, 3), 3U);
+    EXPECT_EQ(find(4, 8), 3U);
+    for (std::uint64_t i = 0; i < 3; i++) {
+        EXPECT_EQ(found[i].id, (raft::EntryId{Term(1), LogIndex(4 + i)}));
+        EXPECT_EQ(as_text(found[i].payload), "entry " + std::to_string(4 + i));
+        EXPECT_EQ(found[i].checksum, checksum(found[i].payload));
+    }
+    EXPECT_EQ(h.log->find(RangeId(6), LogIndex(2), found), 0U);
 }
 
 TEST(LogStore, what_was_not_durable_is_cut_and_not_read_again_after_the_next_crash) {

@@ -147,10 +147,15 @@ class MemoryDisk final : public env::Disk {
     }
     void create_growing(env::DiskOperation& op, std::string_view name, std::uint64_t) override {
         push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+            if (no_space) {
+                o.error = env::DiskErrc::no_space;
+                return;
+            }
             if (files.contains(n)) {
                 o.error = env::DiskErrc::exists;
                 return;
             }
+            creates++;
             auto file = std::make_shared<File>();
             file->growing = true;
             file->named = false;

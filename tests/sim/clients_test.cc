@@ -150,13 +150,17 @@ TEST(Clients, that_ask_another_shard_of_a_follower_for_everything_and_read_nothi
 
 TEST(Clients, that_ask_for_large_values_one_by_one_and_read_nothing_are_refused_beyond_their_bound) {
     constexpr std::uint64_t requests = 800;
-    for (const bool at_a_follower : {false, true}) {
+    enum class Place : std::uint8_t { leader, follower, another_shard };
+    for (const Place place : {Place::leader, Place::follower, Place::another_shard}) {
         Scenario s(without_load());
         ASSERT_TRUE(form_quietly(s));
         ASSERT_TRUE(fill(s, 1, 120'000));
-        const std::size_t node = at_a_follower ? s.follower() : s.leader();
+        const std::size_t node = place == Place::follower ? s.follower() : s.leader();
         RawClient client(s.cluster(), node);
-        client.greet();
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = place == Place::another_shard ? wrong_shard : right_shard;
+        client.greet(hello);
         s.simulation.run_for(100ms);
         client.stop_reading();
         const std::string key = fill_key(0);
@@ -170,14 +174,14 @@ TEST(Clients, that_ask_for_large_values_one_by_one_and_read_nothing_are_refused_
             s.simulation.run_for(10ms);
             most = std::max(most, s.node(node).held().replies);
         }
-        EXPECT_LT(most, at_a_follower ? 34 * mib : 6 * mib);
+        EXPECT_LT(most, place == Place::another_shard ? 34 * mib : 6 * mib);
         client.go_on_reading();
         ASSERT_TRUE(s.run_until(20s, "not every reply ends", [&] { return client.answered() == requests; }));
         for (std::uint64_t id = 1; id <= requests; id++) {
             const auto& answer = client.answer(id);
             EXPECT_TRUE(answer.pairs == 1 || answer.error == api::Errc::too_many_requests) << id;
         }
-        EXPECT_EQ(client.failed() > 0, at_a_follower) << "the leader itself waits for its reader";
+        EXPECT_EQ(client.failed() > 0, place == Place::another_shard) << "where the state is, it waits for its reader";
         s.expect_good_end();
     }
 }

@@ -20,6 +20,7 @@ class RawClient final : public env::ConnectionHandler {
         std::uint64_t bytes{0};
         bool ended{false};
         api::Errc error{api::Errc::ok};
+        NodeId leader{};     // that an error named
         std::size_t pairs{0};
         std::string value;   // of the last pair
         Instant at{};        // of the last frame
@@ -41,9 +42,10 @@ class RawClient final : public env::ConnectionHandler {
         wire::encode_client_hello(hello, out_);
         flush();
     }
-    void ask(std::uint64_t id, const api::Operation& op, Duration timeout = {}) {
+    void ask(std::uint64_t id, const api::Operation& op, Duration timeout = {}, bool redirect = false) {
         api::Request request;
         request.op = op;
+        request.redirect = redirect;
         request.timeout = timeout;
         const bool fits = wire::encode_request(id, request, out_);
         EXPECT_TRUE(fits);
@@ -112,6 +114,7 @@ class RawClient final : public env::ConnectionHandler {
         ASSERT_TRUE(response);
         if (const auto* error = std::get_if<api::ErrorInfo>(&response->body)) {
             answer.error = error->code;
+            answer.leader = error->leader;
         } else if (const auto* range = std::get_if<api::RangeResponse>(&std::get<api::Result>(response->body))) {
             answer.pairs += range->kvs.size();
             answer.value = range->kvs.empty() ? std::string() : std::string(range->kvs.back().value);

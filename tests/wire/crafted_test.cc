@@ -400,7 +400,7 @@ TEST(WireCrafted, unknown_enumerators_of_peers_are_malformed_and_unknown_kinds_u
     Builder credit;
     credit.Finish(peer_protocol::CreateCredit(credit, static_cast<peer_protocol::LinkClass>(4), 1));
     EXPECT_EQ(peer_error(PeerKind::credit, credit), FrameErrc::malformed_body);
-    for (const int kind : {0, 14, 255}) {
+    for (const int kind : {0, 16, 255}) {
         EXPECT_EQ(peer_error(static_cast<PeerKind>(kind), credit), FrameErrc::unknown_kind) << kind;
     }
 }
@@ -416,6 +416,27 @@ TEST(WireCrafted, client_addresses_of_the_bound_are_taken_and_longer_ones_refuse
         Arena arena;
         EXPECT_EQ(decode_peer(peer_frame(memory, PeerKind::hello, bytes_of(builder), {}), arena).has_value(),
                   bytes == client_address_bytes_max);
+    }
+}
+
+TEST(WireCrafted, questions_for_read_indices_and_their_answers_have_as_many_items_as_the_bound_and_no_more) {
+    for (const std::size_t count : {read_index_items_max, read_index_items_max + 1}) {
+        Builder ask;
+        const auto asked = ask.CreateVectorOfStructs(std::vector<peer_protocol::ReadRoundItem>(count));
+        ask.Finish(peer_protocol::CreateReadIndex(ask, 1, 2, asked));
+        Builder answer;
+        const auto answered = answer.CreateVectorOfStructs(std::vector<peer_protocol::ReadIndexAnswerItem>(count));
+        answer.Finish(peer_protocol::CreateReadIndexAnswer(answer, 1, 2, answered));
+        for (auto* builder : {&ask, &answer}) {
+            std::vector<std::uint64_t> memory;
+            Arena arena;
+            const PeerKind kind = builder == &ask ? PeerKind::read_index : PeerKind::read_index_answer;
+            const auto decoded = decode_peer(peer_frame(memory, kind, bytes_of(*builder), {}), arena);
+            ASSERT_EQ(decoded.has_value(), count == read_index_items_max);
+            if (!decoded) {
+                EXPECT_EQ(decoded.error(), FrameErrc::malformed_body);
+            }
+        }
     }
 }
 
@@ -437,7 +458,7 @@ TEST(WireCrafted, every_peer_kind_has_its_class) {
     EXPECT_EQ(class_of(PeerKind::snapshot), LinkClass::snapshot);
     for (const PeerKind kind : {PeerKind::hello, PeerKind::hello_reply, PeerKind::read_round, PeerKind::read_round_answer,
                                 PeerKind::beat, PeerKind::snapshot_answer, PeerKind::credit, PeerKind::forward_cancel,
-                                PeerKind::forward_credit}) {
+                                PeerKind::forward_credit, PeerKind::read_index, PeerKind::read_index_answer}) {
         EXPECT_EQ(class_of(kind), LinkClass::control);
     }
 }

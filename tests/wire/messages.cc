@@ -283,6 +283,20 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
             return SnapshotAnswer{.range = RangeId(u64()), .term = Term(u64()), .snapshot = entry_id(),
                                   .offset = u64(), .verdict = static_cast<SnapshotVerdict>(prng_.between(1, 3))};
         case 11: return ForwardCredit{.token = u64(), .bytes = u64()};
+        case 13: {
+            const auto items = arena_.make_array<ReadRoundItem>(prng_.below(6));
+            for (auto& item : items) {
+                item = {RangeId(u64()), Term(u64())};
+            }
+            return ReadIndex{.round = {u64(), u64()}, .items = items};
+        }
+        case 14: {
+            const auto items = arena_.make_array<ReadIndexAnswerItem>(prng_.below(6));
+            for (auto& item : items) {
+                item = {RangeId(u64()), Term(u64()), LogIndex(u64())};
+            }
+            return ReadIndexAnswer{.round = {u64(), u64()}, .items = items};
+        }
         default: return Credit{.cls = static_cast<LinkClass>(prng_.below(4)), .bytes = u64()};
     }
 }
@@ -401,6 +415,9 @@ class Writer {
             s.data);
     }
     void put(const SnapshotAnswer& s) { add(s.range, s.term, s.snapshot, s.offset, s.verdict); }
+    void put(const ReadIndex& r) { add(r.round[0], r.round[1], r.items); }
+    void put(const ReadIndexAnswerItem& item) { add(item.range, item.term, item.index); }
+    void put(const ReadIndexAnswer& r) { add(r.round[0], r.round[1], r.items); }
     void put(const Credit& c) { add(c.cls, c.bytes); }
 };
 
