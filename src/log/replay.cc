@@ -135,7 +135,7 @@ void Replay::apply(const Record& record, const JudgedBatch& batch) {
             break;
         case RecordType::hard_state:
             if (record.header.incarnation > replica.incarnation) {
-                replica.in_doubt = false;
+                replica.in_doubt = replica.frozen;   // begun for a loss met before, it says nothing of this one
                 replica.suspect = false;
             }
             replica.hard_state = record.hard_state;
@@ -248,6 +248,8 @@ void Replay::apply_copies(ReplayedReplica& replica, const Record& record, const 
 void Replay::apply_state(ReplayedReplica& replica, const Record& record) {
     const bool first_met = !replica.state_seen;
     const bool doubt = (record.hard_state.in_doubt & doubt_found) != 0;
+    const bool own_records_lost = replica.in_doubt || replica.frozen ||
+                                  (replica.suspect && record.header.sequence != replica.last_sequence);
     replica.state_seen = true;
     replica.in_doubt = doubt || (replica.in_doubt && !epoch_opens_);
     replica.hard_state = record.hard_state;
@@ -262,9 +264,20 @@ void Replay::apply_state(ReplayedReplica& replica, const Record& record) {
     if (epoch_opens_) {
         replica.concluded = true;
         replica.suspect = false;
-        replica.frozen = false;
+        replica.frozen = own_records_lost && !ends_as_stated(replica, record);
+        replica.in_doubt |= replica.frozen;
         replica.runs.truncate(record.last_index + 1, ignore_dropped);
     }
+}
+
+// Whether the log is the one that recovery had before it when it wrote the state: logs that agree in an entry's term and
+// index agree in all before it. If not, records were lost since, and entries they had overwritten may still be here.
+bool Replay::ends_as_stated(const ReplayedReplica& replica, const Record& state) const {
+    if (replica.checkpoint && replica.checkpoint->body.applied_index >= state.last_index) {
+        return true;
+    }
+    const EntryRun* last = replica.runs.find(state.last_index);
+    return last != nullptr && last->term == state.last_term;
 }
 
 void Replay::set_checkpoint(ReplayedReplica& replica, const CheckpointBody& body) {
@@ -287,7 +300,7 @@ std::span<const EntryItem> Replay::items_of(const EntryRun& run) const {
 
 // Keeps the log up to the first hole, and names the damaged entries.
 void Replay::finish(ReplayedReplica& replica) {
-    if (!replica.state_seen || replica.suspect) {
+    if (!replica.state_seen || replica.suspect || replica.frozen) {
         replica.in_doubt = true;
     }
     std::uint64_t expected = replica.checkpoint ? replica.checkpoint->body.applied_index + 1 : 1;

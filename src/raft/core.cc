@@ -20,7 +20,10 @@ Core::Core(const Options& options_in, const InitialState& initial)
     if (hard_state.term != initial.hard_state.term) {
         hard_state.vote = NodeId{};
     }
-    hard_state.commit = std::max(hard_state.commit, log.snapshot().index);
+    // A log in doubt may end in entries that were overwritten since, in records that are lost: the hint, which is newer,
+    // does not speak of them. What is committed of it a leader says.
+    hard_state.commit = hard_state.in_doubt ? log.snapshot().index
+                                            : std::max(hard_state.commit, log.snapshot().index);
     durable = log.last().index;
     durable_term = initial.hard_state.term;
     peers.sync(configurations.current(), options.self, log.last().index.next());

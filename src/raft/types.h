@@ -38,7 +38,7 @@ struct Entry {
 struct HardState {
     Term term{};
     NodeId vote{};            // 0: none in this term
-    LogIndex commit{};        // a hint that saves work after a restart; never needed for safety
+    LogIndex commit{};        // a hint that saves work after a restart; never needed for safety, and not used in doubt
     Incarnation incarnation{};
     bool in_doubt{false};     // promises were lost and the fence is not yet durable here
     constexpr bool operator==(const HardState&) const = default;

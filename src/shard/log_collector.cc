@@ -24,24 +24,25 @@ bool LogCollector::wanted(bool& space) const {
     return space || bytes > 2 * segments_.live_bytes() + 6 * segment_bytes;
 }
 
-bool LogCollector::step() {
+void LogCollector::step() {
     if (read_.in_flight) {
-        return false;
+        return;
     }
     if (next_entry_ < read_.entries.size()) {
-        return copy_entries();
+        copy_entries();
+        return;
     }
     bool space = false;
     if (segments_.live_count() < 3 || !wanted(space)) {
-        return false;
+        return;
     }
     Segment& oldest = segments_.oldest();
     if (oldest.live_entries == 0) {
-        return false;  // goes by itself, once that is durable
+        return;  // goes by itself, once that is durable
     }
     const Holder holder = biggest_holder(oldest.number);
     if (holder.last == 0) {
-        return false;
+        return;
     }
     const bool few = (oldest.live_bytes + 64 * oldest.live_entries) * few_live_share <= oldest.bytes;
     const std::uint64_t bytes = segments_.live_segments_bytes();
@@ -50,12 +51,11 @@ bool LogCollector::step() {
         segment_ = oldest.number;
         reading_range_ = holder.range;
         owner_.read_live(holder.range, holder.first, holder.last, read_bytes, read_);
-        return true;
+        return;
     }
     if (space || unreadable_segment_ == oldest.number) {
         ask(holder.range);
     }
-    return false;
 }
 
 // Asks once, and again when the log has grown by some segments since.
@@ -98,15 +98,16 @@ LogCollector::Holder LogCollector::biggest_holder(std::uint64_t segment) {
     return out;
 }
 
-bool LogCollector::copy_entries() {
+void LogCollector::copy_entries() {
+    refused_ = false;
     for (std::size_t done = 0; done < entries_per_step && next_entry_ < read_.entries.size(); done++) {
         if (!owner_.write_again(reading_range_, read_.entries[next_entry_], segment_)) {
-            return false;
+            refused_ = true;
+            return;
         }
         next_entry_++;
         copied_entries_++;
     }
-    return true;
 }
 
 }  // namespace ringfort::shard

@@ -32,9 +32,10 @@ class LogCollector {
     LogCollector(Owner& owner, ReplicaTable& replicas, SegmentSet& segments, std::uint64_t bytes_goal);
 
     void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
-    // From the end of a turn. Returns whether it did something that calls for another step soon.
-    bool step();
-    bool busy() const { return read_.in_flight || next_entry_ < read_.entries.size(); }
+    // From the end of a turn.
+    void step();
+    // Another step soon can do something, whatever the disk does.
+    bool wants_step() const { return !read_.in_flight && !refused_ && next_entry_ < read_.entries.size(); }
     std::uint64_t copied_entries() const { return copied_entries_; }
 
   private:
@@ -46,7 +47,7 @@ class LogCollector {
     };
     bool wanted(bool& space) const;
     Holder biggest_holder(std::uint64_t segment);
-    bool copy_entries();
+    void copy_entries();
     void ask(RangeId range);
 
     Owner& owner_;
@@ -57,6 +58,7 @@ class LogCollector {
     RangeId reading_range_{};
     std::uint64_t segment_{0};        // being emptied
     std::size_t next_entry_{0};       // of read_.entries, to be written again
+    bool refused_{false};             // there was no room for it: something must become durable first
     std::uint64_t asked_segment_{0};  // for whose sake a checkpoint was asked for,
     RangeId asked_range_{};           // of this range,
     std::uint64_t asked_at_{0};       // when the newest segment was this one

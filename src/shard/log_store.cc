@@ -310,7 +310,7 @@ Instant LogStore::Impl::next_deadline() const {
             break;
     }
     Instant out = segments.next_deadline();
-    if (reader.has_ready() || (collector.busy() && !writer.full())) {
+    if (reader.has_ready() || (collector.wants_step() && !writer.full())) {
         out = Instant{};
     }
     if (!previous_is_seal && writer.idle() && open_is_empty()) {

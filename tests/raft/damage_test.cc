@@ -119,5 +119,37 @@ TEST(RaftDamage, a_configuration_lost_while_standing_for_election_does_not_end_t
     EXPECT_EQ(node.applied(), node.core().last().index);
 }
 
+// Records were lost: those that overwrote the end of this log, while the commit hint was written after them.
+TEST(RaftDoubt, a_replica_in_doubt_applies_nothing_before_a_leader_has_compared_its_log) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    cluster.settle();
+    TestNode& node = cluster.node(3);
+    const auto old = Store(node.disk());
+    cluster.cut(1, 2);
+    cluster.cut(1, 3);
+    ASSERT_TRUE(cluster.node(1).propose("nobody hears of it"));
+    cluster.run(NodeId(1));
+    cluster.isolate(1);
+    const StoredEntry overwritten = *cluster.node(1).memory().find(cluster.node(1).core().last().index);
+    cluster.elect(2);
+    ASSERT_TRUE(cluster.node(2).propose("committed"));
+    cluster.settle();
+    ASSERT_GE(node.applied(), overwritten.id.index);
+    cluster.heal();
+    cluster.settle();
+    cluster.crash(3);
+    const HardState newest = cluster.node(2).core().hard_state();
+    node.disk() = old;
+    node.disk().append(overwritten);
+    node.disk().hard_state = {newest.term, NodeId(2), newest.commit, old.hard_state.incarnation.next(), true};
+    cluster.restart(3);
+    EXPECT_EQ(node.applied(), old.checkpoint.applied.index);
+    cluster.settle();
+    EXPECT_EQ(node.applied(), cluster.node(2).applied());
+    EXPECT_EQ(node.state_hash(), cluster.node(2).state_hash());
+    EXPECT_FALSE(node.core().in_doubt());
+}
+
 }  // namespace
 }  // namespace ringfort::raft

@@ -249,6 +249,19 @@ TEST(LogDamage, a_repaired_entry_is_whole_again_also_after_a_restart) {
 }
 
 // Both directories of a batch lost: what it held is unknown. Ranges whose next record follows on are untouched.
+// Both directories of the batch. It and the next lie in the first file.
+void lose_records(Image& image, std::uint64_t lost) {
+    auto& content = image.begin()->second;
+    Recovered whole(image);
+    for (const log::JudgedBatch& batch : whole.judgement.batches) {
+        if (batch.place.sequence == lost || batch.place.sequence == lost + 1) {
+            const auto header = load<log::BatchHeader>(content.data() + batch.place.offset);
+            content[batch.place.offset + (batch.place.sequence == lost ? header.directory_offset()
+                                                                       : header.copy_offset())] ^= std::byte{1};
+        }
+    }
+}
+
 TEST(LogDamage, lost_records_put_in_doubt_whom_they_may_concern_and_nobody_else) {
     LogHarness h;
     h.start();
@@ -266,15 +279,7 @@ TEST(LogDamage, lost_records_put_in_doubt_whom_they_may_concern_and_nobody_else)
     h.vote(2, 7, 3);           // proves that range 2 had nothing in it; range 3 proves nothing
     h.settle();
     Image image = h.disk.image();
-    auto& content = image.begin()->second;
-    Recovered whole(image);
-    for (const log::JudgedBatch& batch : whole.judgement.batches) {
-        if (batch.place.sequence == lost || batch.place.sequence == lost + 1) {
-            const auto header = load<log::BatchHeader>(content.data() + batch.place.offset);
-            content[batch.place.offset + (batch.place.sequence == lost ? header.directory_offset()
-                                                                       : header.copy_offset())] ^= std::byte{1};
-        }
-    }
+    lose_records(image, lost);
     h.restart_from(image);
     EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
     EXPECT_FALSE(h.replica(2)->replica.promises_in_doubt);
@@ -296,6 +301,50 @@ TEST(LogDamage, lost_records_put_in_doubt_whom_they_may_concern_and_nobody_else)
     ASSERT_EQ(h.replica(1)->replica.entries.size(), 2U);
     EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"one", "new"}));
     EXPECT_TRUE(h.replica(3)->replica.promises_in_doubt);
+}
+
+// A start that still knew them wrote that all was well. What it knew is gone, and what they overwrote is not.
+TEST(LogDamage, records_lost_after_a_start_that_knew_them_put_in_doubt_what_they_had_overwritten) {
+    for (const bool doubt_since : {false, true}) {
+        LogHarness h;
+        h.start();
+        h.create(1);
+        for (std::uint64_t i = 2; i <= 4; i++) {
+            h.append(1, 3, i, "old");
+        }
+        h.settle();
+        const std::uint64_t lost = h.log->open_batch();
+        h.log->append_truncate(RangeId(1), LogIndex(3));
+        h.append(1, 5, 3, "new");
+        h.append(1, 5, 4, "new");
+        h.settle();
+        h.wait(20ms);
+        h.settle();
+        h.crash_and_start();
+        ASSERT_FALSE(h.replica(1)->replica.promises_in_doubt);
+        if (doubt_since) {
+            h.vote(1, 5, 0, 2, true);   // of another reason, and over: it says nothing of what is lost now
+            h.vote(1, 5, 0, 2, false);
+        }
+        h.append(1, 5, 5, "newer");
+        h.settle();
+        EXPECT_EQ(h.read(1, 2, 5), (std::vector<std::string>{"old", "new", "new", "newer"}));
+        Image image = h.disk.image();
+        lose_records(image, lost);
+        h.restart_from(image);
+        EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
+        EXPECT_EQ(h.replica(1)->replica.entries.back().id, (raft::EntryId{Term(3), LogIndex(4)}));
+
+        h.crash_and_start();
+        EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
+        h.vote(1, 6, 0, 3, true);
+        h.log->append_truncate(RangeId(1), LogIndex(3));
+        h.append(1, 6, 3, "found again");
+        h.settle();
+        h.crash_and_start();
+        EXPECT_FALSE(h.replica(1)->replica.promises_in_doubt);
+        EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"old", "found again"}));
+    }
 }
 
 // The last batch before a crash, never named durable by another, is cut if it rots: the risk stated at the format.

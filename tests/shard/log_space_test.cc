@@ -41,6 +41,39 @@ TEST(LogSpace, disk_stays_bounded_under_long_writing_with_checkpoints) {
     EXPECT_EQ(h.replica(1)->replica.checkpoint->applied.index, LogIndex(index - 1));
 }
 
+// Else it would keep its core from sleeping for as long as a read or a write takes.
+TEST(LogSpace, a_log_that_waits_for_its_disk_wants_no_turn_before_that_answers) {
+    SmallLog h;
+    h.start();
+    h.create(1);
+    h.create(2);
+    for (std::uint64_t i = 2; i < 40; i++) {
+        h.append(2, 1, i, std::string(100, 'i'));
+    }
+    h.settle();
+    h.disk.manual = true;
+    const auto expect_rest = [&] {
+        for (int turns = 0; h.log->next_deadline() <= h.clock.at; turns++) {
+            ASSERT_LT(turns, 100);
+            h.turn();
+        }
+    };
+    for (std::uint64_t i = 2; i < 300; i++) {
+        h.append(1, 1, i, std::string(3000, 'x'));
+        if (i % 5 == 4) {
+            h.checkpoint(1, 1, i);
+        }
+        h.turn();
+        while (h.disk.pending() > 0) {
+            ASSERT_NO_FATAL_FAILURE(expect_rest());
+            h.disk.complete(0);
+            h.turn();
+        }
+        ASSERT_NO_FATAL_FAILURE(expect_rest());
+    }
+    EXPECT_GE(h.log->counters(h.clock.at).copied_entries, 38U);
+}
+
 // An idle range's few entries and its promises must not hold the whole log.
 TEST(LogSpace, few_live_entries_of_an_idle_range_are_written_again_and_its_promises_survive) {
     SmallLog h;
