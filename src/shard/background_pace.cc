@@ -59,18 +59,21 @@ void BackgroundPace::observe(Instant now, const FlushFacts& facts) {
 void BackgroundPace::end_window(Instant now) {
     const std::uint64_t flushes = facts_.count - at_begin_.count;
     const bool quiet = went_bytes_ == 0 && went_before_ == 0;
-    bool congested = held(now);
+    Verdict verdict = held(now) ? Verdict::congested : Verdict::calm;
     if (flushes > 0) {
         const Duration mean = (facts_.time - at_begin_.time) / static_cast<std::int64_t>(flushes);
-        congested |= quiet_ > Duration(0) && mean > slow_flush();
-        if (quiet || mean < quiet_ || quiet_ == Duration(0)) {
+        if (quiet_ > Duration(0) && mean > slow_flush()) {
+            verdict = mean > 2 * slow_flush() ? Verdict::badly_congested : Verdict::congested;
+        }
+        // At the floor it cannot be this work that slows them: the load has grown, or somebody else is at the disk.
+        if (quiet || mean < quiet_ || quiet_ == Duration(0) || rate_ == rate_floor) {
             learn(mean);
         }
     }
     if (quiet) {
         rate_ = std::min(rate_, rate_begin);
     } else {
-        adapt(now, congested);
+        adapt(now, verdict);
     }
     begin_ = now;
     at_begin_ = facts_;
@@ -78,26 +81,31 @@ void BackgroundPace::end_window(Instant now) {
     went_bytes_ = 0;
 }
 
+Duration BackgroundPace::slow_flush() const {
+    return std::max(quiet_ * slower_max, quiet_ + 4 * quiet_varies_) + slower_always;
+}
+
 void BackgroundPace::learn(Duration mean) {
     if (quiet_ == Duration(0)) {
         quiet_ = mean;
-    } else {
-        // Another node's work on a disk that is shared must not soon pass for quiet.
-        quiet_ += (mean - quiet_) / (mean > quiet_ ? 32 : 8);
+        return;
     }
+    // Another node's work on a disk that is shared must not soon pass for quiet.
+    quiet_varies_ += (std::chrono::abs(mean - quiet_) - quiet_varies_) / 16;
+    quiet_ += (mean - quiet_) / (mean > quiet_ ? 32 : 8);
 }
 
-void BackgroundPace::adapt(Instant now, bool congested) {
+void BackgroundPace::adapt(Instant now, Verdict verdict) {
     const auto lasted = static_cast<std::uint64_t>((now - begin_).count());
     // What could have gone: the rate holds the work up only if about that much went.
     const std::uint64_t possible = rate_ * std::min<std::uint64_t>(lasted, second_ns) / second_ns;
+    const bool congested = verdict != Verdict::calm;
     if (congested) {
-        if (!was_congested_) {
-            known_ = std::max(rate_ / 2, rate_floor);
-        }
-        rate_ = std::max(rate_ / 2, rate_floor);
+        const std::uint64_t lower = verdict == Verdict::badly_congested ? rate_ / 2 : rate_ / 4 * 3;
+        known_ = was_congested_ ? known_ : std::max(lower, rate_floor);
+        rate_ = std::max(lower, rate_floor);
     } else if (went_bytes_ >= possible / 4 * 3) {
-        rate_ = std::min(rate_ + (rate_ < known_ ? rate_ / 2 : rate_step), rate_ceiling_);
+        rate_ = std::min(rate_ + rate_ / (rate_ < known_ ? 4 : 8), rate_ceiling_);
         known_ = std::max(known_, rate_ / 2);
     }
     was_congested_ = congested;

@@ -2,11 +2,13 @@
 // segments filled with zeros. It shares a disk with the log, and nobody waits for it; clients wait for the log.
 //
 // How the disk does is seen from the log's own flushes, by what they take on average in a window of time:
-//   quiet      windows in which nothing went by this pace teach what a flush takes by itself; work begins anew at a low
-//              rate after one;
-//   calm       the rate rises while it is what holds the work up: by half up to where the disk last had enough, then
-//              by a fixed step;
-//   congested  flushes take more than `slower_max` times as long as quiet ones: the rate is halved.
+//   quiet      windows in which nothing went by this pace, or no more than the floor, teach what a flush takes by itself;
+//              work begins at a low rate after one without any;
+//   calm       the rate rises while it is what holds the work up: fast up to where the disk last had enough, then slowly;
+//   congested  flushes take more than `slower_max` times as long as quiet ones, and longer than these ever vary: the rate
+//              falls by a quarter; by half if they take twice as long as even that.
+// Both are in proportion to the rate, so that a window that is slow by chance, as some are on any busy machine, costs
+// little.
 // While one flush in flight is very late already, nothing goes but at the floor: what is being written then only
 // lengthens the wait. At the floor something always goes, so that all work ends.
 //
@@ -40,10 +42,9 @@ struct LogRace {
 class BackgroundPace {
   public:
     static constexpr Duration window{50ms};
-    static constexpr std::uint64_t rate_floor = 1 * mib;       // bytes per second, as all rates here
+    static constexpr std::uint64_t rate_floor = 4 * mib;       // bytes per second, as all rates here
     static constexpr std::uint64_t rate_max = 256 * mib;
     static constexpr std::uint64_t rate_begin = 8 * mib;
-    static constexpr std::uint64_t rate_step = 512 * kib;      // a window
     static constexpr std::uint64_t known_begin = 64 * mib;     // up to here the rate rises fast before anything is known
     static constexpr std::int64_t slower_max = 2;
     static constexpr Duration slower_always{1ms};              // by so much any flush may be slower
@@ -64,17 +65,19 @@ class BackgroundPace {
 
   private:
     // What a flush may take on average before the disk counts as congested.
-    Duration slow_flush() const { return quiet_ * slower_max + slower_always; }
+    Duration slow_flush() const;
     bool held(Instant now) const;
     void end_window(Instant now);
     void learn(Duration mean);
-    void adapt(Instant now, bool congested);
+    enum class Verdict : std::uint8_t { calm, congested, badly_congested };
+    void adapt(Instant now, Verdict verdict);
 
     const std::uint64_t rate_ceiling_;
     std::uint64_t rate_{rate_begin};
-    std::uint64_t known_{known_begin};   // half of what the disk last took, or had enough of
+    std::uint64_t known_{known_begin};   // the disk last had enough at this rate or a little more
     bool was_congested_{false};
     Duration quiet_{0};                  // what a flush takes by itself; 0: not known
+    Duration quiet_varies_{0};           // by so much on average, from window to window
     FlushFacts facts_;
     // The window.
     Instant begin_{};

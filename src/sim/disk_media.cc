@@ -62,7 +62,28 @@ void DiskMedia::submit(Task& task) {
     if (hang_until_ > queue_.now()) {
         at = std::max(at, hang_until_ + draw_latency(task));
     }
-    queue_.schedule(at, &DiskMedia::on_event, this, task.operation->env_word);
+    queue_.schedule(std::max(at, shared_until(task)), &DiskMedia::on_event, this, task.operation->env_word);
+}
+
+// When the medium that all share lets the operation end.
+Instant DiskMedia::shared_until(const Task& task) {
+    const std::uint64_t rate = profile_.drain_bytes_per_second;
+    if (rate == 0) {
+        return {};
+    }
+    const auto time_of = [&](std::uint64_t bytes) {
+        return Duration(static_cast<std::int64_t>(bytes * 1'000'000'000 / rate));
+    };
+    const std::uint64_t zeros = task.kind == Kind::create ? task.bytes : 0;
+    if (task.content.size() + zeros > 0) {
+        drained_at_ = std::max(drained_at_, queue_.now()) + time_of(task.content.size() + zeros) * slow_factor_;
+    }
+    if (task.kind == Kind::write && task.durability == env::Durability::none) {
+        return drained_at_ - time_of(profile_.cache_bytes) * slow_factor_;
+    }
+    const bool flushes = task.kind == Kind::write || task.kind == Kind::sync || task.kind == Kind::sync_new ||
+                         task.kind == Kind::create || task.kind == Kind::replace_whole;
+    return flushes ? drained_at_ : Instant{};
 }
 
 Duration DiskMedia::draw_latency(const Task& task) {

@@ -30,6 +30,10 @@ struct DiskProfile {
     std::uint32_t tail_per_million{2000};
     Duration tail_max{20ms};
     Duration byte_latency_per_mib{500us};
+    // What all writes share, as they do on a device with a write cache: plain writes go on while the cache has room, and
+    // whoever flushes waits for all that was written before, by whomever. 0: no such bound.
+    std::uint64_t drain_bytes_per_second{0};
+    std::uint64_t cache_bytes{256 * mib};
     std::uint64_t capacity_bytes{1ull << 40};
     env::Durability preferred{env::Durability::dsync};
     // Faults by the operation, in cases per million.
@@ -109,6 +113,7 @@ class DiskMedia {
     Task& begin(Kind kind, SimDisk& owner, env::DiskOperation& operation);
     void submit(Task& task);       // draws the latency
     Duration draw_latency(const Task& task);
+    Instant shared_until(const Task& task);
     static void on_event(void* context, std::uint64_t slot, std::uint64_t);
     void finish(std::uint64_t slot);
     env::DiskErrc perform(Task& task);
@@ -135,6 +140,7 @@ class DiskMedia {
     std::size_t in_flight_{0};
     std::uint64_t write_sequence_{0};   // of the last write that completed
     Instant hang_until_{0};
+    Instant drained_at_{0};             // when all that was written so far is on the medium
     std::uint32_t slow_factor_{1};
 };
 

@@ -74,6 +74,7 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
     for (auto kind = static_cast<unsigned>(FaultKind::wipe); faults && kind < fault_kinds; kind++) {
         out.fault_mask |= random.one_in(5) ? 1u << kind : 0u;
     }
+    out.disk.drain_bytes_per_second = pick(random, std::array<std::uint64_t, 5>{0, 0, 0, 30 * mib, 200 * mib});
 }
 
 }  // namespace
@@ -150,6 +151,7 @@ std::string describe(const RunOptions& o) {
                       std::to_string(o.workload.clients) + "x" + std::to_string(o.workload.in_flight_max) + " think " +
                       text(o.workload.think) + " keys " + std::to_string(o.workload.keys) + " value<=" +
                       std::to_string(o.workload.value_bytes_max) + " disk " +
+                      std::to_string(o.disk.drain_bytes_per_second / mib) + "MiB/s " +
                       (o.disk.preferred == env::Durability::dsync ? "dsync " : "sync ") +
                       std::to_string(o.disk.sync_latency.count() / 1000) + "us tail " +
                       std::to_string(o.disk.tail_per_million) + "/" + text(o.disk.tail_max) + " net " +
