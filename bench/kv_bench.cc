@@ -14,6 +14,7 @@
 #include "base/checksum.h"
 #include "base/prng.h"
 #include "kv/store.h"
+#include "uring/populate.h"
 
 namespace ringfort::kv {
 namespace {
@@ -29,7 +30,7 @@ void write_key(char (&out)[key_bytes + 1], std::uint64_t number) {
 
 class Fixture {
   public:
-    explicit Fixture(std::uint64_t keys) : keys_(keys), store_(StoreOptions{RangeId(1), 42}) {
+    explicit Fixture(std::uint64_t keys) : keys_(keys), store_(StoreOptions{RangeId(1), 42, &uring::populate}) {
         value_.assign(value_bytes, 'v');
         std::vector<std::uint32_t> order(keys);
         for (std::uint32_t i = 0; i < keys; i++) {

@@ -6,7 +6,6 @@
 
 #include "base/assertion.h"
 #include "base/bytes.h"
-#include "base/populate.h"
 
 namespace ringfort::kv {
 
@@ -168,7 +167,9 @@ Slab::Page* Slab::take_page(std::size_t size_class) {
         link_front(full_regions_, region);
     }
     auto* page = reinterpret_cast<Page*>(region->pages + slot * page_bytes);
-    populate(page, page_bytes);   // else 16 faults, a sixth of what a put costs
+    if (populate_ != nullptr) {
+        populate_(page, page_bytes);   // else 16 page faults, a sixth of what a put costs
+    }
     *page = {region, nullptr, nullptr, nullptr, 0, page_head_bytes, static_cast<std::uint32_t>(size_class)};
     link_front(partial_[size_class], page);
     return page;

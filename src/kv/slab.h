@@ -17,7 +17,9 @@ class Slab {
     static constexpr std::size_t region_pages = 16;
     static constexpr std::size_t small_bytes_max = 4096;
 
-    Slab() = default;
+    // Called for each page that blocks will be cut from, if given: a hint to bring its memory in at once (env::Populate).
+    using Populate = void (*)(void* memory, std::size_t bytes);
+    explicit Slab(Populate populate = nullptr) : populate_(populate) {}
     ~Slab();   // gives back everything, freed or not
     Slab(const Slab&) = delete;
     Slab& operator=(const Slab&) = delete;
@@ -52,6 +54,7 @@ class Slab {
     void* allocate_large(std::size_t bytes);
     void release_large(void* block, std::size_t bytes);
 
+    Populate populate_;
     std::array<Page*, classes> partial_{};   // pages with at least one free block, per class
     Region* open_regions_{nullptr};          // with at least one free page
     Region* full_regions_{nullptr};

@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "base/work_budget.h"
 #include "kv/command.h"
+#include "kv/slab.h"
 
 namespace ringfort::kv {
 
@@ -32,6 +33,7 @@ struct StoreOptions {
     // Of the side index for exact keys, so that nobody can choose colliding keys. Decides no answer and no hash: replicas
     // may differ in it.
     std::uint64_t hash_seed{0};
+    Slab::Populate populate{nullptr};
 };
 
 // A stand-alone range in another order than that of keys collects references (24 B each): with no limit (or one above

@@ -14,7 +14,7 @@
 namespace ringfort::kv {
 
 struct StoreState {
-    explicit StoreState(const StoreOptions& options) : index(options.hash_seed) {}
+    explicit StoreState(const StoreOptions& options) : slab(options.populate), index(options.hash_seed) {}
 
     Slab slab;
     KeyTree tree{slab};

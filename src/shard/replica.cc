@@ -40,7 +40,7 @@ std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
 }
 
 std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
-    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next()});
+    return std::make_unique<kv::Store>(kv::StoreOptions{range, context.prng.next(), context.world.populate});
 }
 
 Replica::Replica(Context& context, ReplicaStart&& start)

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/assertion.h"
+#include "uring/populate.h"
 
 namespace ringfort::uring {
 namespace {
@@ -28,7 +29,8 @@ StartResult<std::unique_ptr<ShardWorld>> ShardWorld::create(const WorldOptions& 
                                      .mailbox = *world->mailbox_,
                                      .log = world->log_,
                                      .process = world->process_,
-                                     .seed = options.seed});
+                                     .seed = options.seed,
+                                     .populate = &populate});
     return world;
 }
 

@@ -68,6 +68,21 @@ TEST(Slab, gives_regions_back_when_their_blocks_are_gone) {
     EXPECT_LE(slab.reserved_bytes(), 2 * Slab::region_pages * Slab::page_bytes);
 }
 
+std::vector<std::pair<void*, std::size_t>> populated;
+
+TEST(Slab, asks_for_the_memory_of_each_page_before_it_cuts_blocks_from_it) {
+    populated.clear();
+    Slab slab([](void* memory, std::size_t bytes) { populated.emplace_back(memory, bytes); });
+    for (std::size_t bytes = 0; bytes < 3 * Slab::page_bytes; bytes += 1024) {
+        auto* const block = static_cast<std::byte*>(slab.allocate(1024));
+        ASSERT_FALSE(populated.empty());
+        auto* const page = static_cast<std::byte*>(populated.back().first);
+        EXPECT_TRUE(block >= page && block + 1024 <= page + Slab::page_bytes);
+        EXPECT_EQ(populated.back().second, Slab::page_bytes);
+    }
+    EXPECT_EQ(populated.size(), 4u);   // the head of a page takes room, too
+}
+
 TEST(Slab, sizes_at_the_borders_of_the_classes) {
     EXPECT_EQ(Slab::block_bytes(1), 8u);
     EXPECT_EQ(Slab::block_bytes(8), 8u);

@@ -1,4 +1,4 @@
-#include "base/populate.h"
+#include "uring/populate.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cstring>
 #include <sys/mman.h>
 
-namespace ringfort {
+namespace ringfort::uring {
 namespace {
 
 TEST(Populate, brings_the_pages_in_and_leaves_what_they_hold) {
@@ -26,4 +26,4 @@ TEST(Populate, brings_the_pages_in_and_leaves_what_they_hold) {
 }
 
 }  // namespace
-}  // namespace ringfort
+}  // namespace ringfort::uring
