@@ -28,6 +28,9 @@ struct CoreOptions {
     Duration request_timeout{5s};        // of requests that name none; counted from submit()
     std::size_t connections{1};          // kept open at a time, spread over the endpoints in order
     std::size_t in_flight_max{4096};     // more are refused with too_many_requests
+    // Of one connection; more wait here, and each answer makes place for the next on its own connection. 0: as many as the
+    // server reads, and requests go round the connections.
+    std::size_t requests_per_connection_max{0};
     ClusterId cluster_id{};              // 0: any; otherwise others are refused
     std::string name;                    // for the server's log
     // Which endpoint is tried first; others follow round robin.

@@ -89,6 +89,7 @@ struct Core::Impl final : ConnectionOwner {
     TimerWheel connection_timers;
     std::uint32_t ready_count{0};
     std::uint32_t pick_next{0};
+    std::uint32_t answered_last{0};   // the connection
     std::vector<Connection*> sendable;        // have bytes for the send at the turn's end
 
     Arena reply_arena;

@@ -115,7 +115,9 @@ void Core::Impl::cancel(std::uint64_t token) {
 }
 
 bool Core::Impl::has_room(const Connection& connection) const {
-    return connection.ready() && !connection.retiring && connection.has_place();
+    const std::size_t most = options.requests_per_connection_max;
+    return connection.ready() && !connection.retiring && connection.has_place() &&
+           (most == 0 || connection.unanswered < most);
 }
 
 Connection* Core::Impl::pick(std::uint32_t avoid) {
@@ -123,6 +125,10 @@ Connection* Core::Impl::pick(std::uint32_t avoid) {
         return nullptr;
     }
     const auto count = static_cast<std::uint32_t>(connections.size());
+    if (options.requests_per_connection_max > 0 && answered_last < count && answered_last != avoid &&
+        has_room(*connections[answered_last])) {
+        return connections[answered_last].get();
+    }
     Connection* last_choice = nullptr;
     for (std::uint32_t step = 0; step < count; step++) {
         pick_next = pick_next + 1 < count ? pick_next + 1 : 0;
@@ -306,6 +312,7 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
     }
     const bool last = (header.flags & wire::flag_more) == 0;
     connection.unanswered -= last && connection.unanswered > 0 ? 1 : 0;
+    answered_last = connection.number();
     const std::uint32_t index = pending.find(header.request_id);
     if (index == no_request || pending[index].connection != connection.number()) {
         on_unwanted_piece(connection, header);

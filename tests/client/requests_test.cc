@@ -349,6 +349,35 @@ TEST(ClientRequests, a_connection_carries_no_more_than_the_server_takes) {
     EXPECT_EQ(answered, 8U);
 }
 
+TEST(ClientRequests, with_a_bound_for_each_connection_the_next_request_takes_the_place_of_the_one_answered) {
+    CoreOptions options = CoreScript::three();
+    options.connections = 2;
+    options.requests_per_connection_max = 3;
+    CoreScript script(options);
+    script.turn();
+    Link& a = script.network.link(0);
+    Link& b = script.network.link(1);
+    for (Link* link : {&a, &b}) {
+        script.greet(*link, {});
+    }
+    script.on_answer = [&](std::uint64_t) { script.put("next"); };   // a closed loop
+    for (int i = 0; i < 7; i++) {
+        script.put("k" + std::to_string(i));
+    }
+    std::vector<Seen> at_a = script.arrived(a);
+    std::vector<Seen> at_b = script.arrived(b);
+    ASSERT_EQ(at_a.size(), 3U);
+    ASSERT_EQ(at_b.size(), 3U);
+    for (int round = 0; round < 10; round++) {
+        for (const Seen& seen : at_b) {
+            script.reply_put(seen, 1);
+        }
+        at_b = script.arrived(b);
+        ASSERT_EQ(at_b.size(), 3U);
+        ASSERT_TRUE(script.arrived(a).empty());
+    }
+}
+
 TEST(ClientRequests, a_frame_over_the_servers_bound_is_refused_here_and_the_connection_lives) {
     CoreScript script;
     wire::ClientHelloReply hello;

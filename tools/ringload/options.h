@@ -53,6 +53,8 @@ struct Options {
         }
         return open_loop() ? 16384 : connections * in_flight;
     }
+    // 0: as it comes.
+    std::size_t per_connection() const { return open_loop() || concurrent > 0 ? 0 : in_flight; }
 };
 
 // Reads the command line. Ends the process after --help and --version, and with one sentence on a wrong combination.

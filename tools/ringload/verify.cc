@@ -210,6 +210,7 @@ struct Reader {
         ringfort::client::CoreOptions core = core_options(options);
         core.connections = 1;
         core.in_flight_max = 256;
+        core.requests_per_connection_max = 0;
         core.request_timeout = std::chrono::seconds(60);
         return core;
     }
