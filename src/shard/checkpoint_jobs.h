@@ -40,6 +40,8 @@ class Checkpoints::WriteJob {
     // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
     bool wants_turn() const { return !waiting() && (stage_ == Stage::fill || (abandoned_ && !done())); }
     bool paced() const { return stage_ == Stage::pace; }
+    // The log grows faster than it.
+    bool behind() const;
     RangeId range() const { return record_range_; }
     void on_durable(BatchSequence through);
     // Reads the store no more: it is about to be replaced. A record already in the log stands.

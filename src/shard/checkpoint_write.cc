@@ -55,6 +55,10 @@ void Checkpoints::WriteJob::abandon() {
     abandoned_ = stage_ < Stage::name;
 }
 
+bool Checkpoints::WriteJob::behind() const {
+    return race_.behind(offset_, owner_.log_written());
+}
+
 bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
     const MutableBytes room(chunk_.data() + chunk_filled_, chunk_.size() - chunk_filled_);
     if (writer_) {
@@ -103,7 +107,7 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
         }
         case Stage::pace: {
             BackgroundPace& pace = owner_.context_.log->pace();
-            if (!pace.may_go(owner_.context_.now) && !race_.behind(offset_, owner_.log_written())) {
+            if (!pace.may_go(owner_.context_.now) && !behind()) {
                 return false;
             }
             const std::size_t padded = round_up(chunk_filled_, limits::block_bytes);

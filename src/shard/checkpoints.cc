@@ -13,6 +13,8 @@ constexpr Duration write_pause_min = 1s;
 constexpr Duration write_pause_max = 60s;
 constexpr Duration send_pause_min = 100ms;
 constexpr Duration send_pause_max = 5s;
+constexpr std::int64_t write_keys_per_turn = 400;
+constexpr std::int64_t write_bytes_per_turn = 128 * static_cast<std::int64_t>(kib);
 
 }  // namespace
 
@@ -200,8 +202,14 @@ bool Checkpoints::run_write(WorkBudget& budget) {
     if (!write_) {
         return false;
     }
-    while (write_->step(budget)) {
+    // Clients wait behind what it does in a turn: a fraction of a turn's work, unless the log outgrows it.
+    const WorkBudget before = write_->behind() ? budget
+                                               : WorkBudget{std::min(budget.keys, write_keys_per_turn),
+                                                            std::min(budget.bytes, write_bytes_per_turn)};
+    WorkBudget left = before;
+    while (write_->step(left)) {
     }
+    budget.take(before.keys - left.keys, before.bytes - left.bytes);
     const bool more = write_->wants_turn();
     if (write_->done() && !write_->waiting()) {
         write_.reset();
