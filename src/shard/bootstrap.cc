@@ -76,6 +76,8 @@ void Bootstrap::on_memory_read() {
                                                             std::string(env::to_string(operation_.error)));
         return;
     }
+    context_.links->bootstrapped = memory_found_;
+    context_.links->memory_read = true;
     stage_ = Stage::recovering;
     context_.log->start(memory_found_ ? LogStart::existing : LogStart::any);
 }
@@ -158,7 +160,6 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
             context_.sessions->post(ShardId(0), std::move(mail));
         }
     }
-    context_.links->bootstrapped = memory_found_;
     replicas_unknown_ = recovered.replicas_unknown;
     stage_ = Stage::loading;
     for (RecoveredReplica& replica : recovered.replicas) {
@@ -267,7 +268,9 @@ void Bootstrap::decide() {
     for (const PeerLinks::Peer& peer : context_.links->peers()) {
         all_heard &= peer.heard;
         heard += peer.heard ? 1 : 0;
-        if (peer.heard && peer.bootstrapped && peer.our_instance != context_.config.instance) {
+        // This directory in a later incarnation than the first: the memory of an announced one was lost with the process.
+        if (peer.heard && peer.bootstrapped &&
+            (peer.our_instance != context_.config.instance || peer.our_incarnation > Incarnation(1))) {
             remembered_otherwise = true;
             highest = std::max(highest, peer.our_incarnation);
         }

@@ -47,6 +47,12 @@ void Checkpoints::want(RangeId range) {
     }
 }
 
+void Checkpoints::on_log_wants(RangeId range) {
+    if (!write_ || write_->range() != range) {
+        want(range);
+    }
+}
+
 void Checkpoints::maybe_start_write() {
     if (write_ || context_.halted || context_.now < write_pause_.until) {
         return;

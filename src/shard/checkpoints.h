@@ -41,6 +41,8 @@ class Checkpoints {
     void remove_garbage();
 
     void want(RangeId range);
+    // Nothing while one of this range is being written: it frees what the log asks for.
+    void on_log_wants(RangeId range);
     void send_snapshot(Replica& replica, NodeId to);
     void on_slice(Link& link, const wire::SnapshotSlice& slice);
     void on_snapshot_answer(Link& link, const wire::SnapshotAnswer& answer);

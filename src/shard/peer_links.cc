@@ -308,7 +308,7 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     if (hello.target_shard != context_.config.shard) {
         return wire::Refusal::no_such_shard;
     }
-    if (context_.stopping || context_.halted) {
+    if (context_.stopping || context_.halted || !memory_read) {
         return wire::Refusal::stopping;
     }
     Peer* known = peer(hello.node);
@@ -350,11 +350,14 @@ bool PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
         return false;
     }
     note_shard_count(peer, reply.shard_count);
+    peer.heard = reply.refusal == wire::Refusal::none || reply.refusal == wire::Refusal::old_incarnation;
+    if (!peer.heard) {
+        return false;   // it may not have read yet what it remembers
+    }
     peer.bootstrapped = reply.bootstrapped;
     peer.client_address = reply.client_address;
     peer.our_instance = reply.your_instance;
     peer.our_incarnation = reply.your_incarnation;
-    peer.heard = reply.refusal == wire::Refusal::none || reply.refusal == wire::Refusal::old_incarnation;
     // It heard from our hello what is remembered of it.
     if (is_outdated(peer, reply.instance, reply.incarnation)) {
         return false;

@@ -172,6 +172,9 @@ class PeerLinks final : public env::ListenerHandler {
     // says may count until it comes with a new incarnation.
     [[nodiscard]] bool learn(Peer& peer, const wire::PeerHelloReply& reply);
 
+    // Before that no hello is answered with anything but a refusal: whoever asks what this node remembers of it would
+    // take no memory for a new cluster, and an old incarnation would get a link.
+    bool memory_read{false};
     bool bootstrapped{false};             // this node has, or had, a part in the cluster: said in hellos
     Incarnation incarnation{1};
     void remember(NodeId node, InstanceId instance, Incarnation of);

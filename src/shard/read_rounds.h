@@ -48,7 +48,7 @@ class ReadRounds {
     void on_answer(NodeId from, const wire::ReadRoundAnswer& answer);
     // A follower with reads of its own asks up to where it has to have applied: answered at once or with a round.
     void on_read_index(Link& link, const wire::ReadIndex& question);
-    // Links that came back: answers on their way were lost.
+    // A link came back: answers on their way were lost, so what is unconfirmed is asked anew at the end of the turn.
     void on_peer_back();
 
     // End of turn: sends the open round if reads wait and none is out; serves what is confirmed and applied, some of it.

@@ -4,6 +4,7 @@
 
 #include "shard/directory_view.h"
 #include "shard/peer_links.h"
+#include "shard/read_rounds.h"
 #include "shard/router.h"
 
 namespace ringfort::shard {
@@ -184,6 +185,7 @@ void Replicas::on_peer_back(NodeId peer, ShardId remote_shard) {
             replica->step(raft::PeerBack{peer});
         }
     }
+    context_.rounds->on_peer_back();
 }
 
 Duration Replicas::election_delay(const Replica& replica, std::uint32_t attempts) const {

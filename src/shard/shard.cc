@@ -60,7 +60,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
         checkpoints.on_durable(through);
     }
     void on_log_failed(std::string_view reason) override;
-    void on_checkpoint_wanted(RangeId range) override { checkpoints.want(range); }
+    void on_checkpoint_wanted(RangeId range) override { checkpoints.on_log_wants(range); }
     void on_mail(ShardId from, env::Mail mail) override { router.on_mail(from, std::move(mail)); }
 
     Instant turn();

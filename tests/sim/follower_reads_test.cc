@@ -83,6 +83,27 @@ TEST_F(FollowerReads, are_served_where_they_came_and_one_question_does_for_many)
     good_end();
 }
 
+// One peer loses its connection with the answer on it; the other's answer is held back.
+TEST_F(FollowerReads, of_the_leader_whose_confirmation_was_lost_with_its_link_are_answered_soon_after_it_is_back) {
+    ASSERT_TRUE(begin());
+    const std::size_t leader = s->leader();
+    const std::size_t mute = (leader + 1) % 3;
+    const std::size_t peer = (leader + 2) % 3;
+    auto& network = s->cluster().network();
+    network.block(s->node(mute).host(), s->node(leader).host());
+    network.block(s->node(peer).host(), s->node(leader).host());
+    const std::uint64_t request = get(leader);
+    s->simulation.run_for(20ms);
+    ASSERT_FALSE(answer(leader, request).ended);
+    network.reset_between(s->node(leader).host(), s->node(peer).host());
+    network.unblock(s->node(peer).host(), s->node(leader).host());
+    ASSERT_TRUE(answered(leader, request, 200ms));
+    EXPECT_EQ(answer(leader, request).value, "v0");
+    EXPECT_EQ(s->leader(), leader);
+    network.unblock_all();
+    good_end();
+}
+
 // The group is idle but for that write: nothing but its commit brings the news.
 TEST_F(FollowerReads, see_a_write_answered_elsewhere_at_once) {
     for (const std::size_t nodes : {3u, 5u}) {
