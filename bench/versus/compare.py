@@ -97,13 +97,14 @@ class Sitting:
         self.ours[name] = self.told("ringfort", name, result)
 
     def default_settings(self, cluster):
+        # One client first: after millions of puts a checkpoint may be under way.
+        self.load(cluster, "put_one_polling", connections=1, in_flight=1)
+        self.load(cluster, "get_one_polling", op="get", connections=1, in_flight=1)
         self.load(cluster, "put")
         self.load(cluster, "put_spread", cluster.endpoints)
         self.load(cluster, "put_256", connections=256, in_flight=1)
-        self.load(cluster, "put_one_polling", connections=1, in_flight=1)
         self.load(cluster, "get", op="get")
         self.load(cluster, "get_spread", cluster.endpoints, op="get")
-        self.load(cluster, "get_one_polling", op="get", connections=1, in_flight=1)
 
     def without_polling(self, cluster):
         self.load(cluster, "put_one", connections=1, in_flight=1)
