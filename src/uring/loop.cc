@@ -76,19 +76,12 @@ void Loop::wait(Instant deadline) {
     const Duration polling = may_poll ? window_.next() : 0ns;
     if (polling > 0ns) {
         ring.submit();
-        switch (poll(std::min(deadline, begin + polling))) {
-            case Poll::won:
-                counters_.polls_won++;
-                window_.on_wait(monotonic_now() - begin);
-                return;
-            case Poll::lost:
-                counters_.polls_lost++;
-                break;
-            case Poll::core_taken:
-                counters_.polls_lost++;
-                window_.on_core_taken();
-                break;
+        if (poll(std::min(deadline, begin + polling))) {
+            counters_.polls_won++;
+            window_.on_wait(monotonic_now() - begin);
+            return;
         }
+        counters_.polls_lost++;
     }
     MailboxHub& hub = world_.mailbox().hub();
     const std::size_t self = world_.mailbox().self().value;
@@ -108,23 +101,21 @@ void Loop::wait(Instant deadline) {
 }
 
 // Yields between looks: a thread that only spins takes the core from whoever would bring the event.
-Loop::Poll Loop::poll(Instant until) {
+bool Loop::poll(Instant until) {
     const auto won = [&] { return world_.ring().completion_waits() || world_.mailbox().has_mail(); };
     const std::int64_t switches_before = switches();
     bool core_taken = false;
-    for (Instant now = monotonic_now(); now < until && !core_taken;) {
-        if (won()) {
-            return Poll::won;
-        }
+    for (Instant now = monotonic_now(); now < until && !won();) {
         sched_yield();
         const Instant back = monotonic_now();
-        core_taken = back - now > yield_longest && switches() != switches_before;
+        core_taken = core_taken || (back - now > yield_longest && switches() != switches_before);
+        if (core_taken && window_.core_is_shared()) {
+            break;
+        }
         now = back;
     }
-    if (won()) {
-        return Poll::won;
-    }
-    return core_taken ? Poll::core_taken : Poll::lost;
+    window_.on_poll(core_taken);
+    return won();
 }
 
 }  // namespace ringfort::uring

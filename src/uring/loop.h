@@ -52,8 +52,7 @@ class Loop {
     Instant one_turn();
     bool work_waits() const;
     void wait(Instant deadline);
-    enum class Poll : std::uint8_t { won, lost, core_taken };
-    Poll poll(Instant until);
+    bool poll(Instant until);
 
     ShardWorld& world_;
     TurnDriver& driver_;

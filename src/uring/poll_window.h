@@ -26,14 +26,23 @@ class PollWindow {
         }
     }
 
-    // While polling the core went to others: it is no idle core that would have to be woken, and polling only takes turns
-    // from those that have work. Some events that come soon have to pass before the next try.
-    void on_core_taken() { credit_ = -credit_max; }
+    // Whether others had the core while this thread polled. Once in a while they do on any machine; time after time they
+    // have work of their own, the core is not idle and needs no waking, and polling only takes turns from them: then some
+    // events that come soon have to pass before each further try.
+    void on_poll(bool core_taken) {
+        taken_in_a_row_ = core_taken ? taken_in_a_row_ + 1 : 0;
+        if (core_is_shared()) {
+            credit_ = -credit_max;
+        }
+    }
+    bool core_is_shared() const { return taken_in_a_row_ >= shared_after; }
 
   private:
     static constexpr int credit_max = 16;
+    static constexpr int shared_after = 5;
     Duration longest_;
     int credit_{0};
+    int taken_in_a_row_{0};
 };
 
 }  // namespace ringfort::uring
