@@ -22,7 +22,7 @@ class PollWindow {
         } else if (waited <= 4 * longest_) {
             credit_ += credit_ == 0 ? 1 : 0;   // near: go on trying, without trust
         } else {
-            credit_ = std::clamp(credit_ - 1, -credit_max, credit_max);
+            credit_ -= credit_ > 0 ? 1 : 0;
         }
     }
 

@@ -117,6 +117,11 @@ TEST(PollWindow, credit_is_earned_by_events_that_come_soon_and_spent_by_waiting)
         waits++;
     }
     EXPECT_LE(waits, 16) << "a shard that fell idle stops polling soon";
+    for (int i = 0; i < 100; i++) {
+        window.on_wait(100ms);
+    }
+    window.on_wait(50us);
+    EXPECT_EQ(200us, window.next()) << "however long it was idle";
     EXPECT_EQ(0ns, PollWindow(0ns).next());
 }
 
