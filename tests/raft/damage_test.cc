@@ -6,6 +6,31 @@
 namespace ringfort::raft {
 namespace {
 
+// From here on node 1 leads and hears no answer: what it proposes reaches all and is committed nowhere.
+void lead_unanswered(TestCluster& cluster) {
+    cluster.elect(1);
+    cluster.settle();
+    cluster.add(4);
+    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+}
+
+// Node 4, as a learner.
+Configuration with_learner() {
+    Configuration out = voters(3);
+    out.learners = {NodeId(4)};
+    return out;
+}
+
+// All hear each other again, and node 1 begins anew with each.
+void answer_again(TestCluster& cluster) {
+    cluster.loses = nullptr;
+    for (const std::uint64_t peer : {2U, 3U, 4U}) {
+        cluster.tell_lost(1, peer);
+        cluster.tell_back(1, peer);
+    }
+    cluster.settle();
+}
+
 // Rot while the node runs: found when a committed entry is to be applied and cannot be read back.
 TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is_applied) {
     TestCluster cluster(3);
@@ -39,13 +64,9 @@ TEST(RaftDamage, an_entry_lost_while_running_is_fetched_from_a_peer_before_it_is
 // The directory of the batch rotted in both places: of its entries nothing but the ids is known.
 TEST(RaftDamage, entries_lost_together_with_their_checksums_are_fetched_by_id) {
     TestCluster cluster(3);
-    cluster.elect(1);
-    cluster.settle();
-    cluster.add(4);
-    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
+    lead_unanswered(cluster);
     const auto lost = cluster.node(1).propose("payload");
-    Configuration target = voters(3);
-    target.learners = {NodeId(4)};
+    const Configuration target = with_learner();
     cluster.node(1).step(ChangeConfiguration{target});
     cluster.settle();
     TestNode& node = cluster.node(2);
@@ -54,12 +75,7 @@ TEST(RaftDamage, entries_lost_together_with_their_checksums_are_fetched_by_id) {
     node.lose(lost->index, false);
     node.lose(changed.index, false);
     EXPECT_EQ(node.core().configuration(), target) << "what it said is known all the same";
-    cluster.loses = nullptr;
-    for (const std::uint64_t peer : {2U, 3U, 4U}) {
-        cluster.tell_lost(1, peer);
-        cluster.tell_back(1, peer);
-    }
-    cluster.settle();
+    answer_again(cluster);
     EXPECT_EQ(node.seen.repaired, (std::vector<LogIndex>{lost->index, changed.index}));
     EXPECT_FALSE(node.core().is_damaged());
     EXPECT_EQ(node.applied(), changed.index);
@@ -69,12 +85,8 @@ TEST(RaftDamage, entries_lost_together_with_their_checksums_are_fetched_by_id) {
 
 TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
     TestCluster cluster(3);
-    cluster.elect(1);
-    cluster.settle();
-    cluster.add(4);
-    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
-    Configuration target = voters(3);
-    target.learners = {NodeId(4)};
+    lead_unanswered(cluster);
+    const Configuration target = with_learner();
     cluster.node(1).step(ChangeConfiguration{target});
     cluster.settle();
     TestNode& node = cluster.node(2);
@@ -82,12 +94,7 @@ TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
     const StoredEntry* stored = node.memory().find(changed.index);
     ASSERT_TRUE(stored != nullptr && stored->kind == EntryKind::config);
     node.step(EntryLost{changed, stored->checksum, EntryKind::config});
-    cluster.loses = nullptr;
-    for (const std::uint64_t peer : {2U, 3U, 4U}) {
-        cluster.tell_lost(1, peer);
-        cluster.tell_back(1, peer);
-    }
-    cluster.settle();
+    answer_again(cluster);
     EXPECT_EQ(node.seen.repaired, std::vector<LogIndex>{changed.index});
     EXPECT_FALSE(node.core().is_damaged());
     EXPECT_EQ(node.applied(), changed.index);
@@ -98,12 +105,8 @@ TEST(RaftDamage, a_configuration_lost_while_running_is_fetched_like_any_entry) {
 // It knows who the voters are, whatever can no longer be read back: nothing keeps it from standing.
 TEST(RaftDamage, a_configuration_lost_while_standing_for_election_does_not_end_that) {
     TestCluster cluster(3);
-    cluster.elect(1);
-    cluster.settle();
-    cluster.add(4);
-    cluster.loses = [](const OwnedMessage& message) { return message.message.type == MessageType::append_response; };
-    Configuration target = voters(3);
-    target.learners = {NodeId(4)};
+    lead_unanswered(cluster);
+    const Configuration target = with_learner();
     cluster.node(1).step(ChangeConfiguration{target});
     cluster.settle();
     cluster.loses = nullptr;

@@ -393,6 +393,19 @@ TEST(LogDamage, a_segment_that_vanished_is_a_loss_and_not_an_end) {
     EXPECT_GT(h.replica(1)->replica.entries.size(), 2U);
 }
 
+// The file that holds the payload, and where in it.
+std::pair<std::string, std::size_t> place_on_disk(const LogHarness& h, const std::string& payload) {
+    for (const auto& [name, file] : h.disk.files) {
+        const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
+                                    as_bytes(payload).end());
+        if (at != file->durable.end()) {
+            return {name, static_cast<std::size_t>(at - file->durable.begin())};
+        }
+    }
+    ADD_FAILURE() << "the payload is in no file";
+    return {h.disk.files.begin()->first, 0};
+}
+
 // Rot while the log runs: the reader says which entry it is, so that a peer can be asked for it.
 TEST(LogDamage, a_read_names_the_entry_it_cannot_give) {
     LogHarness h;
@@ -406,13 +419,8 @@ TEST(LogDamage, a_read_names_the_entry_it_cannot_give) {
     }
     ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(4));
     const std::string payload(5000, 'A' + 3);
-    for (auto& [name, file] : h.disk.files) {
-        const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
-                                    as_bytes(payload).end());
-        if (at != file->durable.end()) {
-            at[100] ^= std::byte{1};
-        }
-    }
+    const auto [name, begin] = place_on_disk(h, payload);
+    h.disk.files[name]->durable[begin + 100] ^= std::byte{1};
     shard::EntryRead read;
     read.callback = [](shard::EntryRead&) {};
     h.log->read(RangeId(1), LogIndex(2), LogIndex(5), 1 * mib, read);
@@ -508,14 +516,8 @@ TEST(LogDamage, an_unreadable_block_costs_no_entry_but_its_own) {
         }
         ASSERT_GT(h.log->first_in_memory(RangeId(1)), LogIndex(22));
         const std::string payload(5000, static_cast<char>('A' + lost));
-        for (const auto& [name, file] : h.disk.files) {
-            const auto at = std::search(file->durable.begin(), file->durable.end(), as_bytes(payload).begin(),
-                                        as_bytes(payload).end());
-            if (at != file->durable.end()) {
-                const auto end = static_cast<std::size_t>(at - file->durable.begin()) + payload.size();
-                h.disk.unreadable.insert({name, (end - 1) / limits::block_bytes});
-            }
-        }
+        const auto [name, begin] = place_on_disk(h, payload);
+        h.disk.unreadable.insert({name, (begin + payload.size() - 1) / limits::block_bytes});
         bool damaged = false;
         const auto before = h.read(1, 2, 22, 1 * mib, &damaged);
         EXPECT_TRUE(damaged);
