@@ -1,7 +1,9 @@
 #include "shard/bootstrap.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "base/assertion.h"
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
@@ -86,6 +88,11 @@ PeerMemory Bootstrap::memory() const {
     PeerMemory out{{}, context_.links->incarnation, wiped_};
     for (const PeerLinks::Peer& peer : context_.links->peers()) {
         out.peers.push_back({peer.node, peer.instance, peer.incarnation});
+        for (const Heard& h : heard_) {
+            if (h.node == peer.node) {
+                out.peers.back() = {h.node, h.instance, h.incarnation};
+            }
+        }
     }
     return out;
 }
@@ -108,41 +115,57 @@ bool Bootstrap::recall(std::string_view text) {
 }
 
 void Bootstrap::save_memory() {
-    if (context_.config.shard != ShardId(0)) {
-        return;
-    }
-    if (operation_.in_flight) {
-        save_again_ = true;
-        return;
-    }
-    operation_.callback = [](env::DiskOperation& op) {
-        auto& self = *static_cast<Bootstrap*>(op.context);
-        if (op.error != env::DiskErrc::ok) {
-            self.context_.world.process.halt(env::Halt::log_failed, "cannot write shard-0/peers: " +
-                                                                        std::string(env::to_string(op.error)));
-            return;
-        }
-        if (self.save_again_) {
-            self.save_again_ = false;
-            self.save_memory();
-        } else if (self.stage_ == Stage::saving) {
-            self.create_directory_replica();
-        }
-    };
+    ASSERT(context_.config.shard == ShardId(0) && !operation_.in_flight);
+    operation_.callback = [](env::DiskOperation& op) { static_cast<Bootstrap*>(op.context)->on_memory_saved(); };
     const std::string text = encode_peer_memory(memory());
     context_.world.disk.replace_whole(operation_, memory_file, as_bytes(text));
 }
 
-void Bootstrap::on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation) {
+void Bootstrap::on_memory_saved() {
+    if (operation_.error != env::DiskErrc::ok) {
+        context_.world.process.halt(env::Halt::log_failed, "cannot write shard-0/peers: " +
+                                                               std::string(env::to_string(operation_.error)));
+        return;
+    }
+    const std::vector<Heard> saved = std::exchange(heard_, {});
+    for (const Heard& h : saved) {
+        context_.links->remember(h.node, h.instance, h.incarnation);
+    }
+    if (stage_ == Stage::saving) {
+        create_directory_replica();
+        return;
+    }
+    for (const Heard& h : saved) {
+        if (Link* link = context_.links->find(h.node, ShardId(0))) {
+            link->dial_soon();   // it may have one now
+        }
+    }
+}
+
+bool Bootstrap::on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation) {
+    if (peer.instance == instance && peer.incarnation == incarnation) {
+        return true;
+    }
+    const bool first_start = !context_.links->bootstrapped;
+    if (!first_start && context_.config.shard != ShardId(0)) {
+        context_.links->remember(peer.node, instance, incarnation);
+        return true;
+    }
+    if (operation_.in_flight || (!first_start && stage_ != Stage::running)) {
+        // Nothing is promised over a first start's links before what is being written is remembered.
+        return first_start && std::ranges::find(heard_, Heard{peer.node, instance, incarnation}) != heard_.end();
+    }
     std::erase_if(heard_, [&](const Heard& h) { return h.node == peer.node; });
     heard_.push_back({peer.node, instance, incarnation});
+    if (!first_start) {
+        save_memory();
+        return false;
+    }
+    const Incarnation said = context_.links->incarnation;
     if (stage_ == Stage::asking) {
         decide();
-    } else if (stage_ == Stage::running && memory_found_ &&
-               (peer.instance != instance || incarnation > peer.incarnation)) {
-        context_.links->remember(peer.node, instance, incarnation);
-        save_memory();
     }
+    return context_.links->incarnation == said;   // else what we said in the hello does not hold any more
 }
 
 // ------------------------------------------------------------------------------------------------ recovery
@@ -261,37 +284,62 @@ void Bootstrap::decide() {
     if (logs_ready_ < context_.config.shard_count) {
         return;
     }
-    bool all_heard = true;
+    const Incarnation own = context_.links->incarnation;
+    bool lost = own > Incarnation(1);
+    Incarnation lowest(2);   // that may be ours, if our data was lost
     std::size_t heard = 0;
-    bool remembered_otherwise = false;
-    Incarnation highest{};
+    std::size_t confirmed = 0;
     for (const PeerLinks::Peer& peer : context_.links->peers()) {
-        all_heard &= peer.heard;
         heard += peer.heard ? 1 : 0;
-        // This directory in a later incarnation than the first: the memory of an announced one was lost with the process.
-        if (peer.heard && peer.bootstrapped &&
-            (peer.our_instance != context_.config.instance || peer.our_incarnation > Incarnation(1))) {
-            remembered_otherwise = true;
-            highest = std::max(highest, peer.our_incarnation);
+        if (!peer.heard || !peer.bootstrapped) {
+            continue;
+        }
+        // This directory in a later incarnation than the first: it was announced, and forgotten with the process. As long
+        // as nothing is remembered here nothing was promised in it.
+        const bool ours = peer.our_instance == context_.config.instance;
+        lost |= !ours || peer.our_incarnation > Incarnation(1);
+        lowest = std::max(lowest, ours ? peer.our_incarnation : peer.our_incarnation.next());
+        if (ours && peer.our_incarnation == own) {
+            confirmed++;
         }
     }
-    // A fence needs a quorum without this node, so waiting for as many answers costs nothing, and the highest incarnation
-    // any of them remembers is the newest.
-    const std::size_t quorum = context_.config.members.size() / 2 + 1;
-    if (remembered_otherwise && heard >= std::min(quorum, context_.links->peers().size())) {
+    const std::size_t peers = context_.links->peers().size();
+    if (!lost) {
+        if (heard < peers) {
+            return;
+        }
+    } else {
+        const std::size_t quorum = std::min(context_.config.members.size() / 2 + 1, peers);
+        if (heard < quorum) {
+            return;
+        }
+        if (own < lowest) {
+            announce(lowest);
+            return;
+        }
+        if (confirmed < quorum) {
+            return;
+        }
         wiped_ = true;
-        context_.links->incarnation = highest.next();
-        context_.log_line(env::LogLevel::warning,
-                          "peers remember another data directory of this member: it was lost; joining with incarnation " +
-                              std::to_string(context_.links->incarnation.value));
-    } else if (!all_heard || remembered_otherwise) {
-        return;
-    }
-    for (const Heard& h : heard_) {
-        context_.links->remember(h.node, h.instance, h.incarnation);
     }
     stage_ = Stage::saving;
     save_memory();
+}
+
+void Bootstrap::announce(Incarnation incarnation) {
+    context_.log_line(env::LogLevel::warning,
+                      "peers remember another data directory of this member: it was lost; joining with incarnation " +
+                          std::to_string(incarnation.value));
+    context_.links->incarnation = incarnation;
+    for (const PeerLinks::Peer& peer : context_.links->peers()) {
+        Link* link = context_.links->find(peer.node, ShardId(0));
+        if (link != nullptr && link->up()) {
+            link->drop("to say hello anew");
+        }
+        if (link != nullptr) {
+            link->dial_soon();
+        }
+    }
 }
 
 void Bootstrap::create_directory_replica() {
@@ -391,9 +439,27 @@ void Bootstrap::on_identity(Incarnation incarnation) {
     context_.links->incarnation = incarnation;
     context_.links->bootstrapped = true;
     wiped_ = incarnation > Incarnation(1);
+    for (const Heard& h : std::exchange(heard_, {})) {
+        context_.links->remember(h.node, h.instance, h.incarnation);
+    }
 }
 
 // ------------------------------------------------------------------------------------------------ time
+
+void Bootstrap::report_waiting() {
+    std::string missing;
+    for (const InitialMember& member : context_.config.members) {
+        const PeerLinks::Peer* peer = context_.links->peer(member.id);
+        if (peer != nullptr && !peer->heard) {
+            missing += (missing.empty() ? "" : ", ") + member.name;
+        }
+    }
+    const Incarnation own = context_.links->incarnation;
+    const std::string what = own > Incarnation(1)
+                                 ? "a quorum of members to remember incarnation " + std::to_string(own.value)
+                                 : "every initial member to answer";
+    context_.log_line(env::LogLevel::info, "first start: waiting for " + what + "; missing: " + missing);
+}
 
 void Bootstrap::on_timers(Instant now) {
     if (stage_ == Stage::loading && loading_ == 0) {
@@ -419,15 +485,7 @@ void Bootstrap::on_timers(Instant now) {
     }
     if (stage_ == Stage::asking && now >= report_at_) {
         report_at_ = now + report_interval;
-        std::string missing;
-        for (const InitialMember& member : context_.config.members) {
-            const PeerLinks::Peer* peer = context_.links->peer(member.id);
-            if (peer != nullptr && !peer->heard) {
-                missing += (missing.empty() ? "" : ", ") + member.name;
-            }
-        }
-        context_.log_line(env::LogLevel::info,
-                          "first start: waiting for every initial member to answer; missing: " + missing);
+        report_waiting();
     }
 }
 

@@ -6,7 +6,18 @@
 // by its peers until their fence for it is durable here. Which instances belong to the cluster is remembered in a small
 // file, written before the first promise.
 //
-// Only shard 0 asks; the other shards are told by mail.
+// No incarnation may stand for two directories: the fence of the first would end the doubt of the second. A directory
+// therefore promises nothing under a new incarnation before as many peers as a quorum has members remember durably that
+// it is this directory's; and it draws one above all that as many peers remember. Any two such sets of peers meet, so a
+// later directory hears of it, and of two that ask at once only one gets it. An incarnation that fewer peers heard of
+// stands for nothing, and may be drawn again. It costs no availability: a fence needs a quorum without this node as well.
+// (The other way is to draw numbers at random, which needs no second answer. Then uniqueness is a matter of chance, as
+// incarnations have to rise and little of the number is left for it; and a peer that knows a higher one from a directory
+// that never stood refuses this one for ever.)
+//
+// A peer reports, and lets a link come up with, only what it remembers durably; until then it refuses, and is asked again.
+//
+// Only shard 0 asks and remembers durably; the other shards are told by mail, and refuse what is older than they heard.
 #pragma once
 
 #include <memory>
@@ -29,12 +40,13 @@ class Bootstrap {
     // Reads the memory of peers, then starts the log's recovery.
     void start();
     void on_recovered(RecoveredLog& recovered);
-    void on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation);
+    // What a peer says it is, found not to be outdated. False: it may have no link yet, but shall come again.
+    [[nodiscard]] bool on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation);
     // The directory changed (shard 0) or was mailed (others): makes the replicas that belong here.
     void on_directory(const kv::Directory& directory);
     // Of one shard of this node, at its first start: its log exists durably. Only shard 0 is told.
     void on_log_ready();
-    // From shard 0: what this node is in the cluster.
+    // From shard 0, again and again: what this node is in the cluster.
     void on_identity(Incarnation incarnation);
 
     void on_timers(Instant now);
@@ -50,8 +62,11 @@ class Bootstrap {
     bool recall(std::string_view text);
     PeerMemory memory() const;
     void save_memory();
+    void on_memory_saved();
     void restore(RecoveredReplica& recovered);
     void decide();
+    void announce(Incarnation incarnation);
+    void report_waiting();
     void create_directory_replica();
     void make_replica(const kv::RangeRecord& range);
     void tell_domains();
@@ -64,7 +79,6 @@ class Bootstrap {
     bool memory_found_{false};
     bool wiped_{false};
     bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them
-    bool save_again_{false};
     bool complete_{false};
     std::size_t logs_ready_{0};            // of this node's shards, at its first start
     std::size_t loading_{0};
@@ -73,7 +87,9 @@ class Bootstrap {
         NodeId node;
         InstanceId instance;
         Incarnation incarnation;
+        bool operator==(const Heard&) const = default;
     };
+    // Not remembered yet, at most one of each peer. It does not change while it is being written.
     std::vector<Heard> heard_;
     // Replicas whose checkpoint is being loaded; their recovered parts are kept meanwhile.
     struct Pending;

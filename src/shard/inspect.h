@@ -22,6 +22,8 @@ struct ReplicaView {
     bool in_doubt{false};
     std::uint64_t live_bytes{0};   // of the store; 0 for the directory
     std::size_t pending{0};        // answers owed
+    Incarnation incarnation{};
+    InstanceId instance{};         // of the data directory
 };
 
 std::vector<ReplicaView> inspect(Shard& shard);

@@ -190,7 +190,7 @@ bool Link::on_hello_reply(const wire::PeerHelloReply& reply) {
         return false;
     }
     if (!current) {
-        drop("the peer has lost its data and does not know yet");
+        drop("what the peer is now is not remembered yet, or it has lost its data and does not know yet");
         return false;
     }
     become_up();
@@ -337,6 +337,7 @@ void Link::on_timer(Instant now) {
 }
 
 void Link::dial_soon() {
+    backoff_ = backoff_min;
     if (wants_dial()) {
         dial_at_ = std::min(dial_at_, context_.now);
         context_.want_timers(dial_at_);

@@ -291,10 +291,14 @@ wire::PeerHelloReply PeerLinks::hello_reply_to(const wire::PeerHello& hello, wir
 }
 
 namespace {
-// A changed instance is another data directory: its promises are new, and so has to be its incarnation.
-bool is_outdated(const PeerLinks::Peer& known, InstanceId instance, Incarnation incarnation) {
-    return known.instance && (known.instance == instance ? incarnation < known.incarnation
-                                                         : incarnation <= known.incarnation);
+// A changed instance is another data directory: its promises are new, and so has to be its incarnation. Of those that
+// announced the same one only one is ever let into the cluster (bootstrap.h): that one stands for it.
+bool is_outdated(const PeerLinks::Peer& known, InstanceId instance, Incarnation incarnation, bool bootstrapped) {
+    if (!known.instance) {
+        return false;
+    }
+    const bool stands = known.instance == instance || (bootstrapped && incarnation > Incarnation(1));
+    return stands ? incarnation < known.incarnation : incarnation <= known.incarnation;
 }
 }  // namespace
 
@@ -317,15 +321,16 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     }
     known->our_instance = hello.your_instance;
     known->our_incarnation = hello.your_incarnation;
-    if (is_outdated(*known, hello.instance, hello.incarnation)) {
+    if (is_outdated(*known, hello.instance, hello.incarnation, hello.bootstrapped)) {
         return wire::Refusal::old_incarnation;
     }
     note_shard_count(*known, hello.shard_count);
     known->bootstrapped = hello.bootstrapped;
     known->client_address = hello.client_address;
     known->heard = true;
-    context_.replicas->bootstrap().on_peer_heard(*known, hello.instance, hello.incarnation);
-    return wire::Refusal::none;
+    // Refused like a node that is about to end, so that it comes again.
+    const bool welcome = context_.replicas->bootstrap().on_peer_heard(*known, hello.instance, hello.incarnation);
+    return welcome ? wire::Refusal::none : wire::Refusal::stopping;
 }
 
 // Another number of shards puts the peer's replicas elsewhere: in shards not seen yet, or gone for a while.
@@ -359,11 +364,8 @@ bool PeerLinks::learn(Peer& peer, const wire::PeerHelloReply& reply) {
     peer.our_instance = reply.your_instance;
     peer.our_incarnation = reply.your_incarnation;
     // It heard from our hello what is remembered of it.
-    if (is_outdated(peer, reply.instance, reply.incarnation)) {
-        return false;
-    }
-    context_.replicas->bootstrap().on_peer_heard(peer, reply.instance, reply.incarnation);
-    return true;
+    return !is_outdated(peer, reply.instance, reply.incarnation, reply.bootstrapped) &&
+           context_.replicas->bootstrap().on_peer_heard(peer, reply.instance, reply.incarnation);
 }
 
 void PeerLinks::remember(NodeId node, InstanceId instance, Incarnation of) {

@@ -289,7 +289,8 @@ std::vector<ReplicaView> inspect(Shard& shard) {
         const raft::Raft& raft = replica->raft();
         views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(), replica->applied(),
                          raft.last(), replica->state_hash(), raft.in_doubt(),
-                         replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count()});
+                         replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
+                         raft.hard_state().incarnation, shard.impl().context.config.instance});
     }
     return views;
 }

@@ -48,4 +48,20 @@ TEST(ReplicaJudge, flags_progress_that_goes_back_within_one_life_only) {
     EXPECT_NE(judge.observe(NodeId(1), ahead), "");
 }
 
+TEST(ReplicaJudge, flags_an_incarnation_of_two_data_directories) {
+    ReplicaJudge judge;
+    auto seen = view(raft::Role::follower, 1, 5, 7);
+    seen.incarnation = Incarnation(2);
+    seen.instance = InstanceId(17);
+    EXPECT_EQ(judge.observe(NodeId(1), seen), "");
+    judge.forget(NodeId(1));
+    EXPECT_EQ(judge.observe(NodeId(1), seen), "");
+    seen.instance = InstanceId(18);
+    EXPECT_EQ(judge.observe(NodeId(2), seen), "");
+    seen.incarnation = Incarnation(3);
+    EXPECT_EQ(judge.observe(NodeId(1), seen), "");
+    seen.incarnation = Incarnation(2);
+    EXPECT_NE(judge.observe(NodeId(1), seen), "");
+}
+
 }  // namespace ringfort::sim

@@ -18,6 +18,11 @@ std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
                    std::to_string(found->second.value) + " led";
         }
     }
+    const auto [directory, first] = directories_.emplace(std::tuple(node, view.range, view.incarnation), view.instance);
+    if (!first && directory->second != view.instance) {
+        return place(node, view) + "incarnation " + std::to_string(view.incarnation.value) +
+               " is that of another data directory";
+    }
     Progress& progress = progress_[{node, view.range}];
     if (view.term < progress.term || view.commit < progress.commit || view.applied < progress.applied) {
         return place(node, view) + "term, commit or applied index went back";

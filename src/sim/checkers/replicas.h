@@ -1,9 +1,10 @@
 // What must hold between the replicas of a range at every moment: one leader a term, and the same state at the same
-// applied index, over all nodes and all their lives.
+// applied index, over all nodes and all their lives; and an incarnation stands for the promises of one data directory.
 #pragma once
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "shard/inspect.h"
@@ -28,6 +29,7 @@ class ReplicaJudge {
     std::map<std::pair<RangeId, Term>, NodeId> leaders_;
     std::map<std::pair<RangeId, LogIndex>, std::uint64_t> hashes_;   // of the state after applying the index
     std::map<std::pair<NodeId, RangeId>, Progress> progress_;
+    std::map<std::tuple<NodeId, RangeId, Incarnation>, InstanceId> directories_;
 };
 
 }  // namespace ringfort::sim
