@@ -6,15 +6,17 @@ namespace ringfort::kv {
 
 namespace {
 
-constexpr std::size_t cache_line_bytes = 64;
+constexpr std::uint32_t cache_line_bytes = 64;
 // Of a longer value the processor sees by itself that it is read in order.
-constexpr std::size_t prefetch_bytes_max = 8 * cache_line_bytes;
+constexpr std::uint32_t prefetch_bytes_max = 8 * cache_line_bytes;
 
 // In keys walked: its record and its newest version.
 constexpr std::int64_t key_cost = 2;
 
+// Not as far as the first cache: there a miss holds one of few places until it is over, and loads wait for one.
 void prefetch_at(const void* begin, std::size_t offset) {
-    __builtin_prefetch(static_cast<const char*>(begin) + offset);
+    constexpr int second_cache = 2;
+    __builtin_prefetch(static_cast<const char*>(begin) + offset, 0, second_cache);
 }
 
 void prefetch_head(const Version* version) {
@@ -27,13 +29,13 @@ void prefetch_head(const Version* version) {
 CheckpointScan::CheckpointScan(const StoreState& state)
     : state_(state), revision_(state.revision), floor_(state.compact_revision), found_(found_max) {}
 
-CheckpointScan::Front CheckpointScan::look(WorkBudget& budget) {
+CheckpointScan::Front CheckpointScan::find_front(WorkBudget& budget) {
     for (;;) {
         while (front_ < lane_count_ && lanes_[front_].next == nullptr && at_ == lanes_[front_].count) {
             front_++;
             at_ = 0;
         }
-        if (front_ < lane_count_ && gathered_ && known()) {
+        if (gathered_ && known()) {
             return Front::found;
         }
         if (budget.spent()) {
@@ -54,17 +56,6 @@ CheckpointScan::Front CheckpointScan::look(WorkBudget& budget) {
     }
 }
 
-// Whether it is known what comes next and if it is its key's last.
-bool CheckpointScan::known() const {
-    const Lane& lane = lanes_[front_];
-    return at_ + 1 < lane.count || (lane.next == nullptr && at_ < lane.count);
-}
-
-void CheckpointScan::pop() {
-    at_++;
-    bring_value();
-}
-
 // ---------------------------------------------------------------------------------------------- groups
 
 // False: no key is left.
@@ -78,7 +69,7 @@ bool CheckpointScan::begin_group(WorkBudget& budget) {
     lane_count_ = 0;
     for (; lane_count_ < lanes_wanted_ && !cursor_.at_end(); cursor_.next()) {
         const KeyRecord* record = cursor_.record();
-        __builtin_prefetch(record);
+        prefetch_at(record, 0);
         lanes_[lane_count_++] = {record, nullptr, 0};
     }
     if (lane_count_ == 0) {
@@ -156,7 +147,8 @@ void CheckpointScan::look_at_next(std::uint32_t lane_at) {
             return;   // nothing to read at all
         }
     }
-    found(lane_at)[lane.count++] = version;
+    ASSERT(lane.count < room_);
+    found(lane_at)[lane.count++] = {version, static_cast<std::uint32_t>(version->bytes())};
     group_found_++;
 }
 
@@ -190,12 +182,12 @@ void CheckpointScan::bring_value() {
     if (ahead_lane_ == lane_count_) {
         return;
     }
-    const Version* version = found(ahead_lane_)[ahead_at_++];
-    const std::size_t bytes = std::min(version->bytes(), prefetch_bytes_max);
-    for (std::size_t at = 0; at < bytes; at += cache_line_bytes) {
-        prefetch_at(version, at);
+    const Found& ahead = found(ahead_lane_)[ahead_at_++];
+    const std::uint32_t bytes = std::min(ahead.bytes, prefetch_bytes_max);
+    for (std::uint32_t at = 0; at < bytes; at += cache_line_bytes) {
+        prefetch_at(ahead.version, at);
     }
-    prefetch_at(version, bytes - 1);
+    prefetch_at(ahead.version, bytes - 1);
 }
 
 }  // namespace ringfort::kv

@@ -24,20 +24,23 @@ class CheckpointScan {
 
     enum class Front : std::uint8_t { found, spent, end };
     // found: record(), version() and last() tell what comes next. spent: the budget ended before it was known.
-    Front look(WorkBudget& budget);
+    Front look(WorkBudget& budget) { return gathered_ && known() ? Front::found : find_front(budget); }
     const KeyRecord& record() const { return *lanes_[front_].record; }
-    const Version& version() const { return *found(front_)[at_]; }
+    const Version& version() const { return *found(front_)[at_].version; }
     // Of its key.
     bool last() const { return lanes_[front_].next == nullptr && at_ + 1 == lanes_[front_].count; }
-    void pop();
+    void pop() {
+        at_++;
+        bring_value();
+    }
 
     api::Revision revision() const { return revision_; }
     api::Revision floor() const { return floor_; }
 
   private:
     // At once, so that few keys with long chains and many with one version both keep the memory busy.
-    static constexpr std::uint32_t lanes_min = 4, lanes_max = 32;
-    static constexpr std::uint32_t found_max = 4096;   // versions, of all lanes
+    static constexpr std::uint32_t lanes_min = 4, lanes_max = 64;
+    static constexpr std::uint32_t found_max = 8192;   // versions, of all lanes
     static constexpr std::uint32_t values_ahead = 6;
 
     // A key of the group, and its chain.
@@ -47,9 +50,18 @@ class CheckpointScan {
         std::uint32_t count;     // found, and not given up
     };
 
-    const Version** found(std::uint32_t lane) { return found_.data() + lane * room_; }
-    const Version* const* found(std::uint32_t lane) const { return found_.data() + lane * room_; }
-    bool known() const;
+    struct Found {
+        const Version* version;
+        std::uint32_t bytes;     // of it; that it need not be read to bring it near
+    };
+
+    Found* found(std::uint32_t lane) { return found_.data() + lane * room_; }
+    const Found* found(std::uint32_t lane) const { return found_.data() + lane * room_; }
+    // Whether it is known what comes next and if it is its key's last.
+    bool known() const {
+        return front_ < lane_count_ && at_ + (lanes_[front_].next == nullptr ? 0 : 1) < lanes_[front_].count;
+    }
+    Front find_front(WorkBudget& budget);
     bool begin_group(WorkBudget& budget);
     void choose_lanes();
     bool gather(WorkBudget& budget);
@@ -74,7 +86,7 @@ class CheckpointScan {
     std::uint32_t group_found_{0};
     bool overfull_{false};              // a chain of the group did not fit its room
     bool gathered_{false};              // nothing can be found before something is popped
-    std::vector<const Version*> found_;
+    std::vector<Found> found_;
     std::uint32_t front_{0};            // lane
     std::uint32_t at_{0};               // in it
     std::uint32_t ahead_lane_{0};       // the version whose value is brought near next
