@@ -300,6 +300,12 @@ Instant FollowerReads::next_deadline() const {
     return next;
 }
 
+FollowerReadsView FollowerReads::counters() const {
+    FollowerReadsView view = counters_;
+    view.waiting = reads_;
+    return view;
+}
+
 void FollowerReads::fail_all(api::Errc code) {
     for (Group* group : active_) {
         for (const auto& batch : group->batches) {

@@ -42,7 +42,7 @@ class FollowerReads {
     std::size_t held_bytes() const { return held_bytes_; }
     void fail_all(api::Errc code);
 
-    const FollowerReadsView& counters() const { return counters_; }
+    FollowerReadsView counters() const;
 
   private:
     //   open -> asked -> known -> serving;  open, asked, known -> leaving

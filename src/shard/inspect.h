@@ -45,6 +45,7 @@ struct FollowerReadsView {
     std::uint64_t served{0};      // here
     std::uint64_t passed_on{0};   // taken here, and then left to the leader's node
     std::uint64_t given_up{0};    // times that a replica was found behind
+    std::uint64_t waiting{0};     // now
 };
 
 FollowerReadsView inspect_follower_reads(Shard& shard);

@@ -276,6 +276,7 @@ shard::FollowerReadsView SimNode::follower_reads() {
             out.served += part.served;
             out.passed_on += part.passed_on;
             out.given_up += part.given_up;
+            out.waiting += part.waiting;
         }
     }
     return out;
