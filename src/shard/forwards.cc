@@ -326,10 +326,10 @@ void Forwards::answer(Slot& slot, api::Errc code) {
     context_.router->answer_error(origin, code, "", {});
 }
 
-void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body) {
     Slot* slot = find(token);
     if (slot == nullptr || slot->state == State::waiting) {
-        return;   // answered meanwhile: deadline or a lost link
+        return false;   // answered meanwhile: deadline or a lost link
     }
     if ((flags & wire::flag_error) != 0 && !slot->answered_partly) {
         Arena arena(4 * kib);
@@ -337,7 +337,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
         const auto* error = response && !response->ok() ? std::get_if<api::ErrorInfo>(&response->body) : nullptr;
         if (error != nullptr && slot->state == State::sent && comes_back(error->code)) {
             wait_again(*slot);
-            return;
+            return true;
         }
     }
     const Origin origin = slot->request.origin;
@@ -358,6 +358,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
     if (Session* session = origin.kind == OriginKind::session ? context_.sessions->find(origin.place) : nullptr) {
         on_room(*session);
     }
+    return true;
 }
 
 // What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
@@ -393,11 +394,13 @@ void Forwards::tell_cancelled(Slot& slot) {
     }
 }
 
-void Forwards::on_cancel(const Origin& origin) {
-    if (Slot* slot = find(origin)) {
+bool Forwards::on_cancel(const Origin& origin) {
+    Slot* slot = find(origin);
+    if (slot != nullptr) {
         tell_cancelled(*slot);
         answer(*slot, api::Errc::cancelled);
     }
+    return slot != nullptr;
 }
 
 // ------------------------------------------------------------------------------------------------ news

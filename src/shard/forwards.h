@@ -47,12 +47,14 @@ class Forwards {
     // To another shard of this node.
     api::Errc add_mail(const Request& request, ShardId shard, Bytes body);
 
-    void on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    // false: nobody waits for it; whoever sends a long reply may as well end it.
+    bool on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body);
     void on_link_lost(std::uint64_t link);
     void on_leader_known(RangeId range);
     // The client at the origin takes more of a long reply, or no longer wants it.
     void on_credit(const Origin& origin, std::uint32_t bytes);
-    void on_cancel(const Origin& origin);
+    // false: there is none of that origin.
+    bool on_cancel(const Origin& origin);
     void on_session_gone(Session& session);
     // The session's connection took something.
     void on_room(Session& session);

@@ -261,6 +261,7 @@ shard::HeldView SimNode::held() {
             out.forwarded += part.forwarded;
             out.sorted += part.sorted;
             out.reads += part.reads;
+            out.streams += part.streams;
         }
     }
     return out;

@@ -135,5 +135,158 @@ TEST_F(FollowerBounds, reads_wait_up_to_so_many_bytes_and_one_more_goes_another_
     good_end();
 }
 
+TEST_F(FollowerBounds, reads_of_a_client_that_goes_away_give_their_place_back_and_trouble_nobody_else) {
+    ASSERT_TRUE(begin_fast(4));
+    mute_leader();
+    for (const auto& client : crowd) {
+        for (std::uint64_t request = 1; request <= 1000; request++) {
+            client->ask(request, newest(key), 60s);
+        }
+    }
+    ASSERT_TRUE(s->run_until(20ms, "they do not come", [&] { return waiting() == 4000; }));
+    crowd.clear();
+    ASSERT_TRUE(s->run_until(60ms, "they keep their place", [&] { return waiting() == 0; }));
+    EXPECT_TRUE(nothing_held());
+    EXPECT_EQ(s->node(leader).held().reads, 0u);
+    unmute_leader();
+    good_end();
+}
+
+TEST_F(FollowerBounds, reads_whose_deadline_is_over_are_answered_so_and_give_their_place_back) {
+    ASSERT_TRUE(begin_fast(1));
+    mute_leader();
+    const Instant asked = s->simulation.now();
+    for (std::uint64_t request = 1; request <= 1000; request++) {
+        crowd[0]->ask(request, newest(key), 20ms);
+    }
+    ASSERT_TRUE(s->run_until(20ms, "they do not come", [&] { return waiting() == 1000; }));
+    ASSERT_TRUE(s->run_until(60ms, "they keep their place", [&] { return waiting() == 0; }));
+    EXPECT_TRUE(nothing_held());
+    ASSERT_TRUE(s->run_until(5ms, "not all are answered", [&] { return answered_crowd() == 1000; }));
+    for (std::uint64_t request = 1; request <= 1000; request++) {
+        ASSERT_EQ(crowd[0]->answer(request).error, api::Errc::timed_out);
+        ASSERT_LT(crowd[0]->answer(request).at - asked, 60ms);
+    }
+    unmute_leader();
+    crowd.clear();
+    good_end();
+}
+
+// More than a piece, and a client that gives no credit for a second one.
+class EarlyCancel : public FollowerBounds {
+  protected:
+    testing::AssertionResult begin_long() {
+        const auto begun = begin_fast(0);
+        if (!begun) {
+            return begun;
+        }
+        for (int i = 0; i < 10; i++) {
+            const std::string name = "d00/long" + std::to_string(i);
+            clients[leader]->ask(++id, api::PutRequest{.key = name, .value = std::string(50'000, 'x')}, 5s);
+            if (const auto done = answered(leader, id); !done) {
+                return done;
+            }
+        }
+        s->simulation.run_for(100ms);
+        return testing::AssertionSuccess();
+    }
+    RawClient& stingy_client(std::size_t node) {
+        crowd.push_back(std::make_unique<RawClient>(s->cluster(), node));
+        wire::ClientHello hello;
+        hello.reply_credit_bytes = 1;
+        crowd.back()->greet(hello);
+        s->simulation.run_for(10ms);
+        return *crowd.back();
+    }
+    static api::RangeRequest long_range() { return {.key = "d00/long", .range_end = "d00/lonh"}; }
+    // What the node asks others takes a while.
+    void slow_questions(std::size_t node) {
+        for (std::size_t peer = 0; peer < s->nodes(); peer++) {
+            if (peer != node) {
+                s->cluster().network().set_extra_latency(s->node(node).host(), s->node(peer).host(), 30ms);
+            }
+        }
+    }
+};
+
+TEST_F(EarlyCancel, of_a_long_read_that_waits_for_its_turn_is_answered_and_no_reply_begins) {
+    ASSERT_TRUE(begin_long());
+    for (const std::size_t node : {follower, leader}) {
+        RawClient& client = stingy_client(node);
+        slow_questions(node);
+        client.ask(1, long_range(), 20s);
+        client.ask(2, long_range(), 20s);
+        s->simulation.run_for(5ms);
+        ASSERT_GT(s->node(node).held().reads, 0u);
+        client.cancel(1);
+        ASSERT_TRUE(s->run_until(1s, "no answer", [&] { return client.answer(1).ended && client.answer(2).frames > 0; }));
+        EXPECT_EQ(client.answer(1).error, api::Errc::cancelled);
+        EXPECT_EQ(client.answer(1).frames, 1u);
+        EXPECT_FALSE(client.answer(2).ended);
+        EXPECT_EQ(s->node(node).held().streams, 1u) << "the one that was not cancelled";
+        // What is asked later under the same number was not meant.
+        client.cancel(2);
+        client.cancel(1);
+        ASSERT_TRUE(s->run_until(1s, "no end", [&] { return client.answer(2).ended; }));
+        client.ask(1, newest(key), 5s);
+        ASSERT_TRUE(s->run_until(1s, "no answer", [&] { return client.answer(1).frames == 2; }));
+        EXPECT_EQ(client.answer(1).value, "v0");
+        EXPECT_EQ(s->node(node).held().streams, 0u);
+        s->cluster().network().clear_extra_latency();
+        s->simulation.run_for(200ms);
+    }
+    crowd.clear();
+    good_end();
+}
+
+TEST_F(EarlyCancel, is_what_the_end_of_a_client_means_for_its_long_reads_that_wait) {
+    ASSERT_TRUE(begin_long());
+    for (const std::size_t node : {follower, leader}) {
+        RawClient& client = stingy_client(node);
+        slow_questions(node);
+        for (std::uint64_t request = 1; request <= limits::requests_per_connection_max; request++) {
+            client.ask(request, long_range(), 20s);
+        }
+        s->simulation.run_for(10ms);
+        ASSERT_GT(s->node(node).held().reads, 0u);
+        crowd.clear();
+        ASSERT_TRUE(s->run_until(1s, "they keep their place", [&] { return s->node(node).held().reads == 0; }));
+        EXPECT_EQ(s->node(node).held().streams, 0u);
+        // Others have the place.
+        clients[node]->give_credit_as_it_reads();
+        clients[node]->ask(++id, long_range(), 5s);
+        ASSERT_TRUE(answered(node, id));
+        EXPECT_EQ(answer(node, id).error, api::Errc::ok);
+        EXPECT_EQ(answer(node, id).pairs, 10u);
+        s->cluster().network().clear_extra_latency();
+        s->simulation.run_for(200ms);
+    }
+    good_end();
+}
+
+// The reply begins after its link was lost and is back: nobody there knows of it any more.
+TEST_F(EarlyCancel, comes_from_the_asking_node_if_a_reply_is_nobodys) {
+    ASSERT_TRUE(begin_long());
+    auto& network = s->cluster().network();
+    const std::size_t third = 3 - leader - follower;
+    clients[follower]->give_credit_as_it_reads();
+    network.block(s->node(leader).host(), s->node(follower).host());
+    network.block(s->node(leader).host(), s->node(third).host());
+    clients[follower]->ask(++id, long_range(), 20s);
+    s->simulation.run_for(100ms);   // it has gone to the leader, and waits there
+    ASSERT_EQ(view(follower).passed_on, 1u);
+    ASSERT_GT(s->node(leader).held().reads, 0u);
+    network.reset_between(s->node(leader).host(), s->node(follower).host());
+    network.unblock(s->node(leader).host(), s->node(follower).host());
+    ASSERT_TRUE(answered(follower, id));
+    EXPECT_EQ(answer(follower, id).error, api::Errc::ok);
+    EXPECT_EQ(answer(follower, id).pairs, 10u);
+    network.unblock_all();
+    ASSERT_TRUE(s->run_until(1s, "it waits for credit", [&] {
+        return s->node(leader).held().streams == 0 && s->node(leader).held().reads == 0;
+    }));
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim
