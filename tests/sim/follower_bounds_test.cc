@@ -11,9 +11,8 @@ constexpr std::uint64_t follower_read_bytes_max = 64 * mib;
 class FollowerBounds : public QuietCluster {
   protected:
     testing::AssertionResult begin_fast(std::size_t crowd_size) {
-        RunOptions options = no_load();
+        RunOptions options = no_load_nor_tails();
         options.network.bytes_per_second *= 1000;   // what is asked at a time comes at a time
-        options.network.tail_per_million = 0;
         const auto begun = begin(options);
         if (!begun) {
             return begun;

@@ -12,6 +12,14 @@ inline RunOptions no_load(std::size_t nodes = 3) {
     return out;
 }
 
+// Nothing takes long but what the test makes so.
+inline RunOptions no_load_nor_tails() {
+    RunOptions out = no_load();
+    out.network.tail_per_million = 0;
+    out.disk.tail_per_million = 0;
+    return out;
+}
+
 inline api::RangeRequest newest(std::string_view key) {
     return {.key = key, .range_end = {}};
 }
@@ -49,6 +57,13 @@ class QuietCluster : public testing::Test {
     }
     testing::AssertionResult answered(std::size_t node, std::uint64_t request, Duration at_most = 5s) {
         return s->run_until(at_most, "no answer", [&] { return clients[node]->answer(request).ended; });
+    }
+    // The same, and no time passes after it.
+    testing::AssertionResult answered_just_now(std::size_t node, std::uint64_t request) {
+        for (const Instant end = s->simulation.now() + 5s; s->simulation.now() < end && !answer(node, request).ended;) {
+            s->simulation.run_for(250us);
+        }
+        return answer(node, request).ended ? testing::AssertionSuccess() : testing::AssertionFailure() << "no answer";
     }
     const RawClient::Answer& answer(std::size_t node, std::uint64_t request) { return clients[node]->answer(request); }
     shard::FollowerReadsView view(std::size_t node) { return s->node(node).follower_reads(); }
