@@ -412,14 +412,14 @@ void Forwards::sweep_soon() {
 
 void Forwards::on_link_lost(std::uint64_t link) {
     if (count_ > 0) {
-        lost_links_.push_back({link, attempts_, slots_.size()});
+        lost_links_.push_back({link, attempts_, slots_.size(), slots_.size()});
         sweep_soon();
     }
 }
 
 void Forwards::on_leader_known(RangeId) {
     if (count_ > 0) {
-        sweep_next_ = 0;
+        round_left_ = slots_.size();
         sweep_soon();
     }
 }
@@ -439,23 +439,24 @@ void Forwards::on_timers(Instant now) {
     if (now < sweep_at_) {
         return;
     }
-    const std::size_t end = std::min(sweep_next_ + slots_per_sweep, slots_.size());
-    const std::size_t looked_at = end - sweep_next_;
+    round_left_ = round_left_ == 0 ? slots_.size() : round_left_;
+    const std::size_t begin = sweep_next_;
+    const std::size_t end = std::min(begin + slots_per_sweep, slots_.size());
     for (; sweep_next_ < end; sweep_next_++) {
         if (slots_[sweep_next_].state != State::free) {
             sweep_slot(slots_[sweep_next_], now);
         }
     }
+    sweep_next_ = end < slots_.size() ? end : 0;
+    round_left_ -= std::min(round_left_, end - begin);
     for (LostLink& lost : lost_links_) {
-        lost.slots_left -= std::min(lost.slots_left, looked_at);
+        const std::size_t looked_at = std::min(end, lost.slot_end) - std::min(begin, lost.slot_end);
+        ASSERT(looked_at <= lost.slots_left);
+        lost.slots_left -= looked_at;
     }
     std::erase_if(lost_links_, [](const LostLink& lost) { return lost.slots_left == 0; });
-    if (sweep_next_ < slots_.size()) {
-        sweep_at_ = now;
-        return;
-    }
-    sweep_next_ = 0;
-    sweep_at_ = !lost_links_.empty() ? now : count_ > 0 ? now + retry_interval : never;
+    const bool goes_on = round_left_ > 0 || !lost_links_.empty();
+    sweep_at_ = goes_on ? now : count_ > 0 ? now + retry_interval : never;
 }
 
 void Forwards::sweep_slot(Slot& slot, Instant now) {
