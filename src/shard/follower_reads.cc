@@ -36,6 +36,7 @@ bool FollowerReads::add(Replica& replica, const PendingRead& read) {
         probe(group);
         return false;
     }
+    cancels_.take(read.origin);
     Batch& batch = open_batch(group);
     held_bytes_ -= batch.arena.used_bytes();
     batch.reads.push_back(copy_of(read, batch.arena));
@@ -114,6 +115,12 @@ void FollowerReads::on_answer(const Link& link, const wire::ReadIndexAnswer& ans
     }
 }
 
+void FollowerReads::on_cancel(const Origin& origin) {
+    if (reads_ > 0) {
+        cancels_.note(origin);
+    }
+}
+
 // ------------------------------------------------------------------------------------------------ the turn
 
 bool FollowerReads::run() {
@@ -139,6 +146,9 @@ bool FollowerReads::run() {
         retire(*group);
     }
     std::erase_if(active_, [](const Group* group) { return !group->active; });
+    if (reads_ == 0) {
+        cancels_.clear();
+    }
     ask();
     return more;
 }
@@ -206,7 +216,10 @@ bool FollowerReads::work_off(Group& group, Batch& batch, WorkBudget& budget) {
     for (; batch.done < batch.reads.size() && !budget.spent(); batch.done++) {
         const PendingRead& read = batch.reads[batch.done];
         reads_--;
-        if (serves) {
+        if (cancels_.take(read.origin)) {
+            budget.take(1, 0);
+            context_.router->answer_error(read.origin, api::Errc::cancelled, "", group.replica->header());
+        } else if (serves) {
             counters_.served++;
             context_.router->serve_read(*group.replica, read, budget);
         } else {
@@ -298,6 +311,12 @@ Instant FollowerReads::next_deadline() const {
         }
     }
     return next;
+}
+
+FollowerReadsView FollowerReads::counters() const {
+    FollowerReadsView view = counters_;
+    view.waiting = reads_;
+    return view;
 }
 
 void FollowerReads::fail_all(api::Errc code) {

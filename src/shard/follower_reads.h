@@ -20,6 +20,7 @@
 
 #include "base/work_budget.h"
 #include "shard/context.h"
+#include "shard/early_cancels.h"
 #include "shard/inspect.h"
 #include "shard/read_rounds.h"
 #include "wire/peer_codec.h"
@@ -33,6 +34,8 @@ class FollowerReads {
     // Takes the read and copies what it points to. false: nothing kept, the leader's node is the better place.
     bool add(Replica& replica, const PendingRead& read);
     void on_answer(const Link& link, const wire::ReadIndexAnswer& answer);
+    // Whoever asked wants no answer any more, if the request waits here: it gets its last frame when its turn comes.
+    void on_cancel(const Origin& origin);
 
     // End of turn: serves what may be served, some of it; asks for those that wait. true: there is more to do at once.
     bool run();
@@ -42,7 +45,7 @@ class FollowerReads {
     std::size_t held_bytes() const { return held_bytes_; }
     void fail_all(api::Errc code);
 
-    const FollowerReadsView& counters() const { return counters_; }
+    FollowerReadsView counters() const;
 
   private:
     //   open -> asked -> known -> serving;  open, asked, known -> leaving
@@ -101,6 +104,7 @@ class FollowerReads {
     std::vector<std::unique_ptr<Batch>> spare_;
     std::size_t reads_{0};        // that wait
     std::size_t held_bytes_{0};   // of all arenas in use
+    EarlyCancels cancels_;        // of reads that wait
     FollowerReadsView counters_;
     std::vector<Question> questions_;
     std::vector<wire::ReadRoundItem> items_;

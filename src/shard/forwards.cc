@@ -326,10 +326,10 @@ void Forwards::answer(Slot& slot, api::Errc code) {
     context_.router->answer_error(origin, code, "", {});
 }
 
-void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body) {
+bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body) {
     Slot* slot = find(token);
     if (slot == nullptr || slot->state == State::waiting) {
-        return;   // answered meanwhile: deadline or a lost link
+        return false;   // answered meanwhile: deadline or a lost link
     }
     if ((flags & wire::flag_error) != 0 && !slot->answered_partly) {
         Arena arena(4 * kib);
@@ -337,7 +337,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
         const auto* error = response && !response->ok() ? std::get_if<api::ErrorInfo>(&response->body) : nullptr;
         if (error != nullptr && slot->state == State::sent && comes_back(error->code)) {
             wait_again(*slot);
-            return;
+            return true;
         }
     }
     const Origin origin = slot->request.origin;
@@ -358,6 +358,7 @@ void Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
     if (Session* session = origin.kind == OriginKind::session ? context_.sessions->find(origin.place) : nullptr) {
         on_room(*session);
     }
+    return true;
 }
 
 // What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
@@ -393,11 +394,13 @@ void Forwards::tell_cancelled(Slot& slot) {
     }
 }
 
-void Forwards::on_cancel(const Origin& origin) {
-    if (Slot* slot = find(origin)) {
+bool Forwards::on_cancel(const Origin& origin) {
+    Slot* slot = find(origin);
+    if (slot != nullptr) {
         tell_cancelled(*slot);
         answer(*slot, api::Errc::cancelled);
     }
+    return slot != nullptr;
 }
 
 // ------------------------------------------------------------------------------------------------ news
@@ -409,14 +412,14 @@ void Forwards::sweep_soon() {
 
 void Forwards::on_link_lost(std::uint64_t link) {
     if (count_ > 0) {
-        lost_links_.push_back({link, attempts_, slots_.size()});
+        lost_links_.push_back({link, attempts_, slots_.size(), slots_.size()});
         sweep_soon();
     }
 }
 
 void Forwards::on_leader_known(RangeId) {
     if (count_ > 0) {
-        sweep_next_ = 0;
+        round_left_ = slots_.size();
         sweep_soon();
     }
 }
@@ -436,23 +439,24 @@ void Forwards::on_timers(Instant now) {
     if (now < sweep_at_) {
         return;
     }
-    const std::size_t end = std::min(sweep_next_ + slots_per_sweep, slots_.size());
-    const std::size_t looked_at = end - sweep_next_;
+    round_left_ = round_left_ == 0 ? slots_.size() : round_left_;
+    const std::size_t begin = sweep_next_;
+    const std::size_t end = std::min(begin + slots_per_sweep, slots_.size());
     for (; sweep_next_ < end; sweep_next_++) {
         if (slots_[sweep_next_].state != State::free) {
             sweep_slot(slots_[sweep_next_], now);
         }
     }
+    sweep_next_ = end < slots_.size() ? end : 0;
+    round_left_ -= std::min(round_left_, end - begin);
     for (LostLink& lost : lost_links_) {
-        lost.slots_left -= std::min(lost.slots_left, looked_at);
+        const std::size_t looked_at = std::min(end, lost.slot_end) - std::min(begin, lost.slot_end);
+        ASSERT(looked_at <= lost.slots_left);
+        lost.slots_left -= looked_at;
     }
     std::erase_if(lost_links_, [](const LostLink& lost) { return lost.slots_left == 0; });
-    if (sweep_next_ < slots_.size()) {
-        sweep_at_ = now;
-        return;
-    }
-    sweep_next_ = 0;
-    sweep_at_ = !lost_links_.empty() ? now : count_ > 0 ? now + retry_interval : never;
+    const bool goes_on = round_left_ > 0 || !lost_links_.empty();
+    sweep_at_ = goes_on ? now : count_ > 0 ? now + retry_interval : never;
 }
 
 void Forwards::sweep_slot(Slot& slot, Instant now) {

@@ -47,12 +47,14 @@ class Forwards {
     // To another shard of this node.
     api::Errc add_mail(const Request& request, ShardId shard, Bytes body);
 
-    void on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    // false: nobody waits for it; whoever sends a long reply may as well end it.
+    bool on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body);
     void on_link_lost(std::uint64_t link);
     void on_leader_known(RangeId range);
     // The client at the origin takes more of a long reply, or no longer wants it.
     void on_credit(const Origin& origin, std::uint32_t bytes);
-    void on_cancel(const Origin& origin);
+    // false: there is none of that origin.
+    bool on_cancel(const Origin& origin);
     void on_session_gone(Session& session);
     // The session's connection took something.
     void on_room(Session& session);
@@ -86,8 +88,9 @@ class Forwards {
     };
     struct LostLink {
         std::uint64_t link;
-        std::uint64_t attempt_end;    // those sent before it
-        std::size_t slots_left;       // to be looked at
+        std::uint64_t attempt_end;    // those sent before it,
+        std::size_t slot_end;         // which are in slots before this one
+        std::size_t slots_left;       // of these, to be looked at
     };
 
     std::uint32_t index_of(const Slot& slot) const { return static_cast<std::uint32_t>(&slot - slots_.data()); }
@@ -124,8 +127,10 @@ class Forwards {
     std::size_t held_bytes_{0};
     std::uint64_t attempts_{0};
     std::vector<LostLink> lost_links_;
-    // Slots are looked at in rounds, some a turn.
+    // Slots are looked at in a circle, some a turn; after a round there is a pause. Whatever happens the circle goes on
+    // where it is: news that began it anew would keep it from slots that others wait to be looked at.
     std::size_t sweep_next_{0};
+    std::size_t round_left_{0};   // slots until the pause
     Instant sweep_at_{never};
 };
 

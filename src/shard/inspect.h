@@ -34,7 +34,8 @@ struct HeldView {
     std::size_t requests{0};   // bytes received from clients and not yet used
     std::size_t forwarded{0};  // bytes of requests that wait for another place or its answer, or came from one and wait
     std::size_t sorted{0};     // bytes of references to what is being sorted
-    std::size_t reads{0};      // bytes of requests in read rounds
+    std::size_t reads{0};      // bytes of requests in read rounds, or that wait at a follower
+    std::size_t streams{0};    // long replies that have not ended
 };
 
 HeldView inspect_held(Shard& shard);
@@ -45,6 +46,7 @@ struct FollowerReadsView {
     std::uint64_t served{0};      // here
     std::uint64_t passed_on{0};   // taken here, and then left to the leader's node
     std::uint64_t given_up{0};    // times that a replica was found behind
+    std::uint64_t waiting{0};     // now
 };
 
 FollowerReadsView inspect_follower_reads(Shard& shard);

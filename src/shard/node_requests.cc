@@ -130,6 +130,7 @@ void NodeRequests::begin_move(ShardId asker, std::uint64_t token, NodeId target,
         give(asker, {token, api::Errc::bad_leader_transferee, move.moved, {}});
     } else if (still_leads(move)) {
         moves_.push_back(std::move(move));
+        context_.want_timers(context_.now + move_poll);
     } else {
         give(asker, {token, api::Errc::ok, move.moved, {}});
     }

@@ -62,7 +62,11 @@ struct Handler {
         return true;
     }
     bool operator()(const wire::ForwardReply& reply) const {
-        context.forwards->on_reply(reply.token, reply.kind, reply.flags, reply.body);
+        const bool wanted = context.forwards->on_reply(reply.token, reply.kind, reply.flags, reply.body);
+        if (!wanted && (reply.flags & wire::flag_more) != 0) {
+            // It began before its link was lost, or before its cancel came: its pieces would wait for credit.
+            link.send(wire::ForwardCancel{reply.token}, wire::LinkClass::control);
+        }
         return true;
     }
     bool operator()(const wire::ForwardCancel& cancel) const {

@@ -47,9 +47,16 @@ api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
     if (open_->waiting >= waiting_per_round_max || open_->arena.used_bytes() + read.body.size() > round_bytes_max) {
         return api::Errc::too_many_requests;
     }
+    cancels_.take(read.origin);
     section_of(*open_, replica).reads.push_back(copy_of(read, open_->arena));
     open_->waiting++;
     return api::Errc::ok;
+}
+
+void ReadRounds::on_cancel(const Origin& origin) {
+    if (!idle()) {
+        cancels_.note(origin);
+    }
 }
 
 PendingRead copy_of(const PendingRead& read, Arena& arena) {
@@ -104,6 +111,9 @@ bool ReadRounds::run() {
         done->sections.clear();
         done->first = 0;
         spare_.push_back(std::move(done));
+    }
+    if (idle()) {
+        cancels_.clear();
     }
     return budget.spent();
 }
@@ -177,12 +187,21 @@ void ReadRounds::serve(Round& round, WorkBudget& budget) {
     }
 }
 
+// Whether somebody still waits for it, now that its turn has come.
+bool ReadRounds::waits(const PendingRead& read, const Section& section) {
+    if (read.origin.kind != OriginKind::none && cancels_.take(read.origin)) {
+        context_.router->answer_error(read.origin, api::Errc::cancelled, "", section.replica->header());
+        return false;
+    }
+    return read.origin.kind != OriginKind::none;
+}
+
 // false: there is more to do than the budget permits.
 bool ReadRounds::serve_reads(Round& round, Section& section, WorkBudget& budget) {
     for (; section.done < section.reads.size() && !budget.spent(); section.done++) {
         const PendingRead& read = section.reads[section.done];
         round.waiting--;
-        if (read.origin.kind != OriginKind::none) {
+        if (waits(read, section)) {
             context_.router->serve_read(*section.replica, read, budget);
         }
     }
@@ -194,7 +213,7 @@ bool ReadRounds::reroute(Round& round, Section& section, WorkBudget& budget) {
     for (; section.done < section.reads.size() && !budget.spent(); section.done++) {
         const PendingRead& read = section.reads[section.done];
         round.waiting--;
-        if (read.origin.kind != OriginKind::none) {
+        if (waits(read, section)) {
             budget.take(1, static_cast<std::int64_t>(read.body.size()));
             context_.router->route_again(read.origin, read.body, read.deadline, read.credit);
         }

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/work_budget.h"
 #include "shard/context.h"
+#include "shard/early_cancels.h"
 #include "shard/origin.h"
 #include "wire/peer_codec.h"
 
@@ -41,6 +42,8 @@ class ReadRounds {
 
     // Joins the round now open. Copies what `read` points to.
     api::Errc add(Replica& replica, const PendingRead& read);
+    // As FollowerReads::on_cancel().
+    void on_cancel(const Origin& origin);
     // Memory of reads that wait.
     std::size_t held_bytes() const;
 
@@ -95,6 +98,7 @@ class ReadRounds {
     void send(Round& round, Which which);
     bool prepare(Section& section);
     void serve(Round& round, WorkBudget& budget);
+    bool waits(const PendingRead& read, const Section& section);
     void answer_questions(Round& round, Section& section, bool led);
     void send_answers();
     bool serve_reads(Round& round, Section& section, WorkBudget& budget);
@@ -109,6 +113,7 @@ class ReadRounds {
     std::unique_ptr<Round> open_;
     std::deque<std::unique_ptr<Round>> out_;
     std::vector<std::unique_ptr<Round>> spare_;
+    EarlyCancels cancels_;   // of reads that wait
     std::vector<wire::ReadRoundItem> items_;
     std::vector<RangeId> confirmed_;
     std::vector<QuestionAnswer> answers_;

@@ -76,6 +76,9 @@ void Router::on_mailed(ShardId from, env::Mail& mail) {
 }
 
 void Router::route_again(const Origin& origin, Bytes body, Instant deadline, std::int64_t credit) {
+    if (is_gone(origin)) {
+        return;
+    }
     Taken taken;
     taken.origin = origin;
     taken.body = body;
@@ -295,6 +298,9 @@ void Router::elsewhere(const Taken& taken, RangeId range, const api::Operation& 
 
 void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget) {
     budget.take(1, 0);
+    if (is_gone(read.origin)) {
+        return;
+    }
     if (read.request == nullptr) {
         Taken taken;
         taken.origin = read.origin;
@@ -317,6 +323,13 @@ void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& b
 }
 
 void Router::pass_on(Replica& replica, const PendingRead& read) {
+    if (is_gone(read.origin)) {
+        return;
+    }
+    if (context_.now >= read.deadline) {
+        answer_error(read.origin, api::Errc::timed_out, "", replica.header());
+        return;
+    }
     if (replica.raft().is_leader()) {
         route_again(read.origin, read.body, read.deadline, read.credit);
         return;
@@ -412,7 +425,14 @@ std::size_t Router::backlog_bytes(const Origin& origin) {
 }
 
 void Router::on_cancel(const Origin& origin) {
-    context_.streams->on_cancel(origin);
+    if (!context_.streams->on_cancel(origin) && !context_.forwards->on_cancel(origin)) {
+        context_.follower_reads->on_cancel(origin);
+        context_.rounds->on_cancel(origin);
+    }
+}
+
+bool Router::is_gone(const Origin& origin) const {
+    return origin.kind == OriginKind::session && context_.sessions->find(origin.place) == nullptr;
 }
 
 // ------------------------------------------------------------------------------------------------ news

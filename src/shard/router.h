@@ -76,6 +76,7 @@ class Router {
     void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
+    bool is_gone(const Origin& origin) const;
     bool enqueue(const Taken& taken);
     bool has_room_for(std::uint64_t added_bytes) const;
 

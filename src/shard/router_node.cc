@@ -118,8 +118,7 @@ void Router::on_mail(ShardId from, env::Mail mail) {
         case MailKind::cancel: {
             // As with credit.
             const Origin origin{OriginKind::mail, wire::ClientKind::range, from.value, mail.words[0]};
-            context_.streams->on_cancel(origin);
-            context_.forwards->on_cancel(origin);
+            on_cancel(origin);
             break;
         }
         case MailKind::credit: {

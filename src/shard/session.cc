@@ -140,8 +140,7 @@ bool Session::on_frame(const wire::FrameReader::Frame& frame) {
         case wire::ClientKind::cancel: {
             Origin stream = origin;
             stream.request = wire::ClientKind::range;
-            context_.streams->on_cancel(stream);
-            context_.forwards->on_cancel(stream);
+            context_.router->on_cancel(stream);
             return true;
         }
         case wire::ClientKind::hello: break;

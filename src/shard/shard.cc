@@ -299,6 +299,7 @@ HeldView inspect_held(Shard& shard) {
     HeldView view = shard.impl().sessions.held();
     view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes();
     view.sorted = shard.impl().streams.sort_bytes();
+    view.streams = shard.impl().streams.count();
     view.reads = shard.impl().rounds.held_bytes() + shard.impl().follower_reads.held_bytes();
     return view;
 }

@@ -194,11 +194,12 @@ void Streams::erase_done() {
     next_ = streams_.empty() ? 0 : next_ % streams_.size();
 }
 
-void Streams::on_cancel(const Origin& origin) {
+bool Streams::on_cancel(const Origin& origin) {
     Stream* stream = find(origin);
     if (stream != nullptr && !stream->done) {
         end(*stream, api::Errc::cancelled, "");
     }
+    return stream != nullptr;
 }
 
 void Streams::on_origin_gone(OriginKind kind, std::uint64_t place) {

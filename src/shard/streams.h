@@ -31,7 +31,8 @@ class Streams {
     // Answers the whole request if it fits one piece and this turn's work, else begins a stream. Copies what it needs.
     void open(Replica& replica, const PendingRead& read);
     void on_credit(const Origin& origin, std::uint64_t bytes);
-    void on_cancel(const Origin& origin);
+    // false: there is none of that origin.
+    bool on_cancel(const Origin& origin);
     void on_origin_gone(OriginKind kind, std::uint64_t place);
     // Ends every stream over the replica's store: it is about to be replaced.
     void on_store_replaced(Replica& replica);

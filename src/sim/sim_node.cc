@@ -261,6 +261,7 @@ shard::HeldView SimNode::held() {
             out.forwarded += part.forwarded;
             out.sorted += part.sorted;
             out.reads += part.reads;
+            out.streams += part.streams;
         }
     }
     return out;
@@ -276,6 +277,7 @@ shard::FollowerReadsView SimNode::follower_reads() {
             out.served += part.served;
             out.passed_on += part.passed_on;
             out.given_up += part.given_up;
+            out.waiting += part.waiting;
         }
     }
     return out;

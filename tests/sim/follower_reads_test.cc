@@ -1,67 +1,10 @@
 // Linearizable reads at replicas that do not lead: served there, as new as anywhere, and never slow because of it.
-#include "raw_client.h"
-#include "scenario.h"
+#include "quiet_cluster.h"
 
 namespace ringfort::sim {
 namespace {
 
-RunOptions no_load(std::size_t nodes = 3) {
-    RunOptions out = scenario_options(nodes);
-    out.workload.think = 3600s;
-    return out;
-}
-
-api::RangeRequest newest(std::string_view key) {
-    return {.key = key, .range_end = {}};
-}
-
-// No load but what the tests ask for, and a client at every node.
-class FollowerReads : public testing::Test {
-  protected:
-    // The cluster is there, has a leader, and has answered a put of "v0".
-    testing::AssertionResult begin(const RunOptions& options = no_load()) {
-        s.emplace(options);
-        if (!s->simulation.form() ||
-            !s->simulation.run_until(10s, "nobody leads", [&] { return s->leader() < s->nodes(); })) {
-            return testing::AssertionFailure() << s->simulation.problem();
-        }
-        s->simulation.run_for(1s);
-        for (std::size_t i = 0; i < s->nodes(); i++) {
-            clients.push_back(std::make_unique<RawClient>(s->cluster(), i));
-            clients.back()->greet();
-        }
-        s->simulation.run_for(100ms);
-        return put(s->leader(), "v0");
-    }
-    void TearDown() override {
-        clients.clear();
-        s.reset();
-    }
-    // The one key, through that node.
-    testing::AssertionResult put(std::size_t node, const std::string& value) {
-        clients[node]->ask(++id, api::PutRequest{.key = key, .value = value}, 5s);
-        return answered(node, id);
-    }
-    std::uint64_t get(std::size_t node, Duration timeout = 5s) {
-        clients[node]->ask(++id, newest(key), timeout);
-        return id;
-    }
-    testing::AssertionResult answered(std::size_t node, std::uint64_t request, Duration at_most = 5s) {
-        return s->run_until(at_most, "no answer", [&] { return clients[node]->answer(request).ended; });
-    }
-    const RawClient::Answer& answer(std::size_t node, std::uint64_t request) { return clients[node]->answer(request); }
-    shard::FollowerReadsView view(std::size_t node) { return s->node(node).follower_reads(); }
-    // The history does not know what these clients wrote: the judges of histories are not asked.
-    void good_end() {
-        clients.clear();
-        EXPECT_TRUE(s->simulation.settle()) << s->simulation.problem();
-    }
-
-    static constexpr std::string_view key = "d00/key";
-    std::optional<Scenario> s;
-    std::vector<std::unique_ptr<RawClient>> clients;
-    std::uint64_t id{0};
-};
+class FollowerReads : public QuietCluster {};
 
 TEST_F(FollowerReads, are_served_where_they_came_and_one_question_does_for_many) {
     ASSERT_TRUE(begin());
@@ -370,6 +313,93 @@ TEST_F(FollowerReads, whose_leader_gives_way_meanwhile_are_answered_by_the_next)
     ASSERT_TRUE(answered(follower, get(follower)));
     EXPECT_EQ(answer(follower, id).value, "v1");
     EXPECT_EQ(view(follower).served, 1u);
+    good_end();
+}
+
+// The follower does not hear of its next leader: the old one refuses what comes, and sends nothing on.
+TEST_F(FollowerReads, that_a_second_node_refuses_too_wait_where_they_came_until_the_leader_is_known_or_their_time_is_over) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t old = s->leader();
+    const std::size_t follower = (old + 1) % 3;
+    const std::size_t next = (old + 2) % 3;
+    auto& network = s->cluster().network();
+    network.block(s->node(old).host(), s->node(follower).host());
+    const std::uint64_t first = get(follower);
+    s->simulation.run_for(60ms);   // too late: what comes now is sent to the leader
+    network.unblock_all();
+    ASSERT_TRUE(answered(follower, first));
+    network.block(s->node(next).host(), s->node(follower).host());
+    network.set_extra_latency(s->node(follower).host(), s->node(old).host(), 45ms);
+
+    const std::uint64_t segments = network.counters().segments;
+    const Instant asked = s->simulation.now();
+    const std::uint64_t hurried = get(follower, 200ms);
+    const std::uint64_t patient = get(follower, 5s);
+    s->simulation.run_for(1ms);
+    ASSERT_GT(s->node(follower).held().forwarded, 0u);
+    clients[old]->ask(++id, api::MoveLeaderRequest{.target = s->node(next).id(), .range = data_range}, 5s);
+    ASSERT_TRUE(answered_just_now(old, id));
+    clients[next]->ask(++id, api::PutRequest{.key = key, .value = "v1"}, 5s);
+    ASSERT_TRUE(answered_just_now(next, id));
+    ASSERT_LT(s->simulation.now() - asked, 45ms);
+    const std::uint64_t redirected = ++id;
+    clients[old]->ask(redirected, newest(key), 5s, true);
+    ASSERT_TRUE(answered(old, redirected));
+    EXPECT_EQ(answer(old, redirected).error, api::Errc::not_leader);
+    EXPECT_EQ(answer(old, redirected).leader, s->node(next).id());
+    s->simulation.run_for(300ms);
+    EXPECT_EQ(view(follower).passed_on, 1u) << "the first";
+    EXPECT_EQ(answer(follower, hurried).error, api::Errc::timed_out);
+    EXPECT_LT(answer(follower, hurried).at - asked, 220ms);
+    EXPECT_FALSE(answer(follower, patient).ended);
+    EXPECT_LT(network.counters().segments - segments, 400u) << "it is tried again now and then, not all the time";
+
+    network.unblock_all();
+    network.clear_extra_latency();
+    ASSERT_TRUE(answered(follower, patient, 500ms));
+    EXPECT_EQ(answer(follower, patient).value, "v1");
+    s->simulation.run_for(300ms);
+    EXPECT_EQ(answer(follower, hurried).frames, 1u);
+    EXPECT_EQ(answer(follower, patient).frames, 1u);
+    EXPECT_EQ(s->node(follower).held().forwarded, 0u);
+    good_end();
+}
+
+// Reads that came when the next leader was known already are no business of the old one, however it answers.
+TEST_F(FollowerReads, are_not_served_by_an_answer_that_an_old_leader_gave_to_an_earlier_question) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t old = s->leader();
+    const std::size_t follower = (old + 1) % 3;
+    const std::size_t next = (old + 2) % 3;
+    for (int round = 0; round < 3; round++) {
+        const std::string value = "w" + std::to_string(round);
+        const std::size_t from = s->leader();
+        const std::size_t to = from == old ? next : old;
+        s->cluster().network().set_extra_latency(s->node(from).host(), s->node(follower).host(), 40ms);
+        const Instant begun = s->simulation.now();
+        const std::uint64_t early = get(follower);
+        s->simulation.run_for(2ms);   // its answer is under way
+        const std::uint64_t asked = view(follower).asked;
+        clients[from]->ask(++id, api::MoveLeaderRequest{.target = s->node(to).id(), .range = data_range}, 5s);
+        ASSERT_TRUE(answered_just_now(from, id));
+        s->simulation.run_for(2ms);
+        ASSERT_EQ(s->view(follower).leader, s->node(to).id());
+        s->cluster().network().set_extra_latency(s->node(to).host(), s->node(follower).host(), 45ms);
+        clients[to]->ask(++id, api::PutRequest{.key = key, .value = value}, 5s);   // the old leader has it
+        ASSERT_TRUE(answered_just_now(to, id));
+        ASSERT_LT(s->simulation.now() - begun, 40ms) << "the old leader's answer has come";
+        const std::uint64_t late = get(follower);
+        s->simulation.run_for(2ms);
+        EXPECT_EQ(view(follower).asked, asked + 1);
+        ASSERT_TRUE(answered(follower, late));
+        EXPECT_EQ(answer(follower, late).value, value);
+        ASSERT_TRUE(answered(follower, early));
+        EXPECT_EQ(answer(follower, early).error, api::Errc::ok);
+        s->cluster().network().clear_extra_latency();
+        s->simulation.run_for(300ms);
+        EXPECT_EQ(answer(follower, early).frames, 1u);
+        EXPECT_EQ(answer(follower, late).frames, 1u);
+    }
     good_end();
 }
 

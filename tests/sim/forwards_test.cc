@@ -1,0 +1,59 @@
+// Requests that another node answers, by the ten thousand.
+#include "quiet_cluster.h"
+
+namespace ringfort::sim {
+namespace {
+
+class Forwarded : public QuietCluster {};
+
+// To look at all of them takes tens of turns; the next leader is known before that.
+TEST_F(Forwarded, writes_all_hear_that_their_leader_is_gone_however_many_there_are) {
+    RunOptions options = no_load_nor_tails();
+    options.network.bytes_per_second *= 1000;
+    ASSERT_TRUE(begin(options));
+    // The leader's node is the one that dials: the other hears of the loss once, and of no failed attempts.
+    std::size_t leader = 0;
+    for (std::size_t i = 1; i < s->nodes(); i++) {
+        leader = s->node(i).id() < s->node(leader).id() ? i : leader;
+    }
+    const std::size_t before = s->leader();
+    clients[before]->ask(++id, api::MoveLeaderRequest{.target = s->node(leader).id(), .range = data_range}, 5s);
+    ASSERT_TRUE(answered(before, id));
+    ASSERT_EQ(s->leader(), leader);
+    const std::size_t follower = s->follower();
+    constexpr std::uint64_t per_client = limits::requests_per_connection_max;
+    std::vector<std::unique_ptr<RawClient>> crowd;
+    for (int i = 0; i < 48; i++) {
+        crowd.push_back(std::make_unique<RawClient>(s->cluster(), follower));
+        crowd.back()->greet();
+    }
+    s->simulation.run_for(10ms);
+    s->cluster().network().block(s->node(leader).host(), s->node(follower).host());
+    for (const auto& client : crowd) {
+        for (std::uint64_t request = 1; request <= per_client; request++) {
+            client->ask(request, api::PutRequest{.key = key, .value = "w"}, 600s);
+        }
+    }
+    s->simulation.run_for(100ms);
+    s->node(leader).kill();
+    s->cluster().network().unblock_all();
+    const auto answered_all = [&] {
+        return std::all_of(crowd.begin(), crowd.end(), [](const auto& client) { return client->answered() == per_client; });
+    };
+    ASSERT_TRUE(s->run_until(10s, "some are not answered", answered_all));
+    std::size_t lost = 0;
+    for (const auto& client : crowd) {
+        lost += client->failed();
+        for (std::uint64_t request = 1; request <= per_client; request++) {
+            const api::Errc error = client->answer(request).error;
+            ASSERT_TRUE(error == api::Errc::leader_changed || error == api::Errc::ok) << api::error_text(error);
+        }
+    }
+    EXPECT_GT(lost, 40'000u);
+    s->node(leader).start();
+    crowd.clear();
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
