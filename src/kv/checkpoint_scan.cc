@@ -11,7 +11,7 @@ constexpr std::uint32_t cache_line_bytes = 64;
 constexpr std::uint32_t prefetch_bytes_max = 8 * cache_line_bytes;
 
 // In keys walked: its record and its newest version.
-constexpr std::int64_t key_cost = 2;
+constexpr std::int64_t begin_cost = 2;
 
 // Not as far as the first cache: there a miss holds one of few places until it is over, and loads wait for one.
 void prefetch_at(const void* begin, std::size_t offset) {
@@ -88,7 +88,7 @@ bool CheckpointScan::begin_group(WorkBudget& budget) {
     for (std::uint32_t i = 0; i < lane_count_; i++) {
         look_at_next(i);
     }
-    budget.take(key_cost * lane_count_, 0);
+    budget.take(begin_cost * lane_count_, 0);
     return true;
 }
 
