@@ -66,7 +66,7 @@ void Checkpoints::maybe_start_write() {
             want(replica->range());
         }
     }
-    context_.log->set_log_goal(std::max(LogOptions{}.log_bytes_goal, all_live));
+    context_.log->set_log_goal(std::max(context_.config.log_bytes_goal, all_live));
     while (!wanted_.empty() && !write_) {
         const RangeId range = wanted_.front();
         wanted_.erase(wanted_.begin());
