@@ -73,7 +73,7 @@ void Checkpoints::maybe_start_write() {
             add_want(replica->range(), false);
         }
     }
-    context_.log->set_log_goal(std::max(LogOptions{}.log_bytes_goal, all_live));
+    context_.log->set_log_goal(std::max(context_.config.log_bytes_goal, all_live));
     while (!wanted_.empty() && !write_) {
         const Want wanted = wanted_.front();
         wanted_.erase(wanted_.begin());

@@ -44,6 +44,8 @@ struct NodeConfig {
     std::size_t log_window_bytes{32 * mib};
     // A checkpoint starts when the log since the last exceeds max(this, live data).
     std::uint64_t checkpoint_log_bytes{1 * gib};
+    // The log as a whole asks for one when it is larger than max(this, live data).
+    std::uint64_t log_bytes_goal{1 * gib};
     enum class CompactionMode : std::uint8_t { off, periodic, revision };
     CompactionMode auto_compaction_mode{CompactionMode::off};
     Duration auto_compaction_period{0};

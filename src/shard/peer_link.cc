@@ -21,6 +21,13 @@ constexpr Duration backoff_max = 1s;
 constexpr std::uint64_t grant_bytes_min = 256 * kib;
 constexpr std::size_t deferred_max = 64 * 1024;
 
+// What its sender paid with: granting more would lift the bound of what the peer may have here.
+wire::LinkClass class_of(const wire::PeerFrame& decoded, const wire::FrameReader::Frame& frame) {
+    const auto* message = std::get_if<raft::Message>(&decoded);
+    return message != nullptr && message->entry_count == 0 ? wire::LinkClass::control
+                                                           : wire::class_of(static_cast<wire::PeerKind>(frame.header.kind));
+}
+
 }  // namespace
 
 Link::Link(Context& context, NodeId node, ShardId remote_shard, std::uint64_t id)
@@ -166,7 +173,7 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         peer_disk_slow_ = beat->disk_slow;
         return true;
     }
-    const wire::LinkClass cls = wire::class_of(static_cast<wire::PeerKind>(frame.header.kind));
+    const wire::LinkClass cls = class_of(*decoded, frame);
     frame_bytes_ = frame.header.length;
     if (!handle_peer_frame(context_, *this, *decoded)) {
         drop("unexpected frame");

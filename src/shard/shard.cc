@@ -81,6 +81,7 @@ LogOptions log_options(const NodeConfig& config) {
     options.directory = "shard-" + std::to_string(config.shard.value);
     options.segment_bytes = config.segment_bytes;
     options.window_bytes = config.log_window_bytes;
+    options.log_bytes_goal = config.log_bytes_goal;
     return options;
 }
 

@@ -44,6 +44,7 @@ enum class PeerKind : std::uint8_t {
 // Flow-control classes of a link. The receiver grants bytes per class; control needs no credit and always fits.
 enum class LinkClass : std::uint8_t { control = 0, append = 1, forward = 2, snapshot = 3 };
 inline constexpr std::size_t link_class_count = 4;
+// Of raft messages only those with entries need credit.
 LinkClass class_of(PeerKind kind);
 
 // From the side that connects. A probe asks what the peer remembers and closes.

@@ -297,10 +297,14 @@ Outcome PeerDecoder::forward(const FlatTable& table) {
 
 Outcome PeerDecoder::forward_reply(const FlatTable& table) {
     using Table = schema::ForwardReply;
+    const std::uint32_t body_bytes = u32(table, Table::VT_BODY_BYTES);
+    if (body_bytes % frame_alignment != 0) {   // it is to be the end of a client's frame
+        reader_.fail(Fault::malformed);
+    }
     return outcome(ForwardReply{.token = u64(table, Table::VT_TOKEN),
                                 .kind = table.scalar<std::uint8_t>(Table::VT_KIND),
                                 .flags = table.scalar<std::uint8_t>(Table::VT_FLAGS),
-                                .body = raw(u32(table, Table::VT_BODY_BYTES))});
+                                .body = raw(body_bytes)});
 }
 
 Outcome PeerDecoder::forward_cancel(const FlatTable& table) {

@@ -72,14 +72,14 @@ Flat<flatbuffers::Vector<const T*>> put_structs(FlatBuilder& builder, const Item
 LinkClass class_of(PeerKind kind) {
     switch (kind) {
         case PeerKind::raft: return LinkClass::append;
-        case PeerKind::forward:
-        case PeerKind::forward_reply: return LinkClass::forward;
+        case PeerKind::forward: return LinkClass::forward;
         case PeerKind::snapshot: return LinkClass::snapshot;
         case PeerKind::hello:
         case PeerKind::hello_reply:
         case PeerKind::read_round:
         case PeerKind::read_round_answer:
         case PeerKind::beat:
+        case PeerKind::forward_reply:   // its room was taken with the request
         case PeerKind::snapshot_answer:
         case PeerKind::credit:
         case PeerKind::forward_cancel:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/arena.h"
@@ -42,8 +43,10 @@ class RawClient final : public env::ConnectionHandler {
         wire::encode_client_hello(hello, out_);
         flush();
     }
-    void ask(std::uint64_t id, const api::Operation& op, Duration timeout = {}, bool redirect = false) {
+    void ask(std::uint64_t id, const api::Operation& op, Duration timeout = {}, bool redirect = false,
+             std::optional<DomainId> domain = {}) {
         api::Request request;
+        request.domain = domain;
         request.op = op;
         request.redirect = redirect;
         request.timeout = timeout;

@@ -211,6 +211,16 @@ TEST(WireCrafted, the_longest_client_body_fits_a_peer_frame) {
     EXPECT_TRUE(decode_peer(only_frame(pending(out)), arena));
 }
 
+TEST(WireCrafted, a_forwarded_reply_is_the_end_of_a_frame_or_refused) {
+    for (std::size_t bytes = 0; bytes <= 24; bytes++) {
+        const std::vector<std::byte> body(bytes);
+        OutBuffer out;
+        encode_peer(ForwardReply{.token = 1, .kind = 2, .flags = 0, .body = body}, out);
+        Arena arena;
+        EXPECT_EQ(decode_peer(only_frame(pending(out)), arena).has_value(), bytes % frame_alignment == 0) << bytes;
+    }
+}
+
 TEST(WireCrafted, client_names_of_the_bound_are_taken_and_longer_ones_refused) {
     for (const std::size_t bytes : {client_name_bytes_max, client_name_bytes_max + 1}) {
         Builder builder;
@@ -454,10 +464,9 @@ TEST(WireCrafted, bodies_too_short_for_a_peer_frame_are_refused) {
 TEST(WireCrafted, every_peer_kind_has_its_class) {
     EXPECT_EQ(class_of(PeerKind::raft), LinkClass::append);
     EXPECT_EQ(class_of(PeerKind::forward), LinkClass::forward);
-    EXPECT_EQ(class_of(PeerKind::forward_reply), LinkClass::forward);
     EXPECT_EQ(class_of(PeerKind::snapshot), LinkClass::snapshot);
     for (const PeerKind kind : {PeerKind::hello, PeerKind::hello_reply, PeerKind::read_round, PeerKind::read_round_answer,
-                                PeerKind::beat, PeerKind::snapshot_answer, PeerKind::credit, PeerKind::forward_cancel,
+                                PeerKind::beat, PeerKind::forward_reply, PeerKind::snapshot_answer, PeerKind::credit, PeerKind::forward_cancel,
                                 PeerKind::forward_credit, PeerKind::read_index, PeerKind::read_index_answer}) {
         EXPECT_EQ(class_of(kind), LinkClass::control);
     }

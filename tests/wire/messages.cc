@@ -270,9 +270,12 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
             return Forward{.token = u64(), .range = RangeId(u64()), .generation = Generation(u64()),
                            .timeout_ns = i64(), .kind = static_cast<std::uint8_t>(u64()), .reply_credit = u32(),
                            .body = as_bytes(text(1000))};
-        case 7:
+        case 7: {
+            const Bytes body = as_bytes(text(1000));
             return ForwardReply{.token = u64(), .kind = static_cast<std::uint8_t>(u64()),
-                                .flags = static_cast<std::uint8_t>(u64()), .body = as_bytes(text(1000))};
+                                .flags = static_cast<std::uint8_t>(u64()),
+                                .body = body.first(body.size() / frame_alignment * frame_alignment)};
+        }
         case 8: return ForwardCancel{.token = u64()};
         case 9:
             return SnapshotSlice{.range = RangeId(u64()), .term = Term(u64()), .snapshot = entry_id(),

@@ -1,0 +1,115 @@
+// The log as a whole has a goal for its size: above it, whoever holds its oldest segment is asked for a checkpoint.
+#include <set>
+
+#include "quiet_cluster.h"
+
+namespace ringfort::sim {
+namespace {
+
+constexpr std::size_t value_bytes = 100'000;
+constexpr std::uint64_t goal = 12 * mib;
+
+// Nothing but the log's goal brings a checkpoint.
+RunOptions goal_options() {
+    RunOptions out = no_load_nor_tails();
+    out.shards = 1;
+    out.checkpoint_log_bytes = 1 * gib;
+    out.log_bytes_goal = goal;
+    return out;
+}
+
+class LogGoal : public QuietCluster {
+  protected:
+    testing::AssertionResult write(const std::string& name) {
+        clients[0]->ask(++id, api::PutRequest{.key = name, .value = std::string(value_bytes, 'x')}, 20s);
+        return done("write");
+    }
+    testing::AssertionResult compact(DomainId domain, api::Revision revision) {
+        clients[0]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 20s, false, domain);
+        return done("compaction");
+    }
+    testing::AssertionResult done(std::string_view what) {
+        const auto ended = answered_just_now(0, id);
+        look();
+        if (!ended || answer(0, id).error != api::Errc::ok) {
+            return testing::AssertionFailure() << what << " " << id << ": " << api::error_text(answer(0, id).error);
+        }
+        return testing::AssertionSuccess();
+    }
+    // What there is of files on each node.
+    void look() {
+        for (std::size_t node = 0; node < s->nodes(); node++) {
+            DiskMedia& media = s->node(node).media();
+            std::uint64_t log_bytes = 0;
+            for (const std::string& name : media.names()) {
+                if (name.find("/log-") != std::string::npos) {
+                    log_bytes += media.file(name)->bytes();
+                } else if (name.find("/checkpoint-") != std::string::npos && !name.starts_with("shard-0/checkpoint-0-")) {
+                    checkpoints[node].insert(name);
+                }
+            }
+            log_bytes_most = std::max(log_bytes_most, log_bytes);
+        }
+    }
+
+    std::uint64_t log_bytes_most{0};
+    std::set<std::string> checkpoints[3];   // seen so far, but for the directory's
+};
+
+TEST_F(LogGoal, is_kept_however_much_is_written) {
+    for (const std::uint32_t domains : {1u, 2u}) {
+        TearDown();
+        log_bytes_most = 0;
+        RunOptions options = goal_options();
+        options.domains = domains;
+        ASSERT_TRUE(begin(options));
+        for (int i = 1; i <= 600; i++) {   // five times the goal, of few keys
+            for (std::uint32_t domain = 0; domain < domains; domain++) {
+                ASSERT_TRUE(write(domain_prefix(domain) + "key" + std::to_string(i % 5)));
+                s->simulation.run_for(20ms);
+                if (i % 10 == 0) {
+                    ASSERT_TRUE(compact(DomainId(domain + 1), i));
+                }
+            }
+        }
+        for (std::size_t node = 0; node < s->nodes(); node++) {
+            EXPECT_GE(checkpoints[node].size(), domains);
+            checkpoints[node].clear();
+        }
+        EXPECT_GT(log_bytes_most, goal);
+        EXPECT_LE(log_bytes_most, goal + 4 * options.segment_bytes);
+        good_end();
+    }
+}
+
+// The log asks again when it has grown by some segments; the one that is written frees what it asks for.
+TEST_F(LogGoal, asked_for_again_while_a_checkpoint_is_written_brings_no_second_one) {
+    RunOptions options = goal_options();
+    options.segment_bytes = 2 * mib;
+    options.disk.drain_bytes_per_second = 20 * mib;
+    ASSERT_TRUE(begin(options));
+    std::uint64_t keys = 0;
+    while (checkpoints[0].empty() && keys < 800) {
+        ASSERT_TRUE(write("d00/key" + std::to_string(keys++)));
+    }
+    ASSERT_EQ(checkpoints[0].size(), 1u);
+    const std::string name = *checkpoints[0].begin();
+    const auto is_whole = [&] {
+        DiskMedia& media = s->node(0).media();
+        return media.file(name) != nullptr && media.durable(name, 0, media.file(name)->bytes());
+    };
+    for (int i = 0; i < 100; i++) {
+        ASSERT_TRUE(write("d00/key" + std::to_string(keys++)));
+    }
+    ASSERT_FALSE(is_whole()) << "it is over too soon to be asked for again";
+    for (int i = 0; i < 500; i++) {
+        s->simulation.run_for(10ms);
+        look();
+    }
+    EXPECT_TRUE(is_whole());
+    EXPECT_EQ(checkpoints[0].size(), 1u);
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
