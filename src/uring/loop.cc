@@ -78,7 +78,7 @@ void Loop::wait(Instant deadline) {
         ring.submit();
         if (poll(std::min(deadline, begin + polling))) {
             counters_.polls_won++;
-            window_.on_wait(monotonic_now() - begin);
+            window_.on_wait(wait_ended(begin) - begin);
             return;
         }
         counters_.polls_lost++;
@@ -87,17 +87,25 @@ void Loop::wait(Instant deadline) {
     const std::size_t self = world_.mailbox().self().value;
     if (!hub.fall_asleep(self)) {
         ring.submit();
+        wait_ended(begin);
         return;
     }
     counters_.sleeps++;
     const Instant now = monotonic_now();
     ring.submit_and_wait(std::min(sleep_longest, deadline - now));
     hub.wake_up(self);
+    const Instant woken = wait_ended(begin);
     if (may_poll) {
-        const Instant woken = monotonic_now();
         // A timer says nothing about whether polling would have caught an event.
         window_.on_wait(woken < deadline ? woken - begin : 1s);
     }
+}
+
+Instant Loop::wait_ended(Instant begin) {
+    const Instant now = monotonic_now();
+    window_.on_time(begin - woken_, now - begin);
+    woken_ = now;
+    return now;
 }
 
 // Yields between looks: a thread that only spins takes the core from whoever would bring the event.

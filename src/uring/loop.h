@@ -6,6 +6,7 @@
 
 #include "base/instant.h"
 #include "env/world.h"
+#include "uring/clock_source.h"
 #include "uring/poll_window.h"
 #include "uring/stall_detector.h"
 
@@ -53,12 +54,14 @@ class Loop {
     bool work_waits() const;
     void wait(Instant deadline);
     bool poll(Instant until);
+    Instant wait_ended(Instant begin);   // now
 
     ShardWorld& world_;
     TurnDriver& driver_;
     const LoopOptions options_;
     StallDetector stalls_;
     PollWindow window_;
+    Instant woken_{monotonic_now()};   // when the last wait ended
     LoopCounters counters_;
     bool ended_{false};
     bool stop_told_{false};

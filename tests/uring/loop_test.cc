@@ -125,6 +125,25 @@ TEST(PollWindow, credit_is_earned_by_events_that_come_soon_and_spent_by_waiting)
     EXPECT_EQ(0ns, PollWindow(0ns).next());
 }
 
+TEST(PollWindow, a_shard_with_much_to_do_polls_for_a_moment_only) {
+    PollWindow window(200us);
+    window.on_wait(50us);
+    for (int i = 0; i < 1000; i++) {
+        window.on_time(100us, 300us);
+        EXPECT_EQ(200us, window.next()) << "a fourth of the time is not yet much";
+    }
+    for (int i = 0; i < 1000; i++) {
+        window.on_time(101us, 300us);
+    }
+    EXPECT_EQ(60us, window.next());
+    window.on_time(0us, 10ms);
+    EXPECT_EQ(200us, window.next()) << "that was long ago";
+    window.on_time(std::chrono::hours(24 * 365), 0us);
+    EXPECT_EQ(60us, window.next());
+    window.on_time(0us, std::chrono::hours(24 * 365));
+    EXPECT_EQ(200us, window.next());
+}
+
 TEST(PollWindow, a_core_that_others_take_time_after_time_is_polled_on_seldom) {
     PollWindow window(200us);
     for (int i = 0; i < 100; i++) {
