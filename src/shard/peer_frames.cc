@@ -70,11 +70,11 @@ struct Handler {
         return true;
     }
     bool operator()(const wire::ForwardCancel& cancel) const {
-        context.router->on_cancel({OriginKind::link, wire::ClientKind::cancel, link.id(), cancel.token});
+        context.router->on_cancel({OriginKind::link, wire::ClientKind::cancel, link.place(), cancel.token});
         return true;
     }
     bool operator()(const wire::ForwardCredit& credit) const {
-        context.streams->on_credit({OriginKind::link, wire::ClientKind::range, link.id(), credit.token}, credit.bytes);
+        context.streams->on_credit({OriginKind::link, wire::ClientKind::range, link.place(), credit.token}, credit.bytes);
         return true;
     }
     bool operator()(const wire::SnapshotSlice& slice) const {
