@@ -64,7 +64,7 @@ struct Handler {
     bool operator()(const wire::ForwardReply& reply) const {
         const bool wanted = context.forwards->on_reply(reply.token, reply.kind, reply.flags, reply.body);
         if (!wanted && (reply.flags & wire::flag_more) != 0) {
-            // It began before its link was lost, or before its cancel came: its pieces would wait for credit.
+            // It was asked for elsewhere while the link was silent, or has been cancelled: it would wait for credit.
             link.send(wire::ForwardCancel{reply.token}, wire::LinkClass::control);
         }
         return true;
