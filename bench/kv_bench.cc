@@ -1,4 +1,5 @@
-// What applying and reading costs: one store, 32-byte keys, 256-byte values, random order. Arguments are key counts.
+// What applying and reading costs: one store, 256-byte values, random order. Arguments are key counts. Keys have 32 bytes;
+// in stores of chains 8, overwritten at random: few keys of many versions, which lie scattered over all memory.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -107,6 +108,33 @@ Fixture& fixture(std::uint64_t keys) {
     if (!cached || cached->keys() != keys) {
         cached.reset();
         cached = std::make_unique<Fixture>(keys);
+    }
+    return *cached;
+}
+
+constexpr std::uint64_t chain_versions = 2'700'000;
+
+// chain_versions versions, none of them compacted.
+Store& chains(std::uint64_t keys) {
+    static std::unique_ptr<Store> cached;
+    if (!cached || cached->key_count() != keys) {
+        cached.reset();
+        cached = std::make_unique<Store>(StoreOptions{RangeId(1), 42, &uring::populate});
+        Prng prng{1};
+        const std::string value(value_bytes, 'v');
+        LogIndex index{};
+        for (std::uint64_t i = 0; i < chain_versions; i++) {
+            char key[9];
+            std::snprintf(key, sizeof(key), "%08u", static_cast<unsigned>(i < keys ? i : prng.below(keys)));
+            const CommandBody body = api::PutRequest{{key, 8}, value, 0, false, false, false};
+            std::byte command[512];
+            const MutableBytes out(command, command_bytes(body));
+            encode_command(out, CommandHeader{RangeId(1), Generation(1), WallTime{0}, 0, 0}, body);
+            index = index.next();
+            cached->begin(out, i, index, nullptr);
+            WorkBudget budget;
+            static_cast<void>(cached->step(budget));   // a put is one step
+        }
     }
     return *cached;
 }
@@ -284,55 +312,101 @@ void count_interval(benchmark::State& state) {
     }
 }
 
-void checkpoint_write(benchmark::State& state) {
-    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
-    std::vector<std::byte> piece(256 * kib);
-    std::uint64_t bytes = 0;
-    for (auto _ : state) {
-        auto writer = world.store().open_checkpoint();
-        timed_steps(state, [&] {
-            WorkBudget budget;
-            const auto [written, step] = writer->next(piece, budget);
-            bytes += written;
-            return step == Step::more;
-        });
-    }
-    state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
-    state.SetItemsProcessed(state.range(0) * state.iterations());
-}
-
-void checkpoint_load(benchmark::State& state) {
-    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
-    std::vector<std::byte> stream;
-    auto writer = world.store().open_checkpoint();
-    for (;;) {
-        const std::size_t at = stream.size();
-        stream.resize(at + 256 * kib);
-        WorkBudget budget;
-        const auto [written, step] = writer->next(MutableBytes(stream).subspan(at), budget);
-        stream.resize(at + written);
-        if (step == Step::done) {
-            break;
+// As a shard writes it: pieces of a file's chunk, whose checksum is taken, too. A step is what a shard does in a turn.
+template <class Take>
+void write_checkpoint(Store& store, std::span<std::byte> chunk, WorkBudget turn, Take take) {
+    auto writer = store.open_checkpoint();
+    std::size_t filled = 0;
+    for (Step step = Step::more; step == Step::more;) {
+        WorkBudget budget = turn;
+        const auto piece = writer->next(chunk.subspan(filled), budget);
+        step = piece.step;
+        filled += piece.bytes;
+        if (filled == chunk.size() || step == Step::done) {
+            take(Bytes(chunk.first(filled)));
+            filled = 0;
         }
     }
+}
+
+void write_checkpoints(benchmark::State& state, Store& store, std::uint64_t versions) {
+    constexpr WorkBudget turn{400, 128 * kib};
+    std::vector<std::byte> chunk(256 * kib);
+    std::uint64_t bytes = 0;
     for (auto _ : state) {
-        Store loaded(StoreOptions{RangeId(1), 42});
-        auto reader = loaded.load_checkpoint();
+        std::uint64_t sum = 0;
+        write_checkpoint(store, chunk, turn, [&](Bytes filled) {
+            bytes += filled.size();
+            sum = checksum(filled, sum);
+        });
+        benchmark::DoNotOptimize(sum);
+    }
+    state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+    state.counters["per_version"] =
+        benchmark::Counter(static_cast<double>(versions) * static_cast<double>(state.iterations()),
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void checkpoint_write(benchmark::State& state) {
+    const auto keys = static_cast<std::uint64_t>(state.range(0));
+    write_checkpoints(state, fixture(keys).store(), keys);
+}
+
+void checkpoint_write_chains(benchmark::State& state) {
+    write_checkpoints(state, chains(static_cast<std::uint64_t>(state.range(0))), chain_versions);
+}
+
+// The longest step with a whole turn's budget.
+void checkpoint_write_steps(benchmark::State& state) {
+    Store& store = chains(static_cast<std::uint64_t>(state.range(0)));
+    std::vector<std::byte> chunk(256 * kib);
+    for (auto _ : state) {
+        auto writer = store.open_checkpoint();
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            return writer->next(chunk, budget).step == Step::more;
+        });
+    }
+}
+
+void load_checkpoints(benchmark::State& state, Store& store, std::uint64_t versions) {
+    std::vector<std::byte> stream;
+    std::vector<std::byte> chunk(256 * kib);
+    write_checkpoint(store, chunk, WorkBudget{}, [&](Bytes filled) {
+        stream.insert(stream.end(), filled.begin(), filled.end());
+    });
+    for (auto _ : state) {
+        auto loaded = std::make_unique<Store>(StoreOptions{RangeId(1), 42, &uring::populate});
+        auto reader = loaded->load_checkpoint();
         Bytes rest = stream;
         timed_steps(state, [&] {
             WorkBudget budget;
             std::size_t consumed = 0;
-            const bool good = reader->feed(rest, budget, consumed);
+            const bool good = reader->feed(rest.first(std::min(rest.size(), chunk.size())), budget, consumed);
             rest = rest.subspan(consumed);
             return good && !rest.empty();
         });
         if (!reader->finish()) {
             state.SkipWithError("the checkpoint does not load");
         }
-        state.counters["live/raw"] = static_cast<double>(loaded.live_bytes()) /
-                                     static_cast<double>(world.keys() * (key_bytes + value_bytes));
+        state.counters["live/written"] =
+            static_cast<double>(loaded->live_bytes()) / static_cast<double>(stream.size());
+        state.PauseTiming();
+        loaded.reset();
+        state.ResumeTiming();
     }
-    state.SetItemsProcessed(state.range(0) * state.iterations());
+    state.counters["per_version"] =
+        benchmark::Counter(static_cast<double>(versions) * static_cast<double>(state.iterations()),
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+void checkpoint_load(benchmark::State& state) {
+    const auto keys = static_cast<std::uint64_t>(state.range(0));
+    load_checkpoints(state, fixture(keys).store(), keys);
+}
+
+void checkpoint_load_chains(benchmark::State& state) {
+    load_checkpoints(state, chains(static_cast<std::uint64_t>(state.range(0))), chain_versions);
 }
 
 void delete_all_and_compact(benchmark::State& state) {
@@ -374,8 +448,11 @@ BENCHMARK(range_100)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(count_interval)->Arg(1'000'000);
 BENCHMARK(scan_all)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(sort_all_by_mod)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
-BENCHMARK(checkpoint_write)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
-BENCHMARK(checkpoint_load)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(checkpoint_write)->Arg(10'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(checkpoint_write_chains)->Arg(10'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(checkpoint_write_steps)->Arg(10'000)->Unit(benchmark::kMillisecond)->Iterations(3);
+BENCHMARK(checkpoint_load)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(2);
+BENCHMARK(checkpoint_load_chains)->Arg(10'000)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK(delete_all_and_compact)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(load_random)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
 

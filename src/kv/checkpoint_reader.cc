@@ -46,6 +46,8 @@ class StateReader final : public CheckpointReader {
     bool on_version(ByteReader& reader);
     bool on_end(ByteReader& reader);
     void add_version(Version* version, bool removal, bool last);
+    void add_key(Version* latest, bool live);
+    void index_oldest();
 
     StoreState& state_;
     RangeId range_;
@@ -72,6 +74,15 @@ class StateReader final : public CheckpointReader {
     KeyRecord* record_{nullptr};          // of key_, once its first version came
     Version* newer_{nullptr};             // the version before, of the same key
     bool versions_expected_{false};       // the key's last version has not come yet
+
+    // The youngest records, which the index gets once their slots had the time to come near: a ring.
+    struct Unindexed {
+        KeyRecord* record;
+        std::uint64_t hash;
+    };
+    std::array<Unindexed, 16> unindexed_{};
+    std::size_t unindexed_first_{0};
+    std::size_t unindexed_count_{0};
 
     // ---- the state the head names
     LogIndex applied_{};
@@ -105,6 +116,9 @@ bool StateReader::finish() {
     if (failed_ || !end_seen_ || !block_.empty()) {
         failed_ = true;
         return false;
+    }
+    while (unindexed_count_ > 0) {
+        index_oldest();
     }
     state_.revision = revision_;
     state_.compact_revision = floor_;
@@ -320,7 +334,7 @@ bool StateReader::on_version(ByteReader& reader) {
 
 void StateReader::add_version(Version* version, bool removal, bool last) {
     if (newer_ == nullptr) {
-        record_ = state_.new_record(key_, state_.index.hash(key_), version, !removal);
+        add_key(version, !removal);
     } else {
         newer_->extension()->older = version;
     }
@@ -333,6 +347,24 @@ void StateReader::add_version(Version* version, bool removal, bool last) {
     newer_ = version;
     versions_expected_ = !last;
     versions_++;
+}
+
+void StateReader::add_key(Version* latest, bool live) {
+    if (unindexed_count_ == unindexed_.size()) {
+        index_oldest();
+    }
+    const std::uint64_t hash = state_.index.hash(key_);
+    state_.index.prefetch(hash);
+    record_ = state_.new_tree_record(key_, hash, latest, live);
+    unindexed_[(unindexed_first_ + unindexed_count_) % unindexed_.size()] = {record_, hash};
+    unindexed_count_++;
+}
+
+void StateReader::index_oldest() {
+    const Unindexed& oldest = unindexed_[unindexed_first_];
+    static_cast<void>(state_.index.insert(oldest.record, oldest.hash));   // a declined key is found through the tree
+    unindexed_first_ = (unindexed_first_ + 1) % unindexed_.size();
+    unindexed_count_--;
 }
 
 bool StateReader::on_end(ByteReader& reader) {

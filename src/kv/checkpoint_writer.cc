@@ -1,10 +1,11 @@
-// Writing a checkpoint while commands go on. The compacted revision of the cut is pinned, so every version the
-// checkpoint needs stays, and a position among the versions of a key stays valid between two pieces.
-#include <string>
+// Writing a checkpoint while commands go on. The compacted revision of the cut is pinned, so that every version the
+// checkpoint needs stays.
+#include <algorithm>
 #include <vector>
 
 #include "kv/byte_reader.h"
 #include "kv/checkpoint_format.h"
+#include "kv/checkpoint_scan.h"
 #include "kv/store_impl.h"
 
 namespace ringfort::kv {
@@ -13,20 +14,21 @@ namespace {
 
 using namespace checkpoint;
 
+// What an item costs besides its text, in bytes copied.
+constexpr std::int64_t item_cost_bytes = 128;
+
 class StateWriter final : public CheckpointWriter {
   public:
     StateWriter(StoreState& state, RangeId range)
         : state_(state),
           applied_(state.applied),
           hash_(state.hash),
-          revision_(state.revision),
-          floor_(state.compact_revision) {
-        state_.pin(floor_);
-        block_.reserve(block_head_bytes + block_payload_bytes_max);
-        block_.resize(block_head_bytes);
+          scan_(state),
+          block_(block_head_bytes + block_payload_bytes_max) {
+        state_.pin(scan_.floor());
         append_head(range);
     }
-    ~StateWriter() override { state_.unpin(floor_); }
+    ~StateWriter() override { state_.unpin(scan_.floor()); }
 
     Piece next(MutableBytes out, WorkBudget& budget) override;
     LogIndex applied() const override { return applied_; }
@@ -35,27 +37,27 @@ class StateWriter final : public CheckpointWriter {
   private:
     enum class Stage : std::uint8_t { keys, end, done };
 
-    std::size_t room() const { return block_head_bytes + block_payload_bytes_max - block_.size(); }
-    bool block_empty() const { return block_.size() == block_head_bytes; }
+    std::size_t room() const { return block_.size() - filled_; }
+    bool block_empty() const { return filled_ == block_head_bytes; }
     void seal_block();
     void append_head(RangeId range);
     void append_end();
-    void append_bytes(Bytes bytes);
+    // Requires: room for them. Ensures: they count as filled, and are the caller's to write.
+    MutableBytes append(std::size_t bytes);
     void fill(WorkBudget& budget);
-    bool fill_value(WorkBudget& budget);
-    bool fill_versions(WorkBudget& budget);
-    bool fill_fixed();
-    void find_next_key();
-    const Version* below(const Version& version) const;
+    bool fill_text(WorkBudget& budget);
+    bool fill_item(WorkBudget& budget);
+    bool fill_key();
+    bool fill_version();
 
     StoreState& state_;
     LogIndex applied_;
     std::uint64_t hash_;
-    api::Revision revision_;
-    api::Revision floor_;
+    CheckpointScan scan_;
 
     Stage stage_{Stage::keys};
-    std::vector<std::byte> block_;      // the block being filled, room for its head included
+    std::vector<std::byte> block_;      // the block being filled
+    std::size_t filled_{block_head_bytes};
     bool sealed_{false};                // it only waits to be handed out
     std::size_t handed_out_{0};         // bytes of it
     std::uint32_t number_{0};
@@ -63,50 +65,42 @@ class StateWriter final : public CheckpointWriter {
     std::uint64_t keys_{0};
     std::uint64_t versions_{0};
 
-    std::string position_;              // the next key to look at
-    KeyTree::Cursor cursor_;            // at the same place, while the tree has the shape it was taken in
-    std::uint64_t cursor_shape_{0};
-    bool cursor_set_{false};
-    const KeyRecord* record_{nullptr};  // the key being written, or being looked into
-    const Version* version_{nullptr};   // where among its versions
-    bool key_written_{false};
+    bool key_written_{false};           // of the version that comes next
     std::string_view text_;             // of the key or value in progress: what is still to be appended
 };
 
-void StateWriter::append_bytes(Bytes bytes) {
-    ASSERT(bytes.size() <= room());
-    block_.insert(block_.end(), bytes.begin(), bytes.end());
+MutableBytes StateWriter::append(std::size_t bytes) {
+    ASSERT(bytes <= room());
+    const MutableBytes out(block_.data() + filled_, bytes);
+    filled_ += bytes;
+    return out;
 }
 
 void StateWriter::append_head(RangeId range) {
-    std::byte fields[head_bytes];
-    ByteWriter writer(fields);
+    ByteWriter writer(append(head_bytes));
     writer.number(static_cast<std::uint8_t>(ItemKind::head));
     writer.number(magic);
     writer.number(format_version);
     writer.number(range.value);
     writer.number(applied_.value);
-    writer.number(revision_);
-    writer.number(floor_);
+    writer.number(scan_.revision());
+    writer.number(scan_.floor());
     writer.number(hash_);
     ASSERT(writer.full());
-    append_bytes(fields);
 }
 
 void StateWriter::append_end() {
-    std::byte fields[end_bytes];
-    ByteWriter writer(fields);
+    ByteWriter writer(append(end_bytes));
     writer.number(static_cast<std::uint8_t>(ItemKind::end));
     writer.number(keys_);
     writer.number(versions_);
     writer.number(content_);
     ASSERT(writer.full());
-    append_bytes(fields);
 }
 
 void StateWriter::seal_block() {
     ASSERT(!block_empty() && !sealed_);
-    const Bytes payload = Bytes(block_).subspan(block_head_bytes);
+    const Bytes payload = Bytes(block_).first(filled_).subspan(block_head_bytes);
     const std::uint64_t sum = checksum(payload, number_);
     store(block_.data(), static_cast<std::uint32_t>(payload.size()));
     store(block_.data() + 4, number_);
@@ -127,12 +121,12 @@ CheckpointWriter::Piece StateWriter::next(MutableBytes out, WorkBudget& budget) 
             const bool over = stage_ == Stage::done && written == 0;
             return {written, over ? Step::done : Step::more};
         }
-        const std::size_t bytes = std::min(out.size() - written, block_.size() - handed_out_);
+        const std::size_t bytes = std::min(out.size() - written, filled_ - handed_out_);
         std::memcpy(out.data() + written, block_.data() + handed_out_, bytes);
         written += bytes;
         handed_out_ += bytes;
-        if (handed_out_ == block_.size()) {
-            block_.resize(block_head_bytes);
+        if (handed_out_ == filled_) {
+            filled_ = block_head_bytes;
             sealed_ = false;
         }
     }
@@ -141,118 +135,69 @@ CheckpointWriter::Piece StateWriter::next(MutableBytes out, WorkBudget& budget) 
 
 // Goes on until a block is full, the budget is spent, or everything is written.
 void StateWriter::fill(WorkBudget& budget) {
-    while (stage_ == Stage::keys && !sealed_ && !budget.spent()) {
-        if (!text_.empty() ? fill_value(budget) : fill_versions(budget)) {
-            continue;
-        }
-        if (stage_ == Stage::keys) {
-            seal_block();   // no room for the next item's fixed fields
+    while (stage_ == Stage::keys && !budget.spent()) {
+        if (!(text_.empty() ? fill_item(budget) : fill_text(budget))) {
+            seal_block();
+            return;
         }
     }
-    if (sealed_ || stage_ == Stage::keys || stage_ == Stage::done) {
+    if (stage_ != Stage::end) {
         return;
     }
-    if (!block_empty()) {
-        seal_block();   // the end stands alone in its block
-        return;
+    if (block_empty()) {
+        append_end();
+        stage_ = Stage::done;
     }
-    append_end();
-    seal_block();
-    stage_ = Stage::done;
+    seal_block();   // the end stands alone in its block
 }
 
 // Appends what fits of the text in progress. False: no room at all.
-bool StateWriter::fill_value(WorkBudget& budget) {
+bool StateWriter::fill_text(WorkBudget& budget) {
     const std::size_t bytes = std::min(text_.size(), room());
-    append_bytes(as_bytes(text_.substr(0, bytes)));
+    std::memcpy(append(bytes).data(), text_.data(), bytes);
     text_.remove_prefix(bytes);
     budget.take(0, static_cast<std::int64_t>(bytes));
     return bytes > 0;
 }
 
-// The version that follows in the checkpoint: older ones matter until one is readable at the floor.
-const Version* StateWriter::below(const Version& version) const {
-    if (version.mod <= floor_) {
-        return nullptr;
-    }
-    const Version* older = version.older();
-    // A removal at or below the floor leaves nothing to read.
-    return older == nullptr || (older->mod <= floor_ && older->tombstone()) ? nullptr : older;
-}
-
-// Ensures: cursor_ is at the first key not yet written.
-void StateWriter::find_next_key() {
-    if (cursor_set_ && cursor_shape_ == state_.tree.shape()) {
-        cursor_.next();
-        return;
-    }
-    cursor_ = state_.tree.lower_bound(position_);
-    cursor_shape_ = state_.tree.shape();
-    cursor_set_ = true;
-}
-
-// Advances by one step through keys and versions. False: no room for an item, or no key left.
-bool StateWriter::fill_versions(WorkBudget& budget) {
-    if (record_ == nullptr) {
-        find_next_key();
-        if (cursor_.at_end()) {
-            stage_ = Stage::end;
-            return false;
-        }
-        cursor_.prefetch_next();
-        record_ = cursor_.record();
-        version_ = record_->latest;
-        key_written_ = false;
-        budget.take(1, 0);
-    }
-    if (!key_written_) {
-        // Newer than the cut: not there yet. A removal readable everywhere: not there any more.
-        while (version_ != nullptr && version_->mod > revision_ && !budget.spent()) {
-            version_ = version_->older();
-            budget.take(1, 0);
-        }
-        if (version_ != nullptr && version_->mod > revision_) {
+// False: no room for the fixed fields of the next item.
+bool StateWriter::fill_item(WorkBudget& budget) {
+    switch (scan_.look(budget)) {
+        case CheckpointScan::Front::found:
+            budget.take(0, item_cost_bytes);
+            return key_written_ ? fill_version() : fill_key();
+        case CheckpointScan::Front::spent:
             return true;
-        }
-        if (version_ != nullptr && version_->mod <= floor_ && version_->tombstone()) {
-            version_ = nullptr;
-        }
+        case CheckpointScan::Front::end:
+            stage_ = Stage::end;
+            return true;
     }
-    if (version_ == nullptr) {
-        position_.assign(record_->key());
-        position_.push_back('\0');
-        record_ = nullptr;
-        return true;
-    }
-    budget.take(1, 0);
-    return fill_fixed();
+    UNREACHABLE();
 }
 
-bool StateWriter::fill_fixed() {
-    if (!key_written_) {
-        if (room() < key_fixed_bytes) {
-            return false;
-        }
-        std::byte fields[key_fixed_bytes];
-        ByteWriter writer(fields);
-        writer.number(static_cast<std::uint8_t>(ItemKind::key));
-        writer.number(record_->key_bytes);
-        append_bytes(fields);
-        text_ = record_->key();
-        key_written_ = true;
-        keys_++;
-        return true;
+bool StateWriter::fill_key() {
+    if (room() < key_fixed_bytes) {
+        return false;
     }
+    ByteWriter writer(append(key_fixed_bytes));
+    writer.number(static_cast<std::uint8_t>(ItemKind::key));
+    writer.number(scan_.record().key_bytes);
+    text_ = scan_.record().key();
+    key_written_ = true;
+    keys_++;
+    return true;
+}
+
+bool StateWriter::fill_version() {
     if (room() < version_fixed_bytes) {
         return false;
     }
-    const Version& version = *version_;
-    const Version* next = below(version);
+    const Version& version = scan_.version();
     const bool removal = version.tombstone();
-    std::byte fields[version_fixed_bytes];
-    ByteWriter writer(fields);
+    const bool last = scan_.last();
+    ByteWriter writer(append(version_fixed_bytes));
     writer.number(static_cast<std::uint8_t>(ItemKind::version));
-    writer.number(static_cast<std::uint8_t>((removal ? removal_flag : 0) | (next == nullptr ? last_flag : 0)));
+    writer.number(static_cast<std::uint8_t>((removal ? removal_flag : 0) | (last ? last_flag : 0)));
     writer.number(version.mod);
     writer.number(version.sub);
     writer.number(removal ? api::Revision{0} : version.create());
@@ -260,9 +205,9 @@ bool StateWriter::fill_fixed() {
     writer.number(version.lease());
     writer.number(version.value_bytes());
     ASSERT(writer.full());
-    append_bytes(fields);
     text_ = version.value();
-    version_ = next;
+    scan_.pop();
+    key_written_ = !last;
     versions_++;
     return true;
 }

@@ -55,6 +55,19 @@ void KeyTree::Cursor::prefetch_next() const {
     }
 }
 
+void KeyTree::Cursor::prefetch_leaf() const {
+    if (leaf_ == nullptr || leaf_->next == nullptr) {
+        return;
+    }
+    constexpr std::size_t cache_line_bytes = 64;
+    const Leaf* leaf = leaf_->next;
+    __builtin_prefetch(&leaf->count);
+    for (std::size_t at = 0; at < node_entries_max; at += cache_line_bytes / sizeof(leaf->slot[0])) {
+        __builtin_prefetch(leaf->slot + at);
+    }
+    __builtin_prefetch(&leaf->next);
+}
+
 // ---------------------------------------------------------------------------------------------- nodes
 
 KeyTree::Leaf* KeyTree::new_leaf() {

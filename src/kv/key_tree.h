@@ -35,6 +35,8 @@ class KeyTree {
         void prev();
         // Brings the blocks of entries ahead into the cache.
         void prefetch_next() const;
+        // Brings the entries of the leaf after this one into the cache.
+        void prefetch_leaf() const;
 
       private:
         friend class KeyTree;

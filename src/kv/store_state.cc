@@ -122,14 +122,19 @@ Version* StoreState::new_tombstone(api::Revision mod, std::uint32_t sub, Version
 }
 
 KeyRecord* StoreState::new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live) {
+    KeyRecord* record = new_tree_record(key, key_hash, latest, live);
+    // A declined key is found through the tree.
+    static_cast<void>(index.insert(record, key_hash));
+    return record;
+}
+
+KeyRecord* StoreState::new_tree_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live) {
     auto* record = static_cast<KeyRecord*>(slab.allocate(KeyRecord::bytes(key.size())));
     record->latest = latest;
     record->key_bytes = static_cast<std::uint32_t>(key.size());
     record->hash = static_cast<std::uint32_t>(key_hash >> 32);
     std::memcpy(record + 1, key.data(), key.size());
     tree.insert(record, live);
-    // A declined key is found through the tree.
-    static_cast<void>(index.insert(record, key_hash));
     return record;
 }
 

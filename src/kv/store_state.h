@@ -76,6 +76,8 @@ struct StoreState {
     Version* new_version(const VersionSpec& spec);
     Version* new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record);
     KeyRecord* new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
+    // In the tree only: the index waits for the caller, who must put it there before anybody looks for the key.
+    KeyRecord* new_tree_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
     // Charges `keys` for changes just made, and what they cost beyond themselves: splits of the hash index (random access
     // over two times a thousand keys), regions of memory that came or went (a system call, and its pages).
     void charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes);

@@ -14,11 +14,11 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 // A shard that was busy elsewhere for a moment makes up for so much of it.
 constexpr Duration catch_up_max{5ms};
 
-Duration time_of(std::uint64_t bytes, std::uint64_t rate) {
+}  // namespace
+
+Duration time_at_rate(std::uint64_t bytes, std::uint64_t rate) {
     return Duration(static_cast<std::int64_t>(bytes * static_cast<std::uint64_t>(second_ns) / rate));
 }
-
-}  // namespace
 
 bool LogRace::behind(std::uint64_t done_bytes, std::uint64_t log_written) const {
     ASSERT(log_written >= log_begin);
@@ -27,6 +27,11 @@ bool LogRace::behind(std::uint64_t done_bytes, std::uint64_t log_written) const 
     }
     const std::uint64_t grown = std::min(log_written - log_begin, log_bytes);
     return Product{done_bytes} * log_bytes < Product{grown} * work_bytes;
+}
+
+bool LogRace::well_ahead(std::uint64_t done_bytes, std::uint64_t log_written) const {
+    ASSERT(log_written >= log_begin);
+    return log_bytes > 0 && Product{done_bytes} * log_bytes * 4 >= Product{log_written - log_begin} * 5 * work_bytes;
 }
 
 BackgroundPace::BackgroundPace(std::uint64_t rate_ceiling) : rate_ceiling_(rate_ceiling) {
@@ -44,8 +49,8 @@ Instant BackgroundPace::next_at(Instant now) const {
 void BackgroundPace::went(Instant now, std::uint64_t bytes) {
     pieces_++;
     went_bytes_ += bytes;
-    next_at_floor_ = now + time_of(bytes, rate_floor);
-    next_ = std::min(std::max(next_, now - catch_up_max) + time_of(bytes, rate_), next_at_floor_);
+    next_at_floor_ = now + time_at_rate(bytes, rate_floor);
+    next_ = std::min(std::max(next_, now - catch_up_max) + time_at_rate(bytes, rate_), next_at_floor_);
 }
 
 void BackgroundPace::observe(Instant now, const FlushFacts& facts) {

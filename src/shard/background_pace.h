@@ -29,6 +29,9 @@ struct FlushFacts {
     Instant oldest{never};           // when the oldest in flight was submitted; never: none is
 };
 
+// What so many bytes take at a rate in bytes per second. Requires: rate > 0, bytes < 16 GiB.
+Duration time_at_rate(std::uint64_t bytes, std::uint64_t rate);
+
 // Work of `work_bytes` that has to end before the log has grown by `log_bytes` more: at any time as great a share of it
 // is done as the log has used of its room.
 struct LogRace {
@@ -37,6 +40,9 @@ struct LogRace {
     std::uint64_t log_begin{0};      // bytes the log had written when it began
 
     bool behind(std::uint64_t done_bytes, std::uint64_t log_written) const;
+    // By a quarter of that share or more: nothing is gained by going on at once. Whoever hurries here takes the processor
+    // from clients in one burst, and has nothing to do afterwards.
+    bool well_ahead(std::uint64_t done_bytes, std::uint64_t log_written) const;
 };
 
 class BackgroundPace {

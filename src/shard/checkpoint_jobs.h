@@ -32,14 +32,15 @@ struct Checkpoints::Removal {
 
 class Checkpoints::WriteJob {
   public:
-    WriteJob(Checkpoints& owner, Replica& replica);
+    WriteJob(Checkpoints& owner, Replica& replica, bool hurries);
     // One step; false: waiting for the disk.
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
     bool waiting() const { return operation_.op.in_flight; }
     // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
     bool wants_turn() const { return !waiting() && (stage_ == Stage::fill || (abandoned_ && !done())); }
-    bool paced() const { return stage_ == Stage::pace; }
+    // When a piece that waits for its pace may go; never: none does.
+    Instant next_at() const;
     // The log grows faster than it.
     bool behind() const;
     RangeId range() const { return record_range_; }
@@ -69,6 +70,8 @@ class Checkpoints::WriteJob {
     bool abandoned_{false};
     std::uint64_t offset_{0};
     LogRace race_;
+    bool hurries_;                    // somebody waits for it
+    Instant next_leisurely_{};
     BatchSequence named_in_{0};
 };
 

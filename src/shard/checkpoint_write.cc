@@ -8,8 +8,12 @@ namespace ringfort::shard {
 
 // ------------------------------------------------------------------------------------------------ write
 
-Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica)
-    : owner_(owner), replica_(replica), record_range_(replica.range()), chunk_(checkpoint_chunk_bytes) {
+Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica, bool hurries)
+    : owner_(owner),
+      replica_(replica),
+      record_range_(replica.range()),
+      chunk_(checkpoint_chunk_bytes),
+      hurries_(hurries) {
     const LogIndex applied = replica.applied();
     const auto term = replica.raft().term_at(applied);
     ASSERT(term.has_value());
@@ -59,6 +63,19 @@ bool Checkpoints::WriteJob::behind() const {
     return race_.behind(offset_, owner_.log_written());
 }
 
+Instant Checkpoints::WriteJob::next_at() const {
+    if (stage_ != Stage::pace) {
+        return never;
+    }
+    if (behind()) {
+        return Instant{};
+    }
+    const Instant by_pace = owner_.context_.log->pace().next_at(owner_.context_.now);
+    const bool waited_for = hurries_ || !owner_.wanted_.empty();
+    const bool leisurely = !waited_for && race_.well_ahead(offset_, owner_.log_written());
+    return leisurely ? std::max(by_pace, next_leisurely_) : by_pace;
+}
+
 bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
     const MutableBytes room(chunk_.data() + chunk_filled_, chunk_.size() - chunk_filled_);
     if (writer_) {
@@ -106,12 +123,13 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             return true;
         }
         case Stage::pace: {
-            BackgroundPace& pace = owner_.context_.log->pace();
-            if (!pace.may_go(owner_.context_.now) && !behind()) {
+            const Instant now = owner_.context_.now;
+            if (now < next_at()) {
                 return false;
             }
             const std::size_t padded = round_up(chunk_filled_, limits::block_bytes);
-            pace.went(owner_.context_.now, padded);
+            owner_.context_.log->pace().went(now, padded);
+            next_leisurely_ = now + time_at_rate(padded, leisurely_rate);
             disk.write(operation_.op, file_, offset_, {chunk_.data(), padded}, env::Durability::none);
             owner_.bytes_written_ += padded;
             offset_ += padded;

@@ -42,14 +42,21 @@ void Checkpoints::load(RangeId range, const CheckpointRecord& record, LoadSpeed 
 }
 
 void Checkpoints::want(RangeId range) {
-    if (std::find(wanted_.begin(), wanted_.end(), range) == wanted_.end()) {
-        wanted_.push_back(range);
-    }
+    add_want(range, true);
 }
 
 void Checkpoints::on_log_wants(RangeId range) {
     if (!write_ || write_->range() != range) {
-        want(range);
+        add_want(range, false);
+    }
+}
+
+void Checkpoints::add_want(RangeId range, bool hurries) {
+    const auto found = std::ranges::find(wanted_, range, &Want::range);
+    if (found == wanted_.end()) {
+        wanted_.push_back({range, hurries});
+    } else {
+        found->hurries |= hurries;
     }
 }
 
@@ -63,26 +70,26 @@ void Checkpoints::maybe_start_write() {
         all_live += live;
         const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
         if (context_.log->bytes_since_checkpoint(replica->range()) > bound) {
-            want(replica->range());
+            add_want(replica->range(), false);
         }
     }
     context_.log->set_log_goal(std::max(context_.config.log_bytes_goal, all_live));
     while (!wanted_.empty() && !write_) {
-        const RangeId range = wanted_.front();
+        const Want wanted = wanted_.front();
         wanted_.erase(wanted_.begin());
-        Replica* replica = context_.replicas->find(range);
+        Replica* replica = context_.replicas->find(wanted.range);
         const bool possible = replica != nullptr &&
                               replica->applied() > replica->checkpoint().applied.index &&
                               (replica->store() == nullptr || !replica->store()->applying());
         if (possible) {
-            write_ = std::make_unique<WriteJob>(*this, *replica);
+            write_ = std::make_unique<WriteJob>(*this, *replica, wanted.hurries);
         }
     }
 }
 
 void Checkpoints::on_write_failed(RangeId range) {
     write_pause_.lengthen(context_.now, write_pause_min, write_pause_max);
-    want(range);
+    add_want(range, false);
 }
 
 void Checkpoints::on_sent(RangeId range, NodeId to, bool ok) {
@@ -253,9 +260,9 @@ void Checkpoints::run_transfers() {
 
 Instant Checkpoints::next_deadline() const {
     const auto paced = [](const auto& job) { return job->paced(); };
-    Instant next = never;
-    if ((write_ && write_->paced()) || std::ranges::any_of(loads_, paced) || std::ranges::any_of(receives_, paced)) {
-        next = context_.log->pace().next_at(context_.now);
+    Instant next = write_ ? write_->next_at() : never;
+    if (std::ranges::any_of(loads_, paced) || std::ranges::any_of(receives_, paced)) {
+        next = std::min(next, context_.log->pace().next_at(context_.now));
     }
     if (std::ranges::any_of(sends_, paced)) {
         next = std::min(next, send_pace_.next_at(context_.now));

@@ -40,8 +40,10 @@ class Checkpoints {
     // Removes checkpoint files no record names. Requires: all replicas are made.
     void remove_garbage();
 
+    // Somebody waits for one: it hurries as far as the disk's pace allows.
     void want(RangeId range);
-    // Nothing while one of this range is being written: it frees what the log asks for.
+    // The log has grown: one is due, and goes as LogRace says. Nothing while one of this range is being written: it frees
+    // what the log asks for.
     void on_log_wants(RangeId range);
     void send_snapshot(Replica& replica, NodeId to);
     void on_slice(Link& link, const wire::SnapshotSlice& slice);
@@ -62,6 +64,8 @@ class Checkpoints {
     // Bytes per second that leave for followers at most, over all transfers of the shard: half of what a network of a
     // gigabit carries. Less, while the log's flushes are slow.
     static constexpr std::uint64_t snapshot_rate_max = 64 * mib;
+    // And of a checkpoint that is well ahead of the log and that nobody waits for: a percent or two of a core.
+    static constexpr std::uint64_t leisurely_rate = 16 * mib;
 
   private:
     // After a failure the next try waits, longer each time it fails again.
@@ -80,6 +84,10 @@ class Checkpoints {
         full,    // the shard does not serve before it has it
         paced,   // the log is in use meanwhile
     };
+    struct Want {
+        RangeId range{};
+        bool hurries{false};
+    };
     class WriteJob;
     class LoadJob;
     class SendJob;
@@ -94,6 +102,7 @@ class Checkpoints {
     LogRace race_of(std::uint64_t expected_bytes) const;
     std::uint64_t log_written() const;
     void maybe_start_write();
+    void add_want(RangeId range, bool hurries);
     void on_write_failed(RangeId range);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);
@@ -101,7 +110,7 @@ class Checkpoints {
 
     Context& context_;
     std::string directory_;
-    std::vector<RangeId> wanted_;
+    std::vector<Want> wanted_;
     std::unique_ptr<WriteJob> write_;
     Pause write_pause_;
     BackgroundPace send_pace_{snapshot_rate_max};

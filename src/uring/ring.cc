@@ -163,16 +163,20 @@ bool Ring::completion_waits() {
         return true;
     }
     const bool put_off = features_.has(Feature::defer_taskrun) || features_.has(Feature::coop_taskrun);
-    if (put_off && !features_.has(Feature::taskrun_flag)) {
-        io_uring_get_events(&ring_);
-        return io_uring_cq_ready(&ring_) > 0;
+    const bool told = !put_off || features_.has(Feature::taskrun_flag);
+    const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
+    if (told && (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0) {
+        return false;
     }
-    return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    // The flag alone proves nothing: the kernel sets it after it has put the work where we may already have found it, and
+    // then it stays until the next work was run. Whoever believed it would turn without end and without yielding.
+    io_uring_get_events(&ring_);
+    return io_uring_cq_ready(&ring_) > 0;
 }
 
 std::size_t Ring::reap() {
-    if (io_uring_cq_ready(&ring_) == 0 && completion_waits()) {
-        io_uring_get_events(&ring_);
+    if (!completion_waits()) {
+        return 0;
     }
     std::size_t count = 0;
     // Callbacks may queue requests, which may enter the kernel and add completions: one at a time, freed at once.

@@ -132,6 +132,49 @@ bool encode_result(FrameHeader header, const api::ResponseHeader& from, const ap
     });
 }
 
+// A put's reply without a former value: the same bytes every time but for the fields of its head, which are written into a
+// copy. Built anew it costs a leader a twentieth of what a put costs it.
+class BarePutReply {
+  public:
+    BarePutReply() {
+        OutBuffer out;
+        append_flat(out, small_body_bytes, [](FlatBuilder& builder) {
+            builder.ForceDefaults(true);   // every field has its place
+            const Flat<void> body = protocol::CreatePutResponse(builder).Union();
+            return protocol::CreateReply(builder, 0, 0, 0, 0, 0, protocol::Result::PutResponse, body);
+        });
+        bytes_.assign(out.at(0), out.at(out.pending_bytes()));
+        cluster_id_ = place_of(protocol::Reply::VT_CLUSTER_ID);
+        member_id_ = place_of(protocol::Reply::VT_MEMBER_ID);
+        revision_ = place_of(protocol::Reply::VT_REVISION);
+        raft_term_ = place_of(protocol::Reply::VT_RAFT_TERM);
+        domain_ = place_of(protocol::Reply::VT_DOMAIN);
+    }
+    void append_to(OutBuffer& out, FrameHeader header, const api::ResponseHeader& from) const {
+        header.length = static_cast<std::uint32_t>(limits::frame_header_bytes + bytes_.size());
+        std::byte* const frame = out.extend(header.length);
+        encode_frame_header(frame, header);
+        std::byte* const body = frame + limits::frame_header_bytes;
+        std::memcpy(body, bytes_.data(), bytes_.size());
+        store(body + cluster_id_, from.cluster_id.value);
+        store(body + member_id_, from.member_id.value);
+        store(body + revision_, from.revision);
+        store(body + raft_term_, from.raft_term.value);
+        store(body + domain_, std::uint64_t{from.domain.value});
+    }
+
+  private:
+    std::size_t place_of(flatbuffers::voffset_t field) const {
+        const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes_.data());
+        const std::uint8_t* at = flatbuffers::GetRoot<flatbuffers::Table>(begin)->GetAddressOf(field);
+        ASSERT(at != nullptr);
+        return static_cast<std::size_t>(at - begin);
+    }
+
+    std::vector<std::byte> bytes_;
+    std::size_t cluster_id_, member_id_, revision_, raft_term_, domain_;
+};
+
 bool encode_error(FrameHeader header, const api::ResponseHeader& from, const api::ErrorInfo& error, OutBuffer& out) {
     const std::size_t data_bytes = error.detail.size() + error.leader_address.size();
     if (data_bytes > client_frame_bytes_max) {
@@ -163,6 +206,11 @@ bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Respo
     ASSERT(result.index() + 2 == static_cast<std::size_t>(kind));
     if (const auto* range = std::get_if<api::RangeResponse>(&result)) {
         return encode_range_reply(header, response.header, *range, out);
+    }
+    if (const auto* put = std::get_if<api::PutResponse>(&result); put != nullptr && !put->prev_kv) {
+        static const BarePutReply bare_put_reply;
+        bare_put_reply.append_to(out, header, response.header);
+        return true;
     }
     return encode_result(header, response.header, result, out);
 }

@@ -222,8 +222,19 @@ TEST(LogRace, has_done_as_great_a_share_as_the_log_has_used_of_its_room) {
     EXPECT_FALSE(race.behind(700 * mib, 9000 * mib)) << "done is done";
 }
 
+TEST(LogRace, is_well_ahead_at_a_quarter_more) {
+    const LogRace race{700 * mib, 350 * mib, 1000 * mib};
+    EXPECT_TRUE(race.well_ahead(0, 1000 * mib));
+    EXPECT_FALSE(race.well_ahead(0, 1001 * mib));
+    EXPECT_FALSE(race.well_ahead(2560 * kib - 1, 1001 * mib));
+    EXPECT_TRUE(race.well_ahead(2560 * kib, 1001 * mib));
+    EXPECT_TRUE(race.well_ahead(700 * mib, 1280 * mib));
+    EXPECT_FALSE(race.well_ahead(700 * mib, 1281 * mib)) << "what is left is little, and is done at the disk's pace";
+}
+
 TEST(LogRace, without_room_all_is_due_at_once) {
     const LogRace race{64 * mib, 0, 5};
+    EXPECT_FALSE(race.well_ahead(64 * mib - kib, 5));
     EXPECT_TRUE(race.behind(64 * mib - kib, 5));
 }
 

@@ -20,7 +20,7 @@ RunOptions shared_disk_options() {
 
 class SharedDisks : public Scenario {
   public:
-    SharedDisks() : Scenario(shared_disk_options()) {}
+    explicit SharedDisks(RunOptions options = shared_disk_options()) : Scenario(std::move(options)) {}
 
     // Beside the steady load, one large value after the other.
     testing::AssertionResult fill(std::uint64_t bytes) {
@@ -82,6 +82,25 @@ TEST(Pace, a_checkpoint_under_load_does_not_hold_writes_up_and_ends) {
         return s.checkpoint_done(0, 23 * mib) && s.checkpoint_done(1, 23 * mib) && s.checkpoint_done(2, 23 * mib);
     }));
     EXPECT_LT(s.longest_gap(begin), 100ms);
+    s.expect_good_end();
+}
+
+TEST(Pace, a_checkpoint_that_nobody_waits_for_takes_its_time_on_a_fast_disk_too) {
+    RunOptions options = shared_disk_options();
+    options.disk.drain_bytes_per_second = 0;
+    SharedDisks s(options);
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.fill(26 * mib));
+    const auto all = [&](auto holds) { return holds(0) && holds(1) && holds(2); };
+    ASSERT_TRUE(s.run_until(30s, "no checkpoint begins", [&] {
+        return all([&](std::size_t i) { return s.checkpoint_begun(i); });
+    }));
+    const Instant begin = s.simulation.now();
+    ASSERT_TRUE(s.run_until(10s, "a checkpoint does not end", [&] {
+        return all([&](std::size_t i) { return s.checkpoint_done(i, 23 * mib); });
+    }));
+    // 24 MiB at 16 a second; the first may have begun up to half a second before the last.
+    EXPECT_GT(s.simulation.now() - begin, 1s);
     s.expect_good_end();
 }
 
