@@ -17,7 +17,7 @@ bool LogQueue::add(QueuedWrite&& write) {
         return false;
     }
     if (write.origin.kind == OriginKind::link) {
-        Link* link = context_.links->find(write.origin.place);
+        Link* link = context_.links->find_origin(write.origin.place);
         write.withheld_bytes = link != nullptr ? link->withhold() : 0;
     }
     held_bytes_ += write.body.size();
@@ -42,16 +42,16 @@ void LogQueue::run() {
             writes_.push_front(std::move(write));
             return;
         }
-        Link* link = write.withheld_bytes > 0 ? context_.links->find(write.origin.place) : nullptr;
+        Link* link = write.withheld_bytes > 0 ? context_.links->find_origin(write.origin.place) : nullptr;
         if (link != nullptr) {
             link->grant(wire::LinkClass::forward, write.withheld_bytes);
         }
     }
 }
 
-void LogQueue::on_link_lost(std::uint64_t link) {
+void LogQueue::on_link_lost(std::uint64_t place) {
     std::erase_if(writes_, [&](const QueuedWrite& write) {
-        const bool gone = write.origin.kind == OriginKind::link && write.origin.place == link;
+        const bool gone = write.origin.kind == OriginKind::link && write.origin.place == place;
         held_bytes_ -= gone ? write.body.size() : 0;
         return gone;
     });

@@ -34,7 +34,7 @@ class LogQueue {
     // As far as there is room.
     void run();
     // The link's credit begins anew, and nobody waits for these.
-    void on_link_lost(std::uint64_t link);
+    void on_link_lost(std::uint64_t place);
     void fail_all(api::Errc code);
 
   private:

@@ -12,7 +12,7 @@ namespace ringfort::shard {
 enum class OriginKind : std::uint8_t {
     none,      // nobody waits any more
     session,   // a client connection of this shard: place is the session's id, token the client's request id
-    link,      // forwarded by another node: place is the link's id, token the forwarder's
+    link,      // forwarded by another node: place is the link's place(), token the forwarder's
     mail,      // handed over by another shard of this node: place is the shard, token the sender's
     internal,  // the shard's own proposal
 };

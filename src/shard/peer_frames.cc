@@ -64,17 +64,17 @@ struct Handler {
     bool operator()(const wire::ForwardReply& reply) const {
         const bool wanted = context.forwards->on_reply(reply.token, reply.kind, reply.flags, reply.body);
         if (!wanted && (reply.flags & wire::flag_more) != 0) {
-            // It began before its link was lost, or before its cancel came: its pieces would wait for credit.
+            // It was asked for elsewhere while the link was silent, or has been cancelled: it would wait for credit.
             link.send(wire::ForwardCancel{reply.token}, wire::LinkClass::control);
         }
         return true;
     }
     bool operator()(const wire::ForwardCancel& cancel) const {
-        context.router->on_cancel({OriginKind::link, wire::ClientKind::cancel, link.id(), cancel.token});
+        context.router->on_cancel({OriginKind::link, wire::ClientKind::cancel, link.place(), cancel.token});
         return true;
     }
     bool operator()(const wire::ForwardCredit& credit) const {
-        context.streams->on_credit({OriginKind::link, wire::ClientKind::range, link.id(), credit.token}, credit.bytes);
+        context.streams->on_credit({OriginKind::link, wire::ClientKind::range, link.place(), credit.token}, credit.bytes);
         return true;
     }
     bool operator()(const wire::SnapshotSlice& slice) const {

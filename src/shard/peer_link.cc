@@ -75,6 +75,7 @@ void Link::adopt(env::ConnectionId connection, Bytes hello_reply, Bytes unconsum
 
 void Link::become_up() {
     state_ = State::up;
+    connections_++;
     alive_ = true;
     peer_disk_slow_ = false;
     backoff_ = backoff_min;
@@ -114,8 +115,8 @@ void Link::lose(bool closed) {
     }
     context_.checkpoints->on_link_lost(*this);
     context_.forwards->on_link_lost(id_);
-    context_.streams->on_origin_gone(OriginKind::link, id_);
-    context_.log_queue->on_link_lost(id_);
+    context_.streams->on_origin_gone(OriginKind::link, place());
+    context_.log_queue->on_link_lost(place());
 }
 
 // ------------------------------------------------------------------------------------------------ receive

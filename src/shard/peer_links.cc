@@ -184,6 +184,11 @@ Link* PeerLinks::find(std::uint64_t id) {
     return id >= 1 && id <= links_.size() ? links_[id - 1].get() : nullptr;
 }
 
+Link* PeerLinks::find_origin(std::uint64_t place) {
+    Link* link = find(place & UINT32_MAX);
+    return link != nullptr && link->up() && link->place() == place ? link : nullptr;
+}
+
 PeerLinks::Peer* PeerLinks::peer(NodeId node) {
     for (Peer& peer : peers_) {
         if (peer.node == node) {

@@ -34,6 +34,9 @@ class Link final : public env::ConnectionHandler {
     NodeId node() const { return node_; }
     ShardId remote_shard() const { return remote_shard_; }
     std::uint64_t id() const { return id_; }
+    // Of what comes over the connection there is: origins name this. The next connection may be another process's, which
+    // counts its requests from the beginning.
+    std::uint64_t place() const { return (std::uint64_t{connections_} << 32) | id_; }
     bool up() const { return state_ == State::up; }
     bool alive() const { return up() && alive_; }
     std::size_t held_bytes() const { return out_.held_bytes(); }
@@ -83,7 +86,8 @@ class Link final : public env::ConnectionHandler {
     Context& context_;
     const NodeId node_;
     const ShardId remote_shard_;
-    const std::uint64_t id_;
+    const std::uint64_t id_;          // Invariant: below 2^32
+    std::uint32_t connections_{0};    // that came up so far
     const bool dialer_;
     State state_{State::down};
     bool alive_{false};
@@ -121,6 +125,8 @@ class PeerLinks final : public env::ListenerHandler {
     void want_link(NodeId node, ShardId remote_shard);
     Link* find(NodeId node, ShardId remote_shard);
     Link* find(std::uint64_t id);
+    // Null also if that connection of the link is gone.
+    Link* find_origin(std::uint64_t place);
     Link* link_of(const Replica& replica, NodeId node);
     ShardId remote_shard_of(const Replica& replica, NodeId node) const;
     bool alive(const Replica& replica, NodeId node);

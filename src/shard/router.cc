@@ -57,7 +57,7 @@ bool Router::on_request(const Origin& origin, Bytes body) {
 
 void Router::on_forwarded(Link& link, const wire::Forward& forward) {
     Taken taken;
-    taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.id(), forward.token};
+    taken.origin = {OriginKind::link, static_cast<wire::ClientKind>(forward.kind), link.place(), forward.token};
     taken.body = forward.body;
     taken.deadline = context_.now + Duration(forward.timeout_ns);
     taken.credit = forward.reply_credit > 0 ? forward.reply_credit : forwarded_credit_default;
@@ -392,7 +392,7 @@ void Router::relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t f
         case OriginKind::internal: return;
         case OriginKind::session: context_.sessions->relay(origin, kind, flags, body); return;
         case OriginKind::link:
-            if (Link* link = context_.links->find(origin.place)) {
+            if (Link* link = context_.links->find_origin(origin.place)) {
                 link->send(wire::ForwardReply{origin.token, kind, flags, body}, wire::LinkClass::control);
             }
             return;
@@ -417,7 +417,7 @@ std::size_t Router::backlog_bytes(const Origin& origin) {
         case OriginKind::mail: return 0;   // bounded by the reader's credit
         case OriginKind::session: return context_.sessions->held_bytes(origin.place);
         case OriginKind::link: {
-            const Link* link = context_.links->find(origin.place);
+            const Link* link = context_.links->find_origin(origin.place);
             return link != nullptr ? link->held_bytes() : 0;
         }
     }
@@ -432,7 +432,14 @@ void Router::on_cancel(const Origin& origin) {
 }
 
 bool Router::is_gone(const Origin& origin) const {
-    return origin.kind == OriginKind::session && context_.sessions->find(origin.place) == nullptr;
+    switch (origin.kind) {
+        case OriginKind::session: return context_.sessions->find(origin.place) == nullptr;
+        case OriginKind::link: return context_.links->find_origin(origin.place) == nullptr;
+        case OriginKind::mail:
+        case OriginKind::internal:
+        case OriginKind::none: return false;
+    }
+    UNREACHABLE();
 }
 
 // ------------------------------------------------------------------------------------------------ news

@@ -263,8 +263,29 @@ TEST_F(EarlyCancel, is_what_the_end_of_a_client_means_for_its_long_reads_that_wa
     good_end();
 }
 
-// The reply begins after its link was lost and is back: nobody there knows of it any more.
+// The silent link speaks again, and brings pieces of a reply that was asked for elsewhere meanwhile.
 TEST_F(EarlyCancel, comes_from_the_asking_node_if_a_reply_is_nobodys) {
+    ASSERT_TRUE(begin_long());
+    auto& network = s->cluster().network();
+    clients[follower]->give_credit_as_it_reads();
+    network.block(s->node(leader).host(), s->node(follower).host());
+    clients[follower]->ask(++id, long_range(), 20s);
+    s->simulation.run_for(100ms);
+    ASSERT_EQ(view(follower).passed_on, 1u);
+    ASSERT_EQ(s->node(leader).held().streams, 1u);
+    network.block(s->node(leader).host(), s->node(3 - leader - follower).host());
+    ASSERT_TRUE(answered(follower, id));
+    EXPECT_EQ(answer(follower, id).pairs, 10u);
+    ASSERT_NE(s->leader(), leader);
+    ASSERT_EQ(s->node(leader).held().streams, 1u);
+    network.unblock_all();
+    ASSERT_TRUE(s->run_until(1s, "it waits for credit", [&] { return s->node(leader).held().streams == 0; }));
+    EXPECT_EQ(answer(follower, id).pairs, 10u);
+    good_end();
+}
+
+// The reply would begin after its link was lost and is back.
+TEST_F(EarlyCancel, is_what_the_loss_of_a_link_means_for_long_reads_that_came_over_it) {
     ASSERT_TRUE(begin_long());
     auto& network = s->cluster().network();
     const std::size_t third = 3 - leader - follower;

@@ -55,5 +55,54 @@ TEST_F(Forwarded, writes_all_hear_that_their_leader_is_gone_however_many_there_a
     good_end();
 }
 
+// The write is committed only when its node is back; by then that node counts its requests from the beginning.
+TEST_F(Forwarded, requests_of_a_restarted_node_are_not_answered_with_answers_to_those_before) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t leader = s->leader();
+    const std::size_t follower = (leader + 1) % 3;
+    const std::size_t third = (leader + 2) % 3;
+    // Terms pass, so that the follower will know the directory as soon as it starts.
+    for (const std::size_t next : {third, follower, leader}) {
+        for (std::size_t node = 0; node < 3; node++) {
+            clients[node]->ask(++id, api::MoveLeaderRequest{.target = s->node(next).id(), .range = {}}, 5s);
+            ASSERT_TRUE(answered(node, id));
+        }
+        s->simulation.run_for(100ms);
+    }
+    ASSERT_EQ(s->leader(), leader);
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(third));
+    auto client = std::make_unique<RawClient>(s->cluster(), follower);
+    client->greet();
+    s->simulation.run_for(10ms);
+    s->cluster().network().block(s->node(leader).host(), s->node(follower).host());
+    const LogIndex last = s->view(leader).last.index;
+    client->ask(1, api::PutRequest{.key = key, .value = "of the former"}, 60s);
+    s->simulation.run_for(20ms);
+    ASSERT_EQ(s->view(leader).last.index, last.next());
+    ASSERT_EQ(s->view(leader).pending, 1u);
+    client.reset();
+    ASSERT_TRUE(s->kill_quietly(follower));
+    s->cluster().network().unblock_all();
+    s->simulation.run_for(50ms);
+    ASSERT_EQ(s->view(leader).pending, 1u);
+
+    s->node(follower).start();
+    ASSERT_TRUE(s->run_until(10s, "it does not start", [&] { return s->node(follower).running(); }));
+    client = std::make_unique<RawClient>(s->cluster(), follower);
+    client->greet();
+    for (std::uint64_t request = 1; request <= 1000 && s->view(leader).applied <= last; request++) {
+        client->ask(request, api::CompactRequest{.revision = 1'000'000, .physical = false}, 20s);
+        s->simulation.run_for(5ms);
+    }
+    ASSERT_GT(s->view(leader).applied, last) << "the former is committed";
+    s->simulation.run_for(1s);
+    EXPECT_GT(client->answered(), 0u);
+    EXPECT_EQ(client->answered(), client->failed()) << "a put's answer";
+    client.reset();
+    s->node(third).start();
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim

@@ -466,8 +466,9 @@ TEST(WireCrafted, every_peer_kind_has_its_class) {
     EXPECT_EQ(class_of(PeerKind::forward), LinkClass::forward);
     EXPECT_EQ(class_of(PeerKind::snapshot), LinkClass::snapshot);
     for (const PeerKind kind : {PeerKind::hello, PeerKind::hello_reply, PeerKind::read_round, PeerKind::read_round_answer,
-                                PeerKind::beat, PeerKind::forward_reply, PeerKind::snapshot_answer, PeerKind::credit, PeerKind::forward_cancel,
-                                PeerKind::forward_credit, PeerKind::read_index, PeerKind::read_index_answer}) {
+                                PeerKind::beat, PeerKind::forward_reply, PeerKind::snapshot_answer, PeerKind::credit,
+                                PeerKind::forward_cancel, PeerKind::forward_credit, PeerKind::read_index,
+                                PeerKind::read_index_answer}) {
         EXPECT_EQ(class_of(kind), LinkClass::control);
     }
 }
