@@ -77,6 +77,11 @@ class CommandLine(unittest.TestCase):
         self.refused(1, answer, "get", "k", "--endpoints", NOBODY, "--command-timeout", "50ms",
                      RINGCTL_ENDPOINTS="127.0.0.1:2", RINGCTL_COMMAND_TIMEOUT="1h")
 
+    def test_a_value_with_a_dash_stands_behind_two_dashes_before_or_behind_the_key(self):
+        answer = f"etcdserver: no leader ({NOBODY}: cannot connect: refused, unreachable, or no such host)"
+        for words in (["--", "k", "-v"], ["k", "--", "-v"], ["--", "-k", "-v"]):
+            self.refused(1, answer, "--endpoints", NOBODY, "--command-timeout", "50ms", "put", *words)
+
     def test_log_dump_says_what_is_no_log(self):
         self.refused(1, "/nowhere: no such file or directory", "log", "dump", "/nowhere")
         with tempfile.TemporaryDirectory() as empty:

@@ -158,5 +158,17 @@ TEST(DeleteFlags, name_keys_as_get_does) {
     }
 }
 
+// The parser's own syntax for lists is none here: a value in JSON stays what it is, and a key too.
+TEST(Flags, words_in_brackets_are_taken_as_they_are) {
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"[a]", "[1,2]"}).to_op(nullptr)).key, "[a]");
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"[a]", "[1,2]"}).to_op(nullptr)).value, "[1,2]");
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"k", "[]"}).to_op(nullptr)).value, "[]");
+    EXPECT_EQ(get({"[a,c]"}).key, "[a,c]");
+    EXPECT_EQ(get({"[a,c]"}).options.range_end, "");
+    const OpDelete op = std::get<OpDelete>(read<DeleteFlags>({"[a,c]", "[b]"}).to_op());
+    EXPECT_EQ(op.key, "[a,c]");
+    EXPECT_EQ(op.options.range_end, "[b]");
+}
+
 }  // namespace
 }  // namespace ringctl
