@@ -50,8 +50,8 @@ void add_words(CLI::App& app, std::vector<std::string>& words, const std::string
     constexpr int words_wanted = 3;
     app.add_option("key", words, help)
         ->type_name("")
-        ->expected(words_wanted, CLI::detail::expected_max_vector_size)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(words_wanted, CLI::detail::expected_max_vector_size)
         ->allow_extra_args(false);
 }
 
