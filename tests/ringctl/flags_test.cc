@@ -112,6 +112,11 @@ TEST(PutFlags, the_value_is_an_argument_or_standard_input) {
     EXPECT_EQ(std::get<OpPut>(op).value, "");
     op = read<PutFlags>({"k"}).to_op(&from_stdin);
     EXPECT_EQ(std::get<OpPut>(op).value, "from stdin\n");
+    // A forgotten value (put k $UNSET, under a service whose input is empty) overwrites nothing.
+    op = read<PutFlags>({"k"}).to_op([] { return std::string(); });
+    ASSERT_TRUE(std::holds_alternative<UsageError>(op));
+    EXPECT_EQ(std::get<UsageError>(op).text,
+              "put command needs 1 argument and input from stdin or 2 arguments; an empty value is written \"\"");
     op = read<PutFlags>({"k"}).to_op(nullptr);
     EXPECT_TRUE(std::holds_alternative<UsageError>(op));
     op = read<PutFlags>({}).to_op(&from_stdin);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* both_prefix_and_from_key =
     "`--prefix` and `--from-key` cannot be set at the same time, choose one";
+constexpr const char* no_value = "put command needs 1 argument and input from stdin or 2 arguments";
 constexpr const char* too_many_with_prefix =
     "too many arguments, only accept one argument when `--prefix` or `--from-key` is set";
 
@@ -146,7 +147,7 @@ void PutFlags::add_to(CLI::App& app) {
 Parsed<OpPut> PutFlags::to_op(std::string (*read_value)()) const {
     OpPut op;
     if (arguments.empty()) {
-        return UsageError{"put command needs 1 argument and input from stdin or 2 arguments"};
+        return UsageError{no_value};
     }
     if (ignore_value && arguments.size() > 1) {
         return UsageError{"put command needs only 1 argument when 'ignore-value' is set"};
@@ -170,6 +171,9 @@ Parsed<OpPut> PutFlags::to_op(std::string (*read_value)()) const {
         op.value = arguments[1];
     } else if (read_value != nullptr) {
         op.value = read_value();
+        if (op.value.empty()) {
+            return UsageError{std::string(no_value) + "; an empty value is written \"\""};
+        }
     } else {
         return UsageError{"put in a transaction needs a key and a value"};
     }
