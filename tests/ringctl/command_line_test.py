@@ -62,6 +62,8 @@ class CommandLine(unittest.TestCase):
         self.refused(4, 'unknown consistency flag "x"', "member", "list", "--consistency=x")
         self.refused(128, "bad lease ID (zz), expecting ID in Hex", "put", "k", "v", "--lease", "zz")
         self.refused(128, "bad member ID (zz), expecting ID in Hex", "move-leader", "zz")
+        for wrong in ("abc", "0x10", "1_0", "", "99999999999999999999"):
+            self.refused(128, f"bad revision ({wrong}), expecting a decimal number", "compaction", wrong)
         self.refused(3, "malformed comparison: garbage", "txn", stdin="garbage\n\n\n")
 
     def test_endpoints_takes_one_word_and_global_flags_stand_anywhere(self):
