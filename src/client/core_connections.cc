@@ -134,7 +134,10 @@ void Core::Impl::keep_alive(Connection& connection) {
         connection.note_appended();
         connection.pinged = true;
     }
-    connection_timers.set(connection.number(), now + options.keepalive_time);
+    // Looked at again when the silence is that long, and not a whole period later: a node that stands still is left two
+    // periods after its last frame.
+    const Instant silent_from = connection.pinged ? now : connection.received_at;
+    connection_timers.set(connection.number(), silent_from + options.keepalive_time);
 }
 
 void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {

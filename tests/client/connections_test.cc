@@ -362,6 +362,22 @@ TEST(ClientConnections, a_silent_server_is_asked_once_and_then_left) {
     EXPECT_EQ(script.answer(token).error, api::Errc::connection_lost);
 }
 
+// Counted from its last frame, wherever that stood between two looks of ours.
+TEST(ClientConnections, a_server_is_left_two_keepalive_times_after_its_last_frame) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.put("k", "v", 10s);
+    script.pass(50ms);
+    script.reply_put(script.only(link), 2);
+    script.put("k", "v", 10s);
+    script.arrived(link);
+    script.pass(1050ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    EXPECT_FALSE(link.closed);
+    script.pass(1050ms);
+    EXPECT_TRUE(link.closed);
+}
+
 TEST(ClientConnections, an_answered_ping_keeps_the_connection) {
     CoreScript script;
     Link& link = script.greet();
