@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <exception>
 #include <optional>
 
 #include <fmt/format.h>
@@ -91,12 +92,16 @@ Result<FlagValues, OptionsFault> read_config_file(const std::string& path) {
                 return failure(OptionsFault{
                     fmt::format("--config-file {}: {} must be one value or a list of values", path, key)});
             }
-            values[key] = *text;
+            if (!values.emplace(key, *text).second) {
+                return failure(OptionsFault{fmt::format("--config-file {}: {} is set twice", path, key)});
+            }
         }
     } catch (const YAML::BadFile&) {
         return failure(OptionsFault{fmt::format("--config-file {} cannot be read", path)});
     } catch (const YAML::Exception& e) {
         return failure(OptionsFault{fmt::format("--config-file {} is no YAML: {}", path, e.what())});
+    } catch (const std::exception&) {   // opened, but no file to read: a directory
+        return failure(OptionsFault{fmt::format("--config-file {} cannot be read", path)});
     }
     return values;
 }

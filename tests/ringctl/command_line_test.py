@@ -62,6 +62,8 @@ class CommandLine(unittest.TestCase):
         self.refused(4, 'unknown consistency flag "x"', "member", "list", "--consistency=x")
         self.refused(128, "bad lease ID (zz), expecting ID in Hex", "put", "k", "v", "--lease", "zz")
         self.refused(128, "bad member ID (zz), expecting ID in Hex", "move-leader", "zz")
+        for wrong in ("abc", "0x10", "1_0", "", "99999999999999999999"):
+            self.refused(128, f"bad revision ({wrong}), expecting a decimal number", "compaction", wrong)
         self.refused(3, "malformed comparison: garbage", "txn", stdin="garbage\n\n\n")
 
     def test_endpoints_takes_one_word_and_global_flags_stand_anywhere(self):
@@ -76,6 +78,11 @@ class CommandLine(unittest.TestCase):
         # The flag beats the environment.
         self.refused(1, answer, "get", "k", "--endpoints", NOBODY, "--command-timeout", "50ms",
                      RINGCTL_ENDPOINTS="127.0.0.1:2", RINGCTL_COMMAND_TIMEOUT="1h")
+
+    def test_a_value_with_a_dash_stands_behind_two_dashes_before_or_behind_the_key(self):
+        answer = f"etcdserver: no leader ({NOBODY}: cannot connect: refused, unreachable, or no such host)"
+        for words in (["--", "k", "-v"], ["k", "--", "-v"], ["--", "-k", "-v"]):
+            self.refused(1, answer, "--endpoints", NOBODY, "--command-timeout", "50ms", "put", *words)
 
     def test_log_dump_says_what_is_no_log(self):
         self.refused(1, "/nowhere: no such file or directory", "log", "dump", "/nowhere")

@@ -112,6 +112,11 @@ TEST(PutFlags, the_value_is_an_argument_or_standard_input) {
     EXPECT_EQ(std::get<OpPut>(op).value, "");
     op = read<PutFlags>({"k"}).to_op(&from_stdin);
     EXPECT_EQ(std::get<OpPut>(op).value, "from stdin\n");
+    // A forgotten value (put k $UNSET, under a service whose input is empty) overwrites nothing.
+    op = read<PutFlags>({"k"}).to_op([] { return std::string(); });
+    ASSERT_TRUE(std::holds_alternative<UsageError>(op));
+    EXPECT_EQ(std::get<UsageError>(op).text,
+              "put command needs 1 argument and input from stdin or 2 arguments; an empty value is written \"\"");
     op = read<PutFlags>({"k"}).to_op(nullptr);
     EXPECT_TRUE(std::holds_alternative<UsageError>(op));
     op = read<PutFlags>({}).to_op(&from_stdin);
@@ -156,6 +161,18 @@ TEST(DeleteFlags, name_keys_as_get_does) {
                                                   {"a", "b", "--prefix"}, {"a", "--prefix", "--from-key"}}) {
         EXPECT_TRUE(std::holds_alternative<UsageError>(read<DeleteFlags>(words).to_op())) << testing::PrintToString(words);
     }
+}
+
+// The parser's own syntax for lists is none here: a value in JSON stays what it is, and a key too.
+TEST(Flags, words_in_brackets_are_taken_as_they_are) {
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"[a]", "[1,2]"}).to_op(nullptr)).key, "[a]");
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"[a]", "[1,2]"}).to_op(nullptr)).value, "[1,2]");
+    EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"k", "[]"}).to_op(nullptr)).value, "[]");
+    EXPECT_EQ(get({"[a,c]"}).key, "[a,c]");
+    EXPECT_EQ(get({"[a,c]"}).options.range_end, "");
+    const OpDelete op = std::get<OpDelete>(read<DeleteFlags>({"[a,c]", "[b]"}).to_op());
+    EXPECT_EQ(op.key, "[a,c]");
+    EXPECT_EQ(op.options.range_end, "[b]");
 }
 
 }  // namespace

@@ -129,19 +129,35 @@ TEST(TxnParser, requests_take_the_flags_of_their_commands) {
     EXPECT_TRUE(txn.failure.empty());
 }
 
-TEST(TxnParser, the_end_of_input_ends_all_blocks) {
-    for (const char* input : {"", "\n", "\n\n", "\n\n\n", "\n\n\nwhat follows is not read\n"}) {
+TEST(TxnParser, a_blank_line_ends_each_block) {
+    for (const char* input : {"\n\n\n", "\n\n\nwhat follows is not read\n"}) {
         auto parsed = parse(input);
         ASSERT_TRUE(std::holds_alternative<Txn>(parsed)) << input;
         EXPECT_TRUE(std::get<Txn>(parsed).success.empty());
     }
-    auto parsed = parse("\nput k v");
-    EXPECT_EQ(std::get<Txn>(parsed).success.size(), 1U);
     // A line of blanks is a blank line; carriage returns are none of the text.
-    parsed = parse("ver(\"k\") = \"1\"\r\n \t \r\nput k v\r\n\r\ndel k\r\n");
+    auto parsed = parse("ver(\"k\") = \"1\"\r\n \t \r\nput k v\r\n\r\ndel k\r\n\r\n");
     EXPECT_EQ(std::get<Txn>(parsed).compares.size(), 1U);
     EXPECT_EQ(std::get<OpPut>(std::get<Txn>(parsed).success.at(0)).value, "v");
     EXPECT_EQ(std::get<OpDelete>(std::get<Txn>(parsed).failure.at(0)).key, "k");
+}
+
+// Whoever wrote it may have died before the comparison that would have held the requests back.
+TEST(TxnParser, input_that_ends_within_a_block_is_no_transaction) {
+    const std::vector<std::pair<std::string, std::string>> cases{
+        {"", "compares"},
+        {"mod(\"k\") > \"0\"\n", "compares"},
+        {"\n", "success requests"},
+        {"\nput k v", "success requests"},
+        {"\n\n", "failure requests"},
+        {"\nput k v\n\nput k w\n", "failure requests"}};
+    for (const auto& [input, block] : cases) {
+        auto parsed = parse(input);
+        const auto* error = std::get_if<UsageError>(&parsed);
+        ASSERT_NE(error, nullptr) << input;
+        EXPECT_EQ(error->text, "the input ended within the " + block +
+                                   ": compares, success requests and failure requests each end with a blank line");
+    }
 }
 
 TEST(TxnParser, what_is_no_request_is_named_with_the_line) {

@@ -163,6 +163,18 @@ TEST(CommandLine, unknown_flags_stray_words_and_bad_files_are_refused) {
     EXPECT_NE(std::string::npos, refused.error().sentence.find("--wal-dir")) << refused.error().sentence;
 }
 
+TEST(CommandLine, a_config_file_that_is_a_directory_or_names_a_flag_twice_is_refused) {
+    const auto directory = read_command_line({"--config-file", "."}, {});
+    ASSERT_FALSE(directory);
+    EXPECT_EQ("--config-file . cannot be read", directory.error().sentence);
+    const std::string path = "options_test_twice_" + std::to_string(getpid()) + ".yaml";
+    std::ofstream(path) << "data-dir: old\ndata-dir: new\n";
+    const auto twice = read_command_line({"--config-file", path}, {});
+    unlink(path.c_str());
+    ASSERT_FALSE(twice);
+    EXPECT_EQ("--config-file " + path + ": data-dir is set twice", twice.error().sentence);
+}
+
 TEST(Flags, no_flag_of_ours_is_refused_as_one_of_etcd) {
     for (const Flag& flag : flags()) {
         EXPECT_TRUE(refusal_of(flag.name).empty()) << flag.name;

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -74,6 +75,17 @@ void run_get(Session& session, const GetFlags& flags) {
     print(session.printer_with(flags.print_value_only)->get(must(session.client().get(op.key, op.options))));
 }
 
+// History that is gone stays gone: "010" is ten, and not eight as the parser of flags would have it.
+std::int64_t must_revision(const std::string& text) {
+    std::int64_t revision = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, revision);
+    if (parsed.ec != std::errc() || parsed.ptr != end) {
+        fail(Exit::bad_arguments, "bad revision (" + text + "), expecting a decimal number");
+    }
+    return revision;
+}
+
 void run_delete(Session& session, const DeleteFlags& flags) {
     must_print_keys(session);
     const ringfort::OpDelete op = must_parse(flags.to_op());
@@ -105,7 +117,7 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     commands.push_back({command, [del](Session& session) { run_delete(session, *del); }});
 
     struct CompactFlags {
-        std::int64_t revision{0};
+        std::string revision;
         bool physical{false};
         std::uint64_t domain{0};
     };
@@ -117,8 +129,9 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     command->footer("Example:\n  ringctl compaction 1234");
     commands.push_back({command, [compact](Session& session) {
                             const ringfort::CompactOptions options{.physical = compact->physical, .domain = compact->domain};
-                            must(session.client().compact(compact->revision, options), Effect::write);
-                            print("compacted revision " + std::to_string(compact->revision) + "\n");
+                            const std::int64_t revision = must_revision(compact->revision);
+                            must(session.client().compact(revision, options), Effect::write);
+                            print("compacted revision " + std::to_string(revision) + "\n");
                         }});
 }
 

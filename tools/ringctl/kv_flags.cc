@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* both_prefix_and_from_key =
     "`--prefix` and `--from-key` cannot be set at the same time, choose one";
+constexpr const char* no_value = "put command needs 1 argument and input from stdin or 2 arguments";
 constexpr const char* too_many_with_prefix =
     "too many arguments, only accept one argument when `--prefix` or `--from-key` is set";
 
@@ -43,6 +44,18 @@ Parsed<Keys> keys_of(const std::vector<std::string>& arguments, bool prefix, boo
     return keys;
 }
 
+// The words of a command, as they are: a list that may grow would have "[1,2]" taken apart as the parser's own syntax for
+// lists. It wants, but does not insist on, one word more than there can be: so that "--" may stand behind a key, and one
+// word too many is ours to refuse.
+void add_words(CLI::App& app, std::vector<std::string>& words, const std::string& help) {
+    constexpr int words_wanted = 3;
+    app.add_option("key", words, help)
+        ->type_name("")
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->expected(words_wanted, CLI::detail::expected_max_vector_size)
+        ->allow_extra_args(false);
+}
+
 std::string upper(std::string text) {
     for (char& one : text) {
         one = one >= 'a' && one <= 'z' ? static_cast<char>(one - 'a' + 'A') : one;
@@ -53,7 +66,7 @@ std::string upper(std::string text) {
 }  // namespace
 
 void GetFlags::add_to(CLI::App& app) {
-    app.add_option("key", arguments, "the key, or the first key and the end of a range [key, range_end)")->type_name("");
+    add_words(app, arguments, "the key, or the first key and the end of a range [key, range_end)");
     app.add_flag("--prefix", prefix, "get keys with matching prefix");
     app.add_flag("--from-key", from_key, "get keys that are greater than or equal to the given key");
     app.add_option("--rev", revision, "the revision to read at (0: the newest)");
@@ -124,7 +137,7 @@ Parsed<OpGet> GetFlags::to_op() const {
 }
 
 void PutFlags::add_to(CLI::App& app) {
-    app.add_option("key", arguments, "the key, and the value (without one it is read from standard input)")->type_name("");
+    add_words(app, arguments, "the key, and the value (without one it is read from standard input)");
     app.add_option("--lease", lease, "lease id (hexadecimal) to attach to the key");
     app.add_flag("--prev-kv", prev_kv, "return the previous key-value pair");
     app.add_flag("--ignore-value", ignore_value, "update the key and keep its value");
@@ -134,7 +147,7 @@ void PutFlags::add_to(CLI::App& app) {
 Parsed<OpPut> PutFlags::to_op(std::string (*read_value)()) const {
     OpPut op;
     if (arguments.empty()) {
-        return UsageError{"put command needs 1 argument and input from stdin or 2 arguments"};
+        return UsageError{no_value};
     }
     if (ignore_value && arguments.size() > 1) {
         return UsageError{"put command needs only 1 argument when 'ignore-value' is set"};
@@ -158,6 +171,9 @@ Parsed<OpPut> PutFlags::to_op(std::string (*read_value)()) const {
         op.value = arguments[1];
     } else if (read_value != nullptr) {
         op.value = read_value();
+        if (op.value.empty()) {
+            return UsageError{std::string(no_value) + "; an empty value is written \"\""};
+        }
     } else {
         return UsageError{"put in a transaction needs a key and a value"};
     }
@@ -165,7 +181,7 @@ Parsed<OpPut> PutFlags::to_op(std::string (*read_value)()) const {
 }
 
 void DeleteFlags::add_to(CLI::App& app) {
-    app.add_option("key", arguments, "the key, or the first key and the end of a range [key, range_end)")->type_name("");
+    add_words(app, arguments, "the key, or the first key and the end of a range [key, range_end)");
     app.add_flag("--prefix", prefix, "delete keys with matching prefix");
     app.add_flag("--from-key", from_key, "delete keys that are greater than or equal to the given key");
     app.add_flag("--prev-kv", prev_kv, "return deleted key-value pairs");

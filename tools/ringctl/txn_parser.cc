@@ -148,13 +148,26 @@ Parsed<Op> parse_request(std::string_view line) {
     return invalid("put, get or del is one");
 }
 
+namespace {
+
+// What is cut short is not carried out: a comparison or a request may be missing.
+UsageError ended_within(const std::string& block) {
+    return {"the input ended within the " + block +
+            ": compares, success requests and failure requests each end with a blank line"};
+}
+
+}  // namespace
+
 Parsed<Txn> parse_txn(const std::function<std::optional<std::string>()>& next_line,
                       const std::function<void(std::string_view)>& on_block) {
     Txn txn;
     on_block("compares:");
     while (true) {
         const auto line = next_line();
-        if (!line || trimmed(*line).empty()) {
+        if (!line) {
+            return ended_within("compares");
+        }
+        if (trimmed(*line).empty()) {
             break;
         }
         auto compare = parse_compare(trimmed(*line));
@@ -168,7 +181,10 @@ Parsed<Txn> parse_txn(const std::function<std::optional<std::string>()>& next_li
         on_block(title);
         while (true) {
             const auto line = next_line();
-            if (!line || trimmed(*line).empty()) {
+            if (!line) {
+                return ended_within(branch == &txn.success ? "success requests" : "failure requests");
+            }
+            if (trimmed(*line).empty()) {
                 break;
             }
             auto request = parse_request(trimmed(*line));

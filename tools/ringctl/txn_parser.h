@@ -22,8 +22,8 @@ namespace ringctl {
 Parsed<ringfort::Compare> parse_compare(std::string_view line);
 Parsed<ringfort::Op> parse_request(std::string_view line);
 
-// `next_line` gives lines without their newline, and nothing at the end of input, which ends all blocks. `on_block` is
-// told what the lines to come are (prompts).
+// `next_line` gives lines without their newline, and nothing at the end of input, which must not come within a block.
+// `on_block` is told what the lines to come are (prompts).
 Parsed<ringfort::Txn> parse_txn(const std::function<std::optional<std::string>()>& next_line,
                                 const std::function<void(std::string_view)>& on_block);
 
