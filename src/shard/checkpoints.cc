@@ -238,7 +238,7 @@ bool Checkpoints::run_loads(WorkBudget& budget) {
         LoadJob& job = *loads_[i];
         while (job.step(budget)) {
         }
-        more |= !job.done() && !job.waiting() && !job.paced();
+        more |= job.wants_turn();
     }
     return more;
 }
