@@ -50,7 +50,8 @@ constexpr std::array flag_table = {
     Flag{"shard-cpus", machine_flags, "CPU,...", "",
          "Pins shards to CPUs, one for each (\"0,2,4-6\"). Default: shards float over the allowed CPUs."},
     Flag{"poll-us", machine_flags, "US", "200",
-         "How long a busy shard looks for events before it sleeps, in microseconds; 0: never."},
+         "How long a shard looks for events before it sleeps, in microseconds, and at most 60 when it has much to do; "
+         "0: never."},
 
     Flag{"log-level", logging, "LEVEL", "info", "debug, info, warn or error."},
 };

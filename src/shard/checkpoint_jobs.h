@@ -1,6 +1,8 @@
 // The four jobs of Checkpoints. Private to checkpoint*.cc.
 #pragma once
 
+#include "base/aligned_buffer.h"
+#include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
@@ -77,15 +79,32 @@ class Checkpoints::WriteJob {
 
 class Checkpoints::LoadJob {
   public:
+    // Read ahead of what is decoded, at full speed: a disk far away answers one read in milliseconds, and many as well.
+    static constexpr std::size_t chunks_ahead = 16;
+
     LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record, LoadSpeed speed,
             std::function<void(LoadedState)> done);
+    // One step; false: waiting for the disk or its pace, or the budget is spent.
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
-    bool waiting() const { return operation_.op.in_flight; }
+    // An operation is in flight.
+    bool waiting() const;
+    // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
+    bool wants_turn() const;
     bool paced() const { return paced_; }
 
   private:
-    enum class Stage : std::uint8_t { open, read, feed, done };
+    enum class Stage : std::uint8_t { open, feed, drain, done };
+    struct Slot {
+        JobOperation operation;
+        AlignedBuffer chunk;
+        std::uint64_t bytes{0};   // of the chunk that is read or being read; 0: none
+    };
+    Slot& head() { return slots_[chunks_fed_ % slots_.size()]; }
+    const Slot& head() const { return slots_[chunks_fed_ % slots_.size()]; }
+    void read_ahead();
+    bool feed(WorkBudget& budget);
+    void fail();
     void finish(bool ok);
 
     Checkpoints& owner_;
@@ -95,12 +114,13 @@ class Checkpoints::LoadJob {
     bool is_directory_;
     std::function<void(LoadedState)> done_;
     Stage stage_{Stage::open};
-    JobOperation operation_;
+    JobOperation open_;
     env::FileId file_{0};
-    AlignedBuffer chunk_;
-    std::size_t chunk_bytes_{0};
-    std::size_t fed_{0};
-    std::uint64_t offset_{0};
+    // Invariant: chunks_fed_ <= chunks_read_ <= chunks_fed_ + slots_.size(); chunk n lies in slot n % slots_.size().
+    std::vector<Slot> slots_;
+    std::uint64_t chunks_read_{0};   // or being read
+    std::uint64_t chunks_fed_{0};    // whole
+    std::uint64_t fed_{0};           // bytes of the next one
     std::uint64_t checksum_{0};
     LoadedState state_;
     std::unique_ptr<kv::CheckpointReader> reader_;

@@ -1,12 +1,10 @@
-// Writing a checkpoint and reading one back.
+// Writing a checkpoint.
 #include "shard/checkpoint_jobs.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace ringfort::shard {
-
-// ------------------------------------------------------------------------------------------------ write
 
 Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica, bool hurries)
     : owner_(owner),
@@ -188,107 +186,6 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
         owner_.forget_file(replica_.checkpoint().file);
     }
     replica_.on_checkpoint_durable(record_);
-}
-
-// ------------------------------------------------------------------------------------------------ load
-
-Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record, LoadSpeed speed,
-                              std::function<void(LoadedState)> done)
-    : owner_(owner),
-      record_(record),
-      speed_(speed),
-      is_directory_(range == directory_range),
-      done_(std::move(done)),
-      chunk_(checkpoint_chunk_bytes) {
-    if (is_directory_) {
-        state_.directory = std::make_unique<kv::Directory>();
-    } else {
-        state_.store = new_store(owner_.context_, range);
-        reader_ = state_.store->load_checkpoint();
-    }
-    owner_.context_.world.disk.open(operation_.op, record_.file);
-}
-
-void Checkpoints::LoadJob::finish(bool ok) {
-    if (file_ != 0) {
-        owner_.context_.world.disk.close(file_);
-        file_ = 0;
-    }
-    reader_.reset();
-    state_.ok = ok;
-    stage_ = Stage::done;
-    done_(std::move(state_));
-}
-
-bool Checkpoints::LoadJob::step(WorkBudget& budget) {
-    paced_ = false;
-    env::Disk& disk = owner_.context_.world.disk;
-    switch (stage_) {
-        case Stage::open:
-            if (!operation_.take()) {
-                return false;
-            }
-            if (operation_.op.error != env::DiskErrc::ok || operation_.op.bytes < record_.bytes) {
-                finish(false);
-                return true;
-            }
-            file_ = operation_.op.file;
-            stage_ = Stage::read;
-            [[fallthrough]];
-        case Stage::read:
-            if (offset_ < record_.bytes) {
-                paced_ = speed_ == LoadSpeed::paced && !owner_.context_.log->pace().may_go(owner_.context_.now);
-                if (paced_) {
-                    return false;
-                }
-                chunk_bytes_ = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
-                fed_ = 0;
-                if (speed_ == LoadSpeed::paced) {
-                    owner_.context_.log->pace().went(owner_.context_.now, chunk_bytes_);
-                }
-                disk.read(operation_.op, file_, offset_,
-                          {chunk_.data(), round_up(chunk_bytes_, limits::block_bytes)});
-                stage_ = Stage::feed;
-                return true;
-            }
-            if (is_directory_) {
-                finish(checksum_ == record_.file_checksum && state_.directory->load(directory_bytes_) &&
-                       state_.directory->hash() == record_.state_hash);
-            } else {
-                finish(checksum_ == record_.file_checksum && reader_->finish() &&
-                       state_.store->hash() == record_.state_hash);
-            }
-            return true;
-        case Stage::feed: {
-            if (operation_.take()) {
-                if (operation_.op.error != env::DiskErrc::ok) {
-                    finish(false);
-                    return true;
-                }
-                checksum_ = chain_checksum(checksum_, {chunk_.data(), chunk_bytes_});
-            } else if (operation_.op.in_flight) {
-                return false;
-            }
-            const Bytes rest(chunk_.data() + fed_, chunk_bytes_ - fed_);
-            std::size_t consumed = 0;
-            if (is_directory_) {
-                directory_bytes_.insert(directory_bytes_.end(), rest.begin(), rest.end());
-                consumed = rest.size();
-            } else if (!reader_->feed(rest, budget, consumed)) {
-                finish(false);
-                return true;
-            }
-            fed_ += consumed;
-            if (fed_ == chunk_bytes_) {
-                offset_ += chunk_bytes_;
-                stage_ = Stage::read;
-                return true;
-            }
-            return !budget.spent();
-        }
-        case Stage::done: return false;
-    }
-    UNREACHABLE();
 }
 
 }  // namespace ringfort::shard

@@ -74,15 +74,16 @@ void Checkpoints::maybe_start_write() {
         }
     }
     context_.log->set_log_goal(std::max(context_.config.log_bytes_goal, all_live));
-    while (!wanted_.empty() && !write_) {
-        const Want wanted = wanted_.front();
-        wanted_.erase(wanted_.begin());
-        Replica* replica = context_.replicas->find(wanted.range);
-        const bool possible = replica != nullptr &&
-                              replica->applied() > replica->checkpoint().applied.index &&
-                              (replica->store() == nullptr || !replica->store()->applying());
-        if (possible) {
-            write_ = std::make_unique<WriteJob>(*this, *replica, wanted.hurries);
+    for (auto wanted = wanted_.begin(); wanted != wanted_.end() && !write_;) {
+        Replica* replica = context_.replicas->find(wanted->range);
+        if (replica != nullptr && replica->store() != nullptr && replica->store()->applying()) {
+            ++wanted;   // between two commands
+            continue;
+        }
+        const bool hurries = wanted->hurries;
+        wanted = wanted_.erase(wanted);
+        if (replica != nullptr && replica->applied() > replica->checkpoint().applied.index) {
+            write_ = std::make_unique<WriteJob>(*this, *replica, hurries);
         }
     }
 }
@@ -237,7 +238,7 @@ bool Checkpoints::run_loads(WorkBudget& budget) {
         LoadJob& job = *loads_[i];
         while (job.step(budget)) {
         }
-        more |= !job.done() && !job.waiting() && !job.paced();
+        more |= job.wants_turn();
     }
     return more;
 }

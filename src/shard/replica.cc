@@ -31,12 +31,19 @@ raft::InitialState initial_state(const ReplicaStart& start) {
 
 }  // namespace
 
-std::optional<raft::Entry> Replica::OldRead::at(LogIndex index) const {
-    if (read.in_flight || read.entries.empty() || index < read.entries.front().id.index ||
-        index > read.entries.back().id.index) {
-        return std::nullopt;
+bool Replica::OldRead::holds(LogIndex index) const {
+    return !read.in_flight && !read.entries.empty() && index >= read.entries.front().id.index &&
+           index <= read.entries.back().id.index;
+}
+
+std::size_t Replica::OldRead::find(LogIndex first, std::span<raft::Entry> out) const {
+    if (!holds(first)) {
+        return 0;
     }
-    return read.entries[distance(read.entries.front().id.index, index)];
+    const auto rest = std::span(read.entries).subspan(distance(read.entries.front().id.index, first));
+    const auto found = rest.first(std::min(rest.size(), out.size()));
+    std::ranges::copy(found, out.begin());
+    return found.size();
 }
 
 std::unique_ptr<kv::Store> new_store(Context& context, RangeId range) {
@@ -411,13 +418,17 @@ void Replica::start_read(NodeId to, LogIndex first, LogIndex last, std::size_t b
     read->to = to;
     read->read.context = read.get();
     read->read.callback = &Replica::on_entries_read;
-    EntryRead& operation = read->read;
-    if (to) {
-        reads_.push_back(std::move(read));
-    } else {
-        apply_read_ = std::move(read);
-    }
-    context_.log->read(range_, first, last, std::min(bytes_max, old_read_bytes), operation);
+    reads_.push_back(std::move(read));
+    context_.log->read(range_, first, last, std::min(bytes_max, old_read_bytes), reads_.back()->read);
+}
+
+void Replica::start_apply_read(std::unique_ptr<OldRead>& place, LogIndex first) {
+    ASSERT(!place || !place->read.in_flight);
+    place = std::make_unique<OldRead>();
+    place->replica = this;
+    place->read.context = place.get();
+    place->read.callback = &Replica::on_entries_read;
+    context_.log->read(range_, first, raft_->appliable(), old_read_bytes, place->read);
 }
 
 void Replica::on_entries_read(EntryRead& read) {
@@ -427,7 +438,7 @@ void Replica::on_entries_read(EntryRead& read) {
         self.on_fetched(*old);
         return;
     }
-    if (old == self.apply_read_.get()) {
+    if (old == self.apply_read_.get() || old == self.apply_next_.get()) {
         self.commit_moved_ = true;
         self.context_.replicas->mark_active(self);
         return;

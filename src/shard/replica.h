@@ -133,7 +133,9 @@ class Replica {
         std::vector<raft::Entry> entries;
         std::size_t next_item{0};
         EntryRead read;
-        std::optional<raft::Entry> at(LogIndex index) const;
+        // `first` and what follows it of what was read, as many as fit.
+        std::size_t find(LogIndex first, std::span<raft::Entry> out) const;
+        bool holds(LogIndex index) const;
     };
 
     void carry_out(raft::Effects& effects);
@@ -142,6 +144,7 @@ class Replica {
     void nudge_stuck_peers();
     void note_command(LogIndex index, std::uint64_t bytes);
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
+    void start_apply_read(std::unique_ptr<OldRead>& place, LogIndex first);
     static void on_entries_read(EntryRead& read);
     void send_fetch_response(const raft::Message& message);
     void advance_fetch(OldRead& fetch);
@@ -159,6 +162,7 @@ class Replica {
     PendingWrite pop_pending();
     std::optional<raft::Entry> entry_to_apply(LogIndex index);
     void look_ahead(LogIndex first);
+    void read_on();
 
     Context& context_;
     RangeId range_;
@@ -191,7 +195,7 @@ class Replica {
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 
-    // Committed entries found in the log's memory, the next to be applied first. Views of this turn's.
+    // Committed entries found in the log's memory or in apply_read_, the next to be applied first. Views of this turn's.
     struct Lookahead {
         std::array<raft::Entry, kv::Store::look_ahead_max> entries;
         std::size_t first{0};
@@ -208,7 +212,8 @@ class Replica {
     Applying applying_;
     Arena answer_arena_;        // replies of the command being applied
     std::vector<std::unique_ptr<OldRead>> reads_;
-    std::unique_ptr<OldRead> apply_read_;     // apply waits for old entries from disk
+    std::unique_ptr<OldRead> apply_read_;     // old entries from disk: apply waits for them, or is at them
+    std::unique_ptr<OldRead> apply_next_;     // what follows those, read meanwhile; only behind an apply_read_
     std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
 };
 

@@ -12,9 +12,14 @@ bool Replica::apply(WorkBudget& budget) {
         return false;
     }
     ahead_.count = 0;   // views of a former turn
+    bool begun_before = applying_.active;
     while (!budget.spent()) {
         switch (apply_one(budget)) {
-            case ApplyStep::done_entry: break;
+            case ApplyStep::done_entry:
+                if (begun_before) {
+                    return true;   // checkpoints and compaction go on between two commands: one long one after the other
+                }                  // would keep them away
+                break;
             case ApplyStep::waiting: commit_moved_ = false; return false;
             case ApplyStep::out_of_budget: return true;
         }
@@ -23,11 +28,6 @@ bool Replica::apply(WorkBudget& budget) {
 }
 
 std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
-    if (apply_read_) {
-        if (const auto entry = apply_read_->at(index)) {
-            return entry;
-        }
-    }
     if (ahead_.count == 0 || ahead_.entries[ahead_.first].id.index != index) {
         look_ahead(index);
     }
@@ -41,8 +41,13 @@ std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
 void Replica::look_ahead(LogIndex first) {
     const std::uint64_t committed = raft_->appliable().value - first.value + 1;
     const std::size_t wanted = std::min<std::uint64_t>(committed, ahead_.entries.size());
+    read_on();
     ahead_.first = 0;
-    ahead_.count = context_.log->find(range_, first, {ahead_.entries.data(), wanted});
+    const std::span<raft::Entry> room{ahead_.entries.data(), wanted};
+    ahead_.count = apply_read_ ? apply_read_->find(first, room) : 0;
+    if (ahead_.count == 0) {
+        ahead_.count = context_.log->find(range_, first, room);
+    }
     if (store_) {
         std::array<Bytes, kv::Store::look_ahead_max> commands;
         for (std::size_t i = 0; i < ahead_.count; i++) {
@@ -67,7 +72,11 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
                 lose_entries();
                 return ApplyStep::waiting;
             }
-            start_read(NodeId(), next, raft_->appliable(), 1 * mib);
+            if (apply_next_ && apply_next_->read.in_flight) {
+                return ApplyStep::waiting;   // of entries that a snapshot has covered since
+            }
+            apply_next_.reset();
+            start_apply_read(apply_read_, next);
             return ApplyStep::waiting;
         }
         begin_entry(*entry);
@@ -78,6 +87,22 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
     budget.take(1, 0);
     finish_entry();
     return ApplyStep::done_entry;
+}
+
+// One read ahead: the disk does not wait for apply, nor apply for the disk.
+void Replica::read_on() {
+    if (!apply_read_ || apply_read_->read.in_flight || apply_next_) {
+        return;
+    }
+    const EntryRead& read = apply_read_->read;
+    if (read.damaged || read.entries.empty()) {
+        return;
+    }
+    const LogIndex next = read.entries.back().id.index.next();
+    if (next <= applied() || next > raft_->appliable() || context_.log->find(range_, next)) {
+        return;
+    }
+    start_apply_read(apply_next_, next);
 }
 
 // Rot while running: peers have what cannot be read back, if there are any, and apply goes on once it is here again. The
@@ -97,6 +122,7 @@ void Replica::lose_entries() {
     context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entries " +
                                                   std::to_string(first.value) + " to " + std::to_string(last.value) +
                                                   " cannot be read back; they are fetched from a peer");
+    ASSERT(!apply_next_);
     const std::unique_ptr<OldRead> ended = std::move(apply_read_);
     if (read.damaged_entry) {
         step(raft::EntryLost{read.damaged_id, read.damaged_entry->checksum, read.damaged_entry->kind});
@@ -150,7 +176,7 @@ void Replica::finish_entry() {
     context_.log->release(range_, index);
     if (apply_read_ && !apply_read_->read.in_flight &&
         (apply_read_->read.entries.empty() || apply_read_->read.entries.back().id.index <= index)) {
-        apply_read_.reset();
+        apply_read_ = std::move(apply_next_);
     }
     if (directory_) {
         context_.replicas->on_directory_applied(*this);

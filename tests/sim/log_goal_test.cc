@@ -111,5 +111,45 @@ TEST_F(LogGoal, asked_for_again_while_a_checkpoint_is_written_brings_no_second_o
     good_end();
 }
 
+// Each takes more than a turn and the next one is there already: what goes on between two commands must get its turn.
+TEST_F(LogGoal, is_kept_while_one_long_command_follows_the_other) {
+    RunOptions options = goal_options();
+    options.log_bytes_goal = 4 * mib;
+    options.segment_bytes = 1 * mib;
+    options.turn_cost = 500us;   // applying is what takes long
+    ASSERT_TRUE(begin(options));
+    const std::size_t leader = s->leader();
+    RawClient& client = *clients[leader];
+    for (int i = 0; i < 3000; i += 100) {
+        std::vector<std::string> keys;
+        for (int k = 0; k < 100; k++) {
+            keys.push_back("d00/many" + std::to_string(i + k));
+        }
+        std::vector<api::RequestOp> puts;
+        for (const std::string& many : keys) {
+            puts.push_back({api::PutRequest{.key = many, .value = "v"}});
+        }
+        client.ask(++id, api::TxnRequest{.compare = {}, .success = puts, .failure = {}}, 20s);
+        ASSERT_TRUE(answered(leader, id));
+    }
+    look();
+    ASSERT_TRUE(checkpoints[leader].empty());
+    const std::string value(value_bytes, 'x');
+    const api::Compare all{.result = api::CompareResult::greater, .target = api::CompareTarget::version,
+                           .key = "d00/many", .range_end = "d00/manz", .number = 0, .value = {}};
+    const std::vector<api::RequestOp> put{{api::PutRequest{.key = key, .value = value}}};
+    constexpr int commands = 60;
+    for (int i = 0; i < commands; i++) {
+        client.ask(++id, api::TxnRequest{.compare = {&all, 1}, .success = put, .failure = {}}, 20s);
+    }
+    ASSERT_TRUE(s->run_until(10s, "no checkpoint begins", [&] {
+        look();
+        return !checkpoints[leader].empty() || answer(leader, id).ended;
+    }));
+    EXPECT_FALSE(answer(leader, id - 5).ended) << "it began when there was nothing else to do";
+    ASSERT_TRUE(answered(leader, id));
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim

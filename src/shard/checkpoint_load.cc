@@ -1,0 +1,143 @@
+// A checkpoint file becomes a state machine: its chunks are read ahead of what is decoded, each checked as it is used.
+#include "shard/checkpoint_jobs.h"
+
+#include <algorithm>
+
+namespace ringfort::shard {
+
+Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const CheckpointRecord& record, LoadSpeed speed,
+                              std::function<void(LoadedState)> done)
+    : owner_(owner),
+      record_(record),
+      speed_(speed),
+      is_directory_(range == directory_range),
+      done_(std::move(done)),
+      slots_(speed == LoadSpeed::full ? chunks_ahead : 1) {
+    if (is_directory_) {
+        state_.directory = std::make_unique<kv::Directory>();
+    } else {
+        state_.store = new_store(owner_.context_, range);
+        reader_ = state_.store->load_checkpoint();
+    }
+    owner_.context_.world.disk.open(open_.op, record_.file);
+}
+
+bool Checkpoints::LoadJob::waiting() const {
+    return open_.op.in_flight || std::ranges::any_of(slots_, [](const Slot& slot) { return slot.operation.op.in_flight; });
+}
+
+bool Checkpoints::LoadJob::wants_turn() const {
+    return stage_ == Stage::feed && !paced_ && !head().operation.op.in_flight;
+}
+
+// What is being read ends first: its memory is ours.
+void Checkpoints::LoadJob::fail() {
+    stage_ = Stage::drain;
+}
+
+void Checkpoints::LoadJob::finish(bool ok) {
+    if (file_ != 0) {
+        owner_.context_.world.disk.close(file_);
+        file_ = 0;
+    }
+    reader_.reset();
+    state_.ok = ok;
+    stage_ = Stage::done;
+    done_(std::move(state_));
+}
+
+void Checkpoints::LoadJob::read_ahead() {
+    BackgroundPace& pace = owner_.context_.log->pace();
+    const std::uint64_t chunks = div_ceil<std::uint64_t>(record_.bytes, checkpoint_chunk_bytes);
+    while (chunks_read_ < chunks && chunks_read_ < chunks_fed_ + slots_.size()) {
+        paced_ = speed_ == LoadSpeed::paced && !pace.may_go(owner_.context_.now);
+        if (paced_) {
+            return;
+        }
+        const std::uint64_t offset = chunks_read_ * checkpoint_chunk_bytes;
+        Slot& slot = slots_[chunks_read_ % slots_.size()];
+        slot.bytes = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset);
+        if (!slot.chunk) {
+            slot.chunk = AlignedBuffer(checkpoint_chunk_bytes);
+        }
+        if (speed_ == LoadSpeed::paced) {
+            pace.went(owner_.context_.now, slot.bytes);
+        }
+        owner_.context_.world.disk.read(slot.operation.op, file_, offset,
+                                        {slot.chunk.data(), round_up(slot.bytes, limits::block_bytes)});
+        chunks_read_++;
+    }
+}
+
+bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
+    Slot& slot = head();
+    if (slot.operation.op.in_flight) {
+        return false;
+    }
+    if (slot.operation.take()) {
+        if (slot.operation.op.error != env::DiskErrc::ok) {
+            fail();
+            return true;
+        }
+        checksum_ = chain_checksum(checksum_, {slot.chunk.data(), slot.bytes});
+    }
+    const Bytes rest(slot.chunk.data() + fed_, slot.bytes - fed_);
+    std::size_t consumed = 0;
+    if (is_directory_) {
+        directory_bytes_.insert(directory_bytes_.end(), rest.begin(), rest.end());
+        consumed = rest.size();
+    } else if (!reader_->feed(rest, budget, consumed)) {
+        fail();
+        return true;
+    }
+    fed_ += consumed;
+    if (fed_ == slot.bytes) {
+        slot.bytes = 0;
+        fed_ = 0;
+        chunks_fed_++;
+    }
+    return !budget.spent();
+}
+
+bool Checkpoints::LoadJob::step(WorkBudget& budget) {
+    paced_ = false;
+    switch (stage_) {
+        case Stage::open:
+            if (!open_.take()) {
+                return false;
+            }
+            if (open_.op.error != env::DiskErrc::ok || open_.op.bytes < record_.bytes) {
+                finish(false);
+                return true;
+            }
+            file_ = open_.op.file;
+            stage_ = Stage::feed;
+            [[fallthrough]];
+        case Stage::feed:
+            read_ahead();
+            if (chunks_fed_ < chunks_read_) {
+                return feed(budget);
+            }
+            if (paced_) {
+                return false;
+            }
+            if (is_directory_) {
+                finish(checksum_ == record_.file_checksum && state_.directory->load(directory_bytes_) &&
+                       state_.directory->hash() == record_.state_hash);
+            } else {
+                finish(checksum_ == record_.file_checksum && reader_->finish() &&
+                       state_.store->hash() == record_.state_hash);
+            }
+            return true;
+        case Stage::drain:
+            if (waiting()) {
+                return false;
+            }
+            finish(false);
+            return true;
+        case Stage::done: return false;
+    }
+    UNREACHABLE();
+}
+
+}  // namespace ringfort::shard
