@@ -43,8 +43,10 @@ struct CoreOptions {
     // Bytes of encoded requests held for sending and retries; more are refused with too_many_requests.
     std::size_t held_bytes_max{256 << 20};
     // A connection that owes answers and is silent for so long is asked for its status, and closed when it stays
-    // silent for as long again. One request less than the server's bound is sent, so that it reads the question.
-    Duration keepalive_time{1s};
+    // silent for as long again: together less than one and a half times the cluster's default election timeout, so that
+    // a node that stands still holds its clients up hardly longer than the cluster. One request less than the server's
+    // bound is sent, so that it reads the question.
+    Duration keepalive_time{700ms};
 };
 
 // Since the start; for reports.

@@ -29,6 +29,7 @@ CoreScript::CoreScript(CoreOptions options) {
     if (options.endpoints.empty()) {
         options.endpoints = three().endpoints;
     }
+    options.keepalive_time = 1s;   // the scripts' times are counted by it
     core = std::make_unique<Core>(network, clock, 7, options);
 }
 
