@@ -51,6 +51,7 @@ class Bootstrap {
 
     void on_timers(Instant now);
     bool recovered() const { return stage_ != Stage::reading_memory && stage_ != Stage::recovering; }
+    bool loading() const { return loading_ > 0; }
     // Every replica that the directory places here exists.
     bool complete() const { return complete_; }
 

@@ -1,6 +1,8 @@
 // The four jobs of Checkpoints. Private to checkpoint*.cc.
 #pragma once
 
+#include <algorithm>
+
 #include "base/aligned_buffer.h"
 #include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
@@ -92,6 +94,10 @@ class Checkpoints::LoadJob {
     // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
     bool wants_turn() const;
     bool paced() const { return paced_; }
+    std::uint64_t bytes() const { return record_.bytes; }
+    std::uint64_t bytes_fed() const {
+        return std::min<std::uint64_t>(record_.bytes, chunks_fed_ * checkpoint_chunk_bytes + fed_);
+    }
 
   private:
     enum class Stage : std::uint8_t { open, feed, drain, done };

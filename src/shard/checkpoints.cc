@@ -41,6 +41,16 @@ void Checkpoints::load(RangeId range, const CheckpointRecord& record, LoadSpeed 
     loads_.push_back(std::make_unique<LoadJob>(*this, range, record, speed, std::move(done)));
 }
 
+std::uint64_t Checkpoints::percent_loaded() const {
+    std::uint64_t all = 0;
+    std::uint64_t loaded = 0;
+    for (const auto& job : loads_) {
+        all += job->bytes();
+        loaded += job->bytes_fed();
+    }
+    return all == 0 ? 100 : loaded * 100 / all;
+}
+
 void Checkpoints::want(RangeId range) {
     add_want(range, true);
 }

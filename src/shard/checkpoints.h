@@ -37,6 +37,8 @@ class Checkpoints {
 
     // Loads the state at a checkpoint; `done` runs from run() or the disk's dispatch.
     void load(RangeId range, const CheckpointRecord& record, std::function<void(LoadedState)> done);
+    // Of the checkpoints being loaded, of 100; 100 if none is.
+    std::uint64_t percent_loaded() const;
     // Removes checkpoint files no record names. Requires: all replicas are made.
     void remove_garbage();
 

@@ -207,6 +207,19 @@ void LogRecovery::step() {
     }
 }
 
+std::uint64_t LogRecovery::percent_read() const {
+    std::uint64_t all = 0;
+    std::uint64_t read = 0;
+    for (std::size_t i = 0; i < files_.size(); i++) {
+        all += files_[i].bytes;
+        read += i < current_ ? files_[i].bytes : 0;
+    }
+    if (stage_ == Stage::reading) {
+        read += read_;
+    }
+    return all == 0 ? 100 : std::min(read, all) * 100 / all;
+}
+
 std::uint64_t LogRecovery::last_sequence() const {
     return judgement_.empty() ? 0 : judgement_.batches.back().place.sequence;
 }

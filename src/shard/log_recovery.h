@@ -30,6 +30,8 @@ class LogRecovery {
     // Whether step() has something to do although nothing happens.
     bool wants_step() const { return stage_ == Stage::scanning || stage_ == Stage::judging || stage_ == Stage::replaying; }
     bool done() const { return stage_ == Stage::done; }
+    // How much of the log has been read, of 100.
+    std::uint64_t percent_read() const;
     // Not empty: the log cannot be read at all (a file operation failed, or a later version wrote it).
     const std::string& refusal() const { return refusal_; }
 

@@ -631,6 +631,19 @@ void LogStore::read(RangeId range, LogIndex first, LogIndex last, std::size_t by
     impl_->reader.start(range, first.value, last.value, bytes_max, read);
 }
 
+LogIndex LogStore::reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const {
+    const LogReplica& replica = impl_->replica_of(range);
+    const log::EntryRun* run = replica.runs.find(first.value);
+    ASSERT(run != nullptr && first <= last);
+    std::size_t reached = run->payload_bytes;
+    std::uint64_t end = run->end();
+    for (run++; run != replica.runs.end() && end <= last.value && reached < bytes; run++) {
+        reached += run->payload_bytes;
+        end = run->end();
+    }
+    return std::min(last, LogIndex(end - 1));
+}
+
 void LogStore::release(RangeId range, [[maybe_unused]] LogIndex applied) {
     const LogReplica* replica = impl_->replicas.find(range);
     VERIFY(replica == nullptr || applied <= replica->last().index);

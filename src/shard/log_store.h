@@ -135,6 +135,9 @@ class LogStore {
     // cannot be started (unreadable files, a later format, no disk space) ends in on_log_failed().
     void start(LogStart how = LogStart::any);
 
+    // While it starts: how much of the log has been read, of 100; 100 from then on.
+    std::uint64_t percent_read() const;
+
     // ---- building the open batch; after on_recovered(). Once the log has failed all this is taken and dropped.
     //
     // Admission: entries need can_append() before (for a peer's append: once for the whole message, before raft sees it,
@@ -188,6 +191,9 @@ class LogStore {
     // From memory or disk, asynchronously; never answered inside of this call. Results hold their own memory. They are what
     // was in the log when it was read: entries may have been truncated since, so compare ids. `read` lives until answered.
     void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);
+    // Up to where a read from `first` stays within about so many bytes: through the run of entries, of one batch, that
+    // reaches them. Requires: the log holds `first`.
+    LogIndex reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const;
     // Applied through here. A check only: memory does not wait for it (see above).
     void release(RangeId range, LogIndex applied);
     // First entry still in memory without a read.

@@ -17,6 +17,11 @@ void LogStore::start(LogStart how) {
     s.recovery->start();
 }
 
+std::uint64_t LogStore::percent_read() const {
+    const Impl& s = *impl_;
+    return s.phase == Impl::Phase::recovering ? s.recovery->percent_read() : 100;
+}
+
 void LogStore::Impl::step_recovery() {
     switch (phase) {
         case Phase::recovering:

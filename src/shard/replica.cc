@@ -16,6 +16,7 @@ constexpr std::size_t pending_writes_max = 64 * 1024;
 constexpr std::size_t physical_compactions_max = 256;
 // A read of old entries, for a follower that is behind or for apply after a restart.
 constexpr std::size_t old_read_bytes = 1 * mib;
+constexpr std::size_t apply_reads_max = 4;   // for apply, at once
 
 raft::InitialState initial_state(const ReplicaStart& start) {
     raft::InitialState state;
@@ -71,6 +72,7 @@ Replica::Replica(Context& context, ReplicaStart&& start)
             store_ ? store_->skip(checkpoint_.applied.index) : directory_->skip(checkpoint_.applied.index);
         }
     }
+    last_at_start_ = raft_->last().index;
     commit_moved_ = true;
     last_role_ = raft_->role();
     // Whatever it says must wait for the records of its making (or of its new incarnation).
@@ -82,6 +84,11 @@ Replica::~Replica() = default;
 
 LogIndex Replica::applied() const {
     return store_ ? store_->applied() : directory_->applied();
+}
+
+// What a leader voids of the log at the start is not waited for.
+void Replica::note_caught_up() {
+    caught_up_ |= raft_->leader() && applied() >= catches_up_at();
 }
 
 std::uint64_t Replica::state_hash() const {
@@ -422,13 +429,27 @@ void Replica::start_read(NodeId to, LogIndex first, LogIndex last, std::size_t b
     context_.log->read(range_, first, last, std::min(bytes_max, old_read_bytes), reads_.back()->read);
 }
 
-void Replica::start_apply_read(std::unique_ptr<OldRead>& place, LogIndex first) {
-    ASSERT(!place || !place->read.in_flight);
-    place = std::make_unique<OldRead>();
-    place->replica = this;
-    place->read.context = place.get();
-    place->read.callback = &Replica::on_entries_read;
-    context_.log->read(range_, first, raft_->appliable(), old_read_bytes, place->read);
+// Some reads ahead: the disk does not wait for apply, nor apply for the disk.
+void Replica::read_on(LogIndex first) {
+    const LogIndex last = raft_->appliable();
+    if (!apply_reads_.empty()) {
+        const LogIndex next = apply_reads_.back()->last.next();
+        if (next < first) {
+            return;   // a snapshot has covered them: they end first
+        }
+        first = next;
+    }
+    while (apply_reads_.size() < apply_reads_max && first <= last && !context_.log->find(range_, first)) {
+        auto read = std::make_unique<OldRead>();
+        read->replica = this;
+        read->last = context_.log->reach(range_, first, last, old_read_bytes);
+        read->read.context = read.get();
+        read->read.callback = &Replica::on_entries_read;
+        apply_reads_.push_back(std::move(read));
+        OldRead& started = *apply_reads_.back();
+        context_.log->read(range_, first, started.last, limits::batch_bytes_max + old_read_bytes, started.read);
+        first = started.last.next();
+    }
 }
 
 void Replica::on_entries_read(EntryRead& read) {
@@ -438,7 +459,7 @@ void Replica::on_entries_read(EntryRead& read) {
         self.on_fetched(*old);
         return;
     }
-    if (old == self.apply_read_.get() || old == self.apply_next_.get()) {
+    if (!old->to) {
         self.commit_moved_ = true;
         self.context_.replicas->mark_active(self);
         return;

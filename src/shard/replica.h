@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -63,6 +64,12 @@ class Replica {
     const kv::Store* store() const { return store_.get(); }
     const kv::Directory* directory() const { return directory_.get(); }
     LogIndex applied() const;
+    // It has known a leader and applied all that its log held when it was made: whatever was committed by then and known
+    // here. Stays so.
+    bool caught_up() const { return caught_up_; }
+    void note_caught_up();
+    // What note_caught_up() waits for.
+    LogIndex catches_up_at() const { return std::min(last_at_start_, raft_->last().index); }
     std::uint64_t state_hash() const;
     const CheckpointRecord& checkpoint() const { return checkpoint_; }
 
@@ -136,6 +143,8 @@ class Replica {
         // `first` and what follows it of what was read, as many as fit.
         std::size_t find(LogIndex first, std::span<raft::Entry> out) const;
         bool holds(LogIndex index) const;
+        bool ends_at(LogIndex index) const { return read.damaged && read.damaged_id.index == index; }
+        LogIndex last{};   // asked for
     };
 
     void carry_out(raft::Effects& effects);
@@ -144,7 +153,6 @@ class Replica {
     void nudge_stuck_peers();
     void note_command(LogIndex index, std::uint64_t bytes);
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
-    void start_apply_read(std::unique_ptr<OldRead>& place, LogIndex first);
     static void on_entries_read(EntryRead& read);
     void send_fetch_response(const raft::Message& message);
     void advance_fetch(OldRead& fetch);
@@ -162,7 +170,8 @@ class Replica {
     PendingWrite pop_pending();
     std::optional<raft::Entry> entry_to_apply(LogIndex index);
     void look_ahead(LogIndex first);
-    void read_on();
+    void read_on(LogIndex first);
+    ApplyStep wait_for_entry(LogIndex index);
 
     Context& context_;
     RangeId range_;
@@ -185,6 +194,9 @@ class Replica {
     std::uint64_t command_bytes_max_before_{0};
     LogIndex generation_begin_{};
 
+    LogIndex last_at_start_{};
+    bool caught_up_{false};
+
     raft::Effects effects_;
     BatchSequence persisted_in_{0};   // the batch that holds the newest thing persisted
     bool commit_moved_{false};
@@ -195,7 +207,7 @@ class Replica {
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 
-    // Committed entries found in the log's memory or in apply_read_, the next to be applied first. Views of this turn's.
+    // Committed entries found in the log's memory or in apply_reads_, the next to be applied first. Views of this turn's.
     struct Lookahead {
         std::array<raft::Entry, kv::Store::look_ahead_max> entries;
         std::size_t first{0};
@@ -212,8 +224,8 @@ class Replica {
     Applying applying_;
     Arena answer_arena_;        // replies of the command being applied
     std::vector<std::unique_ptr<OldRead>> reads_;
-    std::unique_ptr<OldRead> apply_read_;     // old entries from disk: apply waits for them, or is at them
-    std::unique_ptr<OldRead> apply_next_;     // what follows those, read meanwhile; only behind an apply_read_
+    // Old entries from disk for apply, which is at the first of them or waits for it; the others are read ahead.
+    std::deque<std::unique_ptr<OldRead>> apply_reads_;
     std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
 };
 

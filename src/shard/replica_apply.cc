@@ -1,4 +1,6 @@
 // How committed entries reach the state machine, and how their proposers learn the outcome.
+#include <algorithm>
+
 #include "base/checksum.h"
 #include "shard/checkpoints.h"
 #include "shard/replica.h"
@@ -41,10 +43,17 @@ std::optional<raft::Entry> Replica::entry_to_apply(LogIndex index) {
 void Replica::look_ahead(LogIndex first) {
     const std::uint64_t committed = raft_->appliable().value - first.value + 1;
     const std::size_t wanted = std::min<std::uint64_t>(committed, ahead_.entries.size());
-    read_on();
+    // What is left of former reads: a snapshot may have covered it, or a read ended early.
+    while (!apply_reads_.empty() && !apply_reads_.front()->read.in_flight && !apply_reads_.front()->holds(first) &&
+           !apply_reads_.front()->ends_at(first)) {
+        apply_reads_.pop_front();
+    }
+    if (!apply_reads_.empty()) {
+        read_on(first);
+    }
     ahead_.first = 0;
     const std::span<raft::Entry> room{ahead_.entries.data(), wanted};
-    ahead_.count = apply_read_ ? apply_read_->find(first, room) : 0;
+    ahead_.count = apply_reads_.empty() ? 0 : apply_reads_.front()->find(first, room);
     if (ahead_.count == 0) {
         ahead_.count = context_.log->find(range_, first, room);
     }
@@ -63,21 +72,9 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
         if (next > raft_->appliable()) {
             return ApplyStep::waiting;
         }
-        if (apply_read_ && apply_read_->read.in_flight) {
-            return ApplyStep::waiting;
-        }
         const auto entry = entry_to_apply(next);
         if (!entry) {
-            if (apply_read_ && apply_read_->read.damaged && apply_read_->read.damaged_id.index == next) {
-                lose_entries();
-                return ApplyStep::waiting;
-            }
-            if (apply_next_ && apply_next_->read.in_flight) {
-                return ApplyStep::waiting;   // of entries that a snapshot has covered since
-            }
-            apply_next_.reset();
-            start_apply_read(apply_read_, next);
-            return ApplyStep::waiting;
+            return wait_for_entry(next);
         }
         begin_entry(*entry);
     }
@@ -89,26 +86,26 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
     return ApplyStep::done_entry;
 }
 
-// One read ahead: the disk does not wait for apply, nor apply for the disk.
-void Replica::read_on() {
-    if (!apply_read_ || apply_read_->read.in_flight || apply_next_) {
-        return;
+// Not in memory, and not in what was read so far.
+Replica::ApplyStep Replica::wait_for_entry(LogIndex index) {
+    if (std::ranges::any_of(apply_reads_, [](const auto& read) { return read->read.in_flight; })) {
+        return ApplyStep::waiting;
     }
-    const EntryRead& read = apply_read_->read;
-    if (read.damaged || read.entries.empty()) {
-        return;
+    if (!apply_reads_.empty() && apply_reads_.front()->ends_at(index)) {
+        lose_entries();
+        return ApplyStep::waiting;
     }
-    const LogIndex next = read.entries.back().id.index.next();
-    if (next <= applied() || next > raft_->appliable() || context_.log->find(range_, next)) {
-        return;
-    }
-    start_apply_read(apply_next_, next);
+    apply_reads_.clear();
+    read_on(index);
+    return ApplyStep::waiting;
 }
 
 // Rot while running: peers have what cannot be read back, if there are any, and apply goes on once it is here again. The
 // promises of this replica hold, as they were made of ids, and those are known.
 void Replica::lose_entries() {
-    const EntryRead& read = apply_read_->read;
+    const std::unique_ptr<OldRead> ended = std::move(apply_reads_.front());
+    apply_reads_.clear();
+    const EntryRead& read = ended->read;
     const LogIndex first = read.damaged_id.index;
     const LogIndex last = read.damaged_through;
     ASSERT(first == applied().next() && first <= last);
@@ -122,8 +119,6 @@ void Replica::lose_entries() {
     context_.log_line(env::LogLevel::warning, "range " + std::to_string(range_.value) + ": log entries " +
                                                   std::to_string(first.value) + " to " + std::to_string(last.value) +
                                                   " cannot be read back; they are fetched from a peer");
-    ASSERT(!apply_next_);
-    const std::unique_ptr<OldRead> ended = std::move(apply_read_);
     if (read.damaged_entry) {
         step(raft::EntryLost{read.damaged_id, read.damaged_entry->checksum, read.damaged_entry->kind});
     } else {
@@ -174,9 +169,9 @@ void Replica::finish_entry() {
     const LogIndex index = applying_.id.index;
     applying_ = {};
     context_.log->release(range_, index);
-    if (apply_read_ && !apply_read_->read.in_flight &&
-        (apply_read_->read.entries.empty() || apply_read_->read.entries.back().id.index <= index)) {
-        apply_read_ = std::move(apply_next_);
+    if (!apply_reads_.empty() && !apply_reads_.front()->read.in_flight && !apply_reads_.front()->read.damaged &&
+        !apply_reads_.front()->holds(index.next())) {
+        apply_reads_.pop_front();
     }
     if (directory_) {
         context_.replicas->on_directory_applied(*this);

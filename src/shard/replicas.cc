@@ -123,6 +123,7 @@ bool Replicas::flush_and_apply() {
             mark_active(*replica);
             more = true;
         }
+        replica->note_caught_up();
     }
     // What apply and flush set in motion (an answer makes no work, a configuration entry may) is flushed before the
     // batch closes.
@@ -244,6 +245,11 @@ void Replicas::fail_all(api::Errc code) {
 std::size_t Replicas::leader_count() const {
     return static_cast<std::size_t>(
         std::count_if(replicas_.begin(), replicas_.end(), [](const auto& r) { return r->raft().is_leader(); }));
+}
+
+const Replica* Replicas::not_caught_up() const {
+    const auto found = std::ranges::find_if(replicas_, [](const auto& r) { return !r->caught_up(); });
+    return found == replicas_.end() ? nullptr : found->get();
 }
 
 std::size_t Replicas::pending_count() const {

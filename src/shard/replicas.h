@@ -53,6 +53,8 @@ class Replicas {
     void transfer_all();
     void fail_all(api::Errc code);
     std::size_t leader_count() const;
+    // The first that has not caught up since the start; null: all have.
+    const Replica* not_caught_up() const;
     std::size_t pending_count() const;
 
   private:

@@ -29,6 +29,8 @@ constexpr Duration stop_limit = 4s;
 constexpr Duration stop_linger = 50ms;
 constexpr Duration stop_linger_max = 500ms;
 constexpr Duration timer_interval = 1ms;
+// A start that takes longer says so often how far it is.
+constexpr Duration start_report_interval = 2s;
 
 }  // namespace
 
@@ -51,6 +53,8 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Instant quiet_since{never};   // while stopping
     Instant timers_at{};
     bool stop_told{false};
+    bool served{false};           // was ready()
+    Instant start_report_at{};
 
     Impl(env::World& world, const NodeConfig& config);
 
@@ -65,6 +69,8 @@ struct Shard::Impl final : LogListener, env::MailHandler {
 
     Instant turn();
     void timers();
+    bool ready() const;
+    void report_start();
     void advance_stop();
     bool compact();
     bool quiet() const;
@@ -104,6 +110,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       auto_compaction(context) {
     context.now = world.clock.now();
     context.started_at = context.now;
+    start_report_at = context.now + start_report_interval;
     context.log = &log;
     context.links = &links;
     context.replicas = &replicas;
@@ -195,11 +202,45 @@ void Shard::Impl::timers() {
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
+    if (!served && context.now >= start_report_at) {
+        start_report_at = context.now + start_report_interval;
+        report_start();
+    }
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
+}
+
+bool Shard::Impl::ready() const {
+    return bootstrap.complete() && !context.halted && (context.config.shard != ShardId(0) || links.bootstrapped) &&
+           replicas.not_caught_up() == nullptr;
+}
+
+// What a start that takes long is at. (Bootstrap says itself whom a first start waits for.)
+void Shard::Impl::report_start() {
+    served = ready();
+    std::string what;
+    if (served || context.halted || context.stopping) {
+        return;
+    }
+    if (!bootstrap.recovered()) {
+        what = "reading the log, " + std::to_string(log.percent_read()) + " %";
+    } else if (bootstrap.loading()) {
+        what = "loading checkpoints, " + std::to_string(checkpoints.percent_loaded()) + " %";
+    } else if (const Replica* replica = replicas.not_caught_up()) {
+        const LogIndex goal = replica->catches_up_at();
+        what = "range " + std::to_string(replica->range().value) + ": ";
+        if (!replica->raft().leader()) {
+            what += "no leader yet";
+        } else {
+            what += "applied entry " + std::to_string(replica->applied().value) + " of " + std::to_string(goal.value);
+        }
+    } else {
+        return;
+    }
+    context.log_line(env::LogLevel::info, "starting: " + what);
 }
 
 Shard::Shard(env::World& world, const NodeConfig& config) : impl_(std::make_unique<Impl>(world, config)) {}
@@ -270,8 +311,7 @@ void Shard::Impl::advance_stop() {
 // ------------------------------------------------------------------------------------------------ questions
 
 bool Shard::ready() const {
-    return impl_->bootstrap.complete() && !impl_->context.halted &&
-           (impl_->context.config.shard != ShardId(0) || impl_->links.bootstrapped);
+    return impl_->ready();
 }
 
 bool Shard::has_work() const {

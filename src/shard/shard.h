@@ -24,7 +24,8 @@ class Shard {
     // Ends within 5 s by itself.
     void stop();
 
-    // Serving: recovered, and the directory is known. (The shell prints it; tests wait for it.)
+    // Serving: recovered, the directory is known, and every replica here knows a leader and has applied what its log held
+    // at the start. Reads and writes are answered, or forwarded to who answers. (The shell prints it; tests wait for it.)
     bool ready() const;
     // Whether polling before sleeping may pay: the shard has connections or replicas that do work.
     bool has_work() const;

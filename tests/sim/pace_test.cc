@@ -47,6 +47,13 @@ class SharedDisks : public Scenario {
         }
         return bytes;
     }
+    std::uint64_t log_bytes(std::size_t index) {
+        std::uint64_t bytes = 0;
+        for (const std::string& name : node(index).media().names()) {
+            bytes += name.find("/log-") != std::string::npos ? node(index).media().file(name)->bytes() : 0;
+        }
+        return bytes;
+    }
     bool checkpoint_begun(std::size_t index) { return checkpoint_bytes(index) > 0; }
     // Whole and durable, and no other beside it.
     bool checkpoint_done(std::size_t index, std::uint64_t bytes) {
@@ -119,6 +126,50 @@ TEST(Pace, a_snapshot_under_load_does_not_hold_writes_up_and_is_installed) {
     ASSERT_TRUE(s.run_until(60s, "no snapshot is installed", [&] { return s.view(follower).applied >= before; }));
     EXPECT_TRUE(s.checkpoint_done(follower, 23 * mib)) << "it came as entries";
     EXPECT_LT(s.longest_gap(begin), 100ms);
+    s.expect_good_end();
+}
+
+// About a hundred chunks: one read after the other would take 20 s.
+TEST(Pace, a_start_does_not_wait_for_each_chunk_of_its_checkpoint) {
+    RunOptions options = shared_disk_options();
+    options.disk.drain_bytes_per_second = 0;
+    options.disk.read_latency = 200ms;
+    options.segment_bytes = 16 * mib;
+    SharedDisks s(options);
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.fill(26 * mib));
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.run_until(60s, "no checkpoint ends", [&] { return s.checkpoint_done(follower, 23 * mib); }));
+    ASSERT_TRUE(s.kill_quietly(follower));
+    const std::uint64_t log_bytes = s.log_bytes(follower);
+    s.node(follower).start();
+    const Instant begin = s.simulation.now();
+    ASSERT_TRUE(s.run_until(60s, "it is still reading", [&] { return s.view(follower).range == data_range; }));
+    const Duration log_takes = 200ms * (log_bytes / mib + 10);   // a MiB at a time
+    EXPECT_LT(s.simulation.now() - begin, log_takes + 5s);
+    s.expect_good_end();
+}
+
+// About half of 18 MiB is left: one read after the other would take more than 10 s.
+TEST(Pace, a_start_does_not_wait_for_each_read_of_what_it_applies) {
+    RunOptions options = shared_disk_options();
+    options.disk.drain_bytes_per_second = 0;
+    options.disk.read_latency = 200ms;
+    options.segment_bytes = 16 * mib;
+    SharedDisks s(options);
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.fill(18 * mib));
+    const std::size_t follower = s.follower();
+    const LogIndex before = s.view(follower).applied;
+    ASSERT_FALSE(s.checkpoint_begun(follower));
+    ASSERT_TRUE(s.kill_quietly(follower));
+    s.node(follower).start();
+    ASSERT_TRUE(s.run_until(60s, "it is still reading", [&] { return s.view(follower).range == data_range; }));
+    ASSERT_TRUE(s.run_until(60s, "nothing is applied", [&] { return s.view(follower).applied > LogIndex(10); }));
+    const Instant begin = s.simulation.now();
+    ASSERT_LT(s.view(follower).applied.value, before.value / 2);
+    ASSERT_TRUE(s.run_until(60s, "it does not apply", [&] { return s.view(follower).applied >= before; }));
+    EXPECT_LT(s.simulation.now() - begin, 5s);
     s.expect_good_end();
 }
 

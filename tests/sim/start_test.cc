@@ -1,0 +1,66 @@
+// When a node says that it is ready.
+#include "scenario.h"
+
+namespace ringfort::sim {
+
+// It can neither answer nor forward anything, however soon it has its state back.
+TEST(Start, is_not_over_without_a_leader) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        ASSERT_TRUE(s.kill_quietly(i));
+    }
+    s.node(0).start();
+    for (int i = 0; i < 100; i++) {
+        ASSERT_TRUE(s.simulation.run_for(50ms));
+        ASSERT_FALSE(s.node(0).ready());
+    }
+    ASSERT_NE(s.view(0).range, RangeId()) << "it has not even read its log";
+    s.node(1).start();
+    ASSERT_TRUE(s.run_until(10s, "two of three are not ready", [&] { return s.node(0).ready() && s.node(1).ready(); }));
+    EXPECT_LT(s.leader(), s.nodes());
+    s.node(2).start();
+    s.expect_good_end();
+}
+
+// On disks that are slow to read, long after the leader is known.
+TEST(Start, of_all_nodes_is_not_over_before_what_was_committed_is_applied) {
+    RunOptions options = scenario_options();
+    options.disk.read_latency = 100ms;
+    options.checkpoint_log_bytes = 1 * gib;
+    Scenario s(options);
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(20s);
+    LogIndex committed{};
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        committed = std::max(committed, s.view(i).commit);
+    }
+    ASSERT_GT(committed, LogIndex(2000));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).kill();
+    }
+    ASSERT_TRUE(s.simulation.run_for(5s));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).start();
+    }
+    std::vector<bool> seen_ready(s.nodes());
+    std::vector<bool> seen_behind(s.nodes());
+    const auto all_ready = [&] {
+        for (std::size_t i = 0; i < s.nodes(); i++) {
+            const shard::ReplicaView view = s.view(i);
+            const bool ready = s.node(i).ready();
+            seen_behind[i] = seen_behind[i] || (view.range == data_range && bool(view.leader) && view.applied < committed);
+            if (ready && !seen_ready[i]) {
+                EXPECT_GE(view.applied, committed) << "node " << i;
+                EXPECT_TRUE(bool(view.leader)) << "node " << i;
+                seen_ready[i] = true;
+            }
+        }
+        return std::ranges::all_of(seen_ready, [](bool ready) { return ready; });
+    };
+    ASSERT_TRUE(s.run_until(60s, "the nodes do not start", all_ready));
+    EXPECT_TRUE(std::ranges::any_of(seen_behind, [](bool behind) { return behind; })) << "there was nothing to wait for";
+    s.expect_good_end();
+}
+
+}  // namespace ringfort::sim
