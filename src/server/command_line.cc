@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <exception>
+#include <fstream>
 #include <optional>
 
 #include <fmt/format.h>
@@ -75,10 +75,24 @@ std::optional<std::string> scalar_text(const YAML::Node& node) {
     return joined;
 }
 
+// Read here, not by the parser: given a directory it throws what is none of its exceptions, and loses memory.
+std::optional<std::string> text_of_file(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::string text;
+    for (char piece[4096]; in.read(piece, sizeof(piece)), in.gcount() > 0;) {
+        text.append(piece, static_cast<std::size_t>(in.gcount()));
+    }
+    return in.is_open() && !in.bad() ? std::optional(text) : std::nullopt;
+}
+
 Result<FlagValues, OptionsFault> read_config_file(const std::string& path) {
+    const auto file_text = text_of_file(path);
+    if (!file_text) {
+        return failure(OptionsFault{fmt::format("--config-file {} cannot be read", path)});
+    }
     FlagValues values;
     try {
-        const YAML::Node file = YAML::LoadFile(path);
+        const YAML::Node file = YAML::Load(*file_text);
         if (!file.IsMap() && !file.IsNull()) {
             return failure(OptionsFault{fmt::format("--config-file {}: keys and values are expected", path)});
         }
@@ -96,12 +110,8 @@ Result<FlagValues, OptionsFault> read_config_file(const std::string& path) {
                 return failure(OptionsFault{fmt::format("--config-file {}: {} is set twice", path, key)});
             }
         }
-    } catch (const YAML::BadFile&) {
-        return failure(OptionsFault{fmt::format("--config-file {} cannot be read", path)});
     } catch (const YAML::Exception& e) {
         return failure(OptionsFault{fmt::format("--config-file {} is no YAML: {}", path, e.what())});
-    } catch (const std::exception&) {   // opened, but no file to read: a directory
-        return failure(OptionsFault{fmt::format("--config-file {} cannot be read", path)});
     }
     return values;
 }
