@@ -21,8 +21,10 @@ from table import AT_LEAST, AT_MOST, Row, as_json, as_text, ratio  # noqa: E402
 
 # Debian's etcd 3.4 reads 2.7 times slower than 3.5 under load; against 3.4 the reads are counted up.
 READ_FACTOR = {"3.4": 2.7}
-# Others' flushes can only add to what the device counts: the least of so many loads is the node's.
+# Others' flushes add to what the device counts: the least of so many loads is the node's. Two that wait for the device at
+# the same time, one of them the file system's, may become one; more than one in a hundred would be flushes left out.
 ALONE_TRIES = 5
+ALONE_MERGED_MAX = 0.01
 # Floors of a bare durable replication loop without a store, single client, as measured when the design was made.
 PUT_FLOOR_US, PUT_FLOOR_POLLING_US = 310.0, 190.0
 
@@ -143,7 +145,7 @@ class Sitting:
             self.load(cluster, "alone", requests=2000, connections=1, in_flight=1)
             after, flushed_after = self.log_counters(cluster), device_flushes(device)
             ratios.append((flushed_after - flushed) / (after["log_flushes"] - before["log_flushes"]))
-        if min(ratios) < 1:
+        if min(ratios) < 1 - ALONE_MERGED_MAX:
             self.faults.append(f"flushes per batch: the device saw fewer than the node asked for ({min(ratios):.4f})")
             return
         self.ours["device_flushes_per_batch"] = min(ratios)
