@@ -312,6 +312,12 @@ void count_interval(benchmark::State& state) {
     }
 }
 
+void count_time_per_version(benchmark::State& state, std::uint64_t versions) {
+    state.counters["per_version"] =
+        benchmark::Counter(static_cast<double>(versions) * static_cast<double>(state.iterations()),
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
 // As a shard writes it: pieces of a file's chunk, whose checksum is taken, too. A step is what a shard does in a turn.
 template <class Take>
 void write_checkpoint(Store& store, std::span<std::byte> chunk, WorkBudget turn, Take take) {
@@ -342,9 +348,7 @@ void write_checkpoints(benchmark::State& state, Store& store, std::uint64_t vers
         benchmark::DoNotOptimize(sum);
     }
     state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
-    state.counters["per_version"] =
-        benchmark::Counter(static_cast<double>(versions) * static_cast<double>(state.iterations()),
-                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    count_time_per_version(state, versions);
 }
 
 void checkpoint_write(benchmark::State& state) {
@@ -395,9 +399,7 @@ void load_checkpoints(benchmark::State& state, Store& store, std::uint64_t versi
         loaded.reset();
         state.ResumeTiming();
     }
-    state.counters["per_version"] =
-        benchmark::Counter(static_cast<double>(versions) * static_cast<double>(state.iterations()),
-                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    count_time_per_version(state, versions);
 }
 
 void checkpoint_load(benchmark::State& state) {

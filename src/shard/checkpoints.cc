@@ -282,7 +282,7 @@ Instant Checkpoints::next_deadline() const {
 }
 
 std::uint64_t Checkpoints::log_written() const {
-    return context_.log->counters(context_.now).bytes_written;
+    return context_.log->bytes_written();
 }
 
 // The disk holds at most four times the live data and a GiB. Of what that leaves beside the log as it is, the checkpoint

@@ -666,6 +666,8 @@ void LogStore::set_log_goal(std::uint64_t bytes) {
     impl_->segments.set_bytes_goal(bytes);
 }
 
+std::uint64_t LogStore::bytes_written() const { return impl_->writer.bytes_written(); }
+
 const LogCounters& LogStore::counters(Instant now) {
     Impl& s = *impl_;
     s.counters.flushes = s.writer.flushes();

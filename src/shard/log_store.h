@@ -208,6 +208,8 @@ class LogStore {
     void set_log_goal(std::uint64_t bytes);
 
     const LogCounters& counters(Instant now);
+    // counters().bytes_written alone, for every turn.
+    std::uint64_t bytes_written() const;
     // What is written to this disk besides the log goes by it. Each turn of the log feeds it.
     BackgroundPace& pace();
     FlushFacts flush_facts() const;

@@ -14,13 +14,15 @@ bool Replica::apply(WorkBudget& budget) {
         return false;
     }
     ahead_.count = 0;   // views of a former turn
-    bool begun_before = applying_.active;
+    // Checkpoints and compaction go on between two commands: one long one after the other would keep them away, so that
+    // the end of one that was begun in a former turn is the end of this one.
+    const bool begun_before = applying_.active;
     while (!budget.spent()) {
         switch (apply_one(budget)) {
             case ApplyStep::done_entry:
                 if (begun_before) {
-                    return true;   // checkpoints and compaction go on between two commands: one long one after the other
-                }                  // would keep them away
+                    return true;
+                }
                 break;
             case ApplyStep::waiting: commit_moved_ = false; return false;
             case ApplyStep::out_of_budget: return true;

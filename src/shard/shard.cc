@@ -221,10 +221,10 @@ bool Shard::Impl::ready() const {
 // What a start that takes long is at. (Bootstrap says itself whom a first start waits for.)
 void Shard::Impl::report_start() {
     served = ready();
-    std::string what;
     if (served || context.halted || context.stopping) {
         return;
     }
+    std::string what;
     if (!bootstrap.recovered()) {
         what = "reading the log, " + std::to_string(log.percent_read()) + " %";
     } else if (bootstrap.loading()) {

@@ -57,11 +57,11 @@ class PollWindow {
     static constexpr Duration longest_when_busy{60us};
     static constexpr Duration memory{10ms};   // of so much time, and with half the weight of as much before
     static constexpr int busy_share = 4;      // it works for more than one part in so many
+    static constexpr int credit_max = 16;
+    static constexpr int shared_after = 5;
 
     bool is_busy() const { return worked_ * busy_share > elapsed_; }
 
-    static constexpr int credit_max = 16;
-    static constexpr int shared_after = 5;
     Duration longest_;
     Duration worked_{0};                      // of elapsed_
     Duration elapsed_{0};

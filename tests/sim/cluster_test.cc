@@ -109,9 +109,7 @@ TEST(Cluster, all_nodes_killed_at_once_come_back_with_every_acknowledged_write) 
             s.node(i).kill();
         }
         s.simulation.run_for(100ms);
-        for (std::size_t i = 0; i < s.nodes(); i++) {
-            s.node(i).start();
-        }
+        s.start_all();
         const Instant started = s.simulation.now();
         s.simulation.run_for(3s);
         EXPECT_LE(s.longest_gap(started), 2500ms);
@@ -128,12 +126,8 @@ TEST(Cluster, all_nodes_restarted_elect_leaders_however_long_their_checkpoints_t
     Scenario s(options);
     ASSERT_TRUE(s.form());
     s.simulation.run_for(3s);
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        ASSERT_TRUE(s.kill_quietly(i));
-    }
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        s.node(i).start();
-    }
+    ASSERT_TRUE(s.kill_all_quietly());
+    s.start_all();
     ASSERT_TRUE(s.run_until(10s, "no leader after the restart", [&] { return s.leader() < s.nodes(); }));
     s.expect_good_end();
 }

@@ -18,6 +18,14 @@ RunOptions shared_disk_options() {
     return options;
 }
 
+RunOptions slow_reads_options() {
+    RunOptions options = shared_disk_options();
+    options.disk.drain_bytes_per_second = 0;
+    options.disk.read_latency = 200ms;
+    options.segment_bytes = 16 * mib;
+    return options;
+}
+
 class SharedDisks : public Scenario {
   public:
     explicit SharedDisks(RunOptions options = shared_disk_options()) : Scenario(std::move(options)) {}
@@ -131,11 +139,7 @@ TEST(Pace, a_snapshot_under_load_does_not_hold_writes_up_and_is_installed) {
 
 // About a hundred chunks: one read after the other would take 20 s.
 TEST(Pace, a_start_does_not_wait_for_each_chunk_of_its_checkpoint) {
-    RunOptions options = shared_disk_options();
-    options.disk.drain_bytes_per_second = 0;
-    options.disk.read_latency = 200ms;
-    options.segment_bytes = 16 * mib;
-    SharedDisks s(options);
+    SharedDisks s(slow_reads_options());
     ASSERT_TRUE(s.form());
     ASSERT_TRUE(s.fill(26 * mib));
     const std::size_t follower = s.follower();
@@ -152,11 +156,7 @@ TEST(Pace, a_start_does_not_wait_for_each_chunk_of_its_checkpoint) {
 
 // About half of 18 MiB is left: one read after the other would take more than 10 s.
 TEST(Pace, a_start_does_not_wait_for_each_read_of_what_it_applies) {
-    RunOptions options = shared_disk_options();
-    options.disk.drain_bytes_per_second = 0;
-    options.disk.read_latency = 200ms;
-    options.segment_bytes = 16 * mib;
-    SharedDisks s(options);
+    SharedDisks s(slow_reads_options());
     ASSERT_TRUE(s.form());
     ASSERT_TRUE(s.fill(18 * mib));
     const std::size_t follower = s.follower();

@@ -85,6 +85,19 @@ class Scenario {
         node(index).kill();
         return simulation.run_until(2s, "a dead process's writes do not end", [&] { return node(index).media().quiet(); });
     }
+    bool kill_all_quietly() {
+        for (std::size_t i = 0; i < nodes(); i++) {
+            if (!kill_quietly(i)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    void start_all() {
+        for (std::size_t i = 0; i < nodes(); i++) {
+            node(i).start();
+        }
+    }
     // The longest time without an acknowledged write since `from`.
     Duration longest_gap(Instant from) {
         std::vector<Instant> answers{from, simulation.now()};

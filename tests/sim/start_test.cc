@@ -7,9 +7,7 @@ namespace ringfort::sim {
 TEST(Start, is_not_over_without_a_leader) {
     Scenario s;
     ASSERT_TRUE(s.form());
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        ASSERT_TRUE(s.kill_quietly(i));
-    }
+    ASSERT_TRUE(s.kill_all_quietly());
     s.node(0).start();
     for (int i = 0; i < 100; i++) {
         ASSERT_TRUE(s.simulation.run_for(50ms));
@@ -40,9 +38,7 @@ TEST(Start, of_all_nodes_is_not_over_before_what_was_committed_is_applied) {
         s.node(i).kill();
     }
     ASSERT_TRUE(s.simulation.run_for(5s));
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        s.node(i).start();
-    }
+    s.start_all();
     std::vector<bool> seen_ready(s.nodes());
     std::vector<bool> seen_behind(s.nodes());
     const auto all_ready = [&] {

@@ -172,13 +172,9 @@ TEST(Wiped, a_node_learns_it_from_peers_that_are_about_to_start) {
     ASSERT_TRUE(s.form());
     for (const Duration before : {0us, 50us, 200us, 1000us, 5000us}) {
         for (std::size_t victim = 0; victim < s.nodes(); victim++) {
-            for (std::size_t i = 0; i < s.nodes(); i++) {
-                ASSERT_TRUE(s.kill_quietly(i));
-            }
+            ASSERT_TRUE(s.kill_all_quietly());
             s.node(victim).wipe();
-            for (std::size_t i = 0; i < s.nodes(); i++) {
-                s.node(i).start();
-            }
+            s.start_all();
             s.simulation.run_for(before);
             for (std::size_t i = 0; i < s.nodes(); i++) {
                 if (i != victim) {
