@@ -162,6 +162,42 @@ TEST(LogSpace, much_live_log_in_the_oldest_segment_asks_for_a_checkpoint_of_its_
     EXPECT_LE(h.disk.disk_bytes(), std::min<std::uint64_t>(before / 2 + 64 * kib, 512 * kib));
 }
 
+// All of them lie in the oldest segment, so each must let go before it can go.
+TEST(LogSpace, the_next_holder_is_asked_for_a_checkpoint_once_the_biggest_has_let_go) {
+    SmallLog h;
+    h.options.log_bytes_goal = 512 * kib;
+    h.start();
+    for (std::uint64_t range = 1; range <= 3; range++) {
+        h.create(range);
+    }
+    h.settle();
+    for (std::uint64_t i = 2; i < 8; i++) {
+        h.append(2, 1, i, std::string(2000, 'x'));
+        h.append(3, 1, i, std::string(3000, 'x'));
+        h.settle();
+    }
+    for (std::uint64_t i = 2; h.checkpoints_wanted.empty(); i++) {
+        ASSERT_LT(i, 400U);
+        h.append(1, 1, i, std::string(3000, 'x'));
+        h.settle();
+    }
+    EXPECT_EQ(h.checkpoints_wanted, std::vector{RangeId(3)});
+    for (int i = 0; i < 50; i++) {
+        h.turn();
+    }
+    EXPECT_EQ(h.checkpoints_wanted, std::vector{RangeId(3)}) << "once is enough while the log does not grow";
+    h.checkpoint(3, 1, 5);
+    h.settle();
+    h.vote(1, 2, 2);
+    h.settle();
+    EXPECT_EQ(h.checkpoints_wanted, (std::vector{RangeId(3), RangeId(2)})) << "3 has let go of most of it";
+    h.checkpoint(2, 1, 7);
+    h.settle();
+    h.vote(1, 3, 2);
+    h.settle();
+    EXPECT_EQ(h.checkpoints_wanted, (std::vector{RangeId(3), RangeId(2), RangeId(3)})) << "what 3 still has is most again";
+}
+
 TEST(LogSpace, no_space_is_an_answer_that_heals) {
     SmallLog h;
     h.start();
