@@ -1,0 +1,133 @@
+// Checkpoints at their bounds and on bad days. No load but what the tests write.
+#include <numeric>
+
+#include "base/checksum.h"
+#include "kv/store.h"
+#include "quiet_cluster.h"
+#include "shard/checkpoint_file.h"
+
+namespace ringfort::sim {
+namespace {
+
+RunOptions checkpoint_options(std::size_t nodes) {
+    RunOptions out = no_load_nor_tails();
+    out.nodes = nodes;
+    out.shards = 1;
+    out.checkpoint_log_bytes = 700 * kib;
+    return out;
+}
+
+// The same commands, applied beside the cluster: how long the checkpoint's stream is.
+class Mirror {
+  public:
+    api::Revision apply(const kv::CommandBody& body) {
+        std::vector<std::byte> command(kv::command_bytes(body));
+        kv::encode_command(command, {data_range, Generation(1), WallTime{}, 0, 0}, body);
+        index_ = index_.next();
+        store_.begin(command, checksum(command), index_, nullptr);
+        for (WorkBudget budget; store_.step(budget) == kv::Step::more; budget = {}) {
+        }
+        return store_.revision();
+    }
+    std::size_t stream_bytes() {
+        const auto writer = store_.open_checkpoint();
+        std::vector<std::byte> piece(64 * kib);
+        std::size_t sum = 0;
+        for (;;) {
+            WorkBudget budget;
+            const auto given = writer->next(piece, budget);
+            sum += given.bytes;
+            if (given.step == kv::Step::done) {
+                return sum;
+            }
+        }
+    }
+
+  private:
+    kv::Store store_{{.range = data_range, .hash_seed = 1, .populate = nullptr}};
+    LogIndex index_{};
+};
+
+class Checkpoints : public QuietCluster {
+  protected:
+    bool has_checkpoint(std::size_t node) {
+        return std::ranges::any_of(s->node(node).media().names(), [](const std::string& name) {
+            return name.find("/checkpoint-1-") != std::string::npos;
+        });
+    }
+    testing::AssertionResult ask(const api::Operation& op) {
+        clients[0]->ask(++id, op, 5s);
+        const auto ended = answered(0, id);
+        return ended && answer(0, id).error == api::Errc::ok ? testing::AssertionSuccess() : testing::AssertionFailure();
+    }
+    // By commands that change nothing.
+    testing::AssertionResult grow_log_until_checkpoint() {
+        const std::string value(50'000, 'y');
+        const api::Compare never_so{.result = api::CompareResult::equal, .target = api::CompareTarget::value,
+                                    .key = key, .range_end = {}, .number = 0, .value = value};
+        for (int i = 0; i < 50 && !has_checkpoint(0); i++) {
+            if (!ask(api::TxnRequest{.compare = {&never_so, 1}, .success = {}, .failure = {}})) {
+                return testing::AssertionFailure() << "no answer";
+            }
+            s->simulation.run_for(50ms);
+        }
+        return has_checkpoint(0) ? testing::AssertionSuccess() : testing::AssertionFailure() << "no checkpoint";
+    }
+};
+
+// Written twice over and compacted, so that there is more log than state.
+std::vector<std::pair<std::string, std::size_t>> values_of(std::size_t last_bytes) {
+    return {{"d00/a", 100'000}, {"d00/b", 100'000}, {"d00/c", last_bytes}};
+}
+
+std::size_t stream_bytes(std::size_t last_bytes) {
+    Mirror mirror;
+    mirror.apply(api::PutRequest{.key = "d00/key", .value = "v0"});
+    api::Revision revision = 0;
+    for (int round = 0; round < 2; round++) {
+        for (const auto& [name, bytes] : values_of(last_bytes)) {
+            const std::string value(bytes, 'x');
+            revision = mirror.apply(api::PutRequest{.key = name, .value = value});
+        }
+    }
+    mirror.apply(api::CompactRequest{.revision = revision, .physical = false});
+    return mirror.stream_bytes();
+}
+
+// The last chunk is full: nothing follows it, not even an empty one.
+TEST_F(Checkpoints, of_whole_chunks_is_written_and_loaded) {
+    constexpr std::size_t wanted = shard::checkpoint_chunk_bytes;
+    std::size_t last_bytes = 50'000;
+    for (int attempt = 0; attempt < 10 && stream_bytes(last_bytes) != wanted; attempt++) {
+        last_bytes += wanted - stream_bytes(last_bytes);
+    }
+    ASSERT_EQ(stream_bytes(last_bytes), wanted);
+    ASSERT_TRUE(begin(checkpoint_options(1)));
+    for (int round = 0; round < 2; round++) {
+        for (const auto& [name, bytes] : values_of(last_bytes)) {
+            ASSERT_TRUE(ask(api::PutRequest{.key = name, .value = std::string(bytes, 'x')}));
+        }
+    }
+    ASSERT_FALSE(has_checkpoint(0));
+    ASSERT_TRUE(ask(api::CompactRequest{.revision = 8, .physical = false}));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    for (const std::string& name : s->node(0).media().names()) {
+        if (name.find("/checkpoint-1-") != std::string::npos) {
+            EXPECT_EQ(s->node(0).media().file(name)->bytes(), wanted);
+        }
+    }
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    s->node(0).start();
+    ASSERT_TRUE(s->run_until(10s, "it does not start", [&] { return s->node(0).ready(); }));
+    clients.push_back(std::make_unique<RawClient>(s->cluster(), 0));
+    clients[0]->greet();
+    clients[0]->ask(++id, newest("d00/c"), 5s);
+    ASSERT_TRUE(answered(0, id));
+    EXPECT_EQ(answer(0, id).value.size(), last_bytes);
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
