@@ -55,6 +55,9 @@ bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
 void Checkpoints::WriteJob::abandon() {
     writer_.reset();
     abandoned_ = stage_ < Stage::name;
+    if (stage_ == Stage::durable) {
+        named_in_ = owner_.context_.log->open_batch();   // where the snapshot is named: this file counts until that is durable
+    }
 }
 
 bool Checkpoints::WriteJob::behind() const {

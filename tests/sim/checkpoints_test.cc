@@ -129,5 +129,98 @@ TEST_F(Checkpoints, of_whole_chunks_is_written_and_loaded) {
     good_end();
 }
 
+// What a follower has of the leader's log is gone there: it gets a snapshot.
+class Behind : public Checkpoints {
+  protected:
+    testing::AssertionResult begin_behind() {
+        if (const auto begun = begin(checkpoint_options(3)); !begun) {
+            return begun;
+        }
+        leader = s->leader();
+        follower = s->follower();
+        other = 3 - leader - follower;
+        return testing::AssertionSuccess();
+    }
+    void isolate(std::size_t node) {
+        for (std::size_t i = 0; i < s->nodes(); i++) {
+            if (i != node) {
+                s->block_both(i, node);
+            }
+        }
+    }
+    // Puts so many large values through the leader, over and over the same few keys, and compacts.
+    testing::AssertionResult write(int count) {
+        for (int i = 0; i < count; i++) {
+            const std::string name = "d00/fill" + std::to_string(i % 4);
+            clients[leader]->ask(++id, api::PutRequest{.key = name, .value = std::string(100'000, 'x')}, 5s);
+            if (!answered(leader, id) || answer(leader, id).error != api::Errc::ok) {
+                return testing::AssertionFailure() << "no answer to a put";
+            }
+            revision++;
+        }
+        clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s);
+        return answered(leader, id);
+    }
+    std::vector<std::string> checkpoints(std::size_t node) {
+        std::vector<std::string> out;
+        for (const std::string& name : s->node(node).media().names()) {
+            if (name.find("/checkpoint-1-") != std::string::npos) {
+                out.push_back(name);
+            }
+        }
+        return out;
+    }
+
+    std::size_t leader{0};
+    std::size_t follower{0};
+    std::size_t other{0};
+    api::Revision revision{2};
+};
+
+// Its own checkpoint is named, and then a snapshot, before the first of the two is durable. The file that the log would
+// name after a crash stays until the log names the other one.
+TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_durably) {
+    ASSERT_TRUE(begin_behind());
+    DiskProfile& disk = s->node(follower).media().profile();
+    const DiskProfile fast = disk;
+    disk.metadata_latency = 40s;   // of its checkpoint's making
+    const LogIndex before = s->view(follower).applied;
+    ASSERT_TRUE(write(12));
+    ASSERT_TRUE(s->run_until(10s, "no checkpoint", [&] { return checkpoints(leader).size() == 1; }));
+    const Instant begun = s->simulation.now();
+    s->simulation.run_for(500ms);
+    ASSERT_GT(s->view(follower).applied, before.plus(5));
+    isolate(follower);
+    disk = fast;
+    const std::string first = checkpoints(leader).front();
+    while (checkpoints(leader).front() == first) {
+        ASSERT_TRUE(write(4));
+    }
+    s->simulation.run_for(1s);
+    disk.sync_latency = 10s;
+    ASSERT_TRUE(checkpoints(follower).empty());
+    ASSERT_LT(s->simulation.now(), begun + 15s);
+    ASSERT_TRUE(s->run_until(60s, "no own checkpoint", [&] { return !checkpoints(follower).empty(); }));
+    const std::string own = checkpoints(follower).front();
+    s->cluster().network().unblock_all();
+    ASSERT_TRUE(s->run_until(15s, "no snapshot", [&] { return checkpoints(follower).size() == 2; }));
+    const Instant end = s->simulation.now() + 60s;
+    while (std::ranges::count(checkpoints(follower), own) == 1 && s->simulation.now() < end) {
+        s->simulation.run_for(1ms);
+    }
+    ASSERT_LT(s->simulation.now(), end) << "it is never removed";
+    clients.clear();
+    s->node(follower).kill();
+    s->simulation.run_for(30s);   // its writes end
+    isolate(follower);
+    disk = fast;
+    s->node(follower).start();
+    ASSERT_TRUE(s->run_until(10s, "it does not start", [&] { return s->view(follower).range == data_range; }));
+    EXPECT_FALSE(s->view(follower).in_doubt);
+    EXPECT_GT(s->view(follower).applied, before.plus(5));
+    s->cluster().network().unblock_all();
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim
