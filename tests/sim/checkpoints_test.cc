@@ -161,6 +161,27 @@ class Behind : public Checkpoints {
         clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s);
         return answered(leader, id);
     }
+    // The leader goes on without the follower, and forgets what that has not got.
+    testing::AssertionResult leave_behind() {
+        isolate(follower);
+        for (int round = 0; round < 20 && checkpoints(leader).empty(); round++) {
+            if (const auto written = write(4); !written) {
+                return written;
+            }
+        }
+        s->simulation.run_for(1s);
+        return testing::AssertionResult(checkpoints(leader).size() == 1 && checkpoints(other).size() == 1);
+    }
+    // Whatever is open beside the log was forgotten.
+    testing::AssertionResult only_logs_are_open(std::size_t node) {
+        const auto logs = static_cast<std::size_t>(
+            std::ranges::count_if(s->node(node).media().names(), [](const std::string& name) {
+                return name.find("/log-") != std::string::npos;
+            }));
+        const std::size_t open = s->node(node).open_files();
+        return open <= logs ? testing::AssertionSuccess()
+                            : testing::AssertionFailure() << open << " files are open, " << logs << " of the log";
+    }
     std::vector<std::string> checkpoints(std::size_t node) {
         std::vector<std::string> out;
         for (const std::string& name : s->node(node).media().names()) {
@@ -220,6 +241,34 @@ TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_d
     EXPECT_GT(s->view(follower).applied, before.plus(5));
     s->cluster().network().unblock_all();
     good_end();
+}
+
+// A file that nobody knows any more keeps its space until the process ends.
+TEST_F(Behind, a_file_opened_for_a_snapshot_that_was_given_up_meanwhile_is_closed) {
+    for (const bool at_sender : {true, false}) {
+        SCOPED_TRACE(at_sender);
+        TearDown();
+        revision = 2;
+        ASSERT_TRUE(begin_behind());
+        ASSERT_TRUE(leave_behind());
+        const std::size_t slow = at_sender ? leader : follower;
+        DiskProfile& disk = s->node(slow).media().profile();
+        const DiskProfile fast = disk;
+        disk.metadata_latency = 20s;
+        s->cluster().network().unblock_all();
+        s->simulation.run_for(3s);
+        disk = fast;
+        isolate(leader);
+        s->simulation.run_for(40s);   // another one leads, and begins anew
+        EXPECT_TRUE(only_logs_are_open(slow));
+        s->cluster().network().unblock_all();
+        s->simulation.run_for(5s);
+        for (std::size_t node = 0; node < s->nodes(); node++) {
+            EXPECT_TRUE(only_logs_are_open(node)) << node;
+        }
+        EXPECT_EQ(s->view(follower).applied, s->view(s->leader()).applied);
+        good_end();
+    }
 }
 
 }  // namespace
