@@ -327,7 +327,7 @@ bool Checkpoints::ReceiveJob::step() {
             [[fallthrough]];
         case Stage::name: {
             const std::string former = replica_.checkpoint().file;
-            if (record_.applied.index > replica_.applied()) {
+            if (record_.applied.index > replica_.raft().appliable()) {
                 owner_.context_.streams->on_store_replaced(replica_);
                 owner_.on_store_replaced(replica_);
             }

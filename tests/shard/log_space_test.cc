@@ -568,6 +568,56 @@ TEST(LogWindow, small_batches_are_read_many_at_once) {
     EXPECT_EQ(h.disk.reads, reads + 1);
 }
 
+// Cut and written anew while it is being read: what is read is of the one or of the other.
+TEST(LogWindow, a_log_cut_under_a_read_does_not_give_entries_of_two_logs) {
+    SmallLog h;
+    h.start();
+    h.create(1);
+    for (std::uint64_t i = 2; i <= 9; i++) {
+        h.append(1, 1, i, std::string(20'000, 'a'));
+        h.settle();
+    }
+    for (std::uint64_t i = 2; i <= 60; i++) {   // out of memory
+        h.vote(1, i, 2);
+        h.settle();
+    }
+    for (std::uint64_t cut = 2; cut <= 9; cut++) {
+        h.crash_and_start();
+        ASSERT_EQ(h.in_memory(1, 2), "(none)");
+        shard::EntryRead read;
+        read.callback = [](shard::EntryRead&) {};
+        h.disk.manual = true;
+        h.log->read(RangeId(1), LogIndex(2), LogIndex(9), 1 * mib, read);
+        h.turn();
+        ASSERT_GT(h.disk.pending(), 0U);
+        if (cut > 2) {
+            h.disk.complete(0);   // and the next one is asked for
+            h.turn();
+        }
+        const std::uint64_t term = 100 + cut;
+        h.log->append_truncate(RangeId(1), LogIndex(2));
+        for (std::uint64_t i = 2; i <= 9; i++) {
+            h.append(1, term, i, "b");
+        }
+        h.disk.manual = false;
+        for (int i = 0; i < 1000 && (read.in_flight || h.disk.pending() > 0); i++) {
+            if (h.disk.pending() > 0) {
+                h.disk.complete(0);
+            }
+            h.turn();
+        }
+        ASSERT_FALSE(read.in_flight);
+        for (const raft::Entry& entry : read.entries) {
+            EXPECT_EQ(entry.id.term, read.entries.front().id.term) << "entry " << entry.id.index.value;
+        }
+        h.log->append_truncate(RangeId(1), LogIndex(2));
+        for (std::uint64_t i = 2; i <= 9; i++) {
+            h.append(1, term, i, std::string(20'000, 'a'));
+            h.settle();
+        }
+    }
+}
+
 TEST(LogWindow, batches_too_large_to_read_whole_are_read_in_parts) {
     LogHarness h;
     h.options.segment_bytes = 8 * mib;
