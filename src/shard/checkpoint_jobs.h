@@ -101,7 +101,7 @@ class Checkpoints::LoadJob {
     }
 
   private:
-    enum class Stage : std::uint8_t { open, feed, drain, done };
+    enum class Stage : std::uint8_t { begin, open, feed, drain, done };
     struct Slot {
         JobOperation operation;
         AlignedBuffer chunk;
@@ -109,6 +109,8 @@ class Checkpoints::LoadJob {
     };
     Slot& head() { return slots_[chunks_fed_ % slots_.size()]; }
     const Slot& head() const { return slots_[chunks_fed_ % slots_.size()]; }
+    bool is_directory() const { return range_ == directory_range; }
+    void begin();
     void read_ahead();
     bool feed(WorkBudget& budget);
     void fail();
@@ -118,9 +120,9 @@ class Checkpoints::LoadJob {
     CheckpointRecord record_;
     LoadSpeed speed_;
     bool paced_{false};   // waits for the pace
-    bool is_directory_;
+    const RangeId range_;
     std::function<void(LoadedState)> done_;
-    Stage stage_{Stage::open};
+    Stage stage_{Stage::begin};
     JobOperation open_;
     env::FileId file_{0};
     // Invariant: chunks_fed_ <= chunks_read_ <= chunks_fed_ + slots_.size(); chunk n lies in slot n % slots_.size().

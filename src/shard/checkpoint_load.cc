@@ -10,16 +10,19 @@ Checkpoints::LoadJob::LoadJob(Checkpoints& owner, RangeId range, const Checkpoin
     : owner_(owner),
       record_(record),
       speed_(speed),
-      is_directory_(range == directory_range),
+      range_(range),
       done_(std::move(done)),
-      slots_(speed == LoadSpeed::full ? chunks_ahead : 1) {
-    if (is_directory_) {
+      slots_(speed == LoadSpeed::full ? chunks_ahead : 1) {}
+
+void Checkpoints::LoadJob::begin() {
+    if (is_directory()) {
         state_.directory = std::make_unique<kv::Directory>();
     } else {
-        state_.store = new_store(owner_.context_, range);
+        state_.store = new_store(owner_.context_, range_);
         reader_ = state_.store->load_checkpoint();
     }
     owner_.context_.world.disk.open(open_.op, record_.file);
+    stage_ = Stage::open;
 }
 
 bool Checkpoints::LoadJob::waiting() const {
@@ -83,7 +86,7 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
     }
     const Bytes rest(slot.chunk.data() + fed_, slot.bytes - fed_);
     std::size_t consumed = 0;
-    if (is_directory_) {
+    if (is_directory()) {
         directory_bytes_.insert(directory_bytes_.end(), rest.begin(), rest.end());
         consumed = rest.size();
     } else if (!reader_->feed(rest, budget, consumed)) {
@@ -102,6 +105,9 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
 bool Checkpoints::LoadJob::step(WorkBudget& budget) {
     paced_ = false;
     switch (stage_) {
+        case Stage::begin:
+            begin();
+            return false;
         case Stage::open:
             if (!open_.take()) {
                 return false;
@@ -125,7 +131,7 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             if (paced_) {
                 return false;
             }
-            if (is_directory_) {
+            if (is_directory()) {
                 finish(checksum_ == record_.file_checksum && state_.directory->load(directory_bytes_) &&
                        state_.directory->hash() == record_.state_hash);
             } else {

@@ -13,6 +13,8 @@ constexpr Duration write_pause_min = 1s;
 constexpr Duration write_pause_max = 60s;
 constexpr Duration send_pause_min = 100ms;
 constexpr Duration send_pause_max = 5s;
+// Each has a store in the making, and at full speed some MiB of chunks read ahead.
+constexpr std::size_t loads_at_once = 16;
 constexpr std::int64_t write_keys_per_turn = 400;
 constexpr std::int64_t write_bytes_per_turn = 128 * static_cast<std::int64_t>(kib);
 
@@ -241,12 +243,14 @@ bool Checkpoints::run_write(WorkBudget& budget) {
 
 bool Checkpoints::run_loads(WorkBudget& budget) {
     bool more = false;
-    for (std::size_t i = 0; i < loads_.size(); i++) {
+    std::size_t running = 0;
+    for (std::size_t i = 0; i < loads_.size() && running < loads_at_once; i++) {
         // A load's end may begin another one: the vector may grow, jobs do not move.
         LoadJob& job = *loads_[i];
         while (job.step(budget)) {
         }
         more |= job.wants_turn();
+        running += job.done() ? 0u : 1u;
     }
     return more;
 }

@@ -434,14 +434,15 @@ void Replica::read_on(LogIndex first) {
     const LogIndex last = raft_->appliable();
     if (!apply_reads_.empty()) {
         const LogIndex next = apply_reads_.back()->last.next();
-        if (next < first) {
-            return;   // a snapshot has covered them: they end first
+        if (next < first || first < apply_reads_.front()->begin) {
+            return;   // a snapshot has covered them, or the one before ended early: these end first
         }
         first = next;
     }
     while (apply_reads_.size() < apply_reads_max && first <= last && !context_.log->find(range_, first)) {
         auto read = std::make_unique<OldRead>();
         read->replica = this;
+        read->begin = first;
         read->last = context_.log->reach(range_, first, last, old_read_bytes);
         read->read.context = read.get();
         read->read.callback = &Replica::on_entries_read;

@@ -144,7 +144,7 @@ class Replica {
         std::size_t find(LogIndex first, std::span<raft::Entry> out) const;
         bool holds(LogIndex index) const;
         bool ends_at(LogIndex index) const { return read.damaged && read.damaged_id.index == index; }
-        LogIndex last{};   // asked for
+        LogIndex begin{}, last{};   // asked for
     };
 
     void carry_out(raft::Effects& effects);
