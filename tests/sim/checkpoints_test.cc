@@ -129,6 +129,44 @@ TEST_F(Checkpoints, of_whole_chunks_is_written_and_loaded) {
     good_end();
 }
 
+// Each takes memory for what is read ahead.
+TEST_F(Checkpoints, of_many_ranges_are_loaded_some_at_a_time) {
+    constexpr std::uint32_t domains = 24;
+    constexpr std::size_t at_once = 16;
+    RunOptions options = checkpoint_options(1);
+    options.domains = domains;
+    ASSERT_TRUE(begin(options));
+    for (std::uint32_t domain = 0; domain < domains; domain++) {
+        for (int i = 0; i < 10; i++) {
+            const std::string name = domain_prefix(domain) + "x";
+            ASSERT_TRUE(ask(api::PutRequest{.key = name, .value = std::string(100'000, 'x')}));
+        }
+        clients[0]->ask(++id, api::CompactRequest{.revision = 10, .physical = false}, 5s, false, DomainId(domain + 1));
+        ASSERT_TRUE(answered(0, id));
+    }
+    s->simulation.run_for(5s);
+    const auto count = [&](std::string_view of) {
+        return static_cast<std::size_t>(std::ranges::count_if(
+            s->node(0).media().names(), [&](const std::string& name) { return name.find(of) != std::string::npos; }));
+    };
+    ASSERT_GE(count("/checkpoint-"), domains);
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    s->node(0).media().profile().read_latency = 100ms;
+    s->node(0).start();
+    std::size_t most = 0;
+    ASSERT_TRUE(s->run_until(60s, "it does not start", [&] {
+        const std::size_t logs = count("/log-");
+        if (s->node(0).running() && s->node(0).open_files() > logs) {
+            most = std::max(most, s->node(0).open_files() - logs);
+        }
+        return s->node(0).ready();
+    }));
+    EXPECT_GT(most, at_once / 2);
+    EXPECT_LE(most, at_once);
+    good_end();
+}
+
 // What a follower has of the leader's log is gone there: it gets a snapshot.
 class Behind : public Checkpoints {
   protected:
