@@ -56,7 +56,8 @@ void Checkpoints::WriteJob::abandon() {
     writer_.reset();
     abandoned_ = stage_ < Stage::name;
     if (stage_ == Stage::durable) {
-        named_in_ = owner_.context_.log->open_batch();   // where the snapshot is named: this file counts until that is durable
+        // Where the snapshot is named: until that is durable this file counts.
+        named_in_ = owner_.context_.log->open_batch();
     }
 }
 

@@ -155,7 +155,8 @@ void SimDisk::dispatch() {
 }
 
 std::size_t SimDisk::open_files() const {
-    return static_cast<std::size_t>(std::ranges::count_if(files_, [](const OpenFile& open) { return open.file != nullptr; }));
+    return static_cast<std::size_t>(
+        std::ranges::count_if(files_, [](const OpenFile& open) { return open.file != nullptr; }));
 }
 
 env::FileId SimDisk::add_open(std::shared_ptr<DiskFile> file) {
