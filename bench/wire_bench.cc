@@ -17,11 +17,13 @@ const api::ResponseHeader header{ClusterId(0x1234567812345678), NodeId(0x8765432
 
 api::Request put_request() {
     api::Request request;
+    request.timeout = std::chrono::seconds(5);   // the client's core always says how long it waits
     request.op = api::PutRequest{.key = key, .value = value};
     return request;
 }
 api::Request range_request() {
     api::Request request;
+    request.timeout = std::chrono::seconds(5);
     request.op = api::RangeRequest{.key = key, .range_end = {}};
     return request;
 }

@@ -94,6 +94,9 @@ Instant Core::Impl::turn() {
 void Core::Impl::deliver_refusals() {
     refused_now.swap(refused);
     for (const Refused& one : refused_now) {
+        if (one.callback == nullptr) {
+            continue;   // cancelled by the callback of another
+        }
         const bool bound = one.code == api::Errc::too_many_requests;
         one.callback(one.context, one.token,
                      error_response(one.code, bound ? "the client's own bound of requests in flight" : ""));

@@ -107,6 +107,9 @@ void Core::Impl::cancel(std::uint64_t token) {
     if (index == no_request) {
         const auto same = [token](const Refused& one) { return one.token == token; };
         std::erase_if(refused, same);
+        for (Refused& one : refused_now) {
+            one.callback = same(one) ? nullptr : one.callback;
+        }
         return;
     }
     detach(index);

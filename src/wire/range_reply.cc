@@ -3,23 +3,16 @@
 //   Front           root offset, the three vtables, the tables Reply and RangeResponse
 //   u32 count, u32 offsets[count], zeros to 8
 //   of each pair    KeyValueTable, u32 bytes, key, zeros to 4, u32 bytes, value, zeros to 8
-//
-// The generated constants say which slot of a vtable is whose; the tables' layout is ours to choose.
 #include "wire/range_reply.h"
 
-#include <array>
 #include <cstddef>
-#include <cstring>
 
 #include "wire/client_frame.h"
+#include "wire/flat_layout.h"
 
 namespace ringfort::wire {
 
 namespace {
-
-// Bytes of the vtable, bytes of the table, then the place of each field in the table.
-template <std::size_t fields>
-using Vtable = std::array<std::uint16_t, 2 + fields>;
 
 // No implicit padding anywhere: these are copied out as they are.
 struct ReplyTable {
@@ -52,16 +45,14 @@ struct KeyValueTable {
 };
 struct Front {
     std::uint32_t root;
-    Vtable<7> reply_vtable;
-    Vtable<3> range_vtable;
-    Vtable<6> kv_vtable;
+    FlatVtable<7> reply_vtable;
+    FlatVtable<3> range_vtable;
+    FlatVtable<6> kv_vtable;
     ReplyTable reply;
     RangeTable range;
 };
 static_assert(sizeof(ReplyTable) == 56 && sizeof(RangeTable) == 24 && sizeof(KeyValueTable) == 48);
 static_assert(sizeof(Front) == 128 && offsetof(Front, reply) == 48 && offsetof(Front, range) == 104);
-
-constexpr std::size_t word = sizeof(std::uint32_t);
 
 constexpr Front make_front() {
     using Reply = protocol::Reply;
@@ -99,16 +90,16 @@ constexpr Front make_front() {
 constexpr Front front_template = make_front();
 
 std::size_t value_at(const api::KeyValue& kv) {
-    return sizeof(KeyValueTable) + word + round_up(kv.key.size(), word);
+    return sizeof(KeyValueTable) + flat_word_bytes + round_up(kv.key.size(), flat_word_bytes);
 }
 std::size_t pair_bytes(const api::KeyValue& kv) {
-    return round_up(value_at(kv) + word + kv.value.size(), frame_alignment);
+    return round_up(value_at(kv) + flat_word_bytes + kv.value.size(), frame_alignment);
 }
 
 void put_vector_of_bytes(std::byte* at, std::string_view bytes) {
     store(at, static_cast<std::uint32_t>(bytes.size()));
     if (!bytes.empty()) {
-        std::memcpy(at + word, bytes.data(), bytes.size());
+        std::memcpy(at + flat_word_bytes, bytes.data(), bytes.size());
     }
 }
 
@@ -117,7 +108,7 @@ void put_pair(std::byte* at, std::size_t place, std::size_t bytes, const api::Ke
     const std::size_t value = value_at(kv);
     // Padding first: what follows overwrites all that is not padding.
     store(at + bytes - frame_alignment, std::uint64_t{0});
-    store(at + value - word, std::uint32_t{0});
+    store(at + value - flat_word_bytes, std::uint32_t{0});
     const KeyValueTable table{
         .vtable = static_cast<std::int32_t>(place - offsetof(Front, kv_vtable)),
         .key = static_cast<std::uint32_t>(sizeof(KeyValueTable) - offsetof(KeyValueTable, key)),
@@ -137,7 +128,7 @@ void put_pair(std::byte* at, std::size_t place, std::size_t bytes, const api::Ke
 bool encode_range_reply(const FrameHeader& header, const api::ResponseHeader& from, const api::RangeResponse& range,
                         OutBuffer& out) {
     ASSERT(out.pending_bytes() % frame_alignment == 0);
-    const std::size_t pairs_at = round_up(sizeof(Front) + word + range.kvs.size() * word, frame_alignment);
+    const std::size_t pairs_at = round_up(sizeof(Front) + (1 + range.kvs.size()) * flat_word_bytes, frame_alignment);
     std::size_t length = limits::frame_header_bytes + pairs_at;
     for (const api::KeyValue& kv : range.kvs) {
         length += pair_bytes(kv);
@@ -161,12 +152,12 @@ bool encode_range_reply(const FrameHeader& header, const api::ResponseHeader& fr
     front.range.more = range.more ? 1 : 0;
     store(body, front);
 
-    store(body + pairs_at - word, std::uint32_t{0});  // padding, if there is any
+    store(body + pairs_at - flat_word_bytes, std::uint32_t{0});  // padding, if there is any
     std::size_t offset_at = sizeof(Front);
     store(body + offset_at, static_cast<std::uint32_t>(range.kvs.size()));
     std::size_t place = pairs_at;
     for (const api::KeyValue& kv : range.kvs) {
-        offset_at += word;
+        offset_at += flat_word_bytes;
         store(body + offset_at, static_cast<std::uint32_t>(place - offset_at));
         const std::size_t bytes = pair_bytes(kv);
         put_pair(body + place, place, bytes, kv);

@@ -3,6 +3,7 @@
 
 #include "base/assertion.h"
 #include "wire/client_frame.h"
+#include "wire/plain_request.h"
 
 namespace ringfort::wire {
 
@@ -112,11 +113,16 @@ struct RequestData {
 
 bool encode_request(std::uint64_t request_id, const api::Request& request, OutBuffer& out) {
     ASSERT(request.timeout >= Duration(0));
+    const FrameHeader header{.kind = static_cast<std::uint8_t>(kind_of(request.op)), .request_id = request_id};
+    switch (encode_plain_request(header, request, out)) {
+        case PlainOutcome::appended: return true;
+        case PlainOutcome::too_long: return false;
+        case PlainOutcome::not_plain: break;
+    }
     const std::size_t data_bytes = std::visit(RequestData{}, request.op);
     if (data_bytes > client_frame_bytes_max) {
         return false;
     }
-    const FrameHeader header{.kind = static_cast<std::uint8_t>(kind_of(request.op)), .request_id = request_id};
     return append_client_frame(out, header, data_bytes + small_body_bytes, [&](FlatBuilder& builder) {
         const Flat<void> op = std::visit(RequestEncoder(builder, out), request.op);
         return protocol::CreateRequest(builder, static_cast<std::uint64_t>(request.timeout.count()), request.redirect,

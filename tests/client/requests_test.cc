@@ -490,6 +490,25 @@ TEST(ClientRequests, a_cancelled_refusal_is_not_delivered) {
     EXPECT_EQ(script.answer(refused).count, 0U);
 }
 
+TEST(ClientRequests, a_refusal_cancelled_by_the_callback_of_another_is_not_delivered) {
+    CoreOptions options = CoreScript::three();
+    options.in_flight_max = 1;
+    CoreScript script(options);
+    script.put("k");
+    const std::uint64_t first = script.put("k");
+    const std::uint64_t victim = script.put("k");
+    const std::uint64_t third = script.put("k");
+    script.on_answer = [&](std::uint64_t token) {
+        if (token == first) {
+            script.core->cancel(victim);
+        }
+    };
+    script.pass(10ms);
+    EXPECT_EQ(script.answer(first).count, 1U);
+    EXPECT_EQ(script.answer(victim).count, 0U);
+    EXPECT_EQ(script.answer(third).count, 1U);
+}
+
 TEST(ClientRequests, cancel_of_what_is_not_there_does_nothing) {
     CoreScript script;
     Link& link = script.greet();

@@ -205,5 +205,28 @@ TEST(ClosedLoop, keeps_as_many_requests_under_way_as_it_was_told_to) {
     EXPECT_EQ(bench.latencies().count(), 24U);
 }
 
+// The warm-up may take more requests than the run is to measure.
+TEST(ClosedLoop, of_a_given_number_of_requests_counts_from_the_end_of_the_warm_up) {
+    Options options;
+    options.connections = 1;
+    options.in_flight = 4;
+    options.requests = 10;
+    options.warmup_seconds = 0.1;
+    options.seed = 1;
+    Bench bench(options);
+    std::size_t answered = 0;
+    for (int ms = 0; ms < 200 && !bench.load.finished(); ms++) {
+        const auto seen = bench.step();
+        bench.answer(seen);
+        answered += seen.size();
+        EXPECT_EQ(bench.load.measuring(), ms >= 100);
+        bench.pass(1ms);
+    }
+    EXPECT_TRUE(bench.load.finished());
+    EXPECT_GT(answered, 400U);
+    // Those under way when the warm-up ended are answered after it.
+    EXPECT_EQ(bench.latencies().count(), 14U);
+}
+
 }  // namespace
 }  // namespace ringload

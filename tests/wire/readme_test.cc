@@ -77,6 +77,7 @@ TEST_F(WireReadme, examples_are_what_is_encoded) {
     expect("hello", out);
 
     api::Request request;
+    request.timeout = 5s;
     request.op = api::PutRequest{.key = "hello", .value = "world"};
     ASSERT_TRUE(encode_request(1, request, out));
     expect("put", out);

@@ -121,7 +121,7 @@ bool all_there(const Options& options, client::Core& core, client::SocketNetwork
 
 }  // namespace
 
-std::string prefill(const Options& options) {
+std::string prefill(const Options& options, const volatile std::sig_atomic_t& interrupted) {
     if (options.prefill == Prefill::never || (options.prefill == Prefill::automatic && !options.reads())) {
         return {};
     }
@@ -143,10 +143,17 @@ std::string prefill(const Options& options) {
     HistoryWriter none;
     Load load(fill, core, clock, none);
     load.begin();
-    while (!load.finished()) {
-        load.turn(network);
+    // One failure is enough to know: of a cluster that is not there each request waits for its deadline.
+    while (!load.finished() && interrupted == 0) {
+        load.turn(network, clock.now() + std::chrono::milliseconds(200));
+        if (load.timeline().failed_count() > 0) {
+            load.stop();
+        }
     }
     load.end();
+    if (interrupted != 0) {
+        return "interrupted while the keys were written";
+    }
     if (load.timeline().failed_count() > 0) {
         return "the keys could not be written: " + load.first_failure();
     }

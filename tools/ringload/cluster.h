@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -48,7 +49,8 @@ bool run_until(ringfort::client::Core& core, ringfort::client::SocketNetwork& ne
     }
 }
 
-// Writes every key once, if the options ask for it. Empty: done, or nothing to do; else why it failed.
-std::string prefill(const Options& options);
+// Writes every key once, if the options ask for it. Empty: done, or nothing to do; else why it failed. Ends early when a
+// signal sets `interrupted`.
+std::string prefill(const Options& options, const volatile std::sig_atomic_t& interrupted);
 
 }  // namespace ringload

@@ -64,7 +64,8 @@ void Load::begin() {
 }
 
 bool Load::may_start() const {
-    return !stopped_ && (options_.requests == 0 || started_ < options_.requests);
+    // The warm-up takes as many as it takes.
+    return !stopped_ && (options_.requests == 0 || !measuring_ || started_ < options_.requests);
 }
 
 void Load::maybe_finish_warmup(Instant now) {

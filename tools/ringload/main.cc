@@ -78,7 +78,7 @@ int load_and_report(const Options& options) {
         std::perror(("ringload: " + options.history).c_str());
         return 1;
     }
-    const std::string problem = prefill(options);
+    const std::string problem = prefill(options, interrupted);
     if (!problem.empty()) {
         std::fprintf(stderr, "ringload: %s\n", problem.c_str());
         return 1;

@@ -23,12 +23,14 @@ void Timeline::acknowledged(Instant now, std::int64_t latency_ns) {
     note_gap(now);
     last_acknowledged_ = now;
     current_.record(latency_ns);
+    live_.record(latency_ns);
 }
 
 void Timeline::failed(Instant now, Errc code) {
     advance(now);
     failed_count_++;
     current_failed_++;
+    live_failed_++;
     failed_by_code_[std::min<std::size_t>(static_cast<std::size_t>(code), codes_max - 1)]++;
 }
 
@@ -63,8 +65,6 @@ void Timeline::close_interval() {
                           .p99_ns = current_.percentile(0.99),
                           .max_ns = current_.max()});
     total_.add(current_);
-    live_.add(current_);
-    live_failed_ += current_failed_;
     current_.clear();
     current_failed_ = 0;
     if (intervals_.size() < intervals_max) {
@@ -85,8 +85,6 @@ void Timeline::close_interval() {
 }
 
 Interval Timeline::take_live() {
-    live_.add(current_);
-    live_failed_ += current_failed_;
     const Interval result{.acknowledged = live_.count(),
                           .failed = live_failed_,
                           .p50_ns = live_.percentile(0.5),

@@ -82,7 +82,7 @@ class Timeline {
     std::vector<Gap> gaps_;
     Histogram total_;
     Histogram current_;             // of the open interval
-    Histogram live_;
+    Histogram live_;                // since the last take_live(), which knows nothing of intervals
     std::uint64_t current_failed_{0};
     std::uint64_t live_failed_{0};
     std::uint64_t failed_count_{0};

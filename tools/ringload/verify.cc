@@ -65,6 +65,7 @@ void Expectation::see_current(std::uint64_t key, std::int64_t mod_revision, std:
     }
     KeyFacts& facts = keys_[key];
     facts.seen = true;
+    note_refused_but_done(key, value);
     if (facts.newest == nullptr) {
         return;
     }
@@ -81,6 +82,9 @@ void Expectation::see_current(std::uint64_t key, std::int64_t mod_revision, std:
     if (mod_revision == facts.newest->revision && !carries_sequence(value, facts.newest->sequence)) {
         lose(1, fmt::format("key {}: another value stands at revision {}", key, mod_revision));
     }
+}
+
+void Expectation::note_refused_but_done(std::uint64_t key, std::string_view value) {
     // Only whole numbers tell the writes apart.
     std::uint64_t sequence = 0;
     if (value.size() >= sequence_digits &&
@@ -116,10 +120,16 @@ std::vector<const Write*> Expectation::sample(std::uint64_t count) const {
     if (count == 0 || verdict_.acknowledged == 0) {
         return chosen;
     }
-    const std::uint64_t stride = std::max<std::uint64_t>(1, verdict_.acknowledged / count);
-    std::uint64_t number = 0;
+    // One of every acknowledged / wanted of them, the last one always: what was done last is lost first.
+    const std::uint64_t wanted = std::min(count, verdict_.acknowledged);
+    std::uint64_t credit = 0;
     for (const Write& write : history_.writes) {
-        if (write.outcome == WriteOutcome::ok && number++ % stride == 0 && chosen.size() < count) {
+        if (write.outcome != WriteOutcome::ok) {
+            continue;
+        }
+        credit += wanted;
+        if (credit >= verdict_.acknowledged) {
+            credit -= verdict_.acknowledged;
             chosen.push_back(&write);
         }
     }

@@ -45,6 +45,7 @@ class Expectation {
 
   private:
     void find_repeated_revisions();
+    void note_refused_but_done(std::uint64_t key, std::string_view value);
     void lose(std::uint64_t count, std::string example);
 
     const History& history_;
