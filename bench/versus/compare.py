@@ -8,13 +8,14 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "harness"))
 
 import building  # noqa: E402
-from etcd import Etcd, baseline  # noqa: E402
+from etcd import Etcd, Programs, baseline  # noqa: E402
 from load import measure  # noqa: E402
 from processes import Cluster, Missed, file_system, run, wait_until  # noqa: E402
 from table import AT_LEAST, AT_MOST, Row, as_json, as_text, ratio  # noqa: E402
@@ -30,66 +31,89 @@ PUT_FLOOR_US, PUT_FLOOR_POLLING_US = 310.0, 190.0
 
 
 class Sitting:
-    """Everything measured, by name; a Ringfort part that fails leaves its figures out and says why."""
+    """Everything measured, by name; a part of Ringfort's that fails leaves its figures out and says why.
 
-    def __init__(self, programs, folder, options):
-        self.programs, self.folder, self.options = programs, folder, options
+    Etcd and Ringfort take turns, figure by figure, each with a new cluster: a machine's speed changes by the minute, and
+    what one load leaves behind would be the next one's handicap: a checkpoint or a compaction under way, and memory that
+    the host of a virtual machine has yet to find for it (measured: 11 us for 4 KiB, 2 us where another process had it
+    before). What goes on for long is shown by the figure of many keys: filled, then overwritten for half a minute."""
+
+    def __init__(self, programs, etcd_programs, folder, options):
+        self.programs, self.etcd_programs, self.folder, self.options = programs, etcd_programs, folder, options
         self.seconds = 3 if options.quick else 10
-        self.keys_many = 100_000 if options.quick else 1_000_000
+        self.many = {"keys": 100_000 if options.quick else 1_000_000, "key_bytes": 32}
         self.etcd, self.ours, self.faults = {}, {}, []
 
     def say(self, text):
         print(f"# {text}", file=sys.stderr, flush=True)
 
-    # -- etcd --
-
-    def measure_etcd(self, etcd):
-        leader = etcd.start().client
-        everyone = ",".join(node.client for node in etcd.nodes)
-        shape = {"connections": 16, "in_flight": 16}
-        for name, endpoints, load in [
-                ("put", leader, {"op": "put", **shape}),
-                ("put_spread", everyone, {"op": "put", **shape}),
-                ("put_one", leader, {"op": "put", "connections": 1, "in_flight": 1}),
-                ("get", leader, {"op": "get", **shape}),
-                ("get_spread", everyone, {"op": "get", **shape}),
-                ("get_one", leader, {"op": "get", "connections": 1, "in_flight": 1})]:
-            self.etcd[name] = self.told("etcd", name, etcd.load(endpoints, **load, seconds=self.seconds))
-        many = {"keys": self.keys_many, "key_bytes": 32, **shape}
-        self.say(f"etcd: filling {self.keys_many:,} keys")
-        etcd.load(leader, op="fill", **many)
-        self.etcd["put_many"] = self.told("etcd", "put_many", etcd.load(leader, op="put", **many, seconds=self.seconds))
-
-    def measure_baseline(self, program):
-        """Figures of another program that measures etcd take the place of ours, where it has them."""
-        for name, result in baseline(program, self.options.quick).items():
-            self.etcd[name] = self.told("baseline", name, result)
-
     def told(self, who, name, result):
-        self.say(f"{who:8} {name:12} {result['per_second']:>10,.0f}/s  p50 {result['p50_us']:>8,.0f} us  "
+        self.say(f"{who:8} {name:16} {result['per_second']:>10,.0f}/s  p50 {result['p50_us']:>8,.0f} us  "
                  f"p99 {result['p99_us']:>8,.0f} us  server CPU {result['server_cpu_us']:6.1f} us  "
                  f"failed {result['failed']}")
         if result["failed"]:
             self.faults.append(f"{who} {name}: {result['failed']} requests failed")
         return result
 
+    @contextmanager
+    def new_folder(self, name):
+        folder = self.folder / name
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # -- etcd --
+
+    def with_etcd(self, name, body):
+        with self.new_folder(f"etcd-{name}") as folder:
+            etcd = Etcd(self.etcd_programs, folder)
+            try:
+                etcd.start()
+                body(etcd)
+            finally:
+                etcd.stop()
+
+    def load_etcd(self, etcd, name, endpoints=None, op="put", connections=16, in_flight=16, **options):
+        if name in self.etcd:
+            return   # the baseline has it
+        options.setdefault("seconds", self.seconds)
+        result = etcd.load(endpoints or etcd.leader, op=op, connections=connections, in_flight=in_flight, **options)
+        self.etcd[name] = self.told("etcd", name, result)
+
+    def etcd_gets(self, etcd):
+        self.load_etcd(etcd, "fill_few", op="fill")
+        self.load_etcd(etcd, "get", op="get")
+        self.load_etcd(etcd, "get_spread", etcd.endpoints, op="get")
+
+    def etcd_one_client(self, etcd):
+        self.load_etcd(etcd, "put_one", connections=1, in_flight=1)
+        self.load_etcd(etcd, "get_one", op="get", connections=1, in_flight=1)
+
+    def etcd_many(self, etcd):
+        self.load_etcd(etcd, "fill", op="fill", **self.many)
+        self.load_etcd(etcd, "put_many", **self.many)
+
+    def measure_baseline(self, program):
+        """Another program that measures etcd: what it has is not measured again."""
+        for name, result in baseline(program, self.options.quick).items():
+            self.etcd[name] = self.told("baseline", name, result)
+
     # -- Ringfort --
 
     def with_cluster(self, name, body, count=3, extra=()):
-        """Runs the body with a fresh cluster; a fault is written down and the other parts go on."""
-        folder = self.folder / name
-        folder.mkdir()
-        cluster = Cluster(self.programs, folder, count=count, extra=extra)
-        try:
-            cluster.start()
-            cluster.wait_ready()
-            body(cluster)
-        except (Missed, KeyError, ValueError) as fault:
-            self.faults.append(f"{name}: {fault}")
-            self.say(f"FAULT in {name}: {fault}")
-        finally:
-            cluster.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+        with self.new_folder(name) as folder:
+            cluster = Cluster(self.programs, folder, count=count, extra=extra)
+            try:
+                cluster.start()
+                cluster.wait_ready()
+                body(cluster)
+            except (Missed, KeyError, ValueError) as fault:
+                self.faults.append(f"{name}: {fault}")
+                self.say(f"FAULT in {name}: {fault}")
+            finally:
+                cluster.stop()
 
     def load(self, cluster, name, endpoints=None, seconds=None, **options):
         if "requests" not in options:
@@ -98,15 +122,13 @@ class Sitting:
         result = measure(self.programs, endpoints, self.folder, name, cluster.nodes, **options)
         self.ours[name] = self.told("ringfort", name, result)
 
-    def default_settings(self, cluster):
-        # One client first: after millions of puts a checkpoint may be under way.
-        self.load(cluster, "put_one_polling", connections=1, in_flight=1)
-        self.load(cluster, "get_one_polling", op="get", connections=1, in_flight=1)
-        self.load(cluster, "put")
-        self.load(cluster, "put_spread", cluster.endpoints)
-        self.load(cluster, "put_256", connections=256, in_flight=1)
+    def gets(self, cluster):
         self.load(cluster, "get", op="get")
         self.load(cluster, "get_spread", cluster.endpoints, op="get")
+
+    def polling(self, cluster):
+        self.load(cluster, "put_one_polling", connections=1, in_flight=1)
+        self.load(cluster, "get_one_polling", op="get", connections=1, in_flight=1)
 
     def without_polling(self, cluster):
         self.load(cluster, "put_one", connections=1, in_flight=1)
@@ -115,13 +137,13 @@ class Sitting:
     def many_keys(self, cluster):
         leader = cluster.wait_leader()
         before = leader.memory_bytes()
-        shape = {"keys": self.keys_many, "key_bytes": 32}
-        self.load(cluster, "fill", requests=self.keys_many, extra=["--distribution", "sequential"], **shape)
-        raw = self.keys_many * (32 + 256)
+        keys = self.many["keys"]
+        self.load(cluster, "fill", requests=keys, extra=["--distribution", "sequential"], **self.many)
+        raw = keys * (32 + 256)
         self.ours["memory"] = (leader.memory_bytes() - before) / raw
         self.ours["memory_counted"] = int(cluster.status(leader)["dbSize"]) / raw
         start = self.log_counters(cluster)
-        self.load(cluster, "put_many", seconds=self.seconds * 3, **shape)
+        self.load(cluster, "put_many", seconds=self.seconds * 3, **self.many)
         end = self.log_counters(cluster)
         self.ours["written_per_byte"] = ((end["log_bytes_written"] - start["log_bytes_written"])
                                          / (end["log_entry_bytes"] - start["log_entry_bytes"]))
@@ -150,9 +172,18 @@ class Sitting:
             return
         self.ours["device_flushes_per_batch"] = min(ratios)
 
-    def measure_ringfort(self):
-        self.with_cluster("default", self.default_settings)
+    def measure_in_turns(self):
+        self.with_etcd("one", self.etcd_one_client)
+        self.with_cluster("polling", self.polling)
         self.with_cluster("nopoll", self.without_polling, extra=["--poll-us", "0"])
+        self.with_etcd("put", lambda etcd: self.load_etcd(etcd, "put"))
+        self.with_cluster("put", lambda cluster: self.load(cluster, "put"))
+        self.with_cluster("put_256", lambda cluster: self.load(cluster, "put_256", connections=256, in_flight=1))
+        self.with_etcd("put_spread", lambda etcd: self.load_etcd(etcd, "put_spread", etcd.endpoints))
+        self.with_cluster("put_spread", lambda cluster: self.load(cluster, "put_spread", cluster.endpoints))
+        self.with_etcd("get", self.etcd_gets)
+        self.with_cluster("get", self.gets)
+        self.with_etcd("many", self.etcd_many)
         self.with_cluster("many", self.many_keys, extra=["--quota-backend-bytes", str(6 << 30)])
         self.with_cluster("alone", self.one_node_alone, count=1)
 
@@ -180,7 +211,7 @@ class Sitting:
         counted_up = f"etcd {etcd_version} measured, times {reads}" if reads != 1.0 else ""
         ping, ping_polling = self.ours["ping_pong"], self.ours["ping_pong_polling"]
         put_one, get_one = self.etcd["put_one"]["p50_us"], self.etcd["get_one"]["p50_us"]
-        million = f"{self.keys_many:,} keys"
+        million = f"{self.many['keys']:,} keys"
 
         def one_client(text, name, theirs, done, aim):
             ours = self.figure(self.ours, name, "p50_us")
@@ -254,23 +285,20 @@ def main():
     if file_system(options.folder) in ("tmpfs", "ramfs"):
         sys.exit("compare: --folder lies in memory; flushes there mean nothing")
     folder = Path(tempfile.mkdtemp(prefix="versus-", dir=options.folder))
-    etcd, begin = Etcd(folder), time.monotonic()
-    sitting = Sitting(programs, folder, options)
+    begin = time.monotonic()
     try:
-        etcd.build_load()
+        etcd_programs = Programs(folder)
+        sitting = Sitting(programs, etcd_programs, folder, options)
         sitting.measure_round_trip(ping_pong)
-        sitting.measure_etcd(etcd)
-        etcd.stop()
         if options.etcd_baseline:
             sitting.measure_baseline(options.etcd_baseline)
-        sitting.measure_ringfort()
-        rows = sitting.rows(etcd.version())
+        sitting.measure_in_turns()
+        rows = sitting.rows(etcd_programs.version())
     except Missed as missed:
         sys.exit(f"compare: {missed}")
     finally:
-        etcd.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    about = {"etcd": etcd.version(), "cores": os.cpu_count(), "kernel": platform.release(), "quick": options.quick,
+    about = {"etcd": etcd_programs.version(), "cores": os.cpu_count(), "kernel": platform.release(), "quick": options.quick,
              "minutes": round((time.monotonic() - begin) / 60, 1), "memory_counted": sitting.ours.get("memory_counted"),
              "ping_pong_us": [sitting.ours["ping_pong"], sitting.ours["ping_pong_polling"]], "faults": sitting.faults}
     print(as_json(rows, about) if options.json else f"{as_text(rows)}\n{about_text(about)}")

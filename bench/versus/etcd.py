@@ -26,34 +26,45 @@ class EtcdNode(Node):
             return False
 
 
-class Etcd:
+class Programs:
+    """The etcd to compare with, and the load for it, built in a folder."""
+
     def __init__(self, folder):
-        self.program = os.environ.get("ETCD") or shutil.which("etcd")
-        self.folder = Path(folder)
-        self.load_program = self.folder / "etcd_load"
-        ports = free_ports(6)
-        self.nodes = [EtcdNode(self.program, f"e{i + 1}", folder, ports[2 * i], ports[2 * i + 1]) for i in range(3)]
+        self.etcd = os.environ.get("ETCD") or shutil.which("etcd")
+        self.load = Path(folder) / "etcd_load"
+        self.build_load(Path(folder))
 
     def version(self):
-        return run([self.program, "--version"])[1].split("\n")[0].removeprefix("etcd Version: ")
+        return run([self.etcd, "--version"])[1].split("\n")[0].removeprefix("etcd Version: ")
 
-    def build_load(self):
+    def build_load(self, folder):
         """Debian's packages hold the client's sources under /usr/share/gocode: no module is fetched."""
-        sources = self.folder / "gopath" / "src" / "etcd_load"
+        sources = folder / "gopath" / "src" / "etcd_load"
         shutil.copytree(HERE / "etcd_load", sources)
         gopath = f"{sources.parents[1]}:/usr/share/gocode"
         environment = {**os.environ, "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": gopath}
-        result = subprocess.run(["go", "build", "-o", str(self.load_program), "etcd_load"], env=environment,
+        result = subprocess.run(["go", "build", "-o", str(self.load), "etcd_load"], env=environment,
                                 capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise Missed(f"go build: {result.stderr}")
+
+
+class Etcd:
+    """Three new nodes, running."""
+
+    def __init__(self, programs, folder):
+        self.programs = programs
+        ports = free_ports(6)
+        self.nodes = [EtcdNode(programs.etcd, f"e{i + 1}", folder, ports[2 * i], ports[2 * i + 1]) for i in range(3)]
+        self.endpoints = ",".join(node.client for node in self.nodes)
+        self.leader = None   # its endpoint
 
     def start(self):
         members = ",".join(f"{node.name}=http://{node.peer}" for node in self.nodes)
         for node in self.nodes:
             node.start(members)
-        leader = lambda: next((node for node in self.nodes if node.leads()), None)
-        return wait_until(leader, 30, "etcd elects a leader", 0.1)
+        leads = lambda: next((node for node in self.nodes if node.leads()), None)
+        self.leader = wait_until(leads, 30, "etcd elects a leader", 0.1).client
 
     def stop(self):
         for node in self.nodes:
@@ -61,7 +72,7 @@ class Etcd:
 
     def load(self, endpoints, **options):
         """A load's JSON, with server_cpu_us: the CPU of the three servers for each request."""
-        command = [str(self.load_program), "-endpoints", endpoints]
+        command = [str(self.programs.load), "-endpoints", endpoints]
         command += [word for name, value in options.items() for word in (f"-{name.replace('_', '-')}", str(value))]
         before = sum(node.cpu_seconds() for node in self.nodes)
         result = subprocess.run(command, capture_output=True, text=True, timeout=900,

@@ -1,7 +1,7 @@
 // Assertions: bugs end the process, in every build. Operating faults are not bugs: they are values (result.h).
 //
 // ASSERT(x)       x holds, always on, also in release.
-// VERIFY(x)       x holds, but costs more than O(1): on in tests, sanitizers and the simulator.
+// VERIFY(x)       x holds, but costs more than O(1): on in sanitizer builds, so in their tests and simulator runs.
 // MAYBE(x)        documents that x may be either; evaluates nothing.
 // UNREACHABLE()   this line is never executed.
 #pragma once

@@ -85,6 +85,7 @@ struct Core {
     void on(const TransferLeadership& event, Effects& out);
     void on(const TransferTimedOut& event, Effects& out);
     NodeId best_successor() const;
+    bool successor_is_ahead() const;
     void maybe_hand_over(Effects& out);
     void on_timeout_now(const Message& message, Effects& out);
     void on_resigned(const Message& message, Effects& out);

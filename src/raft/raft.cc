@@ -47,6 +47,7 @@ void Raft::flush(Effects& effects) { impl_->flush(effects); }
 
 Role Raft::role() const { return impl_->role; }
 bool Raft::accepts_proposals() const { return is_leader() && !bool(impl_->transferee); }
+bool Raft::successor_is_ahead() const { return is_leader() && impl_->successor_is_ahead(); }
 bool Raft::can_change_configuration() const { return impl_->can_change_configuration(); }
 NodeId Raft::leader() const { return impl_->leader; }
 Term Raft::term() const { return impl_->hard_state.term; }

@@ -211,6 +211,8 @@ class Raft {
     Role role() const;
     bool is_leader() const { return role() == Role::leader; }
     bool accepts_proposals() const;              // leader, and no transfer under way
+    // A living voter has more of this leader's log durable than the leader itself: its disk is the faster one.
+    bool successor_is_ahead() const;
     bool can_change_configuration() const;       // accepts proposals, and the last change is committed and not joint
     NodeId leader() const;                       // 0: unknown
     Term term() const;

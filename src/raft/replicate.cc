@@ -2,6 +2,8 @@
 //
 // Appends leave before the leader's own write is durable (thesis 10.2.1): its own vote for an entry, like anybody's, is
 // its match index, and that moves only with Durable. So an entry may be committed without the leader having it durable.
+#include <algorithm>
+
 #include "base/assertion.h"
 #include "base/checksum.h"
 #include "raft/core.h"
@@ -128,8 +130,10 @@ void Core::on(const EntriesRead& event, Effects& out) {
         need_snapshot(*peer, out);
         return;
     }
-    if (event.entries.front().id.index != peer->next || !log.holds(event.entries.back().id)) {
-        return;  // an answer to an earlier question
+    // An answer to an earlier question; or the log was cut while it was read, and written anew from there.
+    if (event.entries.front().id.index != peer->next ||
+        !std::ranges::all_of(event.entries, [this](const Entry& entry) { return log.holds(entry.id); })) {
+        return;
     }
     std::uint64_t bytes = 0;
     for (const Entry& entry : event.entries) {

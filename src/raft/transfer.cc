@@ -43,6 +43,11 @@ NodeId Core::best_successor() const {
     return best == nullptr ? NodeId{} : best->node;
 }
 
+bool Core::successor_is_ahead() const {
+    const Progress* successor = peers.find(best_successor());
+    return successor != nullptr && successor->match > durable;
+}
+
 void Core::maybe_hand_over(Effects& out) {
     const Progress* peer = peers.find(transferee);
     if (!handed_over && peer != nullptr && peer->match == log.last().index) {

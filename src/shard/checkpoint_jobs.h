@@ -55,6 +55,7 @@ class Checkpoints::WriteJob {
   private:
     enum class Stage : std::uint8_t { create, fill, pace, write, sync, name, durable, done };
     bool fill(WorkBudget& budget);
+    void flush();
     void fail(const std::string& why);
     bool disk_failed(std::string_view what);
 

@@ -106,11 +106,15 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             if (!open_.take()) {
                 return false;
             }
-            if (open_.op.error != env::DiskErrc::ok || open_.op.bytes < record_.bytes) {
+            if (open_.op.error != env::DiskErrc::ok) {
                 finish(false);
                 return true;
             }
             file_ = open_.op.file;
+            if (open_.op.bytes < record_.bytes) {
+                finish(false);
+                return true;
+            }
             stage_ = Stage::feed;
             [[fallthrough]];
         case Stage::feed:

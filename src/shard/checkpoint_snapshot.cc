@@ -42,6 +42,9 @@ void Checkpoints::SendJob::begin() {
 }
 
 void Checkpoints::SendJob::end(bool ok) {
+    if (stage_ == Stage::open && operation_.op.error == env::DiskErrc::ok) {
+        file_ = operation_.op.file;
+    }
     if (file_ != 0) {
         owner_.context_.world.disk.close(file_);
         file_ = 0;
@@ -235,6 +238,9 @@ void Checkpoints::ReceiveJob::abort() {
 }
 
 void Checkpoints::ReceiveJob::finish(bool ok) {
+    if (stage_ == Stage::create && operation_.op.error == env::DiskErrc::ok) {
+        file_ = operation_.op.file;
+    }
     if (file_ != 0) {
         owner_.context_.world.disk.close(file_);
         file_ = 0;
@@ -321,8 +327,10 @@ bool Checkpoints::ReceiveJob::step() {
             [[fallthrough]];
         case Stage::name: {
             const std::string former = replica_.checkpoint().file;
-            owner_.context_.streams->on_store_replaced(replica_);
-            owner_.on_store_replaced(replica_);
+            if (record_.applied.index > replica_.raft().appliable()) {
+                owner_.context_.streams->on_store_replaced(replica_);
+                owner_.on_store_replaced(replica_);
+            }
             if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {
                 finish(false);
                 return true;
@@ -346,6 +354,7 @@ void Checkpoints::ReceiveJob::on_durable(BatchSequence through) {
         owner_.forget_file(former_file_);
     }
     stage_ = Stage::done;
+    give_credit(owed_credit_);
     answer(wire::SnapshotVerdict::installed);
 }
 

@@ -55,6 +55,9 @@ bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
 void Checkpoints::WriteJob::abandon() {
     writer_.reset();
     abandoned_ = stage_ < Stage::name;
+    if (stage_ == Stage::durable) {
+        named_in_ = owner_.context_.log->open_batch();   // where the snapshot is named: this file counts until that is durable
+    }
 }
 
 bool Checkpoints::WriteJob::behind() const {
@@ -74,6 +77,7 @@ Instant Checkpoints::WriteJob::next_at() const {
     return leisurely ? std::max(by_pace, next_leisurely_) : by_pace;
 }
 
+// Until the chunk is full or the stream has ended. Of a stream of whole chunks the end is seen with an empty one.
 bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
     const MutableBytes room(chunk_.data() + chunk_filled_, chunk_.size() - chunk_filled_);
     if (writer_) {
@@ -88,6 +92,12 @@ bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
         stream_ended_ = directory_given_ == directory_bytes_.size();
     }
     return stream_ended_ || chunk_filled_ == chunk_.size();
+}
+
+void Checkpoints::WriteJob::flush() {
+    writer_.reset();
+    owner_.context_.world.disk.sync_new(operation_.op, file_, record_.file);
+    stage_ = Stage::sync;
 }
 
 bool Checkpoints::WriteJob::step(WorkBudget& budget) {
@@ -113,6 +123,10 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
         case Stage::fill: {
             if (budget.spent() || !fill(budget)) {
                 return false;
+            }
+            if (chunk_filled_ == 0) {
+                flush();
+                return true;
             }
             record_.file_checksum = chain_checksum(record_.file_checksum, {chunk_.data(), chunk_filled_});
             record_.bytes += chunk_filled_;
@@ -143,9 +157,7 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
             }
             chunk_filled_ = 0;
             if (stream_ended_) {
-                writer_.reset();
-                disk.sync_new(operation_.op, file_, record_.file);
-                stage_ = Stage::sync;
+                flush();
             } else {
                 stage_ = Stage::fill;
             }

@@ -153,9 +153,7 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
     const bool begins = slice.offset == 0 && slice.term >= replica->raft().term();
     if (begins && slice.snapshot.index > replica->applied()) {
         receives_.push_back(std::make_unique<ReceiveJob>(*this, *replica, slice, link.node()));
-        if (!slice.data.empty()) {
-            receives_.back()->take(slice);
-        }
+        receives_.back()->take(slice);
         return;
     }
     drop();

@@ -81,6 +81,7 @@ FollowerReads::Batch& FollowerReads::open_batch(Group& group) {
     }
     group.batches.push_back(std::move(spare_.back()));
     spare_.pop_back();
+    group.batches.back()->number = ++batches_opened_;
     if (!group.active) {
         group.active = true;
         active_.push_back(&group);
@@ -146,9 +147,7 @@ bool FollowerReads::run() {
         retire(*group);
     }
     std::erase_if(active_, [](const Group* group) { return !group->active; });
-    if (reads_ == 0) {
-        cancels_.clear();
-    }
+    forget_cancels();
     ask();
     return more;
 }
@@ -251,6 +250,20 @@ void FollowerReads::retire(Group& group) {
     }
     std::erase(group.batches, nullptr);
     group.active = !group.batches.empty();
+}
+
+void FollowerReads::forget_cancels() {
+    if (reads_ == 0) {
+        cancels_.clear();
+    }
+    if (cancels_.empty()) {
+        return;
+    }
+    std::uint64_t oldest = batches_opened_;
+    for (const Group* group : active_) {
+        oldest = std::min(oldest, group->batches.front()->number);
+    }
+    cancels_.forget(oldest, batches_opened_);
 }
 
 // ------------------------------------------------------------------------------------------------ questions

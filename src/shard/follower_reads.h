@@ -58,6 +58,7 @@ class FollowerReads {
     };
     // Reads of one range that are served together. One without reads finds out whether the replica has caught up.
     struct Batch {
+        std::uint64_t number{0};                // as it was opened
         Arena arena{32 * 1024};
         Stage stage{Stage::open};
         std::vector<PendingRead> reads;
@@ -93,6 +94,7 @@ class FollowerReads {
     bool work(Group& group, WorkBudget& budget);
     bool work_off(Group& group, Batch& batch, WorkBudget& budget);
     void retire(Group& group);
+    void forget_cancels();
     void ask();
     void send_questions();
 
@@ -102,6 +104,7 @@ class FollowerReads {
     std::vector<std::unique_ptr<Group>> groups_;   // by range id
     std::vector<Group*> active_;                   // those with batches
     std::vector<std::unique_ptr<Batch>> spare_;
+    std::uint64_t batches_opened_{0};
     std::size_t reads_{0};        // that wait
     std::size_t held_bytes_{0};   // of all arenas in use
     EarlyCancels cancels_;        // of reads that wait

@@ -40,7 +40,7 @@ void LogCollector::step() {
     if (oldest.live_entries == 0) {
         return;  // goes by itself, once that is durable
     }
-    const Holder holder = biggest_holder(oldest.number);
+    const Holder& holder = biggest_holder(oldest);
     if (holder.last == 0) {
         return;
     }
@@ -72,8 +72,20 @@ void LogCollector::ask(RangeId range) {
     owner_.want_checkpoint(range);
 }
 
+// Looked for anew only when it may be another: while a checkpoint is being written, every turn asks. Nothing is added to a
+// segment that is not the newest, so what is live there is the same for as long as it is as many entries.
+const LogCollector::Holder& LogCollector::biggest_holder(const Segment& segment) {
+    if (holder_segment_ != segment.number || holder_entries_ != segment.live_entries) {
+        holder_ = find_biggest_holder(segment.number);
+        holder_segment_ = segment.number;
+        holder_entries_ = segment.live_entries;
+    }
+    VERIFY(holder_ == find_biggest_holder(segment.number));
+    return holder_;
+}
+
 // The replica with the most live bytes in the segment. Its runs there come first, but for those that were copied.
-LogCollector::Holder LogCollector::biggest_holder(std::uint64_t segment) {
+LogCollector::Holder LogCollector::find_biggest_holder(std::uint64_t segment) const {
     Holder out;
     for (std::size_t i = 0; i < replicas_.size(); i++) {
         Holder holder{replicas_[i].range, 0, 0, 0};

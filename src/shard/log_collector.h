@@ -44,9 +44,11 @@ class LogCollector {
         std::uint64_t first{0};   // of the first run that lies there
         std::uint64_t last{0};
         std::uint64_t bytes{0};
+        bool operator==(const Holder&) const = default;
     };
     bool wanted(bool& space) const;
-    Holder biggest_holder(std::uint64_t segment);
+    const Holder& biggest_holder(const Segment& segment);
+    Holder find_biggest_holder(std::uint64_t segment) const;
     void copy_entries();
     void ask(RangeId range);
 
@@ -54,6 +56,10 @@ class LogCollector {
     ReplicaTable& replicas_;
     SegmentSet& segments_;
     std::uint64_t bytes_goal_;
+    // Invariant: of the segment with this number while it has as many live entries.
+    Holder holder_;
+    std::uint64_t holder_segment_{0};
+    std::uint64_t holder_entries_{0};
     EntryRead read_;
     RangeId reading_range_{};
     std::uint64_t segment_{0};        // being emptied

@@ -50,7 +50,7 @@ void LogReader::answer_ready() {
 
 // Takes what is in memory and what has been read, then reads on from disk; ends with the callback.
 void LogReader::go_on(EntryReadState& state) {
-    while (state.next_ <= state.last_) {
+    while (state.next_ <= state.last_ && goes_on(state)) {
         if (take_from_memory(state)) {
             continue;
         }
@@ -64,6 +64,16 @@ void LogReader::go_on(EntryReadState& state) {
         }
     }
     finish(state, false);
+}
+
+// Whether the log still holds what was read so far. If it was cut meanwhile, what is there now does not follow.
+bool LogReader::goes_on(const EntryReadState& state) const {
+    if (state.read_.entries.empty()) {
+        return true;
+    }
+    const raft::EntryId last = state.read_.entries.back().id;
+    const log::EntryRun* run = owner_.run_of(state.range_, last.index.value);
+    return run != nullptr && run->term == last.term.value;
 }
 
 bool LogReader::take_from_memory(EntryReadState& state) {

@@ -92,6 +92,7 @@ class LogReader {
     enum class Next : std::uint8_t { go_on, wait };
 
     void go_on(EntryReadState& state);
+    bool goes_on(const EntryReadState& state) const;
     bool take_from_memory(EntryReadState& state);
     Next read_run(EntryReadState& state);
     Next begin_run(EntryReadState& state);

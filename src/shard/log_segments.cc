@@ -192,7 +192,17 @@ void SegmentSet::make(std::uint64_t log_written) {
     disk_.create_growing(op_, name(working_number_), segment_bytes_);
 }
 
+void SegmentSet::judge_zeros(Duration took) {
+    const bool fast = took <= zeros_take;
+    const std::size_t wanted = fast ? zeros_count_ * 2 : round_up(zeros_count_ / 2, limits::block_bytes);
+    zeros_count_ = std::clamp(wanted, zeros_bytes_min, zeros_bytes_max);
+}
+
 void SegmentSet::fill(std::uint64_t log_written) {
+    if (zeros_begin_ != never) {
+        judge_zeros(now_ - zeros_begin_);
+        zeros_begin_ = never;
+    }
     if (filled_ == segment_bytes_) {
         stage_ = Stage::flushing;
         disk_.sync_new(op_, file_, name(working_number_));
@@ -201,7 +211,8 @@ void SegmentSet::fill(std::uint64_t log_written) {
     if (!pace_.may_go(now_) && !race_.behind(filled_, log_written)) {
         return;
     }
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_.size(), segment_bytes_ - filled_));
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_count_, segment_bytes_ - filled_));
+    zeros_begin_ = now_;
     pace_.went(now_, count);
     disk_.write(op_, file_, filled_, zeros_.span().first(count), env::Durability::none);
     filled_ += count;
@@ -248,7 +259,7 @@ void SegmentSet::finish_stage() {
         case Stage::making:
             file_ = op_.file;
             filled_ = 0;
-            zeros_ = AlignedBuffer(std::min<std::size_t>(zeros_bytes, segment_bytes_));
+            zeros_ = AlignedBuffer(std::min<std::size_t>(zeros_bytes_max, segment_bytes_));
             stage_ = Stage::filling;
             break;
         case Stage::filling:

@@ -38,7 +38,12 @@ struct Segment {
 class SegmentSet {
   public:
     static constexpr Duration retry_after{1s};
-    static constexpr std::size_t zeros_bytes = 256 * kib;   // written at a time
+    // Zeros written at a time: what the disk takes `zeros_take` for. Each write costs a worker thread of the kernel's
+    // besides, as its blocks are new: a put cost 14 % more when all were of the smallest size. A flush of the log may have
+    // to wait behind one, hence no more on a slow disk; at most the pages that a disk usually takes in one request.
+    static constexpr std::size_t zeros_bytes_min = 256 * kib;
+    static constexpr std::size_t zeros_bytes_max = 254 * limits::block_bytes;
+    static constexpr Duration zeros_take{4ms};
 
     SegmentSet(env::Disk& disk, BackgroundPace& pace, std::string directory, std::uint64_t segment_bytes,
                std::uint64_t bytes_goal, std::size_t ready_wanted);
@@ -104,6 +109,7 @@ class SegmentSet {
     void create();
     void make(std::uint64_t log_written);
     void fill(std::uint64_t log_written);
+    void judge_zeros(Duration took);
     void give_up_filling();
     bool filling() const { return stage_ == Stage::filling || stage_ == Stage::flushing; }
     std::uint64_t room() const;   // of the active segment and those ready
@@ -132,6 +138,8 @@ class SegmentSet {
     std::uint64_t filled_{0};       // bytes
     LogRace race_;
     AlignedBuffer zeros_;
+    std::size_t zeros_count_{zeros_bytes_min};   // of zeros_, written at a time
+    Instant zeros_begin_{never};                 // of a write not yet judged; never: none
     bool no_space_{false};
     Instant retry_at_{never};
     Instant now_{};

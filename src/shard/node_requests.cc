@@ -167,7 +167,7 @@ std::vector<std::byte> NodeRequests::own_status() {
         errors[error_count++] = "NOSPACE: the log cannot grow: the disk is full";
     }
     if (context_.links->disk_slow()) {
-        errors[error_count++] = "the log's disk is slow: leaderships were handed over";
+        errors[error_count++] = "the log's disk is slow: leaderships go to nodes whose disks are faster";
     }
     response.errors = errors.first(error_count);
     wire::OutBuffer out;

@@ -2,6 +2,7 @@
 #include "shard/peer_links.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "shard/bootstrap.h"
@@ -467,9 +468,12 @@ void PeerLinks::watch_disk(Instant now) {
         disk_quiet_since_ = now;
         if (!disk_slow_) {
             disk_slow_ = true;
-            context_.log_line(env::LogLevel::warning, "the log's disk is slow: handing over leaderships");
-            context_.replicas->transfer_all();
+            context_.log_line(env::LogLevel::warning,
+                              "the log's disk is slow: a flush has taken " +
+                                  std::to_string(counters.oldest_flush / 1ms) + " ms so far");
         }
+        // Nodes may share the disk, or its host: a leadership that goes to where it is no faster costs a pause for nothing.
+        context_.replicas->transfer_outpaced();
     } else if (disk_slow_ && now - disk_quiet_since_ >= disk_quiet_needed) {
         disk_slow_ = false;
     }

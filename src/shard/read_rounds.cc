@@ -21,14 +21,17 @@ constexpr Duration resend_after = 500ms;
 }  // namespace
 
 ReadRounds::ReadRounds(Context& context)
-    : context_(context), nonce_(context.prng.next()), open_(std::make_unique<Round>()) {}
+    : context_(context), nonce_(context.prng.next()) {
+    open_ = fresh_round();
+}
 
 std::unique_ptr<ReadRounds::Round> ReadRounds::fresh_round() {
     if (spare_.empty()) {
-        return std::make_unique<Round>();
+        spare_.push_back(std::make_unique<Round>());
     }
     auto round = std::move(spare_.back());
     spare_.pop_back();
+    round->number = ++rounds_opened_;
     return round;
 }
 
@@ -115,6 +118,7 @@ bool ReadRounds::run() {
     if (idle()) {
         cancels_.clear();
     }
+    cancels_.forget(out_.empty() ? open_->number : out_.front()->number, rounds_opened_);
     return budget.spent();
 }
 

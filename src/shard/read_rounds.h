@@ -83,6 +83,7 @@ class ReadRounds {
         std::size_t waiting() const { return reads.size() - done + questions.size(); }
     };
     struct Round {
+        std::uint64_t number{0};        // as it was opened
         Arena arena{256 * 1024};
         std::vector<Section> sections;
         std::size_t waiting{0};         // Invariant: the sum over sections
@@ -110,6 +111,7 @@ class ReadRounds {
     Context& context_;
     const std::uint64_t nonce_;         // of this start: drawn from the environment's seed
     std::uint64_t next_round_{1};
+    std::uint64_t rounds_opened_{0};
     std::unique_ptr<Round> open_;
     std::deque<std::unique_ptr<Round>> out_;
     std::vector<std::unique_ptr<Round>> spare_;

@@ -17,6 +17,7 @@ constexpr std::size_t physical_compactions_max = 256;
 // A read of old entries, for a follower that is behind or for apply after a restart.
 constexpr std::size_t old_read_bytes = 1 * mib;
 constexpr std::size_t apply_reads_max = 4;   // for apply, at once
+constexpr Duration outpaced_needed = 50ms;
 
 raft::InitialState initial_state(const ReplicaStart& start) {
     raft::InitialState state;
@@ -124,6 +125,22 @@ void Replica::transfer_leadership(NodeId to) {
         transfer_until_ = context_.now + context_.config.election_timeout;
         step(raft::TransferLeadership{to});
     }
+}
+
+void Replica::transfer_if_outpaced() {
+    if (!raft_->accepts_proposals() || !raft_->successor_is_ahead()) {
+        outpaced_since_ = never;
+        return;
+    }
+    outpaced_since_ = std::min(outpaced_since_, context_.now);
+    if (context_.now - outpaced_since_ < outpaced_needed) {
+        context_.want_timers(outpaced_since_ + outpaced_needed);
+        return;
+    }
+    outpaced_since_ = never;
+    context_.log_line(env::LogLevel::warning,
+                      "range " + std::to_string(range_.value) + " is handed over to a node whose disk is faster");
+    transfer_leadership(NodeId());
 }
 
 void Replica::schedule_election(Duration at_most) {

@@ -85,6 +85,9 @@ class Replica {
     bool propose_raw(Bytes command);   // directory commands
     void on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired);
     void transfer_leadership(NodeId to);   // 0: the most advanced voter
+    // The disk is slow here: hands over once a living voter has been ahead in durable entries for a while. Where disks that
+    // hung together go on together, one of them is the first by chance.
+    void transfer_if_outpaced();
     // Campaigns if the election timer ran out.
     void on_timer(Instant now);
     // Raft has no ticks: now and then, what was asked and never answered is asked again.
@@ -202,6 +205,7 @@ class Replica {
     bool commit_moved_{false};
     Instant election_at_{never};
     Instant transfer_until_{never};
+    Instant outpaced_since_{never};
     std::uint32_t election_attempts_{0};   // since a leader was last known
     bool left_to_others_{false};           // likewise: an election, because the disk is slow here
     raft::Role last_role_{raft::Role::follower};

@@ -236,6 +236,12 @@ void Replicas::transfer_all() {
     }
 }
 
+void Replicas::transfer_outpaced() {
+    for (const auto& replica : replicas_) {
+        replica->transfer_if_outpaced();
+    }
+}
+
 void Replicas::fail_all(api::Errc code) {
     for (const auto& replica : replicas_) {
         replica->fail_pending(code);

@@ -51,6 +51,7 @@ class Replicas {
     Duration election_delay(const Replica& replica, std::uint32_t attempts) const;
     // Hands over every leadership of this shard to the most advanced voter.
     void transfer_all();
+    void transfer_outpaced();   // see Replica
     void fail_all(api::Errc code);
     std::size_t leader_count() const;
     // The first that has not caught up since the start; null: all have.

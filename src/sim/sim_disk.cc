@@ -1,5 +1,7 @@
 #include "sim/sim_disk.h"
 
+#include <algorithm>
+
 #include "base/assertion.h"
 #include "base/bounds.h"
 
@@ -150,6 +152,10 @@ void SimDisk::dispatch() {
         op->callback(*op);
     }
     running_.clear();
+}
+
+std::size_t SimDisk::open_files() const {
+    return static_cast<std::size_t>(std::ranges::count_if(files_, [](const OpenFile& open) { return open.file != nullptr; }));
 }
 
 env::FileId SimDisk::add_open(std::shared_ptr<DiskFile> file) {

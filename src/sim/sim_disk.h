@@ -36,6 +36,7 @@ class SimDisk final : public env::Disk {
     env::Durability preferred() const override { return media_.profile_.preferred; }
     void dispatch() override;
 
+    std::size_t open_files() const;
     bool has_completions() const { return !reaped_.empty(); }
 
   private:

@@ -288,6 +288,15 @@ shard::FollowerReadsView SimNode::follower_reads() {
     return out;
 }
 
+std::size_t SimNode::open_files() const {
+    ASSERT(running());
+    std::size_t out = 0;
+    for (const auto& slot : life_->slots) {
+        out += slot.disk->open_files();
+    }
+    return out;
+}
+
 // ------------------------------------------------------------------------------------------- turns
 
 void SimNode::on_wake(void* context, std::uint64_t shard) { static_cast<SimNode*>(context)->wake(shard); }

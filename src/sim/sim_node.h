@@ -85,6 +85,7 @@ class SimNode {
     // Of all its shards together. Requires: running().
     shard::HeldView held();
     shard::FollowerReadsView follower_reads();
+    std::size_t open_files() const;
 
   private:
     struct ShardSlot;

@@ -276,6 +276,31 @@ TEST(Raft53, a_leader_finds_where_a_follower_agrees_and_replaces_what_follows) {
     EXPECT_EQ(appends[0].entries.front().id, id_of(4, 4));
 }
 
+// A read that was on its way when the log was cut and written anew: its first entries are those of before, its last ones are
+// not.
+TEST(Raft53, entries_read_that_are_not_all_in_the_log_are_read_again) {
+    Replica replica({command(3, 2), command(4, 3), command(4, 4)});
+    replica.lead();
+    OwnedMessage refusal = Replica::message(MessageType::append_response, 2, replica.core().term().value);
+    refusal.message.reject = true;
+    refusal.message.prev.index = LogIndex(4);
+    refusal.message.hint = id_of(1, 1);
+    replica->receive(refusal);
+    replica->end_turn();
+    ASSERT_EQ(replica->reads.size(), 1U);
+    ASSERT_EQ(replica->reads[0].first, LogIndex(2));
+    const std::vector<StoredEntry> stored{command(2, 2), command(4, 3), command(4, 4)};
+    std::vector<Entry> mixed;
+    for (const StoredEntry& entry : stored) {
+        mixed.push_back(entry.view());
+    }
+    replica->step(EntriesRead{.to = NodeId(2), .entries = mixed});
+    const auto appends = replica.sent(MessageType::append);
+    ASSERT_EQ(appends.size(), 1U);
+    ASSERT_FALSE(appends[0].entries.empty());
+    EXPECT_EQ(appends[0].entries[0].id, id_of(3, 2));
+}
+
 TEST(Raft541, a_vote_goes_only_to_a_log_at_least_as_new) {
     struct Case {
         EntryId last;

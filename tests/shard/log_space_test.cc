@@ -162,6 +162,42 @@ TEST(LogSpace, much_live_log_in_the_oldest_segment_asks_for_a_checkpoint_of_its_
     EXPECT_LE(h.disk.disk_bytes(), std::min<std::uint64_t>(before / 2 + 64 * kib, 512 * kib));
 }
 
+// All of them lie in the oldest segment, so each must let go before it can go.
+TEST(LogSpace, the_next_holder_is_asked_for_a_checkpoint_once_the_biggest_has_let_go) {
+    SmallLog h;
+    h.options.log_bytes_goal = 512 * kib;
+    h.start();
+    for (std::uint64_t range = 1; range <= 3; range++) {
+        h.create(range);
+    }
+    h.settle();
+    for (std::uint64_t i = 2; i < 8; i++) {
+        h.append(2, 1, i, std::string(2000, 'x'));
+        h.append(3, 1, i, std::string(3000, 'x'));
+        h.settle();
+    }
+    for (std::uint64_t i = 2; h.checkpoints_wanted.empty(); i++) {
+        ASSERT_LT(i, 400U);
+        h.append(1, 1, i, std::string(3000, 'x'));
+        h.settle();
+    }
+    EXPECT_EQ(h.checkpoints_wanted, std::vector{RangeId(3)});
+    for (int i = 0; i < 50; i++) {
+        h.turn();
+    }
+    EXPECT_EQ(h.checkpoints_wanted, std::vector{RangeId(3)}) << "once is enough while the log does not grow";
+    h.checkpoint(3, 1, 5);
+    h.settle();
+    h.vote(1, 2, 2);
+    h.settle();
+    EXPECT_EQ(h.checkpoints_wanted, (std::vector{RangeId(3), RangeId(2)})) << "3 has let go of most of it";
+    h.checkpoint(2, 1, 7);
+    h.settle();
+    h.vote(1, 3, 2);
+    h.settle();
+    EXPECT_EQ(h.checkpoints_wanted, (std::vector{RangeId(3), RangeId(2), RangeId(3)})) << "what 3 still has is most again";
+}
+
 TEST(LogSpace, no_space_is_an_answer_that_heals) {
     SmallLog h;
     h.start();
@@ -530,6 +566,56 @@ TEST(LogWindow, small_batches_are_read_many_at_once) {
     const std::uint64_t reads = h.disk.reads;
     EXPECT_EQ(h.read(1, 2, 301, 5000).size(), 5U) << "a prefix within the bytes asked for";
     EXPECT_EQ(h.disk.reads, reads + 1);
+}
+
+// Cut and written anew while it is being read: what is read is of the one or of the other.
+TEST(LogWindow, a_log_cut_under_a_read_does_not_give_entries_of_two_logs) {
+    SmallLog h;
+    h.start();
+    h.create(1);
+    for (std::uint64_t i = 2; i <= 9; i++) {
+        h.append(1, 1, i, std::string(20'000, 'a'));
+        h.settle();
+    }
+    for (std::uint64_t i = 2; i <= 60; i++) {   // out of memory
+        h.vote(1, i, 2);
+        h.settle();
+    }
+    for (std::uint64_t cut = 2; cut <= 9; cut++) {
+        h.crash_and_start();
+        ASSERT_EQ(h.in_memory(1, 2), "(none)");
+        shard::EntryRead read;
+        read.callback = [](shard::EntryRead&) {};
+        h.disk.manual = true;
+        h.log->read(RangeId(1), LogIndex(2), LogIndex(9), 1 * mib, read);
+        h.turn();
+        ASSERT_GT(h.disk.pending(), 0U);
+        if (cut > 2) {
+            h.disk.complete(0);   // and the next one is asked for
+            h.turn();
+        }
+        const std::uint64_t term = 100 + cut;
+        h.log->append_truncate(RangeId(1), LogIndex(2));
+        for (std::uint64_t i = 2; i <= 9; i++) {
+            h.append(1, term, i, "b");
+        }
+        h.disk.manual = false;
+        for (int i = 0; i < 1000 && (read.in_flight || h.disk.pending() > 0); i++) {
+            if (h.disk.pending() > 0) {
+                h.disk.complete(0);
+            }
+            h.turn();
+        }
+        ASSERT_FALSE(read.in_flight);
+        for (const raft::Entry& entry : read.entries) {
+            EXPECT_EQ(entry.id.term, read.entries.front().id.term) << "entry " << entry.id.index.value;
+        }
+        h.log->append_truncate(RangeId(1), LogIndex(2));
+        for (std::uint64_t i = 2; i <= 9; i++) {
+            h.append(1, term, i, std::string(20'000, 'a'));
+            h.settle();
+        }
+    }
 }
 
 TEST(LogWindow, batches_too_large_to_read_whole_are_read_in_parts) {

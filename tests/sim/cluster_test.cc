@@ -439,6 +439,21 @@ TEST(Cluster, a_hung_disk_of_the_leader_costs_writers_at_most_two_seconds) {
     s.expect_good_end();
 }
 
+TEST(Cluster, where_all_disks_hang_at_once_the_leader_stays) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(1s);
+    const std::size_t leader = s.leader();
+    const Instant hung = s.simulation.now();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().hang_until(hung + 600ms);
+    }
+    s.simulation.run_for(1s);
+    EXPECT_EQ(s.leader(), leader);
+    EXPECT_LE(s.longest_gap(hung), 700ms) << "no election after it";
+    s.expect_good_end();
+}
+
 TEST(Cluster, where_all_disks_were_slow_a_killed_leader_is_replaced_as_fast_as_ever) {
     Scenario s;
     ASSERT_TRUE(s.form());

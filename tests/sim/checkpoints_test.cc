@@ -1,0 +1,275 @@
+// Checkpoints at their bounds and on bad days. No load but what the tests write.
+#include <numeric>
+
+#include "base/checksum.h"
+#include "kv/store.h"
+#include "quiet_cluster.h"
+#include "shard/checkpoint_file.h"
+
+namespace ringfort::sim {
+namespace {
+
+RunOptions checkpoint_options(std::size_t nodes) {
+    RunOptions out = no_load_nor_tails();
+    out.nodes = nodes;
+    out.shards = 1;
+    out.checkpoint_log_bytes = 700 * kib;
+    return out;
+}
+
+// The same commands, applied beside the cluster: how long the checkpoint's stream is.
+class Mirror {
+  public:
+    api::Revision apply(const kv::CommandBody& body) {
+        std::vector<std::byte> command(kv::command_bytes(body));
+        kv::encode_command(command, {data_range, Generation(1), WallTime{}, 0, 0}, body);
+        index_ = index_.next();
+        store_.begin(command, checksum(command), index_, nullptr);
+        for (WorkBudget budget; store_.step(budget) == kv::Step::more; budget = {}) {
+        }
+        return store_.revision();
+    }
+    std::size_t stream_bytes() {
+        const auto writer = store_.open_checkpoint();
+        std::vector<std::byte> piece(64 * kib);
+        std::size_t sum = 0;
+        for (;;) {
+            WorkBudget budget;
+            const auto given = writer->next(piece, budget);
+            sum += given.bytes;
+            if (given.step == kv::Step::done) {
+                return sum;
+            }
+        }
+    }
+
+  private:
+    kv::Store store_{{.range = data_range, .hash_seed = 1, .populate = nullptr}};
+    LogIndex index_{};
+};
+
+class Checkpoints : public QuietCluster {
+  protected:
+    bool has_checkpoint(std::size_t node) {
+        return std::ranges::any_of(s->node(node).media().names(), [](const std::string& name) {
+            return name.find("/checkpoint-1-") != std::string::npos;
+        });
+    }
+    testing::AssertionResult ask(const api::Operation& op) {
+        clients[0]->ask(++id, op, 5s);
+        const auto ended = answered(0, id);
+        return ended && answer(0, id).error == api::Errc::ok ? testing::AssertionSuccess() : testing::AssertionFailure();
+    }
+    // By commands that change nothing.
+    testing::AssertionResult grow_log_until_checkpoint() {
+        const std::string value(50'000, 'y');
+        const api::Compare never_so{.result = api::CompareResult::equal, .target = api::CompareTarget::value,
+                                    .key = key, .range_end = {}, .number = 0, .value = value};
+        for (int i = 0; i < 50 && !has_checkpoint(0); i++) {
+            if (!ask(api::TxnRequest{.compare = {&never_so, 1}, .success = {}, .failure = {}})) {
+                return testing::AssertionFailure() << "no answer";
+            }
+            s->simulation.run_for(50ms);
+        }
+        return has_checkpoint(0) ? testing::AssertionSuccess() : testing::AssertionFailure() << "no checkpoint";
+    }
+};
+
+// Written twice over and compacted, so that there is more log than state.
+std::vector<std::pair<std::string, std::size_t>> values_of(std::size_t last_bytes) {
+    return {{"d00/a", 100'000}, {"d00/b", 100'000}, {"d00/c", last_bytes}};
+}
+
+std::size_t stream_bytes(std::size_t last_bytes) {
+    Mirror mirror;
+    mirror.apply(api::PutRequest{.key = "d00/key", .value = "v0"});
+    api::Revision revision = 0;
+    for (int round = 0; round < 2; round++) {
+        for (const auto& [name, bytes] : values_of(last_bytes)) {
+            const std::string value(bytes, 'x');
+            revision = mirror.apply(api::PutRequest{.key = name, .value = value});
+        }
+    }
+    mirror.apply(api::CompactRequest{.revision = revision, .physical = false});
+    return mirror.stream_bytes();
+}
+
+// The last chunk is full: nothing follows it, not even an empty one.
+TEST_F(Checkpoints, of_whole_chunks_is_written_and_loaded) {
+    constexpr std::size_t wanted = shard::checkpoint_chunk_bytes;
+    std::size_t last_bytes = 50'000;
+    for (int attempt = 0; attempt < 10 && stream_bytes(last_bytes) != wanted; attempt++) {
+        last_bytes += wanted - stream_bytes(last_bytes);
+    }
+    ASSERT_EQ(stream_bytes(last_bytes), wanted);
+    ASSERT_TRUE(begin(checkpoint_options(1)));
+    for (int round = 0; round < 2; round++) {
+        for (const auto& [name, bytes] : values_of(last_bytes)) {
+            ASSERT_TRUE(ask(api::PutRequest{.key = name, .value = std::string(bytes, 'x')}));
+        }
+    }
+    ASSERT_FALSE(has_checkpoint(0));
+    ASSERT_TRUE(ask(api::CompactRequest{.revision = 8, .physical = false}));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    for (const std::string& name : s->node(0).media().names()) {
+        if (name.find("/checkpoint-1-") != std::string::npos) {
+            EXPECT_EQ(s->node(0).media().file(name)->bytes(), wanted);
+        }
+    }
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    s->node(0).start();
+    ASSERT_TRUE(s->run_until(10s, "it does not start", [&] { return s->node(0).ready(); }));
+    clients.push_back(std::make_unique<RawClient>(s->cluster(), 0));
+    clients[0]->greet();
+    clients[0]->ask(++id, newest("d00/c"), 5s);
+    ASSERT_TRUE(answered(0, id));
+    EXPECT_EQ(answer(0, id).value.size(), last_bytes);
+    good_end();
+}
+
+// What a follower has of the leader's log is gone there: it gets a snapshot.
+class Behind : public Checkpoints {
+  protected:
+    testing::AssertionResult begin_behind() {
+        if (const auto begun = begin(checkpoint_options(3)); !begun) {
+            return begun;
+        }
+        leader = s->leader();
+        follower = s->follower();
+        other = 3 - leader - follower;
+        return testing::AssertionSuccess();
+    }
+    void isolate(std::size_t node) {
+        for (std::size_t i = 0; i < s->nodes(); i++) {
+            if (i != node) {
+                s->block_both(i, node);
+            }
+        }
+    }
+    // Puts so many large values through the leader, over and over the same few keys, and compacts.
+    testing::AssertionResult write(int count) {
+        for (int i = 0; i < count; i++) {
+            const std::string name = "d00/fill" + std::to_string(i % 4);
+            clients[leader]->ask(++id, api::PutRequest{.key = name, .value = std::string(100'000, 'x')}, 5s);
+            if (!answered(leader, id) || answer(leader, id).error != api::Errc::ok) {
+                return testing::AssertionFailure() << "no answer to a put";
+            }
+            revision++;
+        }
+        clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s);
+        return answered(leader, id);
+    }
+    // The leader goes on without the follower, and forgets what that has not got.
+    testing::AssertionResult leave_behind() {
+        isolate(follower);
+        for (int round = 0; round < 8; round++) {
+            if (const auto written = write(4); !written) {
+                return written;
+            }
+            s->simulation.run_for(500ms);
+        }
+        return testing::AssertionResult(checkpoints(leader).size() == 1 && checkpoints(other).size() == 1);
+    }
+    // Whatever is open beside the log was forgotten.
+    testing::AssertionResult only_logs_are_open(std::size_t node) {
+        const auto logs = static_cast<std::size_t>(
+            std::ranges::count_if(s->node(node).media().names(), [](const std::string& name) {
+                return name.find("/log-") != std::string::npos;
+            }));
+        const std::size_t open = s->node(node).open_files();
+        return open <= logs ? testing::AssertionSuccess()
+                            : testing::AssertionFailure() << open << " files are open, " << logs << " of the log";
+    }
+    std::vector<std::string> checkpoints(std::size_t node) {
+        std::vector<std::string> out;
+        for (const std::string& name : s->node(node).media().names()) {
+            if (name.find("/checkpoint-1-") != std::string::npos) {
+                out.push_back(name);
+            }
+        }
+        return out;
+    }
+
+    std::size_t leader{0};
+    std::size_t follower{0};
+    std::size_t other{0};
+    api::Revision revision{2};
+};
+
+// Its own checkpoint is named, and then a snapshot, before the first of the two is durable. The file that the log would
+// name after a crash stays until the log names the other one.
+TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_durably) {
+    ASSERT_TRUE(begin_behind());
+    DiskProfile& disk = s->node(follower).media().profile();
+    const DiskProfile fast = disk;
+    disk.metadata_latency = 40s;   // of its checkpoint's making
+    const LogIndex before = s->view(follower).applied;
+    ASSERT_TRUE(write(12));
+    ASSERT_TRUE(s->run_until(10s, "no checkpoint", [&] { return checkpoints(leader).size() == 1; }));
+    const Instant begun = s->simulation.now();
+    s->simulation.run_for(500ms);
+    ASSERT_GT(s->view(follower).applied, before.plus(5));
+    isolate(follower);
+    disk = fast;
+    const std::string first = checkpoints(leader).front();
+    while (checkpoints(leader).front() == first) {
+        ASSERT_TRUE(write(4));
+    }
+    s->simulation.run_for(1s);
+    disk.sync_latency = 10s;
+    ASSERT_TRUE(checkpoints(follower).empty());
+    ASSERT_LT(s->simulation.now(), begun + 15s);
+    ASSERT_TRUE(s->run_until(60s, "no own checkpoint", [&] { return !checkpoints(follower).empty(); }));
+    const std::string own = checkpoints(follower).front();
+    s->cluster().network().unblock_all();
+    ASSERT_TRUE(s->run_until(15s, "no snapshot", [&] { return checkpoints(follower).size() == 2; }));
+    const Instant end = s->simulation.now() + 60s;
+    while (std::ranges::count(checkpoints(follower), own) == 1 && s->simulation.now() < end) {
+        s->simulation.run_for(1ms);
+    }
+    ASSERT_LT(s->simulation.now(), end) << "it is never removed";
+    clients.clear();
+    s->node(follower).kill();
+    s->simulation.run_for(30s);   // its writes end
+    isolate(follower);
+    disk = fast;
+    s->node(follower).start();
+    ASSERT_TRUE(s->run_until(10s, "it does not start", [&] { return s->view(follower).range == data_range; }));
+    EXPECT_FALSE(s->view(follower).in_doubt);
+    EXPECT_GT(s->view(follower).applied, before.plus(5));
+    s->cluster().network().unblock_all();
+    good_end();
+}
+
+// A file that nobody knows any more keeps its space until the process ends.
+TEST_F(Behind, a_file_opened_for_a_snapshot_that_was_given_up_meanwhile_is_closed) {
+    for (const bool at_sender : {true, false}) {
+        SCOPED_TRACE(at_sender);
+        TearDown();
+        revision = 2;
+        ASSERT_TRUE(begin_behind());
+        ASSERT_TRUE(leave_behind());
+        const std::size_t slow = at_sender ? leader : follower;
+        DiskProfile& disk = s->node(slow).media().profile();
+        const DiskProfile fast = disk;
+        disk.metadata_latency = 20s;
+        s->cluster().network().unblock_all();
+        s->simulation.run_for(3s);
+        disk = fast;
+        isolate(leader);
+        s->simulation.run_for(40s);   // another one leads, and begins anew
+        EXPECT_TRUE(only_logs_are_open(slow));
+        s->cluster().network().unblock_all();
+        s->simulation.run_for(5s);
+        for (std::size_t node = 0; node < s->nodes(); node++) {
+            EXPECT_TRUE(only_logs_are_open(node)) << node;
+        }
+        EXPECT_EQ(s->view(follower).applied, s->view(s->leader()).applied);
+        good_end();
+    }
+}
+
+}  // namespace
+}  // namespace ringfort::sim
