@@ -9,7 +9,7 @@ namespace ringfort::uring {
 namespace {
 
 // How long the kernel may take to give back memory at the end; it normally takes less than a millisecond.
-constexpr Duration drain_longest = 2s;
+constexpr Duration world_drain_longest = 2s;
 
 }  // namespace
 
@@ -47,7 +47,7 @@ ShardWorld::~ShardWorld() {
 
 bool ShardWorld::drain() {
     network_->shut_down();
-    const Instant deadline = monotonic_now() + drain_longest;
+    const Instant deadline = monotonic_now() + world_drain_longest;
     while (!drained() && monotonic_now() < deadline) {
         ring_->submit_and_wait(10ms);
         ring_->reap();
