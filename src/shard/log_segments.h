@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/bounds.h"
 #include "base/instant.h"
 #include "env/disk.h"
 #include "log/run_list.h"
