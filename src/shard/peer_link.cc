@@ -79,6 +79,7 @@ void Link::become_up() {
     alive_ = true;
     peer_disk_slow_ = false;
     backoff_ = backoff_min;
+    said_ = {};
     credit_ = link_credit_bytes;
     to_grant_ = {};
     last_heard_ = context_.now;
@@ -90,7 +91,9 @@ void Link::drop(std::string_view why) {
     if (state_ == State::down) {
         return;
     }
-    context_.log_line(env::LogLevel::info, "link to " + std::to_string(node_.value) + " closed: " + std::string(why));
+    if (!why.empty()) {
+        context_.log_line(env::LogLevel::info, "link to " + member_text(node_) + " closed: " + std::string(why));
+    }
     context_.world.network.close(connection_);
     context_.links->retired().keep(connection_, std::move(out_));
     out_ = wire::OutBuffer();
@@ -194,15 +197,20 @@ bool Link::on_hello_reply(const wire::PeerHelloReply& reply) {
     PeerLinks::Peer& peer = *context_.links->peer(node_);
     const bool current = context_.links->learn(peer, reply);
     if (reply.refusal != wire::Refusal::none) {
-        drop("the peer refused the connection (" + std::to_string(static_cast<int>(reply.refusal)) + ")");
+        drop_and_say_once("the peer refused it: ", wire::to_string(reply.refusal));
         return false;
     }
     if (!current) {
-        drop("what the peer is now is not remembered yet, or it has lost its data and does not know yet");
+        drop_and_say_once("", "what the peer is now is not remembered yet, or it has lost its data and does not know yet");
         return false;
     }
     become_up();
     return true;
+}
+
+void Link::drop_and_say_once(std::string_view head, std::string_view why) {
+    const bool new_reason = std::exchange(said_, why) != why;
+    drop(new_reason ? std::string(head) + std::string(why) : std::string());
 }
 
 // ------------------------------------------------------------------------------------------------ send

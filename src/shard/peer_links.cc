@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "shard/bootstrap.h"
 #include "shard/replica.h"
@@ -36,9 +37,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
         if (!done_) {
             links_.context_.log_line(env::LogLevel::warning,
                                      "peer connection from " + remote_ + " closed: " + std::string(why));
-            links_.context_.world.network.close(connection_);
-            links_.retired_.keep(connection_, std::move(out_));
-            done_ = true;
+            end();
         }
     }
 
@@ -69,13 +68,18 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
     }
     void on_sent() override {
         out_.send_done();
-        if (refused_) {
-            close("refused");
+        if (refused_ && !done_) {
+            end();
         }
     }
     void on_closed(env::CloseReason) override { done_ = true; }
 
   private:
+    void end() {
+        links_.context_.world.network.close(connection_);
+        links_.retired_.keep(connection_, std::move(out_));
+        done_ = true;
+    }
     void on_hello(const wire::FrameReader::Frame& frame) {
         Context& context = links_.context_;
         context.frame_arena.reset();
@@ -93,8 +97,7 @@ class PeerLinks::Incoming final : public env::ConnectionHandler {
         wire::encode_peer(links_.hello_reply_to(*hello, refusal), out_);
         if (refusal != wire::Refusal::none || hello->probe) {
             refused_ = true;
-            context.log_line(env::LogLevel::warning, "refused peer " + std::to_string(hello->node.value) + " from " +
-                                                         remote_ + ": " + std::to_string(static_cast<int>(refusal)));
+            links_.log_refusal(hello->node, remote_, refusal);
             context.world.network.send(connection_, out_.start_send());
             return;
         }
@@ -308,6 +311,14 @@ bool is_outdated(const PeerLinks::Peer& known, InstanceId instance, Incarnation 
 }
 }  // namespace
 
+std::string member_text(NodeId node) {
+    std::string text(16, '0');
+    for (std::size_t at = text.size(); at > 0; at--) {
+        text[at - 1] = "0123456789abcdef"[node.value >> (4 * (text.size() - at)) & 15];
+    }
+    return text;
+}
+
 wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     if (hello.cluster_id != context_.config.cluster_id) {
         return wire::Refusal::other_cluster;
@@ -336,7 +347,30 @@ wire::Refusal PeerLinks::take_hello(const wire::PeerHello& hello) {
     known->heard = true;
     // Refused like a node that is about to end, so that it comes again.
     const bool welcome = context_.replicas->bootstrap().on_peer_heard(*known, hello.instance, hello.incarnation);
+    if (welcome) {
+        known->sent_away = false;
+    }
     return welcome ? wire::Refusal::none : wire::Refusal::stopping;
+}
+
+// "Not now" is part of every start and stop. The rest does not mend itself.
+void PeerLinks::log_refusal(NodeId node, std::string_view remote, wire::Refusal refusal) {
+    if (refusal == wire::Refusal::none) {
+        return;   // it only asked
+    }
+    const bool passes = refusal == wire::Refusal::stopping;
+    std::string_view why = wire::to_string(refusal);
+    if (passes) {
+        // It comes again many times a second until then: once is enough.
+        if (Peer* known = peer(node); known != nullptr && std::exchange(known->sent_away, true)) {
+            return;
+        }
+        why = context_.stopping || context_.halted ? "this node is stopping"
+              : !memory_read                       ? "this node is starting; the peer comes again"
+                                                   : "what it is now is being written down; it comes again";
+    }
+    context_.log_line(passes ? env::LogLevel::info : env::LogLevel::warning,
+                      "refused peer " + member_text(node) + " from " + std::string(remote) + ": " + std::string(why));
 }
 
 // Another number of shards puts the peer's replicas elsewhere: in shards not seen yet, or gone for a while.

@@ -23,6 +23,9 @@ namespace ringfort::shard {
 
 class Replica;
 
+// A member's id as people know it: as ringctl and the node's first lines write it.
+std::string member_text(NodeId node);
+
 // Bytes of each class a peer may have on its way to us without more credit. Control has no bound but the protocol's.
 inline constexpr std::array<std::uint64_t, wire::link_class_count> link_credit_bytes = {
     UINT64_MAX, 16 * mib, 8 * mib, 4 * mib};
@@ -46,6 +49,7 @@ class Link final : public env::ConnectionHandler {
     // Takes over an accepted connection whose hello was good. The answer to it leaves before anything else; the unread
     // rest of the connection's bytes comes along.
     void adopt(env::ConnectionId connection, Bytes hello_reply, Bytes unconsumed);
+    // `why`: for the log; empty: it has been said.
     void drop(std::string_view why);
 
     // Frames of a class without credit wait (appends) or are refused (false: forwards, snapshots).
@@ -78,6 +82,8 @@ class Link final : public env::ConnectionHandler {
 
     bool on_frame(const wire::FrameReader::Frame& frame);
     bool on_hello_reply(const wire::PeerHelloReply& reply);
+    // A peer that cannot take the link yet is dialed many times a second.
+    void drop_and_say_once(std::string_view head, std::string_view why);
     void become_up();
     void lose(bool closed);
     void send_deferred();
@@ -108,6 +114,7 @@ class Link final : public env::ConnectionHandler {
     Instant beat_at_{};
     Instant dial_at_{};
     Duration backoff_{};
+    std::string_view said_;           // why the last hellos were in vain; a literal
     std::int64_t echo_ns_{0};
     std::vector<raft::Entry> entries_;
 
@@ -165,6 +172,7 @@ class PeerLinks final : public env::ListenerHandler {
         Incarnation incarnation{};
         bool heard{false};                // said hello since our start
         bool bootstrapped{false};         // it said so
+        bool sent_away{false};            // and this is logged; until it is let in
         InstanceId our_instance{};        // what it remembers of us
         Incarnation our_incarnation{};
     };
@@ -174,6 +182,8 @@ class PeerLinks final : public env::ListenerHandler {
     wire::PeerHelloReply hello_reply_to(const wire::PeerHello& hello, wire::Refusal refusal) const;
     // Checks and remembers; the refusal to answer with.
     wire::Refusal take_hello(const wire::PeerHello& hello);
+    // A refusal that this node has just given, for its log.
+    void log_refusal(NodeId node, std::string_view remote, wire::Refusal refusal);
     // False: the peer stands for a data directory that is gone, or does not know yet that its own was lost; nothing it
     // says may count until it comes with a new incarnation.
     [[nodiscard]] bool learn(Peer& peer, const wire::PeerHelloReply& reply);

@@ -237,6 +237,11 @@ bool SimNode::ready() const {
                                     [](const ShardSlot& slot) { return slot.shard && slot.shard->ready(); });
 }
 
+const std::deque<SimLogSink::Line>& SimNode::log_lines() const {
+    ASSERT(running());
+    return life_->log.lines();
+}
+
 std::vector<shard::ReplicaView> SimNode::inspect() {
     ASSERT(running());
     std::vector<shard::ReplicaView> out;

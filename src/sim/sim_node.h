@@ -80,6 +80,8 @@ class SimNode {
     std::size_t shard_count() const { return options_.config.shard_count; }
     // Requires: running().
     std::vector<shard::ReplicaView> inspect();
+    // What it has logged in this life. Requires: running().
+    const std::deque<SimLogSink::Line>& log_lines() const;
     // Of all its shards together. Requires: running().
     shard::HeldView held();
     shard::FollowerReadsView follower_reads();

@@ -5,9 +5,10 @@
 namespace ringfort::sim {
 
 void SimLogSink::write(env::LogLevel level, std::string_view line) {
-    if (level == env::LogLevel::error) {
-        last_error_ = std::string(line);
+    if (lines_.size() == lines_max) {
+        lines_.pop_front();
     }
+    lines_.push_back({level, std::string(line)});
     if (trace_) {
         const auto ns = queue_.now().ns;
         std::fprintf(stderr, "%8lld.%06lld %s: %.*s\n", static_cast<long long>(ns / 1'000'000'000),

@@ -1,6 +1,7 @@
 // Log lines and the end of a simulated process.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 
@@ -11,17 +12,24 @@ namespace ringfort::sim {
 
 class SimLogSink final : public env::LogSink {
   public:
-    // Lines go to stderr with true time and name when `trace` is on; errors are remembered either way.
+    struct Line {
+        env::LogLevel level;
+        std::string text;
+    };
+
+    // Lines go to stderr with true time and name when `trace` is on.
     SimLogSink(const EventQueue& queue, std::string name, bool trace)
         : queue_(queue), name_(std::move(name)), trace_(trace) {}
     void write(env::LogLevel level, std::string_view line) override;
-    const std::string& last_error() const { return last_error_; }
+    // The newest lines of this life, oldest first.
+    const std::deque<Line>& lines() const { return lines_; }
 
   private:
     const EventQueue& queue_;
     std::string name_;
     bool trace_;
-    std::string last_error_;
+    static constexpr std::size_t lines_max = 1000;
+    std::deque<Line> lines_;
 };
 
 class SimProcess final : public env::Process {

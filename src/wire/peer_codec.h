@@ -76,8 +76,10 @@ enum class Refusal : std::uint8_t {
     old_incarnation = 4,
     unsupported_feature_level = 5,
     no_such_shard = 6,
-    stopping = 7,
+    stopping = 7,              // or starting: not now
 };
+// For people, and from neither side's place: "the caller" dialed.
+std::string_view to_string(Refusal refusal);
 
 struct PeerHelloReply {
     Refusal refusal{Refusal::none};

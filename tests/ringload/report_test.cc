@@ -30,6 +30,7 @@ struct Measured {
         report.client.retries = 11;
         report.client.connects = 12;
         report.client.connections_lost = 13;
+        report.answered_in_all = 6;
         report.client_cpu_us = 600;
         report.unanswered = 3;
         report.backlog = 4;
@@ -94,6 +95,17 @@ TEST(Report, as_json_says_what_was_measured_in_the_units_of_the_names) {
     EXPECT_EQ(json["log_entry_bytes"], 23);
     EXPECT_EQ(json["server_cpu_us"], 200.0) << "per request";
     EXPECT_EQ(json["interrupted"], false);
+}
+
+// The counters are read before the warm-up: what they tell is divided by the warm-up's requests too.
+TEST(Report, after_a_warm_up_divides_the_cpu_by_all_requests_it_was_spent_on) {
+    Measured measured;
+    measured.report.answered_in_all = 60;
+    EXPECT_EQ(measured.json()["client_cpu_us"], 10.0);
+    EXPECT_EQ(measured.json()["server_cpu_us"], 20.0);
+    EXPECT_EQ(measured.json()["requests"], 6);
+    EXPECT_NE(as_table(measured.report).find("10.00 us of CPU per request"), std::string::npos);
+    EXPECT_NE(as_table(measured.report).find("20.0 us of CPU per request"), std::string::npos);
 }
 
 TEST(Report, of_a_run_without_any_answer_is_whole_and_divides_by_nothing) {

@@ -2,6 +2,7 @@
 // enumerators of another version. And every bound, at the bound.
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -474,6 +475,15 @@ TEST(WireCrafted, every_peer_kind_has_its_class) {
 }
 
 // ---------------------------------------------------------------------------------------------- the library agrees
+
+TEST(WireCrafted, every_refusal_of_a_peer_has_words_of_its_own) {
+    std::set<std::string_view> texts;
+    for (int i = static_cast<int>(Refusal::none); i <= static_cast<int>(Refusal::stopping); i++) {
+        texts.insert(to_string(static_cast<Refusal>(i)));
+    }
+    EXPECT_EQ(texts.size(), 8U);
+    EXPECT_EQ(texts.count(""), 0U);
+}
 
 TEST(WireCrafted, what_is_encoded_passes_the_librarys_verifier) {
     Arena arena;

@@ -90,7 +90,8 @@ Instant Load::step() {
     const Instant now = clock_.now();
     maybe_finish_warmup(now);
     if (!stopped_ && (now >= end_at_ || (options_.requests > 0 && measuring_ && started_ >= options_.requests))) {
-        note_backlog(std::min(now, end_at_));
+        // A run of a second at 1000 a second is 1000 requests: the one due at its very end is the next run's.
+        note_backlog(std::min(now, end_at_ - Duration(1)));
         stop();
     }
     if (stopped_) {
@@ -214,6 +215,7 @@ void Load::answered(Slot& slot, const Response& response) {
     const auto* error = std::get_if<ErrorInfo>(&response.body);
     const Errc code = error != nullptr ? error->code : Errc::ok;
     under_way_--;
+    answered_++;
     if (slot.operation == Operation::put || slot.operation == Operation::txn) {
         record_write(slot, code, response.header);
     }

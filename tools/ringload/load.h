@@ -41,6 +41,8 @@ class Load {
     // Of an open loop: requests whose time has come and that could not start, because the bound was reached.
     std::uint64_t backlog() const { return backlog_; }
     std::uint64_t started_count() const { return started_; }
+    // Since begin(), whatever the answer was.
+    std::uint64_t answered_count() const { return answered_; }
     bool measuring() const { return measuring_; }
     // The first failure of each run in words, for people.
     const std::string& first_failure() const { return first_failure_; }
@@ -95,6 +97,7 @@ class Load {
     std::uint64_t started_{0};             // since begin(); of a run by count: since the warm-up
     std::uint64_t scheduled_{0};           // open loop: intended starts used up
     std::uint64_t backlog_{0};
+    std::uint64_t answered_{0};
     std::size_t under_way_{0};
     bool stopped_{false};
     bool measuring_{false};

@@ -99,6 +99,7 @@ int load_and_report(const Options& options) {
     report.timeline = &load.timeline();
     report.client = core.counters();
     report.client_cpu_us = cpu_us() - cpu_before;
+    report.answered_in_all = load.answered_count();
     report.unanswered = load.under_way();
     report.backlog = load.backlog();
     report.first_failure = load.first_failure();

@@ -37,6 +37,11 @@ std::uint64_t answered(const Timeline& timeline) {
     return timeline.acknowledged_count() + timeline.failed_count();
 }
 
+// What the counters are divided by: they know no end of the warm-up.
+double counted_requests(const Report& report) {
+    return static_cast<double>(std::max<std::uint64_t>(1, report.answered_in_all));
+}
+
 std::string servers_text(const ServerWork& servers, double requests) {
     if (servers.nodes == 0) {
         return "no node told its counters before and after";
@@ -107,9 +112,8 @@ std::string as_table(const Report& report) {
     row("client", fmt::format("{} retries, {} connects, {} connections lost, {:.2f} us of CPU per request",
                               with_commas(report.client.retries), with_commas(report.client.connects),
                               with_commas(report.client.connections_lost),
-                              report.client_cpu_us / static_cast<double>(std::max<std::uint64_t>(1, answered(timeline)))));
-    row("servers",
-        servers_text(report.servers, static_cast<double>(std::max<std::uint64_t>(1, answered(timeline)))));
+                              report.client_cpu_us / counted_requests(report)));
+    row("servers", servers_text(report.servers, counted_requests(report)));
     return text;
 }
 
@@ -117,7 +121,7 @@ std::string as_json(const Report& report) {
     const Options& options = *report.options;
     const Timeline& timeline = *report.timeline;
     const Histogram& latencies = timeline.latencies();
-    const double requests = static_cast<double>(std::max<std::uint64_t>(1, answered(timeline)));
+    const double requests = counted_requests(report);
     const auto rounded = [](double value) { return std::round(value * 1000) / 1000; };
     nlohmann::ordered_json json;
     json["op"] = options.op;

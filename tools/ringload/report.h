@@ -17,7 +17,8 @@ struct Report {
     ServerWork servers;
     std::uint64_t unanswered{0};         // still under way when the run ended
     std::uint64_t backlog{0};            // open loop: due and never started
-    double client_cpu_us{0};             // of this process, during the run
+    std::uint64_t answered_in_all{0};    // of which the counters tell: those of the warm-up too
+    double client_cpu_us{0};             // of this process, during the run and its warm-up
     std::string first_failure;
     bool interrupted{false};
 };
