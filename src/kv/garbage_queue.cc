@@ -54,4 +54,11 @@ void GarbageQueue::pop() {
     }
 }
 
+bool GarbageQueue::dismantle(WorkBudget& budget) {
+    for (; !loaded_.empty() && !budget.spent(); budget.take(1, 0)) {
+        loaded_.pop_back();
+    }
+    return loaded_.empty();
+}
+
 }  // namespace ringfort::kv

@@ -10,6 +10,7 @@
 #include <deque>
 #include <vector>
 
+#include "base/work_budget.h"
 #include "kv/slab.h"
 #include "kv/version.h"
 
@@ -27,6 +28,8 @@ class GarbageQueue {
     // Requires: !empty().
     Version* front() const;
     void pop();
+    // Gives back in steps what is not the slab's; true when it is done. After the first step nothing else may be called.
+    bool dismantle(WorkBudget& budget);
     std::uint64_t size() const { return size_ + loaded_.size(); }
     // Of the heap of loaded entries; the rest is in the slab.
     std::uint64_t heap_bytes() const { return loaded_.size() * sizeof(Loaded); }

@@ -28,13 +28,25 @@ KeyRecord* record_of(std::uint64_t entry) {
 HashIndex::HashIndex(std::uint64_t seed) : seed_(seed), directory_{new Segment{}} {}
 
 HashIndex::~HashIndex() {
-    Segment* last = nullptr;
-    for (Segment* segment : directory_) {
-        if (segment != last) {
-            delete segment;
+    WorkBudget all{INT64_MAX, INT64_MAX};
+    dismantle(all);
+}
+
+bool HashIndex::dismantle(WorkBudget& budget) {
+    constexpr std::int64_t segment_keys = 4;
+    for (; !directory_.empty() && !budget.spent(); budget.take(segment_keys, 0)) {
+        Segment* const segment = directory_.back();
+        while (!directory_.empty() && directory_.back() == segment) {
+            directory_.pop_back();
         }
-        last = segment;
+        delete segment;
+        segments_--;
     }
+    if (!directory_.empty()) {
+        return false;
+    }
+    std::vector<Segment*>().swap(directory_);   // shrink_to_fit() does nothing in a build without exceptions
+    return true;
 }
 
 std::uint64_t HashIndex::hash(std::string_view key) const {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/work_budget.h"
 #include "kv/version.h"
 
 namespace ringfort::kv {
@@ -39,6 +40,9 @@ class HashIndex {
     bool insert(KeyRecord* record, std::uint64_t hash);
     // False: it was not here (insert() had declined).
     bool erase(const KeyRecord* record, std::uint64_t hash);
+
+    // Gives back everything in steps; true when it is done. After the first step nothing else may be called.
+    bool dismantle(WorkBudget& budget);
 
     std::uint64_t size() const { return size_; }
     std::uint64_t memory_bytes() const;

@@ -73,19 +73,27 @@ void* must_allocate(void* block) {
 }  // namespace
 
 Slab::~Slab() {
-    for (Region* region : {open_regions_, full_regions_}) {
-        while (region != nullptr) {
-            Region* next = region->next;
+    WorkBudget all{INT64_MAX, INT64_MAX};
+    dismantle(all);
+}
+
+bool Slab::dismantle(WorkBudget& budget) {
+    constexpr std::int64_t large_block_keys = 200;   // a value of a MiB goes back to the system by a call of its own
+    for (Region** list : {&open_regions_, &full_regions_}) {
+        for (; *list != nullptr && !budget.spent(); budget.take(region_keys, 0)) {
+            Region* region = *list;
+            *list = region->next;
             std::free(region->pages);
             delete region;
-            region = next;
+            reserved_bytes_ -= region_pages * page_bytes;
         }
     }
-    while (large_ != nullptr) {
+    for (; large_ != nullptr && !budget.spent(); budget.take(large_block_keys, 0)) {
         LargeBlock* block = large_;
         large_ = block->next;
         std::free(block);
     }
+    return open_regions_ == nullptr && full_regions_ == nullptr && large_ == nullptr;
 }
 
 std::size_t Slab::class_of(std::size_t bytes) {

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/work_budget.h"
+
 namespace ringfort::kv {
 
 class Slab {
@@ -29,12 +31,17 @@ class Slab {
     // `bytes`: as given to allocate().
     void release(void* block, std::size_t bytes);
 
+    // Gives back everything in steps, freed or not; true when it is done. After the first step nothing else may be called.
+    bool dismantle(WorkBudget& budget);
+
     // What a block of this size takes.
     static std::size_t block_bytes(std::size_t bytes);
     std::uint64_t block_bytes() const { return block_bytes_; }
     std::uint64_t reserved_bytes() const { return reserved_bytes_; }
     // How often a region was taken from the heap or given back: far dearer than a block, so that steps count it.
     std::uint64_t region_moves() const { return region_moves_; }
+    // What a step is charged for that.
+    static constexpr std::int64_t region_keys = 400;
 
   private:
     struct Region;

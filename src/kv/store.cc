@@ -31,6 +31,12 @@ Store::~Store() {
     ASSERT(impl_->state.pins.empty());   // readers and checkpoint writers die before the store
 }
 
+bool Store::dismantle(WorkBudget& budget) {
+    StoreState& state = impl_->state;
+    ASSERT(state.pins.empty());
+    return state.garbage.dismantle(budget) && state.index.dismantle(budget) && state.slab.dismantle(budget);
+}
+
 // ---------------------------------------------------------------------------------------------- apply
 
 void Store::begin(Bytes command, std::uint64_t checksum, LogIndex index, Arena* answer) {

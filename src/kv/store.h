@@ -48,7 +48,11 @@ class CheckpointReader;
 class Store {
   public:
     explicit Store(const StoreOptions& options);
+    // At once, however much it holds: a shard that goes on dismantles it first.
     ~Store();
+    // Gives its memory back in steps; true when it is done. Requires: no reader lives. After the first step nothing but this
+    // and the destructor may be called.
+    bool dismantle(WorkBudget& budget);
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 

@@ -147,7 +147,7 @@ void StoreState::charge(WorkBudget& budget, std::int64_t keys, std::int64_t byte
     const auto regions = static_cast<std::int64_t>(slab.region_moves() - charged_region_moves_);
     charged_splits_ = index.splits();
     charged_region_moves_ = slab.region_moves();
-    budget.take(keys + splits * split_keys + regions * region_keys, bytes);
+    budget.take(keys + splits * split_keys + regions * Slab::region_keys, bytes);
 }
 
 // ---------------------------------------------------------------------------------------------- compaction

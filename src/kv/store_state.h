@@ -81,7 +81,7 @@ struct StoreState {
     // Charges `keys` for changes just made, and what they cost beyond themselves: splits of the hash index (random access
     // over two times a thousand keys), regions of memory that came or went (a system call, and its pages).
     void charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes);
-    static constexpr std::int64_t split_keys = 100, region_keys = 400;
+    static constexpr std::int64_t split_keys = 100;
 
     void note_superseding(Version* version) { garbage.append(version); }
 

@@ -248,6 +248,7 @@ void Checkpoints::ReceiveJob::finish(bool ok) {
     if (!ok && !record_.file.empty()) {
         owner_.forget_file(record_.file);
     }
+    owner_.discard(std::move(loaded_.store));
     give_credit(owed_credit_);
     if (!ok) {
         answer(wire::SnapshotVerdict::refused);

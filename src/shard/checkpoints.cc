@@ -199,6 +199,19 @@ void Checkpoints::on_store_replaced(const Replica& replica) {
     }
 }
 
+void Checkpoints::discard(std::unique_ptr<kv::Store> store) {
+    if (store) {
+        discarded_.push_back(std::move(store));
+    }
+}
+
+bool Checkpoints::run_discards(WorkBudget& budget) {
+    while (!discarded_.empty() && discarded_.back()->dismantle(budget)) {
+        discarded_.pop_back();
+    }
+    return !discarded_.empty();
+}
+
 // What goes by the same pace takes turns: whoever is asked first after a piece went gets the next one.
 bool Checkpoints::run() {
     maybe_start_write();
@@ -215,6 +228,7 @@ bool Checkpoints::run() {
         more |= run_loads(budget);
         more |= run_write(budget);
     }
+    more |= run_discards(budget);
     std::erase_if(loads_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(receives_, [](const auto& job) { return job->done() && !job->waiting(); });

@@ -56,6 +56,8 @@ class Checkpoints {
     void on_durable(BatchSequence through);
     // The replica's store is about to be replaced: nothing may read it any more.
     void on_store_replaced(const Replica& replica);
+    // A store that is not needed any more: it goes in steps.
+    void discard(std::unique_ptr<kv::Store> store);
     // Steps of all jobs. true: there is more to do at once.
     bool run();
     // When a job that waits for its pace goes on.
@@ -99,6 +101,7 @@ class Checkpoints {
               std::function<void(LoadedState)> done);
     bool run_write(WorkBudget& budget);
     bool run_loads(WorkBudget& budget);
+    bool run_discards(WorkBudget& budget);
     void run_transfers();
     // A checkpoint of so many bytes ends while the log still has room to grow.
     LogRace race_of(std::uint64_t expected_bytes) const;
@@ -120,6 +123,7 @@ class Checkpoints {
     std::vector<std::unique_ptr<LoadJob>> loads_;
     std::vector<std::unique_ptr<SendJob>> sends_;
     std::vector<std::unique_ptr<ReceiveJob>> receives_;
+    std::vector<std::unique_ptr<kv::Store>> discarded_;
     struct Removal;
     std::vector<std::unique_ptr<Removal>> removals_;
     std::uint64_t bytes_written_{0};

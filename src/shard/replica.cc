@@ -554,19 +554,23 @@ void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
 bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                       std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
     if (record.applied.index <= applied()) {
+        context_.checkpoints->discard(std::move(store));
         return false;
     }
     raft_->step(raft::SnapshotInstalled{record.applied, record.configuration, from, term}, effects_);
     const raft::SnapshotFit fit = effects_.snapshot_fit;
     switch (fit) {
-        case raft::SnapshotFit::none: carry_out(effects_); return false;
+        case raft::SnapshotFit::none:
+            context_.checkpoints->discard(std::move(store));
+            carry_out(effects_);
+            return false;
         case raft::SnapshotFit::log_kept: context_.log->append_checkpoint(range_, record); break;
         case raft::SnapshotFit::log_void: context_.log->append_snapshot_installed(range_, record); break;
     }
     persisted_in_ = context_.log->open_batch();
     if (store_) {
         ASSERT(store);
-        store_ = std::move(store);
+        context_.checkpoints->discard(std::exchange(store_, std::move(store)));
     } else {
         ASSERT(directory);
         *directory_ = *directory;

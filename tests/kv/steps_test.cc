@@ -70,6 +70,31 @@ TEST(Steps, of_loading_a_checkpoint_count_splits_of_the_index_and_regions_of_mem
     EXPECT_EQ(loaded.hash(), driver.store.hash());
 }
 
+TEST(Steps, of_dismantling_a_store_give_back_a_few_regions_at_a_time) {
+    Driver driver;
+    fill_at_random(driver);
+    const std::vector<std::byte> stream = checkpoint_of(driver.store);
+    Store loaded{StoreOptions{}};
+    std::size_t consumed = 0;
+    WorkBudget all{INT64_MAX, INT64_MAX};
+    ASSERT_TRUE(loaded.load_checkpoint()->feed(stream, all, consumed));
+    for (Store* store : {&driver.store, &loaded}) {
+        const std::uint64_t full = store->reserved_bytes();
+        ASSERT_GT(full, 15 * region_bytes);
+        int steps = 0;
+        for (bool done = false; !done; steps++) {
+            WorkBudget budget;
+            const std::uint64_t before = store->reserved_bytes();
+            done = store->dismantle(budget);
+            EXPECT_GE(budget.keys, -Slab::region_keys);
+            EXPECT_TRUE(done || budget.spent());
+            EXPECT_LE(before - store->reserved_bytes(), 6 * region_bytes);
+        }
+        EXPECT_GE(steps, 3);
+        EXPECT_EQ(store->reserved_bytes(), 0u);
+    }
+}
+
 TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_time) {
     Driver driver;
     fill_at_random(driver);
@@ -83,7 +108,7 @@ TEST(Steps, of_removing_and_compacting_everything_give_back_a_few_regions_at_a_t
     EXPECT_GE(steps, static_cast<int>(keys * 2 / 2000));
     EXPECT_EQ(driver.compact(driver.store.revision()), api::Errc::ok);
     const std::uint64_t full = driver.store.reserved_bytes();
-    const std::uint64_t regions_max = 2000 / StoreState::region_keys + 1;
+    const std::uint64_t regions_max = 2000 / Slab::region_keys + 1;
     while (driver.store.compaction_pending()) {
         WorkBudget budget;
         const std::uint64_t before = driver.store.reserved_bytes();

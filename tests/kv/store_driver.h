@@ -13,7 +13,7 @@
 namespace ringfort::kv {
 
 // The dearest single thing a step does beyond its budget: what comes when the budget is down to one key.
-constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + StoreState::region_keys;
+constexpr std::int64_t overdraft_max = 10 + StoreState::split_keys + Slab::region_keys;
 
 // As range_end: every key from `key` on.
 inline constexpr std::string_view endless("\0", 1);
