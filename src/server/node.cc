@@ -58,7 +58,6 @@ ExitCode Node::run() {
 
 void Node::run_shard(std::size_t index) {
     uring::name_thread(fmt::format("shard-{}", index));
-    uring::ask_for_long_slice();
     if (!options_.shard_cpus.empty() && !uring::pin_thread(options_.shard_cpus[index])) {
         log_.write(env::LogLevel::warning, fmt::format("shard {}", index),
                    fmt::format("cannot be pinned to CPU {}: it floats", options_.shard_cpus[index]));

@@ -2,12 +2,14 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
 #include "uring/shard_world.h"
+#include "uring/thread_setup.h"
 
 namespace ringfort::uring {
 namespace {
@@ -27,9 +29,17 @@ std::int64_t switches() {
 }  // namespace
 
 Loop::Loop(ShardWorld& world, TurnDriver& driver, const LoopOptions& options)
-    : world_(world), driver_(driver), options_(options), stalls_(options.on_stall), window_(options.poll) {}
+    : world_(world), driver_(driver), options_(options), stalls_(options.on_stall), window_(options.poll),
+      core_waits_(open_core_waits()) {}
+
+Loop::~Loop() {
+    if (core_waits_ >= 0) {
+        ::close(core_waits_);
+    }
+}
 
 void Loop::run() {
+    ask_for_slice(core_waits_ >= 0);
     while (!ended_) {
         const Instant deadline = one_turn();
         if (ended_) {
@@ -40,6 +50,22 @@ void Loop::run() {
         } else {
             wait(deadline);
         }
+    }
+}
+
+void Loop::choose_slice(Instant now) {
+    if (core_waits_ < 0 || !slice_.due(now)) {
+        return;
+    }
+    const std::optional<SliceChooser::Waits> waits = read_core_waits(core_waits_);
+    if (!waits) {
+        return;
+    }
+    const bool before = slice_.is_long();
+    if (slice_.look(now, *waits) != before) {
+        ask_for_slice(!before);
+        world_.log().write(env::LogLevel::debug, before ? "others have the cores for long: normal time slices"
+                                                        : "the cores are free: long time slices");
     }
 }
 
@@ -104,6 +130,7 @@ void Loop::wait(Instant deadline) {
 Instant Loop::wait_ended(Instant begin) {
     const Instant now = monotonic_now();
     window_.on_time(begin - woken_, now - begin);
+    choose_slice(now);
     woken_ = now;
     return now;
 }

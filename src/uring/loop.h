@@ -8,6 +8,7 @@
 #include "env/world.h"
 #include "uring/clock_source.h"
 #include "uring/poll_window.h"
+#include "uring/slice_chooser.h"
 #include "uring/stall_detector.h"
 
 namespace ringfort::uring {
@@ -42,6 +43,10 @@ class Loop {
   public:
     Loop(ShardWorld& world, TurnDriver& driver, const LoopOptions& options);
 
+    ~Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
     // Until end() is called from within a turn.
     void run();
     void end() { ended_ = true; }
@@ -54,6 +59,7 @@ class Loop {
     bool work_waits() const;
     void wait(Instant deadline);
     bool poll(Instant until);
+    void choose_slice(Instant now);
     Instant wait_ended(Instant begin);   // now
 
     ShardWorld& world_;
@@ -61,6 +67,8 @@ class Loop {
     const LoopOptions options_;
     StallDetector stalls_;
     PollWindow window_;
+    SliceChooser slice_;
+    int core_waits_;               // file; -1: none, and the slice stays as the system gives it
     Instant woken_{monotonic_now()};   // when the last wait ended
     LoopCounters counters_;
     bool ended_{false};

@@ -1,12 +1,15 @@
 #include "uring/thread_setup.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdint>
+#include <cstdio>
 
 #include "base/instant.h"
 
@@ -49,12 +52,31 @@ bool pin_thread(unsigned cpu) {
     return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
-void ask_for_long_slice() {
+void ask_for_slice(bool long_one) {
     SchedulerAttributes attributes{};
     attributes.size = sizeof(attributes);
     attributes.policy = SCHED_OTHER;
-    attributes.runtime = static_cast<std::uint64_t>(long_slice.count());
+    attributes.runtime = long_one ? static_cast<std::uint64_t>(long_slice.count()) : 0;
     syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+int open_core_waits() {
+    return ::open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+}
+
+// Three numbers: nanoseconds on a core, nanoseconds of waiting for one, how often it got one.
+std::optional<SliceChooser::Waits> read_core_waits(int file) {
+    std::array<char, 128> text{};
+    if (file < 0 || ::pread(file, text.data(), text.size() - 1, 0) <= 0) {
+        return std::nullopt;
+    }
+    long long ran = 0;
+    long long waited = 0;
+    unsigned long long times = 0;
+    if (std::sscanf(text.data(), "%lld %lld %llu", &ran, &waited, &times) != 3) {
+        return std::nullopt;
+    }
+    return SliceChooser::Waits{Duration(waited), times};
 }
 
 void raise_limits() {

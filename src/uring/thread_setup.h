@@ -1,7 +1,10 @@
 // What a shard's thread asks of the scheduler, and what the process asks of its limits.
 #pragma once
 
+#include <optional>
 #include <string>
+
+#include "uring/slice_chooser.h"
 
 namespace ringfort::uring {
 
@@ -9,9 +12,11 @@ namespace ringfort::uring {
 void name_thread(const std::string& name);
 // False: this process may not run there.
 bool pin_thread(unsigned cpu);
-// A long slice: kernel threads that finish our disk writes then preempt us at once instead of waiting for the next tick.
-// Kernels before 6.12 have no such request; then the recipe's trap detection has to do.
-void ask_for_long_slice();
+// The time slice of this thread: long, or what the system gives everybody. Kernels before 6.12 have no such request.
+void ask_for_slice(bool long_one);
+// How long this thread has waited for a core; nullopt: the system does not tell. `file`: from open_core_waits().
+int open_core_waits();
+std::optional<SliceChooser::Waits> read_core_waits(int file);
 // Descriptors and locked memory up to what the system allows this process.
 void raise_limits();
 
