@@ -7,8 +7,12 @@ namespace ringfort::uring {
 bool SliceChooser::look(Instant now, const Waits& waits) {
     const auto times = static_cast<std::int64_t>(waits.times - before_.times);
     const Duration mean = times > 0 ? (waits.waited - before_.waited) / times : 0ns;
+    const bool first = looked_ == Instant{};
     looked_ = now;
     before_ = waits;
+    if (first) {
+        return long_;
+    }
     if (long_) {
         if (now - long_since_ >= good_for) {
             quiet_needed_ = quiet_first;

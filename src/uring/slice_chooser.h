@@ -28,7 +28,8 @@ class SliceChooser {
         std::uint64_t times{0};
     };
     bool due(Instant now) const { return now - looked_ >= window; }
-    // Whether the slice should be long from now on.
+    // Whether the slice should be long from now on. The first look only notes where the counts begin: what the thread waited
+    // while the node started, beside others that did, says nothing.
     bool look(Instant now, const Waits& waits);
 
     bool is_long() const { return long_; }

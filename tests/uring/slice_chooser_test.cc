@@ -14,6 +14,8 @@ struct Chosen {
     SliceChooser::Waits waits;
     Instant now{1};
 
+    Chosen() { chooser.look(now, waits); }
+
     // Windows in which the thread got a core ten times and waited for each so long.
     bool windows(int count, Duration each) {
         for (int i = 0; i < count; i++) {
@@ -64,6 +66,12 @@ TEST(SliceChooser, waits_twice_as_long_each_time_it_was_long_in_vain) {
     EXPECT_TRUE(c.windows(static_cast<int>(SliceChooser::good_for / SliceChooser::window), 0ns));
     EXPECT_FALSE(c.windows(1, 100ms));
     EXPECT_EQ(c.until_long(0ns), SliceChooser::quiet_first);
+}
+
+TEST(SliceChooser, what_was_waited_before_the_first_look_does_not_count) {
+    SliceChooser chooser;
+    EXPECT_TRUE(chooser.look(Instant{1}, {.waited = 10s, .times = 1}));
+    EXPECT_TRUE(chooser.look(Instant{1} + SliceChooser::window, {.waited = 10s + 1ms, .times = 2}));
 }
 
 TEST(SliceChooser, a_window_in_which_the_thread_never_slept_says_nothing_bad) {
