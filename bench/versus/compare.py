@@ -5,9 +5,11 @@ import os
 import platform
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +28,8 @@ READ_FACTOR = {"3.4": 2.7}
 # the same time, one of them the file system's, may become one; more than one in a hundred would be flushes left out.
 ALONE_TRIES = 5
 ALONE_MERGED_MAX = 0.01
+# A machine's speed changes by the minute: what is measured in seconds is measured in so many rounds, and the median counts.
+ROUNDS = 3
 # Floors of a bare durable replication loop without a store, single client, as measured when the design was made.
 PUT_FLOOR_US, PUT_FLOOR_POLLING_US = 310.0, 190.0
 
@@ -33,16 +37,17 @@ PUT_FLOOR_US, PUT_FLOOR_POLLING_US = 310.0, 190.0
 class Sitting:
     """Everything measured, by name; a part of Ringfort's that fails leaves its figures out and says why.
 
-    Etcd and Ringfort take turns, figure by figure, each with a new cluster: a machine's speed changes by the minute, and
-    what one load leaves behind would be the next one's handicap: a checkpoint or a compaction under way, and memory that
-    the host of a virtual machine has yet to find for it (measured: 11 us for 4 KiB, 2 us where another process had it
-    before). What goes on for long is shown by the figure of many keys: filled, then overwritten for half a minute."""
+    Etcd and Ringfort take turns, figure by figure, each with a new cluster, in several rounds: what one load leaves behind
+    would be the next one's handicap: a checkpoint or a compaction under way, and memory that the host of a virtual machine
+    has yet to find for it (measured: 11 us for 4 KiB, 2 us where another process had it before). What goes on for long is
+    shown by the figure of many keys, once: filled, then overwritten for half a minute."""
 
     def __init__(self, programs, etcd_programs, folder, options):
         self.programs, self.etcd_programs, self.folder, self.options = programs, etcd_programs, folder, options
-        self.seconds = 3 if options.quick else 10
+        self.rounds, self.seconds, self.long_seconds = (1, 3, 9) if options.quick else (ROUNDS, 6, 30)
         self.many = {"keys": 100_000 if options.quick else 1_000_000, "key_bytes": 32}
-        self.etcd, self.ours, self.faults = {}, {}, []
+        self.etcd, self.ours = defaultdict(list), defaultdict(list)   # name -> what each round measured
+        self.from_baseline, self.faults = set(), []
 
     def say(self, text):
         print(f"# {text}", file=sys.stderr, flush=True)
@@ -76,11 +81,11 @@ class Sitting:
                 etcd.stop()
 
     def load_etcd(self, etcd, name, endpoints=None, op="put", connections=16, in_flight=16, **options):
-        if name in self.etcd:
-            return   # the baseline has it
+        if name in self.from_baseline:
+            return
         options.setdefault("seconds", self.seconds)
         result = etcd.load(endpoints or etcd.leader, op=op, connections=connections, in_flight=in_flight, **options)
-        self.etcd[name] = self.told("etcd", name, result)
+        self.etcd[name].append(self.told("etcd", name, result))
 
     def etcd_gets(self, etcd):
         self.load_etcd(etcd, "fill_few", op="fill")
@@ -93,12 +98,13 @@ class Sitting:
 
     def etcd_many(self, etcd):
         self.load_etcd(etcd, "fill", op="fill", **self.many)
-        self.load_etcd(etcd, "put_many", **self.many)
+        self.load_etcd(etcd, "put_many", seconds=self.long_seconds / 3, **self.many)
 
     def measure_baseline(self, program):
         """Another program that measures etcd: what it has is not measured again."""
         for name, result in baseline(program, self.options.quick).items():
-            self.etcd[name] = self.told("baseline", name, result)
+            self.etcd[name].append(self.told("baseline", name, result))
+            self.from_baseline.add(name)
 
     # -- Ringfort --
 
@@ -120,7 +126,7 @@ class Sitting:
             options["seconds"] = seconds or self.seconds
         endpoints = endpoints or cluster.wait_leader().client
         result = measure(self.programs, endpoints, self.folder, name, cluster.nodes, **options)
-        self.ours[name] = self.told("ringfort", name, result)
+        self.ours[name].append(self.told("ringfort", name, result))
 
     def gets(self, cluster):
         self.load(cluster, "get", op="get")
@@ -140,13 +146,13 @@ class Sitting:
         keys = self.many["keys"]
         self.load(cluster, "fill", requests=keys, extra=["--distribution", "sequential"], **self.many)
         raw = keys * (32 + 256)
-        self.ours["memory"] = (leader.memory_bytes() - before) / raw
-        self.ours["memory_counted"] = int(cluster.status(leader)["dbSize"]) / raw
+        self.ours["memory"] = [(leader.memory_bytes() - before) / raw]
+        self.ours["memory_counted"] = [int(cluster.status(leader)["dbSize"]) / raw]
         start = self.log_counters(cluster)
-        self.load(cluster, "put_many", seconds=self.seconds * 3, **self.many)
+        self.load(cluster, "put_many", seconds=self.long_seconds, **self.many)
         end = self.log_counters(cluster)
-        self.ours["written_per_byte"] = ((end["log_bytes_written"] - start["log_bytes_written"])
-                                         / (end["log_entry_bytes"] - start["log_entry_bytes"]))
+        self.ours["written_per_byte"] = [(end["log_bytes_written"] - start["log_bytes_written"])
+                                         / (end["log_entry_bytes"] - start["log_entry_bytes"])]
 
     @staticmethod
     def log_counters(cluster):
@@ -170,36 +176,47 @@ class Sitting:
         if min(ratios) < 1 - ALONE_MERGED_MAX:
             self.faults.append(f"flushes per batch: the device saw fewer than the node asked for ({min(ratios):.4f})")
             return
-        self.ours["device_flushes_per_batch"] = min(ratios)
+        self.ours["device_flushes_per_batch"] = [min(ratios)]
 
-    def measure_in_turns(self):
-        self.with_etcd("one", self.etcd_one_client)
+    def measure_in_turns(self, baseline_program):
+        for number in range(self.rounds):
+            self.say(f"round {number + 1} of {self.rounds}")
+            if baseline_program:
+                self.measure_baseline(baseline_program)
+            self.one_round()
+        self.with_etcd("many", self.etcd_many)
+        self.with_cluster("many", self.many_keys, extra=["--quota-backend-bytes", str(6 << 30)])
+        self.with_cluster("alone", self.one_node_alone, count=1)
+
+    def one_round(self):
+        if not self.from_baseline >= {"put_one", "get_one"}:
+            self.with_etcd("one", self.etcd_one_client)
         self.with_cluster("polling", self.polling)
         self.with_cluster("nopoll", self.without_polling, extra=["--poll-us", "0"])
-        self.with_etcd("put", lambda etcd: self.load_etcd(etcd, "put"))
+        if "put" not in self.from_baseline:
+            self.with_etcd("put", lambda etcd: self.load_etcd(etcd, "put"))
         self.with_cluster("put", lambda cluster: self.load(cluster, "put"))
         self.with_cluster("put_256", lambda cluster: self.load(cluster, "put_256", connections=256, in_flight=1))
         self.with_etcd("put_spread", lambda etcd: self.load_etcd(etcd, "put_spread", etcd.endpoints))
         self.with_cluster("put_spread", lambda cluster: self.load(cluster, "put_spread", cluster.endpoints))
         self.with_etcd("get", self.etcd_gets)
         self.with_cluster("get", self.gets)
-        self.with_etcd("many", self.etcd_many)
-        self.with_cluster("many", self.many_keys, extra=["--quota-backend-bytes", str(6 << 30)])
-        self.with_cluster("alone", self.one_node_alone, count=1)
 
     def measure_round_trip(self, program):
         for name, flags in (("ping_pong", []), ("ping_pong_polling", ["--poll"])):
             code, output, error = run([program, *flags], 120)
             if code != 0:
                 raise Missed(f"ping_pong: {error}")
-            self.ours[name] = json.loads(output)["p50_us"]
-            self.say(f"machine  {name:18} p50 {self.ours[name]:.1f} us")
+            self.ours[name] = [json.loads(output)["p50_us"]]
+            self.say(f"machine  {name:18} p50 {self.ours[name][0]:.1f} us")
 
     # -- the table --
 
-    def figure(self, side, name, field):
-        result = side.get(name)
-        return result[field] if isinstance(result, dict) else result
+    @staticmethod
+    def figure(side, name, field=None):
+        """The median of the rounds; None: not measured."""
+        values = [result[field] if field else result for result in side.get(name, ())]
+        return statistics.median(values) if values else None
 
     def times_etcd(self, text, ours, theirs, field, done, aim, direction=AT_LEAST, factor=1.0, note=""):
         we, they = self.figure(self.ours, ours, field), self.figure(self.etcd, theirs, field)
@@ -209,16 +226,16 @@ class Sitting:
     def rows(self, etcd_version):
         reads = READ_FACTOR.get(etcd_version[:3], 1.0)
         counted_up = f"etcd {etcd_version} measured, times {reads}" if reads != 1.0 else ""
-        ping, ping_polling = self.ours["ping_pong"], self.ours["ping_pong_polling"]
-        put_one, get_one = self.etcd["put_one"]["p50_us"], self.etcd["get_one"]["p50_us"]
+        ping, ping_polling = self.figure(self.ours, "ping_pong"), self.figure(self.ours, "ping_pong_polling")
+        put_one, get_one = (self.figure(self.etcd, name, "p50_us") for name in ("put_one", "get_one"))
         million = f"{self.many['keys']:,} keys"
 
         def one_client(text, name, theirs, done, aim):
             ours = self.figure(self.ours, name, "p50_us")
             return Row(text, theirs, ours, ours, " us", AT_MOST, done, aim)
 
-        def plain(text, name, field, unit, done, aim):
-            value = self.figure(self.ours, name, field)
+        def plain(text, name, unit, done, aim):
+            value = self.figure(self.ours, name)
             return Row(text, None, value, value, unit, AT_MOST, done, aim)
 
         return [
@@ -229,7 +246,7 @@ class Sitting:
                             AT_MOST),
             self.times_etcd("put 256x1, per second", "put_256", "put", "per_second", 6, 8, note="etcd's at 16x16"),
             self.times_etcd(f"put 16x16, {million} of 32 B, per second", "put_many", "put_many", "per_second", 10, 15),
-            Row("CPU per put 16x16, three servers", self.etcd["put"]["server_cpu_us"],
+            Row("CPU per put 16x16, three servers", self.figure(self.etcd, "put", "server_cpu_us"),
                 *[self.figure(self.ours, "put", "server_cpu_us")] * 2, " us", AT_MOST, 7, 5),
             one_client("put, one client, p50, no polling", "put_one", put_one, put_one / 2, 1.3 * PUT_FLOOR_US),
             one_client("put, one client, p50, polling", "put_one_polling", put_one, put_one / 3,
@@ -239,9 +256,9 @@ class Sitting:
                             factor=reads),
             one_client("get, one client, p50, no polling", "get_one", get_one, 2.5 * ping, 2 * ping),
             one_client("get, one client, p50, polling", "get_one_polling", get_one, get_one / 3, 2 * ping_polling),
-            plain("device flushes per batch", "device_flushes_per_batch", None, "", 1, 1),
-            plain(f"bytes written per byte of entries, {million}", "written_per_byte", None, "x", 2.5, 2),
-            plain(f"memory, {million}, of the raw bytes", "memory", None, "x", 1.6, 1.3),
+            plain("device flushes per batch", "device_flushes_per_batch", "", 1, 1),
+            plain(f"bytes written per byte of entries, {million}", "written_per_byte", "x", 2.5, 2),
+            plain(f"memory, {million}, of the raw bytes", "memory", "x", 1.6, 1.3),
         ]
 
 
@@ -263,7 +280,7 @@ def device_flushes(stat):
 
 def parse():
     parser = argparse.ArgumentParser(prog="bench/versus/compare", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="3 s a load, 100,000 keys instead of a million")
+    parser.add_argument("--quick", action="store_true", help="one round, 3 s a load, 100,000 keys instead of a million")
     parser.add_argument("--json", action="store_true", help="the rows as JSON on standard output")
     parser.add_argument("--etcd-baseline", metavar="PROGRAM", default=os.environ.get("ETCD_BASELINE"),
                         help="a program that measures etcd and prints lines of op=... conns=... per_second=...: its figures "
@@ -290,26 +307,26 @@ def main():
         etcd_programs = Programs(folder)
         sitting = Sitting(programs, etcd_programs, folder, options)
         sitting.measure_round_trip(ping_pong)
-        if options.etcd_baseline:
-            sitting.measure_baseline(options.etcd_baseline)
-        sitting.measure_in_turns()
+        sitting.measure_in_turns(options.etcd_baseline)
         rows = sitting.rows(etcd_programs.version())
     except Missed as missed:
         sys.exit(f"compare: {missed}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     about = {"etcd": etcd_programs.version(), "cores": os.cpu_count(), "kernel": platform.release(), "quick": options.quick,
-             "minutes": round((time.monotonic() - begin) / 60, 1), "memory_counted": sitting.ours.get("memory_counted"),
-             "ping_pong_us": [sitting.ours["ping_pong"], sitting.ours["ping_pong_polling"]], "faults": sitting.faults}
+             "minutes": round((time.monotonic() - begin) / 60, 1), "rounds": sitting.rounds,
+             "memory_counted": sitting.figure(sitting.ours, "memory_counted"),
+             "ping_pong_us": [sitting.figure(sitting.ours, name) for name in ("ping_pong", "ping_pong_polling")],
+             "faults": sitting.faults}
     print(as_json(rows, about) if options.json else f"{as_text(rows)}\n{about_text(about)}")
     return 1 if any(row.met() in ("MISSED", "not measured") for row in rows) or sitting.faults else 0
 
 
 def about_text(about):
     lines = [f"etcd {about['etcd']}, {about['cores']} cores, Linux {about['kernel']}; ping-pong p50 "
-             f"{about['ping_pong_us'][0]:.0f} us, polling {about['ping_pong_us'][1]:.0f} us; {about['minutes']} minutes"]
-    if about["quick"]:
-        lines.append("--quick: short loads and 100,000 keys: a look, not a measurement")
+             f"{about['ping_pong_us'][0]:.0f} us, polling {about['ping_pong_us'][1]:.0f} us; {about['minutes']} minutes",
+             "--quick: one round, short loads and 100,000 keys: a look, not a measurement" if about["quick"]
+             else f"times and rates are medians of {about['rounds']} rounds; many keys are measured once"]
     return "\n".join([*lines, *(f"FAULT {fault}" for fault in about["faults"])])
 
 
