@@ -52,10 +52,13 @@ bool pin_thread(unsigned cpu) {
     return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
+// The call sets everything: what the operator chose (nice, chrt) is read first and kept.
 void ask_for_slice(bool long_one) {
     SchedulerAttributes attributes{};
-    attributes.size = sizeof(attributes);
-    attributes.policy = SCHED_OTHER;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) != 0
+        || (attributes.policy != SCHED_OTHER && attributes.policy != SCHED_BATCH)) {
+        return;
+    }
     attributes.runtime = long_one ? static_cast<std::uint64_t>(long_slice.count()) : 0;
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }

@@ -12,7 +12,8 @@ namespace ringfort::uring {
 void name_thread(const std::string& name);
 // False: this process may not run there.
 bool pin_thread(unsigned cpu);
-// The time slice of this thread: long, or what the system gives everybody. Kernels before 6.12 have no such request.
+// The time slice of this thread: long, or what the system gives everybody. Its policy and nice value stay; a realtime thread
+// has no slices. Kernels before 6.12 have no such request.
 void ask_for_slice(bool long_one);
 // How long this thread has waited for a core; nullopt: the system does not tell. `file`: from open_core_waits().
 int open_core_waits();

@@ -1,8 +1,13 @@
 #include "uring/slice_chooser.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "uring/thread_setup.h"
 
@@ -78,6 +83,26 @@ TEST(SliceChooser, a_window_in_which_the_thread_never_slept_says_nothing_bad) {
     Chosen c;
     c.now = c.now + SliceChooser::window;
     EXPECT_TRUE(c.chooser.look(c.now, c.waits));
+}
+
+TEST(Slice, leaves_the_threads_policy_and_nice_value_as_they_are) {
+    int nice_long = 0;
+    int nice_normal = 0;
+    int policy = 0;
+    std::thread([&] {
+        const auto self = static_cast<id_t>(syscall(SYS_gettid));
+        const sched_param none{};
+        ASSERT_EQ(sched_setscheduler(0, SCHED_BATCH, &none), 0);
+        ASSERT_EQ(setpriority(PRIO_PROCESS, self, 5), 0);
+        ask_for_slice(true);
+        nice_long = getpriority(PRIO_PROCESS, self);
+        ask_for_slice(false);
+        nice_normal = getpriority(PRIO_PROCESS, self);
+        policy = sched_getscheduler(0);
+    }).join();
+    EXPECT_EQ(nice_long, 5);
+    EXPECT_EQ(nice_normal, 5);
+    EXPECT_EQ(policy, SCHED_BATCH);
 }
 
 TEST(CoreWaits, of_this_thread_are_told_where_the_kernel_counts_them) {
