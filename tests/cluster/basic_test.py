@@ -80,7 +80,7 @@ class Basic(ClusterCase):
         self.verify_load(load)
 
     def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
-        """The promise is 1 ms of CPU. A host that takes its time from this machine looks like one more long turn, so the better
+        """The promise is 1 ms of CPU. A host that takes time from this machine looks like one more long turn, so the better
         of two rounds counts: what is not cut into steps takes long each time."""
         cluster = self.cluster(extra=["--log-level", "debug"])
         keys, longest = 200_000, []
@@ -90,8 +90,9 @@ class Basic(ClusterCase):
             self.assertEqual(load.result()["failed"], 0)
             all_keys = ["", "--prefix"]
             for node in cluster.nodes:
-                document = json.loads(cluster.must_ctl("get", *all_keys, "--sort-by", "VALUE", "--order", "DESCEND", "--limit",
-                                                       "10", "--keys-only", "-w", "json", endpoints=node.client))
+                document = json.loads(cluster.must_ctl("get", *all_keys, "--sort-by", "VALUE", "--order", "DESCEND",
+                                                       "--limit", "10", "--keys-only", "-w", "json",
+                                                       endpoints=node.client))
                 self.assertEqual(document["count"], keys)
             self.assertEqual(cluster.must_ctl("del", *all_keys, "--command-timeout=20s").split()[0], str(keys))
             revision = json.loads(cluster.must_ctl("get", "none", "-w", "json"))["header"]["revision"]

@@ -118,7 +118,8 @@ class Refusals(ClusterCase):
 
     def test_io_uring_that_is_forbidden_absent_or_too_old_is_told_in_one_sentence(self):
         node = self.cluster(start=False).nodes[0]
-        # A sandbox or sysctl answers the first; a kernel without io_uring the second; one that knows no flag of ours the third.
+        # A sandbox or sysctl answers the first, a kernel without io_uring the second, one that knows none of our flags
+        # the third.
         for answer, words in ((errno.EPERM, ("seccomp", "kernel.io_uring_disabled")), (errno.ENOSYS, ("Linux 6.1",)),
                               (errno.EINVAL, ("Linux 6.1",))):
             with self.subTest(answer=errno.errorcode[answer]):
