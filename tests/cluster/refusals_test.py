@@ -2,6 +2,7 @@
 import ctypes
 import errno
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -165,6 +166,13 @@ class Refusals(ClusterCase):
             code, output, _ = run([self.programs["ringfort"], flag])
             self.assertEqual(code, 0)
             self.assertIn(word, output)
+
+    def test_every_flag_of_the_help_stands_in_the_readme(self):
+        _, help_text, _ = run([self.programs["ringfort"], "--help"])
+        flags = set(re.findall(r"^  --([a-z-]+) ", help_text, re.MULTILINE))
+        readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+        self.assertGreater(len(flags), 20, help_text)
+        self.assertEqual({flag for flag in flags if f"`--{flag}`" not in readme}, {"version"} & flags)
 
     def end_of(self, command, prepare):
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20,
