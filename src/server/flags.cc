@@ -42,8 +42,8 @@ constexpr std::array flag_table = {
          "How --auto-compaction-retention counts: time or revisions."},
     Flag{"auto-compaction-retention", storage, "VALUE", "0",
          "History to keep: for 'periodic' a duration (\"30m\"; a bare number is hours), for 'revision' a number; 0: all."},
-    Flag{"max-request-bytes", storage, "BYTES", "1572864", "Largest client request."},
-    Flag{"max-txn-ops", storage, "COUNT", "128", "Most operations in a transaction."},
+    Flag{"max-request-bytes", storage, "BYTES", "1572864", "Largest client request; fixed when the cluster is founded."},
+    Flag{"max-txn-ops", storage, "COUNT", "128", "Most operations in a transaction; fixed when the cluster is founded."},
 
     Flag{"shards", machine_flags, "COUNT", "",
          "Shards, one thread each. Default: as the data directory was made; for a new one the usable cores."},
@@ -71,6 +71,8 @@ constexpr std::string_view no_logger = "log lines go to stderr as text";
 constexpr std::string_view no_metrics = "no metrics are served over HTTP";
 constexpr std::string_view no_tracing = "distributed tracing is not built";
 constexpr std::string_view always_on = "this is always on";
+constexpr std::string_view no_hash_checks =
+    "nodes do not compare their states while they run: \"ringctl endpoint status -w json\" shows the hash of each replica";
 
 constexpr std::array refusal_table = {
     Refusal{"cert-file", no_tls}, Refusal{"key-file", no_tls}, Refusal{"client-*", no_tls},
@@ -90,7 +92,7 @@ constexpr std::array refusal_table = {
     Refusal{"strict-reconfig-check", "changing members is not built"},
     Refusal{"max-learners", "changing members is not built"},
     Refusal{"pre-vote", always_on}, Refusal{"feature-gates", "there are no feature gates"},
-    Refusal{"compact-hash-check-*", always_on}, Refusal{"corrupt-check-time", always_on},
+    Refusal{"compact-hash-check-*", no_hash_checks}, Refusal{"corrupt-check-time", no_hash_checks},
     Refusal{"compaction-*", "compaction works in steps bounded by this version, not by flags"},
     Refusal{"watch-progress-notify-interval", "watches are not built"},
     Refusal{"warning-*", no_logger}, Refusal{"downgrade-check-time", "downgrades are not built"},

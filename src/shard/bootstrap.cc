@@ -417,11 +417,40 @@ void Bootstrap::tell_domains() {
     }
 }
 
+// What the cluster was founded with counts on every node; a flag that says otherwise has no effect.
+void Bootstrap::tell_differences(const kv::DirectoryState& founded) {
+    if (std::exchange(differences_told_, true) || context_.config.shard != ShardId(0)) {
+        return;
+    }
+    const auto tell = [this](std::string_view flag, const std::string& here, const std::string& there) {
+        if (here != there) {
+            context_.log_line(env::LogLevel::warning, "--" + std::string(flag) + " is '" + here +
+                                                          "' here and has no effect: the cluster was founded with '" +
+                                                          there + "'");
+        }
+    };
+    const kv::Settings& own = context_.config.settings;
+    tell("max-txn-ops", std::to_string(own.txn_ops), std::to_string(founded.settings.txn_ops));
+    tell("max-request-bytes", std::to_string(own.request_bytes), std::to_string(founded.settings.request_bytes));
+    std::string own_domains;
+    for (const std::string& begin : context_.config.initial_domains) {
+        own_domains += (own_domains.empty() ? "" : ",") + begin;
+    }
+    std::string domains;
+    for (const kv::DomainRecord& domain : founded.domains) {
+        domains += (domains.empty() ? "" : ",") + domain.begin;
+    }
+    if (!own_domains.empty()) {   // later starts need not say it
+        tell("initial-domains", own_domains, domains);
+    }
+}
+
 void Bootstrap::on_directory(const kv::Directory& directory) {
     tell_domains();
     if (!directory.bootstrapped() || loading_ > 0 || !recovered()) {
         return;   // tried again when loading ends
     }
+    tell_differences(directory.state());
     for (const kv::RangeRecord& range : directory.state().ranges) {
         make_replica(range);
     }

@@ -71,6 +71,7 @@ class Bootstrap {
     void create_directory_replica();
     void make_replica(const kv::RangeRecord& range);
     void tell_domains();
+    void tell_differences(const kv::DirectoryState& founded);
     bool refuse_unknown(RangeId range);
     void add_fresh(RangeId range, DomainId domain, const std::vector<NodeId>& voters);
 
@@ -81,6 +82,7 @@ class Bootstrap {
     bool wiped_{false};
     bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them
     bool complete_{false};
+    bool differences_told_{false};
     std::size_t logs_ready_{0};            // of this node's shards, at its first start
     std::size_t loading_{0};
     Instant report_at_{};

@@ -53,6 +53,12 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.log_bytes_goal = options.log_bytes_goal;
     out.settings.request_bytes = static_cast<std::uint32_t>(options.request_bytes);
     out.memory_quota_bytes = options.memory_quota_bytes;
+    using CompactionMode = shard::NodeConfig::CompactionMode;
+    out.auto_compaction_mode = options.auto_compaction_revisions > 0 ? CompactionMode::revision
+                               : options.auto_compaction_period > 0s ? CompactionMode::periodic
+                                                                     : CompactionMode::off;
+    out.auto_compaction_period = options.auto_compaction_period;
+    out.auto_compaction_revisions = options.auto_compaction_revisions;
     out.version = "simulated";
     return out;
 }

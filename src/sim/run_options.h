@@ -76,6 +76,9 @@ struct RunOptions {
     std::uint64_t checkpoint_log_bytes{64 * mib};
     std::uint64_t log_bytes_goal{1 * gib};
     std::uint64_t memory_quota_bytes{0};   // of a node; 0: none
+    // At most one of them is not 0: compaction without being asked.
+    Duration auto_compaction_period{0};
+    std::int64_t auto_compaction_revisions{0};
     Duration turn_cost{10us};              // virtual CPU time of a turn, on average
     std::uint32_t invariants_one_in{64};   // turns after which a shard checks its invariants
     DiskProfile disk;

@@ -1,7 +1,10 @@
 """Three nodes on a quiet day."""
 import json
+import re
 
 from cluster_case import ClusterCase
+
+LONG_TURN_US = 5000
 
 
 class Basic(ClusterCase):
@@ -75,6 +78,30 @@ class Basic(ClusterCase):
         self.assertEqual(result["failed"], 0)
         self.assertEqual(result["requests"], 20000)
         self.verify_load(load)
+
+    def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
+        """The promise is 1 ms of CPU. A host that takes time from this machine looks like one more long turn, so the better
+        of two rounds counts: what is not cut into steps takes long each time."""
+        cluster = self.cluster(extra=["--log-level", "debug"])
+        keys, longest = 200_000, []
+        for _ in range(2):
+            before = [node.log.stat().st_size for node in cluster.nodes]
+            load = self.load(cluster, requests=keys, keys=keys, key_bytes=32, extra=["--distribution", "sequential"])
+            self.assertEqual(load.result()["failed"], 0)
+            all_keys = ["", "--prefix"]
+            for node in cluster.nodes:
+                document = json.loads(cluster.must_ctl("get", *all_keys, "--sort-by", "VALUE", "--order", "DESCEND",
+                                                       "--limit", "10", "--keys-only", "-w", "json",
+                                                       endpoints=node.client))
+                self.assertEqual(document["count"], keys)
+            self.assertEqual(cluster.must_ctl("del", *all_keys, "--command-timeout=20s").split()[0], str(keys))
+            revision = json.loads(cluster.must_ctl("get", "none", "-w", "json"))["header"]["revision"]
+            cluster.must_ctl("compaction", str(revision), "--physical", "--command-timeout=20s")
+            self.same_state(cluster)
+            said = "".join(node.log.read_text(encoding="utf-8")[size:] for node, size in zip(cluster.nodes, before))
+            longest.append(max((int(us) for us in re.findall(r"a turn used (\d+) us of CPU", said)), default=0))
+        self.note(f"longest turns: {longest} us of CPU (0: none over 1 ms)")
+        self.assertLessEqual(min(longest), LONG_TURN_US)
 
     def test_large_puts_over_every_node_and_shard_wait_for_the_log_and_are_not_refused(self):
         cluster = self.cluster(extra=["--shards", "2"])

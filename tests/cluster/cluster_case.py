@@ -3,8 +3,9 @@ import shutil
 import unittest
 from pathlib import Path
 
+from historian import Historian
 from load import Load
-from processes import Cluster, Missed
+from processes import Cluster, Missed, wait_until
 
 # Promises of the product, and what a test allows on a machine that is busy with other tests.
 GAP_AFTER_KILL_MS = 1000
@@ -48,6 +49,11 @@ class ClusterCase(unittest.TestCase):
         self.addCleanup(load.kill)
         return load
 
+    def historian(self, cluster, seconds=60):
+        historian = Historian(self.programs, cluster.endpoints, self.folder, seconds)
+        self.addCleanup(historian.kill)
+        return historian
+
     def put(self, cluster, key, value, **options):
         cluster.must_ctl("put", key, value, **options)
 
@@ -67,6 +73,25 @@ class ClusterCase(unittest.TestCase):
         code, verdict = load.verify()
         self.assertIn("acknowledged writes lost: 0", verdict)
         self.assertEqual(code, 0, verdict)
+
+    def same_state(self, cluster):
+        """Every replica holds the same: hashes compared at equal index, once no more is applied."""
+        def states():
+            statuses = [cluster.status(node) for node in cluster.nodes]
+            if None in statuses:
+                return []
+            return [{each["range"]: (each["raftAppliedIndex"], each["hash"]) for each in status["ranges"]}
+                    for status in statuses]
+
+        def applied(state):
+            return {each: index for each, (index, _) in state.items()}
+
+        found = wait_until(lambda: next((all_of for all_of in [states()] if all_of
+                                         and all(applied(one) == applied(all_of[0]) for one in all_of)), None),
+                           30, lambda: f"every replica has applied the same: {states()}", 0.1)
+        self.assertGreaterEqual(len(found[0]), 2, "the directory and the keys")
+        for state in found[1:]:
+            self.assertEqual(state, found[0])
 
     def refused(self, node, cluster, *words, extra=(), seconds=20):
         """The node must end by itself, not with success, and its one sentence must contain the words."""

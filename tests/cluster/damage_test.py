@@ -44,6 +44,7 @@ class Damage(ClusterCase):
             self.put(cluster, "after", str(share))
             wait_until(lambda v=victim, s=share: self.own_copy(cluster, "after", v) == str(s), 30, "the victim catches up")
         self.verify_load(load)
+        self.same_state(cluster)
 
     def test_a_flipped_byte_in_the_identity_refuses_the_start(self):
         cluster = self.cluster()

@@ -60,6 +60,7 @@ class Restart(ClusterCase):
                    "the wiped node counts again")
         other.resume()
         cluster.wait_ready([other])
+        self.same_state(cluster)
 
     def test_start_with_another_shard_count_serves_the_same_data(self):
         cluster = self.cluster(extra=["--initial-domains", "a,m,t"], start=False)
@@ -74,6 +75,26 @@ class Restart(ClusterCase):
             cluster.wait_ready()
             for key in ("Zero", "apple", "mango", "tree"):
                 self.assertEqual(self.get(cluster, key), f"of {key}")
+
+    def test_what_the_cluster_was_founded_with_counts_and_flags_that_differ_later_are_told(self):
+        cluster = self.cluster(extra=["--initial-domains", "m", "--max-txn-ops", "2"])
+        node = cluster.nodes[0]
+        self.assertEqual(node.terminate()[0], 0)
+        self.assertNotIn("no effect", node.log.read_text(encoding="utf-8"))
+        cluster.extra = ["--initial-domains", "k,p", "--max-txn-ops", "3", "--max-request-bytes", "100"]
+        cluster.start(node)
+        cluster.wait_ready([node])
+        said = node.log.read_text(encoding="utf-8")
+        for sentence in ("--initial-domains is 'k,p' here and has no effect: the cluster was founded with 'm'",
+                         "--max-txn-ops is '3' here and has no effect: the cluster was founded with '2'",
+                         "--max-request-bytes is '100' here and has no effect: the cluster was founded with '1572864'"):
+            self.assertIn(sentence, said)
+        self.put(cluster, "a", "x" * 200, endpoints=node.client)
+        for count, answer in ((2, 0), (3, 1)):
+            puts = "".join(f"put a{i} v\n" for i in range(count))
+            code, _, error = cluster.ctl("txn", endpoints=node.client, text=f"\n{puts}\n\n")
+            self.assertEqual(code, answer, error)
+        self.assertIn("too many operations in txn request", error)
 
     def caught_up(self, cluster, node):
         """Its own copy knows what was written after it came back."""

@@ -230,6 +230,12 @@ class Behind : public Checkpoints {
         return out;
     }
 
+    bool said(std::size_t node, std::string_view text) {
+        return std::ranges::any_of(s->node(node).log_lines(), [&](const SimLogSink::Line& line) {
+            return line.text.find(text) != std::string::npos;
+        });
+    }
+
     std::size_t leader{0};
     std::size_t follower{0};
     std::size_t other{0};
@@ -279,6 +285,56 @@ TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_d
     EXPECT_GT(s->view(follower).applied, before.plus(5));
     s->cluster().network().unblock_all();
     good_end();
+}
+
+// A flipped byte anywhere, a sector that cannot be read, a file that is gone: said in one line, and mended from the peers.
+TEST_F(Behind, a_damaged_checkpoint_costs_its_replica_its_state_and_nobody_anything) {
+    ASSERT_TRUE(begin_behind());
+    while (checkpoints(follower).empty()) {
+        ASSERT_TRUE(write(4));
+        s->simulation.run_for(500ms);
+    }
+    const auto damages = {
+        +[](DiskFile& file) { file.flip_bit(0); },
+        +[](DiskFile& file) { file.flip_bit(file.bytes() * 4); },
+        +[](DiskFile& file) { file.spoil_sector(file.bytes() / 2); },
+    };
+    Incarnation last = s->view(follower).incarnation;
+    for (const auto damage : damages) {
+        clients.clear();
+        ASSERT_TRUE(s->kill_quietly(follower));
+        const std::string name = checkpoints(follower).back();
+        damage(*s->node(follower).media().file(name));
+        s->node(follower).start();
+        ASSERT_TRUE(s->run_until(20s, "it does not come back", [&] {
+            const auto view = s->view(follower);
+            return view.incarnation > last && !view.in_doubt && view.applied == s->view(s->leader()).applied;
+        }));
+        last = s->view(follower).incarnation;
+        EXPECT_TRUE(said(follower, name + " is damaged: the replica is rebuilt from its peers"));
+        ASSERT_TRUE(s->run_until(20s, "it has no checkpoint again", [&] {
+            return std::ranges::any_of(checkpoints(follower), [&](const std::string& one) { return one != name; });
+        }));
+        s->simulation.run_for(5s);
+    }
+    good_end();
+}
+
+TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
+    ASSERT_TRUE(begin(checkpoint_options(1)));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    for (const std::string& name : s->node(0).media().names()) {
+        if (name.find("/checkpoint-1-") != std::string::npos) {
+            s->node(0).media().file(name)->flip_bit(9);
+        }
+    }
+    s->node(0).start();
+    EXPECT_FALSE(s->simulation.run_for(10s)) << "it serves what is damaged";
+    EXPECT_NE(s->simulation.problem().find("is damaged, and no other replica has its state"), std::string::npos)
+        << s->simulation.problem();
 }
 
 // A file that nobody knows any more keeps its space until the process ends.

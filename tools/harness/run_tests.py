@@ -203,7 +203,7 @@ def simulate(folder, seeds, count, options, environment=None):
 
 
 def stage_cluster(count, _options):
-    programs = building.release_binaries(["ringfort", "ringctl", "ringload"])
+    programs = building.release_binaries(["ringfort", "ringctl", "ringload", "historian"])
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "cases.json"
         command = [sys.executable, str(ROOT / "tests" / "cluster" / "run.py"), "--report", str(report)]
