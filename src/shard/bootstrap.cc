@@ -14,7 +14,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::string_view memory_file = "shard-0/peers";
 constexpr Duration report_interval = 5s;
 
 raft::Configuration voters_of(const std::vector<NodeId>& nodes) {
@@ -62,7 +61,7 @@ std::string_view own_client_address(const NodeConfig& config) {
 void Bootstrap::start() {
     operation_.context = this;
     operation_.callback = [](env::DiskOperation& op) { static_cast<Bootstrap*>(op.context)->on_memory_read(); };
-    context_.world.disk.read_whole(operation_, memory_file);
+    context_.world.disk.read_whole(operation_, peer_memory_file);
 }
 
 // ------------------------------------------------------------------------------------------------ memory of peers
@@ -74,7 +73,7 @@ void Bootstrap::on_memory_read() {
             return;
         }
     } else if (operation_.error != env::DiskErrc::not_found) {
-        context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (shard-0/peers): " +
+        context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (file `peers`): " +
                                                             std::string(env::to_string(operation_.error)));
         return;
     }
@@ -102,8 +101,8 @@ bool Bootstrap::recall(std::string_view text) {
     if (!memory) {
         context_.halted = true;
         context_.world.process.halt(env::Halt::refused,
-                                    "shard-0/peers is damaged or of another version: remove the whole data directory, and "
-                                    "the node joins again as one whose data was lost");
+                                    "the file `peers` is damaged or of another version: remove the whole data directory, "
+                                    "and the node joins again as one whose data was lost");
         return false;
     }
     for (const PeerMemory::Peer& peer : memory->peers) {
@@ -118,12 +117,12 @@ void Bootstrap::save_memory() {
     ASSERT(context_.config.shard == ShardId(0) && !operation_.in_flight);
     operation_.callback = [](env::DiskOperation& op) { static_cast<Bootstrap*>(op.context)->on_memory_saved(); };
     const std::string text = encode_peer_memory(memory());
-    context_.world.disk.replace_whole(operation_, memory_file, as_bytes(text));
+    context_.world.disk.replace_whole(operation_, peer_memory_file, as_bytes(text));
 }
 
 void Bootstrap::on_memory_saved() {
     if (operation_.error != env::DiskErrc::ok) {
-        context_.world.process.halt(env::Halt::log_failed, "cannot write shard-0/peers: " +
+        context_.world.process.halt(env::Halt::log_failed, "cannot write the file `peers`: " +
                                                                std::string(env::to_string(operation_.error)));
         return;
     }
@@ -175,6 +174,14 @@ void Bootstrap::on_recovered(RecoveredLog& recovered) {
         context_.log_line(env::LogLevel::warning, "log: " + note);
     }
     if (!memory_found_) {
+        if (!recovered.replicas.empty()) {
+            // What else is gone with it nobody knows: another shard's log would be taken for one that never was.
+            context_.halted = true;
+            context_.world.process.halt(env::Halt::refused,
+                                        "the file `peers` is missing from a data directory that was in use: remove the "
+                                        "whole directory, and the node joins again as one whose data was lost");
+            return;
+        }
         if (context_.config.shard == ShardId(0)) {
             on_log_ready();
         } else {

@@ -7,6 +7,7 @@
 #include "base/assertion.h"
 #include "log/records.h"
 #include "shard/node_config.h"
+#include "shard/peer_memory.h"
 
 namespace ringfort::shard {
 namespace {
@@ -17,7 +18,6 @@ constexpr std::size_t window_bytes_of_source = 8 * mib;
 constexpr std::size_t segment_bytes_of_source = 8 * mib;
 constexpr std::uint64_t no_log_goal = std::uint64_t{1} << 60;
 constexpr Duration tell_interval = 2s;
-constexpr std::string_view memory_file = "shard-0/peers";
 
 std::string directory_of(std::uint32_t shard) { return "shard-" + std::to_string(shard); }
 
@@ -64,7 +64,7 @@ void ShardMove::start() {
                                               std::to_string(options_.to_count) + " shards");
     tell_at_ = world_.clock.now() + tell_interval;
     stage_ = Stage::remembering;
-    world_.disk.read_whole(op_, memory_file);
+    world_.disk.read_whole(op_, peer_memory_file);
 }
 
 Instant ShardMove::turn() {
@@ -122,7 +122,7 @@ bool ShardMove::step() {
                 return false;
             }
             if (op_.error != env::DiskErrc::ok && op_.error != env::DiskErrc::not_found) {
-                end(env::Halt::refused, "cannot read " + std::string(memory_file) + ": " +
+                end(env::Halt::refused, "cannot read " + std::string(peer_memory_file) + ": " +
                                             std::string(env::to_string(op_.error)));
                 return false;
             }

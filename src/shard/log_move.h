@@ -22,7 +22,7 @@
 // records were lost and there may have been replicas nobody knows of. Then the change is refused, until a start with the
 // old count has made up for it.
 //
-// Range 0 and the memory of peers stay on shard 0 whatever the count.
+// Range 0 stays on shard 0 whatever the count.
 //
 // Memory: a window for each log of the larger layout, one piece of a log or of a file on its way, and while a log is
 // opened what opening it takes. Directories of shards that are no more are left to the caller.
@@ -122,7 +122,7 @@ class ShardMove {
     const std::uint32_t log_count_;
     Stage stage_{Stage::idle};
     bool switched_{false};
-    bool in_use_{false};             // shard-0/peers is there
+    bool in_use_{false};             // the memory of peers is there
     env::DiskOperation op_;
     bool op_done_{false};
     std::uint32_t shard_{0};         // being listed, cleared

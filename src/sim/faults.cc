@@ -364,9 +364,13 @@ void FaultScheduler::start_node(std::size_t index) {
 
 void FaultScheduler::restart_halted() {
     for (const auto& ended : cluster_.take_halted()) {
-        // Who refuses a harmed directory says that it has to be removed; an operator does it.
-        const bool remove = ended.how == env::Halt::refused && damage_.harmed(ended.node);
-        later(length(), remove ? Repair::harm : Repair::start, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));
+        // Who refuses a harmed directory says that it has to be removed; an operator does it. Any other would be refused
+        // again.
+        if (ended.how != env::Halt::refused) {
+            later(length(), Repair::start, ended.node);
+        } else if (damage_.harmed(ended.node)) {
+            later(length(), Repair::harm, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));
+        }
     }
 }
 

@@ -131,7 +131,7 @@ StartResult<Identity> make_identity(int directory, const DirectoryOptions& optio
                                  "that lost its data comes back with 'new'", options.path));
     }
     // A directory with shards and no identity lost it: its promises must not be taken for fresh.
-    if (faccessat(directory, "shard-0", F_OK, 0) == 0) {
+    if (faccessat(directory, "shard-0", F_OK, 0) == 0 || faccessat(directory, "peers", F_OK, 0) == 0) {
         return fault(Kind::identity_damaged,
                      fmt::format("data directory {} holds shards but no identity file: restore the file, or remove "
                                  "the directory and let the node rejoin", options.path));

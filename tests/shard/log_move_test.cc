@@ -8,6 +8,7 @@
 #include "log_harness.h"
 #include "shard/log_move.h"
 #include "shard/node_config.h"
+#include "shard/peer_memory.h"
 
 namespace ringfort::test {
 namespace {
@@ -86,7 +87,7 @@ Image make(std::uint32_t shards, std::uint64_t ranges, std::uint64_t seed) {
         out.merge(files);
     }
     out["identity"] = content_of(std::to_string(shards));
-    out["shard-0/peers"] = content_of("memory of peers");
+    out[std::string(shard::peer_memory_file)] = content_of("memory of peers");
     return out;
 }
 
@@ -294,7 +295,7 @@ TEST(LogMove, damage_arrives_as_damage) {
     std::size_t damaged_entries = 0;
     std::size_t doubts = 0;
     std::size_t refusals = 0;
-    for (std::uint64_t seed = 1; seed <= 60; seed++) {
+    for (std::uint64_t seed = 1; seed <= 200; seed++) {
         Prng random(seed);
         Image before = make(2, 6, 3);
         for (std::uint64_t n = random.between(1, 6); n > 0; n--) {   // a flipped byte, or a block of rot
@@ -327,7 +328,7 @@ TEST(LogMove, damage_arrives_as_damage) {
     EXPECT_GT(damaged_entries, 20U);
     EXPECT_GT(doubts, 5U);
     EXPECT_GT(refusals, 0U);
-    EXPECT_LT(refusals, 30U);
+    EXPECT_LT(refusals, 100U);
 }
 
 TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_does_not_stop_the_move) {
