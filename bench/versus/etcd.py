@@ -10,13 +10,14 @@ from urllib.request import urlopen
 from processes import Missed, Node, die_with_parent, free_ports, run, wait_until
 
 HERE = Path(__file__).resolve().parent
+QUOTA_BYTES = 8 << 30   # the largest that etcd advises
 
 
 class EtcdNode(Node):
     """The same handles as a ringfort process has, with etcd's command line."""
 
     def command(self, initial_cluster, extra=()):
-        return [*super().command(initial_cluster, extra), "--log-level", "error", "--quota-backend-bytes", str(8 << 30)]
+        return [*super().command(initial_cluster, extra), "--log-level", "error", "--quota-backend-bytes", str(QUOTA_BYTES)]
 
     def leads(self):
         try:
