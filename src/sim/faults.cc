@@ -2,18 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <numeric>
 
 #include "base/assertion.h"
 
 namespace ringfort::sim {
 
 FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
-    : cluster_(cluster), random_(seed), damage_(cluster, random_) {}
-
-std::uint64_t FaultScheduler::injected() const {
-    return std::accumulate(injected_.begin(), injected_.end(), std::uint64_t{0});
-}
+    : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_) {}
 
 void FaultScheduler::start() {
     active_ = cluster_.options().fault_mask != 0 && cluster_.options().fault_interval.count() > 0;
@@ -24,7 +19,7 @@ void FaultScheduler::start() {
 
 void FaultScheduler::schedule_next() {
     const auto mean = static_cast<std::uint64_t>(cluster_.options().fault_interval.count());
-    cluster_.queue().schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))),
+    cluster_.queue().schedule_in(Duration(static_cast<std::int64_t>(timetable_.between(1, 2 * mean))),
                                  &FaultScheduler::on_next, this, epoch_);
 }
 
@@ -41,7 +36,14 @@ void FaultScheduler::on_next(void* context, std::uint64_t epoch, std::uint64_t) 
             enabled[count++] = static_cast<FaultKind>(kind);
         }
     }
-    self.inject(enabled[self.random_.below(count)]);
+    const FaultKind kind = enabled[self.timetable_.below(count)];
+    self.random_ = self.timetable_.fork();
+    self.number_++;
+    const RunOptions& options = self.cluster_.options();
+    const bool left_out = (options.without_mask >> static_cast<unsigned>(kind) & 1u) != 0;
+    if (!left_out && !options.skipped_faults.contains(self.number_)) {
+        self.inject(kind);
+    }
     self.schedule_next();
 }
 
@@ -65,9 +67,9 @@ void FaultScheduler::trace(FaultKind kind, std::size_t index) {
     injected_[static_cast<std::size_t>(kind)]++;
     if (cluster_.options().trace) {
         const auto us = cluster_.queue().now().ns / 1000;
-        std::fprintf(stderr, "%8lld.%06lld fault: %.*s at n%zu\n", static_cast<long long>(us / 1'000'000),
-                     static_cast<long long>(us % 1'000'000), static_cast<int>(to_string(kind).size()),
-                     to_string(kind).data(), index + 1);
+        std::fprintf(stderr, "%8lld.%06lld fault %llu: %.*s at n%zu\n", static_cast<long long>(us / 1'000'000),
+                     static_cast<long long>(us % 1'000'000), static_cast<unsigned long long>(number_),
+                     static_cast<int>(to_string(kind).size()), to_string(kind).data(), index + 1);
     }
 }
 

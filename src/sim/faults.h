@@ -21,7 +21,7 @@ class FaultScheduler {
     // A process that ended by itself is started again, as its supervisor or an operator would.
     void restart_halted();
     std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
-    std::uint64_t injected() const;
+    const std::array<std::uint64_t, fault_kinds>& injected() const { return injected_; }
 
   private:
     // What is due later. Most of it repairs; `harm` and `reopen` are the second halves of faults that need a dead process.
@@ -52,7 +52,9 @@ class FaultScheduler {
     static void on_repair(void* context, std::uint64_t action, std::uint64_t epoch);
 
     Cluster& cluster_;
-    Prng random_;
+    Prng timetable_;                  // draws when which kind comes, and a seed for each fault
+    Prng random_;                     // begins anew with each fault: those that are left out change no other
+    std::uint64_t number_{0};         // of the last fault drawn
     Damage damage_;
     bool active_{false};
     std::uint64_t epoch_{0};          // repairs of a former one are void

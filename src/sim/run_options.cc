@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/assertion.h"
+#include "sim/settings.h"
 
 namespace ringfort::sim {
 
@@ -13,8 +14,6 @@ template <class T, std::size_t n>
 T pick(Prng& random, const std::array<T, n>& choices) {
     return choices[random.below(n)];
 }
-
-std::string text(Duration d) { return std::to_string(d.count() / 1'000'000) + "ms"; }
 
 void draw_disk(Prng& random, RunOptions& out) {
     out.disk.preferred = random.one_in(2) ? env::Durability::none : env::Durability::dsync;
@@ -110,11 +109,24 @@ std::string_view to_string(FaultKind kind) {
     UNREACHABLE();
 }
 
-RunOptions draw_options(const RunRequest& request) {
+std::optional<FaultKind> fault_kind(std::string_view name) {
+    for (std::size_t kind = 0; kind < fault_kinds; kind++) {
+        if (to_string(static_cast<FaultKind>(kind)) == name) {
+            return static_cast<FaultKind>(kind);
+        }
+    }
+    return std::nullopt;
+}
+
+namespace {
+
+RunOptions draw(const RunRequest& request) {
     RunOptions out;
     out.seed = request.seed;
     out.duration = request.duration;
     out.trace = request.trace;
+    out.without_mask = request.without_mask;
+    out.skipped_faults = request.skipped_faults;
     if (request.light) {
         out.nodes = request.nodes.value_or(3);
         out.shards = request.shards.value_or(1);
@@ -145,32 +157,38 @@ RunOptions draw_options(const RunRequest& request) {
     return out;
 }
 
-std::string describe(const RunOptions& o) {
-    std::string out = "seed " + std::to_string(o.seed) + ": nodes " + std::to_string(o.nodes) + " shards " +
-                      std::to_string(o.shards) + " domains " + std::to_string(o.domains) + " clients " +
-                      std::to_string(o.workload.clients) + "x" + std::to_string(o.workload.in_flight_max) + " think " +
-                      text(o.workload.think) + " keys " + std::to_string(o.workload.keys) + " value<=" +
-                      std::to_string(o.workload.value_bytes_max) + " disk " +
-                      std::to_string(o.disk.drain_bytes_per_second / mib) + "MiB/s " +
-                      (o.disk.preferred == env::Durability::dsync ? "dsync " : "sync ") +
-                      std::to_string(o.disk.sync_latency.count() / 1000) + "us tail " +
-                      std::to_string(o.disk.tail_per_million) + "/" + text(o.disk.tail_max) + " net " +
-                      std::to_string(o.network.latency.count() / 1000) + "us socket " +
-                      std::to_string(o.network.socket_buffer_bytes) + " loss " +
-                      std::to_string(o.network.loss_per_million) + " resets " +
-                      std::to_string(o.network.reset_per_million) + " checkpoint " +
-                      std::to_string(o.checkpoint_log_bytes / kib) +
-                      "KiB request<=" + std::to_string(o.request_bytes / kib) + "KiB quota " +
-                      std::to_string(o.memory_quota_bytes / kib) + "KiB faults each " +
-                      text(o.fault_interval) + " for <=" + text(o.repair_max) + " keep " +
-                      std::to_string(o.keep_per_million / 10'000) + "%:";
-    out += o.shard_changes ? " shard-changes" : "";
+}  // namespace
+
+std::string check_settings(const RunRequest& request) {
+    RunOptions scratch;
+    for (const auto& setting : request.settings) {
+        if (!apply_setting(scratch, setting)) {
+            return setting;
+        }
+    }
+    return {};
+}
+
+RunOptions draw_options(const RunRequest& request) {
+    RunOptions out = draw(request);
+    for (const auto& setting : request.settings) {
+        ASSERT(apply_setting(out, setting));
+    }
+    return out;
+}
+
+std::string describe(const RunOptions& options) {
+    std::string out = "seed " + std::to_string(options.seed) + ":";
+    for (const auto& setting : settings_that_differ(options, RunOptions{})) {
+        out += " " + setting;
+    }
+    out += "; faults:";
     for (unsigned kind = 0; kind < fault_kinds; kind++) {
-        if (o.enabled(static_cast<FaultKind>(kind))) {
+        if (options.enabled(static_cast<FaultKind>(kind))) {
             out += " " + std::string(to_string(static_cast<FaultKind>(kind)));
         }
     }
-    return out;
+    return out + (options.fault_mask == 0 ? " none" : "");
 }
 
 }  // namespace ringfort::sim

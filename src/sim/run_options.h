@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/instant.h"
 #include "base/prng.h"
 #include "sim/disk_media.h"
+#include "sim/number_set.h"
 #include "sim/sim_network.h"
 
 namespace ringfort::sim {
@@ -43,6 +46,7 @@ enum class FaultKind : std::uint8_t {
 };
 inline constexpr std::size_t fault_kinds = 25;
 std::string_view to_string(FaultKind kind);
+std::optional<FaultKind> fault_kind(std::string_view name);
 
 struct WorkloadOptions {
     std::size_t clients{5};
@@ -56,6 +60,7 @@ struct WorkloadOptions {
         transactions{15}, compactions{2};
     std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
     std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
+    std::uint64_t operations_max{0};       // of a client; 0: it goes on asking until the load ends
 };
 
 struct RunOptions {
@@ -89,6 +94,9 @@ struct RunOptions {
     Duration fault_interval{0};            // between faults on average; 0: none
     Duration repair_max{3s};               // how long a fault lasts at most
     std::uint32_t fault_mask{0};           // bit FaultKind
+    // Left out of what would be injected; the rest happens as before, as far as it does not follow from these.
+    std::uint32_t without_mask{0};         // bit FaultKind
+    NumberSet skipped_faults;              // by their numbers in the order of injection, from 1
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
 
     bool shard_changes{false};             // some starts come with another number of shards
@@ -105,9 +113,15 @@ struct RunRequest {
     Duration duration{30s};
     bool trace{false};
     bool faults{true};
+    std::uint32_t without_mask{0};       // of faults: bit FaultKind
+    NumberSet skipped_faults;
+    std::vector<std::string> settings;   // `name=value` (sim/settings.h), over what is drawn
     bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed
 };
+// Requires: the settings are good (check_settings).
 RunOptions draw_options(const RunRequest& request);
+// The first setting that is none; empty if all are good.
+std::string check_settings(const RunRequest& request);
 // One line for people.
 std::string describe(const RunOptions& options);
 

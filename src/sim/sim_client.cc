@@ -36,10 +36,12 @@ void SimClient::think_again() {
 
 void SimClient::on_think(void* context, std::uint64_t, std::uint64_t) {
     auto& self = *static_cast<SimClient*>(context);
-    if (!self.asking_) {
+    const std::uint64_t most = self.workload_options_.operations_max;
+    if (!self.asking_ || (most > 0 && self.asked_ == most)) {
         return;
     }
     if (self.pending_ < self.workload_options_.in_flight_max) {
+        self.asked_++;
         self.ask(self.workload_.next());
     }
     self.think_again();

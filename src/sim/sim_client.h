@@ -65,6 +65,7 @@ class SimClient {
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<Call*> free_;
     std::size_t pending_{0};
+    std::uint64_t asked_{0};          // of the workload
     bool asking_{false};
     bool in_turn_{false};
     bool woken_{false};

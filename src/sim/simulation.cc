@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <vector>
 
 #include "base/assertion.h"
@@ -186,7 +187,8 @@ Verdict simulate(const RunOptions& options) {
 
 std::string describe(const Verdict& v) {
     return "operations " + std::to_string(v.operations) + " (ok " + std::to_string(v.acknowledged) + ", failed " +
-           std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " + std::to_string(v.faults) +
+           std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " +
+           std::to_string(std::accumulate(v.faults.begin(), v.faults.end(), std::uint64_t{0})) +
            " leaders " + std::to_string(v.leaders) + " turns " + std::to_string(v.turns) + " events " +
            std::to_string(v.events) + (v.inconclusive ? " (search for unknown writes gave up)" : "");
 }

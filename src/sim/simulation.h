@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,7 @@ struct Verdict {
     std::uint64_t hash{0};            // of all events: two runs of a seed agree
     std::uint64_t events{0};
     std::uint64_t turns{0};
-    std::uint64_t faults{0};
+    std::array<std::uint64_t, fault_kinds> faults{};   // injected, by kind
     std::uint64_t operations{0};
     std::uint64_t acknowledged{0};
     std::uint64_t failed{0};
