@@ -1,6 +1,7 @@
 """Holds the log's writes under load against the device's flushes, as the kernel traced both."""
 import argparse
 import bisect
+import os
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tools" / "harness"))
 
 import building  # noqa: E402
 from load import Load  # noqa: E402
-from processes import Cluster, Missed, file_system  # noqa: E402
+from processes import Cluster, Missed, file_system, run  # noqa: E402
 
 TRACEFS = Path("/sys/kernel/tracing")
 EVENTS = ["io_uring/io_uring_submit_req", "io_uring/io_uring_queue_async_work", "io_uring/io_uring_complete",
@@ -36,14 +37,29 @@ class Request:
     end: float | None = None                   # the shard learned of its end
 
 
+def require_tracefs():
+    """Root is needed, and tracefs, which is mounted here where nobody has done it yet."""
+    if os.geteuid() != 0:
+        raise Missed("the kernel's trace is for root alone: run bench/versus/flushes as root")
+    if (TRACEFS / "instances").is_dir():
+        return
+    code, _, said = run(["mount", "-t", "tracefs", "tracefs", TRACEFS])
+    if code != 0:
+        raise Missed(f"tracefs is not mounted at {TRACEFS}, and cannot be: {said.strip()}; in a container, run "
+                     "bench/versus/flushes on its host")
+    print(f"flushes: mounted tracefs at {TRACEFS}; it stays mounted", file=sys.stderr)
+
+
 @contextmanager
 def trace_instance():
     """A trace buffer of our own, so that nobody else's settings change."""
     folder = TRACEFS / "instances" / "ringfort-flushes"
     try:
         folder.mkdir()
+    except FileExistsError:
+        raise Missed(f"another bench/versus/flushes runs, or one was killed: then rmdir {folder}") from None
     except OSError as error:
-        raise Missed(f"the kernel's trace cannot be used (root and tracefs at {TRACEFS} are needed): {error}") from None
+        raise Missed(f"the kernel's trace at {TRACEFS} cannot be used: {error}") from None
     try:
         yield folder
     finally:
@@ -104,7 +120,7 @@ class Trace:
                 self.writes.append((at, sector, count))
 
     def written(self, request):
-        """When the device had written all of it; None: that is not in the trace."""
+        """When the device had written all of it; None: that is not in the trace, or not all of it."""
         ends = []
         for first, count in request.bios:
             held = [at for at, sector, length in within(self.writes, request.begin, request.end)
@@ -112,7 +128,7 @@ class Trace:
             if not held:
                 return None
             ends.append(held[0])
-        return max(ends)
+        return max(ends, default=None)
 
     def flushed(self, begin, end):
         return any(last <= end for _, last in within(self.flushes, begin, end))
@@ -158,7 +174,10 @@ def main():
     parser.add_argument("--folder", type=Path, default=ROOT / "build", help="data goes below it; not on tmpfs")
     options = parser.parse_args()
     try:
+        require_tracefs()
         programs = building.release_binaries(["ringfort", "ringctl", "ringload"])
+    except Missed as missed:
+        sys.exit(f"flushes: {missed}")
     except building.BuildFailed as failure:
         sys.exit(f"flushes: the build failed\n{failure}")
     options.folder.mkdir(exist_ok=True)
