@@ -12,8 +12,8 @@ Core::Core(env::Network& network, env::Clock& clock, std::uint64_t seed, const C
     : impl_(std::make_unique<Impl>(network, clock, seed, options)) {}
 Core::~Core() = default;
 
-std::uint64_t Core::submit(const api::Request& request, Callback callback, void* context) {
-    return impl_->submit(request, callback, context);
+std::uint64_t Core::submit(const api::Request& request, Callback callback, void* context, Afresh afresh) {
+    return impl_->submit(request, callback, context, afresh);
 }
 void Core::cancel(std::uint64_t token) {
     impl_->cancel(token);

@@ -70,8 +70,11 @@ class Core {
     // Called once per reply frame: for long range replies several times, the last without `more_frames`. The response's
     // views are valid during the call. May call submit().
     using Callback = void (*)(void* context, std::uint64_t token, const api::Response& response);
+    // A read that gave pieces to its callback begins anew: what they held counts for nothing. May not call the core.
+    using Afresh = void (*)(void* context);
     // Takes what it needs of the request before it returns. Returns the token given to the callback.
-    std::uint64_t submit(const api::Request& request, Callback callback, void* context);
+    // Without `afresh` a read is not tried again once its callback has seen a piece.
+    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh = nullptr);
     // The caller no longer waits: the callback will not run. The request may still happen.
     void cancel(std::uint64_t token);
 

@@ -69,7 +69,7 @@ void Core::Impl::release_requests(Connection& connection) {
         ASSERT(slot.connection == connection.number());
         const bool left = slot.epoch < connection.epoch();
         const Verdict verdict =
-            after_connection_lost({.read = slot.read, .left = left, .pieces_seen = slot.pieces_seen});
+            after_connection_lost({.read = slot.read, .left = left, .handed_out = slot.handed_out()});
         if (verdict == Verdict::give_up) {
             complete_with(index, api::Errc::connection_lost, endpoints[connection.endpoint].last_error);
             continue;

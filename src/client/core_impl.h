@@ -22,7 +22,7 @@ struct Core::Impl final : ConnectionOwner {
     Impl(env::Network& net, env::Clock& clk, std::uint64_t seed, const CoreOptions& opts);
 
     // ---- the way of a request
-    std::uint64_t submit(const api::Request& request, Callback callback, void* context);
+    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh);
     void cancel(std::uint64_t token);
     void route(std::uint32_t index);                         // onto a connection, or to those waiting for one
     bool place(std::uint32_t index, Connection& connection); // false: answered, the server takes no frame so large

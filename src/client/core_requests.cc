@@ -39,7 +39,7 @@ api::Response error_response(api::Errc code, std::string_view detail) {
     return response;
 }
 
-std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback, void* context) {
+std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback, void* context, Afresh afresh) {
     ASSERT(callback != nullptr);
     counters.requests++;
     if (pending.full() || pending.frame_bytes() >= options.held_bytes_max) {
@@ -53,6 +53,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     Pending& slot = pending[index];
     slot.callback = callback;
     slot.context = context;
+    slot.afresh = afresh;
     slot.kind = wire::kind_of(request.op);
     slot.read = is_read(request.op);
     const Duration timeout = request.timeout > 0ns ? request.timeout : options.request_timeout;
@@ -220,6 +221,13 @@ void Core::Impl::detach(std::uint32_t index) {
 
 bool Core::Impl::reencode(std::uint32_t index, bool ask_redirect) {
     Pending& slot = pending[index];
+    if (slot.pieces_seen) {
+        ASSERT(slot.afresh != nullptr);
+        slot.pieces_seen = false;
+        slot.reply_open = false;
+        slot.credit_due_bytes = 0;
+        slot.afresh(slot.context);
+    }
     retry_arena.reset();
     const Bytes body = Bytes(slot.frame).subspan(limits::frame_header_bytes);
     auto request = wire::decode_request(slot.kind, body, retry_arena);
@@ -377,7 +385,7 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     Pending& slot = pending[index];
     const auto& error = std::get<api::ErrorInfo>(response.body);
     slot.reply_open = false;
-    switch (after_error(error.code, {.read = slot.read, .pieces_seen = slot.pieces_seen})) {
+    switch (after_error(error.code, {.read = slot.read, .handed_out = slot.handed_out()})) {
         case Verdict::give_up: complete(index, response); return;
         case Verdict::follow: follow(connection, index, error); return;
         case Verdict::elsewhere:

@@ -18,6 +18,7 @@ inline constexpr std::uint32_t no_connection = UINT32_MAX;
 struct Pending {
     Core::Callback callback{nullptr};     // null: the slot is free
     void* context{nullptr};
+    Core::Afresh afresh{nullptr};
     Instant deadline{};
     // Invariant: while on a connection, the bytes were handed to send if the connection's epoch is greater.
     std::uint64_t epoch{0};
@@ -31,11 +32,14 @@ struct Pending {
     std::uint8_t attempts{0};             // tries that were answered with an error; saturates
     std::uint8_t redirects{0};            // saturates
     bool read{false};
-    bool pieces_seen{false};              // a part of the reply was given to the caller
+    bool pieces_seen{false};              // the callback has seen a part of this try's reply
     bool reply_open{false};               // the server has begun a reply of several frames
     api::Errc last_error{api::Errc::ok};  // that invited another try
     bool waiting{false};                  // in the list of those that need a connection
     std::vector<std::byte> frame;         // as encoded, for the next try
+
+    // A part of the reply is where it cannot be taken back.
+    bool handed_out() const { return pieces_seen && afresh == nullptr; }
 };
 
 // A list of requests linked through their table.

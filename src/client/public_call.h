@@ -23,6 +23,9 @@ class Call {
 
     // A part of a long reply. True: the caller wants no more of it, and was told that this is the end.
     virtual bool on_piece(const api::Response& response) = 0;
+    // Whether pieces are only gathered, so that the call may begin afresh after some.
+    virtual bool gathers() const { return false; }
+    virtual void begin_afresh() {}
     virtual void finish(const api::Response& response) = 0;
     virtual void fail(Error error) = 0;
 
@@ -65,6 +68,8 @@ class GetCall final : public CallOf<GetReply, api::RangeResponse> {
         : CallOf(std::move(done)), piece_(std::move(piece)) {}
 
     bool on_piece(const api::Response& response) override;
+    bool gathers() const override { return !piece_; }
+    void begin_afresh() override { gathered_.clear(); }
     void finish(const api::Response& response) override;
 
   private:

@@ -148,10 +148,11 @@ struct Client::Impl {
         }
         first = call;
         call->owner = this;
-        core->submit(call->request, &Impl::on_response, call);
+        core->submit(call->request, &Impl::on_response, call, call->gathers() ? &Impl::begin_afresh : nullptr);
     }
 
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
+    static void begin_afresh(void* context) { static_cast<Call*>(context)->begin_afresh(); }
 
     void unlink(Call& call) {
         (call.prev == nullptr ? first : call.prev->next) = call.next;

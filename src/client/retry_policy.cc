@@ -35,7 +35,7 @@ bool is_read(const api::Operation& operation) {
 }
 
 Verdict after_error(api::Errc code, const RetryFacts& facts) {
-    if (facts.pieces_seen) {
+    if (facts.handed_out) {
         return Verdict::give_up;
     }
     using enum api::Errc;
@@ -80,7 +80,7 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
 }
 
 Verdict after_connection_lost(const RetryFacts& facts) {
-    if (facts.pieces_seen) {
+    if (facts.handed_out) {
         return Verdict::give_up;
     }
     return facts.read || !facts.left ? Verdict::elsewhere : Verdict::give_up;

@@ -10,7 +10,8 @@
 //   connection lost:
 //     never left           elsewhere       elsewhere       the bytes were not handed to the network
 //     had left             elsewhere       give up         indefinite
-//   A read of which a part was handed out is never tried again: its caller would see that part twice.
+//   A read of which a part was handed out is never tried again: its caller would see that part twice. One whose parts
+//   are only gathered begins afresh.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +32,7 @@ enum class Verdict : std::uint8_t {
 struct RetryFacts {
     bool read{false};
     bool left{true};           // the bytes were handed to the network
-    bool pieces_seen{false};
+    bool handed_out{false};   // a part of the answer, for good
 };
 
 // Whether the request changes nothing: ranges, status, member list, and transactions of ranges alone.

@@ -160,6 +160,10 @@ struct LoopbackServer::Session {
             if (!response.more_frames) {
                 return true;
             }
+            if (server.habits.hang_ups_in_reply > 0) {
+                server.habits.hang_ups_in_reply--;
+                return false;
+            }
         }
     }
 

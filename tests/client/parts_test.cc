@@ -165,7 +165,7 @@ TEST(ClientPendingTable, a_token_is_never_zero_and_names_one_use_of_a_slot) {
 TEST(ClientRetryPolicy, no_error_makes_a_write_repeat_unless_its_class_says_that_it_did_not_happen) {
     for (std::uint16_t number = 0; number < 200; number++) {
         const auto code = static_cast<api::Errc>(number);
-        const Verdict verdict = after_error(code, {.read = false, .left = true, .pieces_seen = false});
+        const Verdict verdict = after_error(code, {.read = false, .left = true, .handed_out = false});
         const bool indefinite = !api::known_error(number) || api::error_class(code) == api::ErrorClass::indefinite;
         if (indefinite) {
             EXPECT_EQ(verdict, Verdict::give_up) << number;
@@ -175,8 +175,8 @@ TEST(ClientRetryPolicy, no_error_makes_a_write_repeat_unless_its_class_says_that
 
 TEST(ClientRetryPolicy, the_table_of_its_header) {
     using enum api::Errc;
-    const RetryFacts read{.read = true, .left = true, .pieces_seen = false};
-    const RetryFacts write{.read = false, .left = true, .pieces_seen = false};
+    const RetryFacts read{.read = true, .left = true, .handed_out = false};
+    const RetryFacts write{.read = false, .left = true, .handed_out = false};
     const std::map<api::Errc, std::pair<Verdict, Verdict>> invited{
         {not_leader, {Verdict::follow, Verdict::follow}},     {stale_route, {Verdict::later, Verdict::later}},
         {no_leader, {Verdict::later, Verdict::later}},        {stopped, {Verdict::elsewhere, Verdict::elsewhere}},
@@ -186,13 +186,13 @@ TEST(ClientRetryPolicy, the_table_of_its_header) {
         const auto expected = found == invited.end() ? std::pair(Verdict::give_up, Verdict::give_up) : found->second;
         EXPECT_EQ(after_error(static_cast<api::Errc>(number), read), expected.first) << number;
         EXPECT_EQ(after_error(static_cast<api::Errc>(number), write), expected.second) << number;
-        EXPECT_EQ(after_error(static_cast<api::Errc>(number), {.read = true, .left = true, .pieces_seen = true}),
+        EXPECT_EQ(after_error(static_cast<api::Errc>(number), {.read = true, .left = true, .handed_out = true}),
                   Verdict::give_up);
     }
-    EXPECT_EQ(after_connection_lost({.read = false, .left = false, .pieces_seen = false}), Verdict::elsewhere);
-    EXPECT_EQ(after_connection_lost({.read = true, .left = true, .pieces_seen = false}), Verdict::elsewhere);
-    EXPECT_EQ(after_connection_lost({.read = false, .left = true, .pieces_seen = false}), Verdict::give_up);
-    EXPECT_EQ(after_connection_lost({.read = true, .left = true, .pieces_seen = true}), Verdict::give_up);
+    EXPECT_EQ(after_connection_lost({.read = false, .left = false, .handed_out = false}), Verdict::elsewhere);
+    EXPECT_EQ(after_connection_lost({.read = true, .left = true, .handed_out = false}), Verdict::elsewhere);
+    EXPECT_EQ(after_connection_lost({.read = false, .left = true, .handed_out = false}), Verdict::give_up);
+    EXPECT_EQ(after_connection_lost({.read = true, .left = true, .handed_out = true}), Verdict::give_up);
 }
 
 TEST(ClientRetryPolicy, status_and_member_list_are_reads_and_what_changes_is_not) {

@@ -101,6 +101,30 @@ TEST_P(BothThreadings, a_long_range_comes_whole_from_get_and_in_parts_from_strea
     EXPECT_LE(server.largest_debt_bytes(), 0) << "more was granted than consumed";
 }
 
+TEST_P(BothThreadings, a_get_cut_off_in_the_middle_begins_afresh_and_a_stream_does_not) {
+    LoopbackServer server;
+    server.habits.piece_keys = 7;
+    Client client(to(server, GetParam()));
+    for (int i = 0; i < 30; i++) {
+        ASSERT_TRUE(client.put("k" + std::to_string(10 + i), "v"));
+    }
+    server.habits.hang_ups_in_reply = 2;
+    const auto all = client.get("k", prefix("k"));
+    ASSERT_TRUE(all) << all.error().text();
+    ASSERT_EQ(all->kvs.size(), 30U) << "every key once";
+    EXPECT_EQ(all->kvs[0].key, "k10");
+    EXPECT_EQ(server.habits.hang_ups_in_reply, 0);
+    server.habits.hang_ups_in_reply = 1;
+    std::size_t keys = 0;
+    const auto streamed = client.stream("k", prefix("k"), [&](const std::vector<KeyValue>& kvs) {
+        keys += kvs.size();
+        return true;
+    });
+    ASSERT_FALSE(streamed);
+    EXPECT_EQ(streamed.error().code, ErrorCode::connection_lost);
+    EXPECT_EQ(keys, 7U);
+}
+
 TEST_P(BothThreadings, a_stream_ends_when_its_reader_has_enough_and_the_connection_serves_on) {
     LoopbackServer server;
     server.habits.piece_keys = 3;
