@@ -9,6 +9,7 @@
 #include "server/options.h"
 #include "server/serve.h"
 #include "uring/signal_watch.h"
+#include "uring/standard_files.h"
 #include "uring/thread_setup.h"
 
 namespace {
@@ -46,6 +47,7 @@ ExitCode run(const std::vector<std::string>& arguments, const std::vector<std::s
 }  // namespace
 
 int main(int argc, char** argv, char** environment) {
+    ringfort::uring::hold_standard_files();
     std::vector<std::string> variables;
     for (char** entry = environment; *entry != nullptr; entry++) {
         variables.emplace_back(*entry);

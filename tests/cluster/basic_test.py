@@ -1,6 +1,8 @@
 """Three nodes on a quiet day."""
 import json
+import os
 import re
+import subprocess
 
 from cluster_case import ClusterCase
 
@@ -102,6 +104,16 @@ class Basic(ClusterCase):
             longest.append(max((int(us) for us in re.findall(r"a turn used (\d+) us of CPU", said)), default=0))
         self.note(f"longest turns: {longest} us of CPU (0: none over 1 ms)")
         self.assertLessEqual(min(longest), LONG_TURN_US)
+
+    def test_a_node_started_without_standard_files_gives_their_numbers_to_nothing_else(self):
+        cluster = self.cluster(count=1, start=False)
+        node = cluster.nodes[0]
+        node.process = subprocess.Popen(node.command(cluster.initial_cluster), preexec_fn=lambda: os.closerange(0, 3))
+        self.addCleanup(node.kill)
+        cluster.wait_ready()
+        self.put(cluster, "k", "v")
+        held = [os.readlink(f"/proc/{node.process.pid}/fd/{number}") for number in range(3)]
+        self.assertEqual(held, ["/dev/null"] * 3)
 
     def test_large_puts_over_every_node_and_shard_wait_for_the_log_and_are_not_refused(self):
         cluster = self.cluster(extra=["--shards", "2"])
