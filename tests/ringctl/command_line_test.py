@@ -66,6 +66,34 @@ class CommandLine(unittest.TestCase):
             self.refused(128, f"bad revision ({wrong}), expecting a decimal number", "compaction", wrong)
         self.refused(3, "malformed comparison: garbage", "txn", stdin="garbage\n\n\n")
 
+    def test_numbers_are_whole_decimal_and_fit(self):
+        bounds = "must be a whole number from -9223372036854775808 to 9223372036854775807"
+        for flag in ("--limit", "--rev", "--min-mod-rev", "--max-mod-rev", "--min-create-rev", "--max-create-rev"):
+            for wrong in ("9223372036854775808", "99999999999999999999", "0x10", "1e3", "ten"):
+                self.refused(128, f'ringctl get: {flag} {bounds}, not "{wrong}"', "get", "k", f"{flag}={wrong}")
+        self.refused(128, 'ringctl compaction: --domain must be a whole number from 0 to 18446744073709551615, not "-1"',
+                     "compaction", "7", "--domain=-1")
+
+    def test_an_answer_that_cannot_be_written_is_said(self):
+        for words in (["version"], ["log", "dump", "FILE"]):
+            with tempfile.NamedTemporaryFile(prefix="log-") as log, open("/dev/full", "w") as full:
+                log.truncate(8192)
+                words = [log.name if word == "FILE" else word for word in words]
+                done = subprocess.run([RINGCTL, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual((done.returncode, done.stderr),
+                             (1, "Error: standard output cannot be written: No space left on device\n"))
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        done = subprocess.run([RINGCTL, "version"], stdout=write_end, stderr=subprocess.PIPE, text=True)
+        os.close(write_end)
+        self.assertEqual((done.returncode, done.stderr), (1, "Error: standard output cannot be written: Broken pipe\n"))
+
+    def test_started_without_standard_output_it_asks_nobody(self):
+        done = subprocess.run([RINGCTL, "--endpoints", NOBODY, "get", "k"], stderr=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: os.close(1))
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "Error: standard output is closed: nobody would see the answer\n"))
+
     def test_endpoints_takes_one_word_and_global_flags_stand_anywhere(self):
         answer = f"etcdserver: no leader ({NOBODY}: cannot connect: refused, unreachable, or no such host)"
         for words in (["--endpoints", NOBODY, "--command-timeout", "50ms", "get", "k"],

@@ -124,9 +124,13 @@ void run_health(Session& session, bool whole_cluster) {
     if (session.form() == Form::simple) {
         // As etcdctl: who is unhealthy goes to standard error.
         for (const EndpointHealth& one : found) {
-            std::fputs(session.printer()->health({one}).c_str(), one.healthy ? stdout : stderr);
+            const std::string line = session.printer()->health({one});
+            if (one.healthy) {
+                print(line);
+            } else {
+                std::fputs(line.c_str(), stderr);
+            }
         }
-        std::fflush(stdout);
     } else {
         print(session.printer()->health(found));
     }

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "kv_flags.h"
+#include "number_option.h"
 
 namespace ringctl {
 
@@ -75,7 +76,6 @@ void run_get(Session& session, const GetFlags& flags) {
     print(session.printer_with(flags.print_value_only)->get(must(session.client().get(op.key, op.options))));
 }
 
-// History that is gone stays gone: "010" is ten, and not eight as the parser of flags would have it.
 std::int64_t must_revision(const std::string& text) {
     std::int64_t revision = 0;
     const char* const end = text.data() + text.size();
@@ -125,7 +125,8 @@ void add_key_commands(CLI::App& app, Commands& commands) {
     command = app.add_subcommand("compaction", "Forgets what was overwritten or deleted before the given revision");
     command->add_option("revision", compact->revision, "the revision to compact to")->required()->type_name("");
     command->add_flag("--physical", compact->physical, "wait until the space is free on the answering node");
-    command->add_option("--domain", compact->domain, "whose revision it is, where the cluster has several domains");
+    ringfort::tools::add_number(*command, "--domain", compact->domain,
+                                "whose revision it is, where the cluster has several domains");
     command->footer("Example:\n  ringctl compaction 1234");
     commands.push_back({command, [compact](Session& session) {
                             const ringfort::CompactOptions options{.physical = compact->physical, .domain = compact->domain};

@@ -4,11 +4,14 @@
 #include <map>
 #include <optional>
 
+#include "number_option.h"
+
 namespace ringctl {
 
 using ringfort::OpDelete;
 using ringfort::OpGet;
 using ringfort::OpPut;
+using ringfort::tools::add_number;
 
 namespace {
 
@@ -69,8 +72,8 @@ void GetFlags::add_to(CLI::App& app) {
     add_words(app, arguments, "the key, or the first key and the end of a range [key, range_end)");
     app.add_flag("--prefix", prefix, "get keys with matching prefix");
     app.add_flag("--from-key", from_key, "get keys that are greater than or equal to the given key");
-    app.add_option("--rev", revision, "the revision to read at (0: the newest)");
-    app.add_option("--limit", limit, "at most so many keys (0: all)");
+    add_number(app, "--rev", revision, "the revision to read at (0: the newest)");
+    add_number(app, "--limit", limit, "at most so many keys (0: all)");
     app.add_option("--order", order, "order of results: ASCEND or DESCEND (default ASCEND)");
     app.add_option("--sort-by", sort_by, "sort target: CREATE, KEY, MODIFY, VALUE or VERSION");
     app.add_option("--consistency", consistency, "linearizable (l) or serializable (s: from this node, maybe stale)");
@@ -78,10 +81,10 @@ void GetFlags::add_to(CLI::App& app) {
     app.add_flag("--count-only", count_only, "get only the count (with -w fields or json)");
     app.add_flag("--print-value-only", print_value_only, "only write values (with -w simple)");
     app.add_flag("--stream", stream, "write results as they come, in constant memory");
-    app.add_option("--min-mod-rev", min_mod_revision, "only keys modified at or after this revision");
-    app.add_option("--max-mod-rev", max_mod_revision, "only keys modified at or before this revision");
-    app.add_option("--min-create-rev", min_create_revision, "only keys created at or after this revision");
-    app.add_option("--max-create-rev", max_create_revision, "only keys created at or before this revision");
+    add_number(app, "--min-mod-rev", min_mod_revision, "only keys modified at or after this revision");
+    add_number(app, "--max-mod-rev", max_mod_revision, "only keys modified at or before this revision");
+    add_number(app, "--min-create-rev", min_create_revision, "only keys created at or after this revision");
+    add_number(app, "--max-create-rev", max_create_revision, "only keys created at or before this revision");
 }
 
 Parsed<OpGet> GetFlags::to_op() const {

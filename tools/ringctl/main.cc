@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "ringfort/client.h"
+#include "uring/standard_files.h"
 
 namespace {
 
@@ -87,6 +88,9 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (!ringfort::uring::hold_standard_files()) {
+        fail(Exit::error, "standard output is closed: nobody would see the answer");
+    }
     std::signal(SIGPIPE, SIG_IGN);
     CLI::App app{"ringctl: a command line client for Ringfort, in etcdctl's words", "ringctl"};
     Globals globals;

@@ -1,7 +1,9 @@
 #include "session.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "text.h"
 
@@ -100,7 +102,8 @@ std::vector<std::string> Session::cluster_endpoints() {
 
 void print(const std::string& text) {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-        std::exit(static_cast<int>(Exit::error));
+        const std::string why = std::strerror(errno);
+        fail(Exit::error, "standard output cannot be written: " + why);
     }
 }
 

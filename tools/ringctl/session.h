@@ -55,7 +55,7 @@ class Session {
     std::optional<ringfort::Client> client_;
 };
 
-// To standard output, whole; a closed pipe ends the process quietly.
+// To standard output, whole; or the end.
 void print(const std::string& text);
 [[noreturn]] void fail(Exit code, const std::string& why);
 enum class Effect : std::uint8_t { read, write };

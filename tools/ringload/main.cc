@@ -10,6 +10,7 @@
 #include "load.h"
 #include "options.h"
 #include "report.h"
+#include "uring/standard_files.h"
 #include "verify.h"
 
 namespace {
@@ -106,7 +107,7 @@ int load_and_report(const Options& options) {
     report.interrupted = interrupted != 0;
     report.servers = work_between(before, ask_nodes(options));
 
-    std::fputs((options.json ? as_json(report) : as_table(report)).c_str(), stdout);
+    const bool printed = print_result(options.json ? as_json(report) : as_table(report));
     if (!options.html.empty() && !write_file(options.html, as_html(report))) {
         std::perror(("ringload: " + options.html).c_str());
         return 1;
@@ -115,12 +116,17 @@ int load_and_report(const Options& options) {
         std::fprintf(stderr, "ringload: %s could not be written whole\n", options.history.c_str());
         return 1;
     }
-    return load.timeline().acknowledged_count() > 0 ? 0 : 1;
+    return printed && load.timeline().acknowledged_count() > 0 ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (!ringfort::uring::hold_standard_files()) {
+        std::fputs("ringload: standard output is closed: nobody would see the result\n", stderr);
+        return 1;
+    }
+    std::signal(SIGPIPE, SIG_IGN);
     Options options = read_options(argc, argv);
     if (options.seed == 0) {
         options.seed = static_cast<std::uint64_t>(ringfort::client::SystemClock().wall().ns) ^
@@ -131,6 +137,5 @@ int main(int argc, char** argv) {
     }
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    std::signal(SIGPIPE, SIG_IGN);
     return load_and_report(options);
 }

@@ -7,11 +7,14 @@
 #include <CLI/CLI.hpp>
 
 #include "client/endpoint_table.h"
+#include "number_option.h"
 #include "ringfort/client.h"
 
 namespace ringload {
 
 namespace {
+
+using ringfort::tools::add_number;
 
 const char* const description =
     "ringload: loads a Ringfort cluster and measures it.\n\n"
@@ -64,9 +67,6 @@ void check(const Options& options, bool concurrent_given, bool in_flight_given) 
     if (!problem.empty()) {
         refuse(problem);
     }
-    if (options.keys >= std::uint64_t{1} << 40) {
-        refuse("--keys must be below 2^40");
-    }
     if (options.slots() == 0 || options.slots() > 1'000'000) {
         refuse("between 1 and 1000000 requests may be in flight");
     }
@@ -96,18 +96,19 @@ Options read_options(int argc, char** argv) {
     std::string target = "all";
     app.add_option("--endpoints", endpoints, "nodes, separated by commas")->delimiter(',')->envname("RINGCTL_ENDPOINTS");
     app.add_option("--op", options.op, "what to do")->check(CLI::IsMember({"put", "get", "sget", "mixed", "txn"}));
-    app.add_option("--read-percent", options.read_percent, "share of gets in --op mixed")->check(CLI::Range(0, 100));
-    app.add_option("--connections,--conns", options.connections, "connections")->check(CLI::Range(1, 10000));
-    auto* in_flight = app.add_option("--in-flight", options.in_flight, "requests in flight per connection");
-    auto* concurrent = app.add_option("--concurrent", options.concurrent,
-                                      "requests in flight in all (0: connections x in-flight; open loop: 16384)");
-    app.add_option("--requests", options.requests, "end after so many requests (0: by time)");
+    add_number(app, "--read-percent", options.read_percent, "share of gets in --op mixed", 0, 100);
+    add_number(app, "--connections,--conns", options.connections, "connections", 1, 10000);
+    auto* in_flight = add_number(app, "--in-flight", options.in_flight, "requests in flight per connection", 1, 1'000'000);
+    auto* concurrent = add_number(app, "--concurrent", options.concurrent,
+                                  "requests in flight in all (0: connections x in-flight; open loop: 16384)", 0, 1'000'000);
+    add_number(app, "--requests", options.requests, "end after so many requests (0: by time)");
     app.add_option("--seconds,--duration", seconds, "end after so long, 10 or 10s or 500ms (default 10)");
     app.add_option("--warmup", warmup, "run so long before measuring");
-    app.add_option("--rate", options.rate, "open loop: requests per second (0: closed loop)")->check(CLI::NonNegativeNumber);
-    app.add_option("--keys", options.keys, "how many keys")->check(CLI::PositiveNumber);
-    app.add_option("--key-bytes", options.key_bytes, "length of a key, prefix included")->check(CLI::Range(1, 65536));
-    app.add_option("--value-bytes", options.value_bytes, "length of a value")->check(CLI::Range(0, 1 << 21));
+    app.add_option("--rate", options.rate, "open loop: requests per second (0: closed loop)")
+        ->check(CLI::Range(0.0, 1e9));
+    add_number(app, "--keys", options.keys, "how many keys", 1, (std::uint64_t{1} << 40) - 1);
+    add_number(app, "--key-bytes", options.key_bytes, "length of a key, prefix included", 1, 65536);
+    add_number(app, "--value-bytes", options.value_bytes, "length of a value", 0, 1 << 21);
     app.add_option("--prefix", options.prefix, "what keys begin with");
     const std::map<std::string, Distribution> distributions{
         {"uniform", Distribution::uniform}, {"zipf", Distribution::zipf}, {"sequential", Distribution::sequential}};
@@ -118,10 +119,11 @@ Options read_options(int argc, char** argv) {
     app.add_option("--zipf-exponent", options.zipf_exponent, "of --distribution zipf")->check(CLI::Range(0.01, 10.0));
     app.add_option("--target", target, "all: connections spread over the endpoints; leader: to the leader's node")
         ->check(CLI::IsMember({"all", "leader"}));
-    app.add_option("--timeout-ms", options.timeout_ms, "of one request")->check(CLI::Range(1, 3'600'000));
-    app.add_option("--dial-timeout-ms", options.dial_timeout_ms, "of one connect")->check(CLI::Range(1, 3'600'000));
-    app.add_option("--poll-us", options.poll_us, "poll for so long before sleeping (costs CPU, saves a wake-up)");
-    app.add_option("--seed", options.seed, "of keys (0: another one each time)");
+    add_number(app, "--timeout-ms", options.timeout_ms, "of one request", 1, 3'600'000);
+    add_number(app, "--dial-timeout-ms", options.dial_timeout_ms, "of one connect", 1, 3'600'000);
+    add_number(app, "--poll-us", options.poll_us, "poll for so long before sleeping (costs CPU, saves a wake-up)", 0,
+               1'000'000);
+    add_number(app, "--seed", options.seed, "of keys (0: another one each time)");
     const std::map<std::string, Prefill> prefills{
         {"auto", Prefill::automatic}, {"always", Prefill::always}, {"never", Prefill::never}};
     app.add_option("--prefill", options.prefill,
@@ -137,7 +139,7 @@ Options read_options(int argc, char** argv) {
 
     CLI::App* verify = app.add_subcommand("verify", "reads the cluster back and counts acknowledged writes that are lost");
     verify->fallthrough();
-    verify->add_option("--sample", options.sample, "acknowledged writes to read back at their own revision");
+    add_number(*verify, "--sample", options.sample, "acknowledged writes to read back at their own revision");
     app.require_subcommand(0, 1);
 
     try {

@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include <cstdio>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -70,6 +72,14 @@ std::string live_line(double second, const Interval& interval, double interval_s
         line += fmt::format("  failed {}", with_commas(interval.failed));
     }
     return line;
+}
+
+bool print_result(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+        return true;
+    }
+    std::perror("ringload: standard output cannot be written");
+    return false;
 }
 
 std::string as_table(const Report& report) {

@@ -27,6 +27,8 @@ std::string as_table(const Report& report);
 std::string as_json(const Report& report);
 // A whole page: no scripts, nothing from elsewhere.
 std::string as_html(const Report& report);
+// To standard output, whole. False: it could not be, and standard error has heard so.
+bool print_result(const std::string& text);
 // "12,345 /s  p50 0.80 ms  p99 2.10 ms ..." of the second that ended.
 std::string live_line(double second, const Interval& interval, double interval_seconds, std::size_t under_way);
 

@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "keys.h"
 #include "options.h"
+#include "report.h"
 #include "ringfort/client.h"
 
 namespace ringload {
@@ -292,15 +293,17 @@ int verify(const Options& options) {
         return 1;
     }
     const Verdict& verdict = expectation.verdict();
-    fmt::print("acknowledged writes: {}, on {} keys; read back at their own revision: {}{}\n", verdict.acknowledged,
-               verdict.keys_checked, verdict.read_back,
-               verdict.compacted > 0 ? fmt::format(" ({} more are compacted)", verdict.compacted) : "");
-    fmt::print("writes refused and yet done: {}\n", verdict.refused_but_done);
-    fmt::print("acknowledged writes lost: {}\n", verdict.lost);
+    std::string text =
+        fmt::format("acknowledged writes: {}, on {} keys; read back at their own revision: {}{}\n"
+                    "writes refused and yet done: {}\n"
+                    "acknowledged writes lost: {}\n",
+                    verdict.acknowledged, verdict.keys_checked, verdict.read_back,
+                    verdict.compacted > 0 ? fmt::format(" ({} more are compacted)", verdict.compacted) : "",
+                    verdict.refused_but_done, verdict.lost);
     for (const std::string& example : verdict.examples) {
-        fmt::print("  {}\n", example);
+        text += "  " + example + "\n";
     }
-    return verdict.lost == 0 && verdict.refused_but_done == 0 ? 0 : 1;
+    return print_result(text) && verdict.lost == 0 && verdict.refused_but_done == 0 ? 0 : 1;
 }
 
 }  // namespace ringload

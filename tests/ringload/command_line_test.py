@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""The command line of ringload, run without a cluster: what is wrong is said in one sentence."""
+import os
+import subprocess
+import sys
+import unittest
+
+RINGLOAD = sys.argv.pop(1)
+
+
+def run(*words, **more):
+    return subprocess.run([RINGLOAD, *words], stderr=subprocess.PIPE, text=True, timeout=60, **more)
+
+
+class CommandLine(unittest.TestCase):
+    def test_numbers_are_whole_decimal_and_within_their_bounds(self):
+        for flag, wrong, most in (("--requests", "-1", 2**64 - 1), ("--requests", str(2**64), 2**64 - 1),
+                                  ("--in-flight", str(2**60 + 1), 1000000), ("--keys", "0", 2**40 - 1),
+                                  ("--value-bytes", "0x10", 2**21), ("--timeout-ms", "1e3", 3600000)):
+            done = run(flag, wrong)
+            self.assertEqual(done.returncode, 2, flag)
+            self.assertRegex(done.stderr.splitlines()[0],
+                             rf'\A{flag} must be a whole number from \d+ to {most}, not "{wrong}"\Z')
+
+    def test_started_without_standard_output_it_loads_nobody(self):
+        done = run("--requests", "1", preexec_fn=lambda: os.close(1))
+        self.assertEqual((done.returncode, done.stderr),
+                         (1, "ringload: standard output is closed: nobody would see the result\n"))
+
+
+if __name__ == "__main__":
+    unittest.main()
