@@ -1,5 +1,6 @@
 """What the real-process tests share: a folder for each test, clusters that end with it, loads that end with it."""
 import shutil
+import time
 import unittest
 from pathlib import Path
 
@@ -69,6 +70,12 @@ class ClusterCase(unittest.TestCase):
     def without(self, cluster, *gone):
         return [node for node in cluster.nodes if node not in gone]
 
+    def let_run(self, load, seconds):
+        """Until the load has run for so long: time under load is the condition itself here."""
+        begin = time.monotonic()
+        wait_until(lambda: not load.running() or time.monotonic() - begin >= seconds, seconds + 5, "the load runs")
+        self.assertTrue(load.running(), "the load ended early: " + load.errors.read_text(errors="replace")[-1000:])
+
     def verify_load(self, load):
         code, verdict = load.verify()
         self.assertIn("acknowledged writes lost: 0", verdict)
@@ -76,22 +83,8 @@ class ClusterCase(unittest.TestCase):
 
     def same_state(self, cluster):
         """Every replica holds the same: hashes compared at equal index, once no more is applied."""
-        def states():
-            statuses = [cluster.status(node) for node in cluster.nodes]
-            if None in statuses:
-                return []
-            return [{each["range"]: (each["raftAppliedIndex"], each["hash"]) for each in status["ranges"]}
-                    for status in statuses]
-
-        def applied(state):
-            return {each: index for each, (index, _) in state.items()}
-
-        found = wait_until(lambda: next((all_of for all_of in [states()] if all_of
-                                         and all(applied(one) == applied(all_of[0]) for one in all_of)), None),
-                           30, lambda: f"every replica has applied the same: {states()}", 0.1)
-        self.assertGreaterEqual(len(found[0]), 2, "the directory and the keys")
-        for state in found[1:]:
-            self.assertEqual(state, found[0])
+        states = cluster.same_state()
+        self.assertGreaterEqual(len(states), 2, "the directory and the keys")
 
     def refused(self, node, cluster, *words, extra=(), seconds=20):
         """The node must end by itself, not with success, and its one sentence must contain the words."""

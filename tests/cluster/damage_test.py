@@ -1,26 +1,7 @@
 """Flipped bytes in one node's files: nothing is lost, nothing stops, and the node says what it found."""
-import os
-
 from cluster_case import ClusterCase
+from damage import BLOCK, batches, flip
 from processes import wait_until
-
-BLOCK = 4096
-
-
-def written_blocks(path):
-    """Offsets of the blocks that hold anything: segments are made of zeros."""
-    content, nothing = path.read_bytes(), bytes(BLOCK)
-    return [at for at in range(0, len(content), BLOCK) if content[at:at + BLOCK] != nothing]
-
-
-def flip(path, offset):
-    with path.open("r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ 0x40]))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class Damage(ClusterCase):
@@ -32,10 +13,10 @@ class Damage(ClusterCase):
         for share, within in ((0.1, 100), (0.5, 2000), (0.9, 3000)):
             victim = cluster.followers()[0]
             victim.kill()
-            segment = max(victim.data.glob("shard-0/log-*"), key=lambda path: len(written_blocks(path)))
-            blocks = written_blocks(segment)
-            self.assertGreater(len(blocks), 100, "the load fills blocks of the log")
-            flip(segment, blocks[int(len(blocks) * share)] + within)
+            segment = max(victim.data.glob("shard-0/log-*"), key=lambda path: len(batches(path)))
+            large = [at for at, size in batches(segment) if size > BLOCK]   # their first block is used to its end
+            self.assertGreater(len(large), 100, "the load fills a segment of the log")
+            flip(segment, large[int(len(large) * share)] + within)
             before = len(victim.log.read_text(encoding="utf-8"))
             cluster.start(victim)
             cluster.wait_ready([victim])

@@ -1,31 +1,22 @@
 """A full disk is an ordinary answer: writes are refused, reads go on, space given back brings writes back."""
-import os
-import shutil
-
 from processes import wait_until
 from small_disks_case import SmallDisksCase
 
 
 class DiskFull(SmallDisksCase):
     def test_writes_are_refused_and_reads_go_on_until_there_is_space_again(self):
-        cluster, points = self.cluster_on_small_disks()
+        cluster, disks = self.cluster_on_small_disks()
         self.put(cluster, "witness", "unharmed")
-        ballast = [self.fill(point) for point in points]
+        for disk in disks:
+            disk.fill()
         refusal = self.write_until_refused(cluster)
         self.assertIn("space", refusal)
         for node in cluster.nodes:
             cluster.must_live(node)
             self.assertEqual(self.get(cluster, "witness", endpoints=node.client), "unharmed")
-        for file in ballast:
-            file.unlink()
+        for disk in disks:
+            disk.free()
         wait_until(lambda: cluster.ctl("put", "after", "space")[0] == 0, 60, "writes go on when there is space again", 0.5)
-
-    def fill(self, point):
-        file = point / "ballast"
-        with file.open("wb") as out:
-            left = shutil.disk_usage(point).free
-            os.posix_fallocate(out.fileno(), 0, max(4096, left - (4 << 20)))
-        return file
 
     def write_until_refused(self, cluster):
         for i in range(20):

@@ -15,10 +15,10 @@ GAP_MS = 3000
 
 class HungDisk(SmallDisksCase):
     def test_leader_whose_disk_hangs_holds_nobody_up_and_loses_nothing(self):
-        cluster, points = self.cluster_on_small_disks()
+        cluster, disks = self.cluster_on_small_disks()
         load = self.load(cluster, seconds=60, connections=8, in_flight=4, history=True)
         leader = cluster.wait_leader()
-        disk = os.open(points[cluster.nodes.index(leader)], os.O_RDONLY)
+        disk = os.open(disks[cluster.nodes.index(leader)].point, os.O_RDONLY)
         self.addCleanup(os.close, disk)
         fcntl.ioctl(disk, FIFREEZE, 0)
         frozen = time.monotonic()

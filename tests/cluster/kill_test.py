@@ -143,9 +143,3 @@ class Kill(ClusterCase):
         leader = cluster.wait_leader()
         leader.kill()
         return leader
-
-    def let_run(self, load, seconds):
-        """Until the load has run for so long: time under load is the condition itself here."""
-        begin = time.monotonic()
-        wait_until(lambda: not load.running() or time.monotonic() - begin >= seconds, seconds + 5, "the load runs")
-        self.assertTrue(load.running(), "the load ended early: " + load.errors.read_text(errors="replace")[-1000:])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 READY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+NO_DISK_SPACE = 23   # how a node ends then: src/server/exit_codes.h
 
 
 class Missed(Exception):
@@ -21,15 +22,18 @@ class Missed(Exception):
 
 
 def wait_until(condition, seconds, what, pause=0.02):
-    """Polls until the condition's value is true, and returns it."""
-    deadline = time.monotonic() + seconds
+    """Polls until the condition's value is true, and returns it. A round counts for 10 s at most: a machine that stood still
+    gave nobody the time."""
+    left, begin = seconds, time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() >= deadline:
+        if left <= 0:
             raise Missed(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(pause)
+        now = time.monotonic()
+        left, begin = left - min(now - begin, 10), now
 
 
 def free_ports(count, address="127.0.0.1"):
@@ -81,9 +85,10 @@ class Node:
         self.client, self.peer = f"{address}:{client_port}", f"{address}:{peer_port}"
         self.process = None
         self.outlives_us = False
+        self.prefix = []   # of the command: how to get to the node's own network
 
     def command(self, initial_cluster, extra=()):
-        return [str(self.program), "--name", self.name, "--data-dir", str(self.data),
+        return [*self.prefix, str(self.program), "--name", self.name, "--data-dir", str(self.data),
                 "--listen-client-urls", f"http://{self.client}", "--advertise-client-urls", f"http://{self.client}",
                 "--listen-peer-urls", f"http://{self.peer}", "--initial-advertise-peer-urls", f"http://{self.peer}",
                 "--initial-cluster", initial_cluster, *extra]
@@ -149,15 +154,17 @@ class Node:
 class Cluster:
     """Nodes that know each other, and the ringctl that asks them."""
 
-    def __init__(self, programs, folder, ports=None, count=3, extra=(), token=None):
-        """ports: [(client, peer)] for each node; without it free ones are taken."""
+    def __init__(self, programs, folder, ports=None, count=3, extra=(), token=None, addresses=None):
+        """ports: [(client, peer)] for each node; without it free ones are taken. addresses: of each, else 127.0.0.1."""
         self.programs, self.folder, self.extra = programs, Path(folder), list(extra)
         if token:
             self.extra += ["--initial-cluster-token", token]
         if ports is None:
             free = free_ports(2 * count)
             ports = list(zip(free[::2], free[1::2]))
-        self.nodes = [Node(programs["ringfort"], f"n{i + 1}", folder, *pair) for i, pair in enumerate(ports)]
+        addresses = addresses or ["127.0.0.1"] * len(ports)
+        self.nodes = [Node(programs["ringfort"], f"n{i + 1}", folder, *pair, address)
+                      for i, (pair, address) in enumerate(zip(ports, addresses))]
         self.initial_cluster = ",".join(f"{node.name}=http://{node.peer}" for node in self.nodes)
 
     @property
@@ -192,19 +199,19 @@ class Cluster:
         for node in nodes or self.nodes:
             wait_until(lambda n=node: self.healthy(n), seconds, lambda n=node: f"{n.name} is healthy\n{n.log_tail()}", 0.1)
 
-    def status(self, node):
+    def status(self, node, seconds=5):
         """What `endpoint status` says of one node, or None when it does not answer."""
-        code, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=node.client, seconds=5)
+        code, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=node.client, seconds=seconds)
         try:
             documents = json.loads(output) if code == 0 else []
         except ValueError:
             return None
         return documents[0]["Status"] if documents else None
 
-    def leader(self, among=None):
+    def leader(self, among=None, seconds=5):
         """The node that says of itself that it leads the data range; None when nobody does."""
         for node in among or self.nodes:
-            status = self.status(node) if node.alive() and node.state() != "T" else None
+            status = self.status(node, seconds) if node.alive() and node.state() != "T" else None
             if status and status.get("leader") and status["leader"] == status["header"]["member_id"]:
                 return node
         return None
@@ -215,6 +222,27 @@ class Cluster:
     def followers(self):
         leader = self.wait_leader()
         return [node for node in self.nodes if node is not leader]
+
+    def replicas(self, node, seconds=5):
+        """range -> (applied index, hash) of one node's replicas; empty when it does not answer."""
+        status = self.status(node, seconds)
+        return {each["range"]: (each["raftAppliedIndex"], each["hash"]) for each in status["ranges"]} if status else {}
+
+    def same_state(self, seconds=30):
+        """Once no more is applied: every replica holds the same. The state of each range."""
+        def applied(replicas):
+            return {each: index for each, (index, _) in replicas.items()}
+
+        def settled():
+            states = [self.replicas(node) for node in self.nodes]
+            return states if states[0] and all(applied(each) == applied(states[0]) for each in states) else None
+
+        found = wait_until(settled, seconds, lambda: "every replica has applied the same: "
+                           f"{[self.replicas(node) for node in self.nodes]}", 0.1)
+        for node, state in zip(self.nodes, found):
+            if state != found[0]:
+                raise Missed(f"{node.name} holds another state than {self.nodes[0].name}: {state}, {found[0]}")
+        return found[0]
 
     def stop(self):
         """Ends every process, paused ones too, the hard way: for the end of a run whatever its state."""
