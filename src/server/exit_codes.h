@@ -43,6 +43,7 @@ constexpr ExitCode exit_code(uring::StartFaultKind kind) {
         case Kind::no_locked_memory: return ExitCode::no_locked_memory;
         case Kind::address_unavailable: return ExitCode::address_unavailable;
         case Kind::directory_unusable: return ExitCode::directory_unusable;
+        case Kind::no_disk_space: return ExitCode::no_disk_space;
         case Kind::unsupported_filesystem: return ExitCode::unsupported_filesystem;
         case Kind::directory_in_use: return ExitCode::directory_in_use;
         case Kind::other_cluster: return ExitCode::other_cluster;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -34,7 +33,7 @@ std::unexpected<StartFault> fault(Kind kind, std::string sentence) {
 }
 
 std::unexpected<StartFault> unusable(const std::string& path, std::string_view what, int error) {
-    return fault(Kind::directory_unusable, fmt::format("data directory {}: {}: {}", path, what, std::strerror(error)));
+    return failure(directory_fault(path, what, error));
 }
 
 // mkdir -p; what is made is ours alone.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 #include <fmt/format.h>
@@ -89,9 +88,7 @@ StartResult<RecipeMeasurement> measure_recipes(int directory, const std::string&
         unlinkat(directory, name.c_str(), 0);
     }
     if (!measured) {
-        return failure(StartFault{StartFaultKind::directory_unusable,
-                                  fmt::format("data directory {}: a test write failed: {}", path,
-                                              std::strerror(measured.error()))});
+        return failure(directory_fault(path, "a test write failed", measured.error()));
     }
     return *measured;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -13,6 +14,7 @@ enum class StartFaultKind : std::uint8_t {
     no_locked_memory,      // RLIMIT_MEMLOCK is too small for the rings
     address_unavailable,   // a listening address cannot be bound
     directory_unusable,    // missing, not writable, or an I/O error
+    no_disk_space,         // waiting may help
     unsupported_filesystem,
     directory_in_use,
     other_cluster,
@@ -26,6 +28,9 @@ struct StartFault {
     StartFaultKind kind{};
     std::string sentence;
 };
+
+// What the operating system answered for something in the data directory: `what` says what was tried.
+StartFault directory_fault(const std::string& path, std::string_view what, int error);
 
 template <class T>
 using StartResult = Result<T, StartFault>;

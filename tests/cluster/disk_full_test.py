@@ -1,5 +1,5 @@
 """A full disk is an ordinary answer: writes are refused, reads go on, space given back brings writes back."""
-from processes import wait_until
+from processes import NO_DISK_SPACE, wait_until
 from small_disks_case import SmallDisksCase
 
 
@@ -17,6 +17,20 @@ class DiskFull(SmallDisksCase):
         for disk in disks:
             disk.free()
         wait_until(lambda: cluster.ctl("put", "after", "space")[0] == 0, 60, "writes go on when there is space again", 0.5)
+
+    def test_a_start_without_space_says_so_with_a_code_that_allows_another_and_then_goes_well(self):
+        cluster, disks = self.cluster_on_small_disks()
+        self.put(cluster, "before", "1")
+        victim, disk = cluster.nodes[0], disks[0]
+        victim.kill()
+        for left_bytes in (0, 256 << 10, 8 << 20):   # for nothing, for small files, for hardly more than those
+            disk.fill(left_bytes)
+            said = self.refused(victim, cluster, "space")
+            self.assertEqual(victim.process.returncode, NO_DISK_SPACE, said)
+            disk.free()
+        cluster.start(victim)
+        cluster.wait_ready([victim])
+        self.assertEqual(self.get(cluster, "before", endpoints=victim.client), "1")
 
     def write_until_refused(self, cluster):
         for i in range(20):
