@@ -1,0 +1,49 @@
+"""tools/chaos itself: a short run finds nothing wrong with nodes that are right, and finds nodes that forget."""
+import json
+import os
+import sys
+from pathlib import Path
+
+from cluster_case import ClusterCase
+from processes import run
+
+CHAOS = Path(__file__).resolve().parents[2] / "tools" / "harness" / "chaos.py"
+# A node that has lost its data whenever it starts.
+FORGETFUL = """#!/bin/sh
+for word; do
+    [ "$before" = --data-dir ] && rm -rf "$word"
+    before=$word
+done
+exec "{ringfort}" "$@"
+"""
+
+
+class Chaos(ClusterCase):
+    def chaos(self, *flags, **programs):
+        """(exit code, the report, all it said)"""
+        report = self.folder / "report.json"
+        command = [sys.executable, CHAOS, "--folder", self.folder, "--json", report, *flags]
+        command += [word for name, path in {**self.programs, **programs}.items() for word in (f"--{name}", path)]
+        code, output, error = run(command, 400)
+        self.assertTrue(report.exists(), output + error)
+        return code, json.loads(report.read_text(encoding="utf-8")), output + error
+
+    def test_half_a_minute_finds_no_violation(self):
+        code, report, said = self.chaos("--minutes", "0.5", "--pace", "1")
+        self.assertEqual((code, report["violations"]), (0, []), said)
+        self.note(f"seed {report['seed']}: {report['operations']:,} operations, {sum(report['faults'].values())} faults, "
+                  f"longest gap {report['judged']['longest_gap_ms']} ms")
+        for left_out in report["left_out"]:
+            self.note(f"left out: {left_out}")
+        self.assertGreater(sum(report["faults"].values()), 5, said)
+        for count in ("writes", "reads"):
+            self.assertGreater(report["judged"][count], 300, said)
+        self.assertEqual([each.name for each in self.folder.iterdir()], ["report.json"], "nothing else is left")
+
+    def test_nodes_that_forget_are_found(self):
+        forgetful = self.folder / "forgetful"
+        forgetful.write_text(FORGETFUL.format(ringfort=self.programs["ringfort"]), encoding="utf-8")
+        os.chmod(forgetful, 0o755)
+        code, report, said = self.chaos("--minutes", "0.1", "--loopback", ringfort=forgetful)
+        self.assertEqual(code, 1, said)
+        self.assertNotEqual(report["violations"], [], said)
