@@ -22,6 +22,7 @@ class FaultScheduler {
     void restart_halted();
     std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
     const std::array<std::uint64_t, fault_kinds>& injected() const { return injected_; }
+    std::uint64_t drawn() const { return number_; }
 
   private:
     // What is due later. Most of it repairs; `harm` and `reopen` are the second halves of faults that need a dead process.

@@ -95,7 +95,7 @@ struct RunOptions {
     Duration repair_max{3s};               // how long a fault lasts at most
     std::uint32_t fault_mask{0};           // bit FaultKind
     // Left out of what would be injected; the rest happens as before, as far as it does not follow from these.
-    std::uint32_t without_mask{0};         // bit FaultKind
+    std::uint64_t without_mask{0};         // bit FaultKind
     NumberSet skipped_faults;              // by their numbers in the order of injection, from 1
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
 
@@ -113,7 +113,7 @@ struct RunRequest {
     Duration duration{30s};
     bool trace{false};
     bool faults{true};
-    std::uint32_t without_mask{0};       // of faults: bit FaultKind
+    std::uint64_t without_mask{0};       // of faults: bit FaultKind
     NumberSet skipped_faults;
     std::vector<std::string> settings;   // `name=value` (sim/settings.h), over what is drawn
     bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed

@@ -1,127 +1,167 @@
-// simulate: whole clusters in virtual time, faults by the seed, judges over everything. Exit codes: 0 nothing found,
-// 2 wrong usage, 3 liveness, 4 safety, 5 two runs of one seed differ, 6 crash (an assertion, a signal).
+// simulate: whole clusters in virtual time, faults by the seed, judges over everything. Without arguments it runs seeds
+// that nobody ran before, on all cores, for two minutes. Exit codes: simulate_run.h.
 #include <CLI/CLI.hpp>
 
-#include <chrono>
-#include <csignal>  // tidy-allow(include-edge): the command prints the replay line of a crash
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <string>
-#include <unistd.h>  // tidy-allow(include-edge): the command prints the replay line of a crash
+#include <sys/random.h>
+#include <unistd.h>
 
-#include "sim/simulation.h"
+#include "sim/simulate_campaign.h"
+#include "sim/simulate_marks.h"
+#include "sim/simulate_run.h"
+#include "sim/simulate_shrink.h"
 
 namespace {
 
 using namespace ringfort;
 using namespace ringfort::sim;
 
-constexpr int exit_liveness = 3;
-constexpr int exit_safety = 4;
-constexpr int exit_not_deterministic = 5;
-constexpr int exit_crash = 6;
+constexpr int exit_usage = 2;
+constexpr double minutes_default = 2;
 
-char replay_line[512];   // of the run that is going on; written by a signal handler
-
-void on_crash(int signal) {
-    const char head[] = "\ncrashed; replay: ";
-    static_cast<void>(!write(STDERR_FILENO, head, sizeof head - 1));
-    static_cast<void>(!write(STDERR_FILENO, replay_line, std::strlen(replay_line)));
-    static_cast<void>(!write(STDERR_FILENO, "\n", 1));
-    if (signal == SIGSEGV || signal == SIGBUS) {
-        std::signal(signal, SIG_DFL);
-        return;   // faults again, with the default action
-    }
-    _exit(exit_crash);
-}
-
-// How long a run takes is told to people and decides nothing.
-std::chrono::steady_clock::time_point real_time() {
-    return std::chrono::steady_clock::now();  // tidy-allow(determinism): the command times its own runs
-}
-
-struct Options {
-    RunRequest request;
-    std::size_t nodes{0};
-    std::uint32_t shards{0};
-    std::uint32_t domains{0};
+struct CommandLine {
+    CampaignOptions campaign;
+    std::optional<std::uint64_t> seed;
+    std::string seeds;                    // a count, or A-B
     std::uint64_t seconds{30};
-    std::uint64_t seeds{1};
+    std::vector<std::string> without;
+    std::string skip_faults;
     bool no_faults{false};
-    bool check_determinism{false};
+    bool twice{false};
+    bool shrink{false};
+    std::uint64_t shrink_minutes{10};
 };
 
-void note_replay(const Options& options, std::uint64_t seed) {
-    std::string line = "tools/simulate --seed " + std::to_string(seed) + " --seconds " + std::to_string(options.seconds);
-    line += options.nodes > 0 ? " --nodes " + std::to_string(options.nodes) : "";
-    line += options.shards > 0 ? " --shards " + std::to_string(options.shards) : "";
-    line += options.domains > 0 ? " --domains " + std::to_string(options.domains) : "";
-    line += options.request.light ? " --light" : "";
-    line += options.no_faults ? " --no-faults" : "";
-    std::snprintf(replay_line, sizeof replay_line, "%s", line.c_str());
+void add_run_options(CLI::App& app, CommandLine& line) {
+    RunRequest& request = line.campaign.request;
+    app.add_option("--seconds", line.seconds, "virtual seconds under faults")->check(CLI::PositiveNumber);
+    app.add_option("--nodes", request.nodes, "number of nodes (default: by the seed)")->check(CLI::Range(1, 7));
+    app.add_option("--shards", request.shards, "shards per node (default: by the seed)")->check(CLI::Range(1, 8));
+    app.add_option("--domains", request.domains, "domains (default: by the seed)")->check(CLI::Range(1, 16));
+    app.add_option("--set", request.settings, "an option of the run as name=value, instead of what the seed draws");
+    app.add_flag("--no-faults", line.no_faults, "a healthy world");
+    app.add_option("--without", line.without, "leave out the faults of this kind");
+    app.add_option("--skip-faults", line.skip_faults, "leave out these faults, by number: 3,7-9");
+    app.add_flag("--light", request.light, "10 clients with 100 operations a second in a healthy world");
+    app.add_flag("--trace", request.trace, "what happens, to stderr");
+    app.add_flag("--check-determinism", line.twice, "run every seed twice and compare all events");
 }
 
-int run_seed(const Options& options, std::uint64_t seed) {
-    RunRequest request = options.request;
-    request.seed = seed;
-    note_replay(options, seed);
-    const RunOptions run = draw_options(request);
-    std::printf("%s\n", describe(run).c_str());
-    std::fflush(stdout);
-    const auto began = real_time();
-    Verdict verdict = simulate(run);
-    const std::chrono::duration<double> took = real_time() - began;
-    int code = 0;
-    if (verdict.kind != VerdictKind::ok) {
-        code = verdict.kind == VerdictKind::liveness ? exit_liveness : exit_safety;
-        std::printf("%s: %s\n", code == exit_liveness ? "LIVENESS" : "SAFETY", verdict.text.c_str());
+void add_campaign_options(CLI::App& app, CommandLine& line) {
+    CampaignOptions& campaign = line.campaign;
+    app.add_option("--seed", line.seed, "run this seed; with --seeds or --minutes, the first one");
+    app.add_option("--seeds", line.seeds, "how many seeds, or which: A-B");
+    app.add_option("--minutes", campaign.minutes, "begin runs for so long")->check(CLI::PositiveNumber);
+    app.add_option("--jobs", campaign.jobs, "runs at a time (default: one a core)")->check(CLI::Range(1, 1000));
+    app.add_flag("--json", campaign.json, "the summary as one JSON object");
+    app.add_flag("--marks", campaign.show_marks, "list the rare branches of the code and how often they were reached");
+    app.add_option("--marks-file", campaign.marks_file, "add to the counts of this file");
+    app.add_flag("--shrink", line.shrink, "make the failing run of --seed smaller while it fails alike");
+    app.add_option("--shrink-minutes", line.shrink_minutes, "at most")->check(CLI::PositiveNumber);
+}
+
+int complain(const std::string& what) {
+    std::fprintf(stderr, "simulate: %s\n", what.c_str());
+    return exit_usage;
+}
+
+std::uint64_t fresh_seed() {
+    std::uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+        std::abort();
     }
-    if (options.check_determinism && simulate(run).hash != verdict.hash) {
-        code = exit_not_deterministic;
-        std::printf("NOT DETERMINISTIC: two runs of this seed differ\n");
+    return seed % 1'000'000'000'000;
+}
+
+// Empty: all is well.
+std::string take_seeds(CommandLine& line) {
+    const char* const end = line.seeds.data() + line.seeds.size();
+    std::uint64_t first = 0;
+    auto read = std::from_chars(line.seeds.data(), end, first);
+    if (read.ec == std::errc{} && read.ptr == end && first > 0) {
+        line.campaign.seeds = first;
+        return {};
     }
-    std::printf("%s\n", describe(verdict).c_str());
-    std::printf("simulated: %.1f seconds in %.2f seconds, violations: %d\n",
-                static_cast<double>(verdict.simulated.count()) / 1e9, took.count(), code == 0 ? 0 : 1);
-    std::printf("replay: %s\n", replay_line);
-    std::fflush(stdout);
-    return code;
+    std::uint64_t last = 0;
+    if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '-') {
+        read = std::from_chars(read.ptr + 1, end, last);
+        if (read.ec == std::errc{} && read.ptr == end && first <= last && !line.seed) {
+            line.seed = first;
+            line.campaign.seeds = last - first + 1;
+            return {};
+        }
+    }
+    return "--seeds wants a count, or A-B without --seed";
+}
+
+std::string take_request(CommandLine& line) {
+    RunRequest& request = line.campaign.request;
+    request.duration = std::chrono::seconds(line.seconds);
+    request.faults = !line.no_faults;
+    for (const auto& name : line.without) {
+        const auto kind = fault_kind(name);
+        if (!kind) {
+            return "no fault is called " + name;
+        }
+        request.without_mask |= std::uint64_t{1} << static_cast<unsigned>(*kind);
+    }
+    if (!line.skip_faults.empty() && !NumberSet::parse(line.skip_faults, request.skipped_faults)) {
+        return "--skip-faults wants numbers and ranges of them, as in 3,7-9";
+    }
+    const std::string bad = check_settings(request);
+    return bad.empty() ? std::string{} : "no option of a run takes " + bad;
+}
+
+int run_one(const CommandLine& line) {
+    static RunRecord record;
+    run_here(line.campaign.request, line.twice, record);
+    MarkCounts marks;
+    marks.add(record);
+    if (!marks.merge_with_file(line.campaign.marks_file)) {
+        return complain("cannot keep marks in " + line.campaign.marks_file);
+    }
+    if (line.campaign.show_marks) {
+        std::printf("%smarks reached: %zu / %zu\n", marks.report().c_str(), marks.reached(), marks.total());
+    }
+    return exit_code(record.end);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    Options options;
+    CommandLine line;
+    CampaignOptions& campaign = line.campaign;
+    campaign.jobs = static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
     CLI::App app{"Simulates whole clusters under faults and judges what clients saw."};
-    app.add_option("--seed", options.request.seed, "first seed");
-    app.add_option("--seeds", options.seeds, "how many seeds, one after the other")->check(CLI::PositiveNumber);
-    app.add_option("--nodes", options.nodes, "number of nodes (default: by the seed)")->check(CLI::Range(1, 7));
-    app.add_option("--shards", options.shards, "shards per node (default: by the seed)")->check(CLI::Range(1, 8));
-    app.add_option("--domains", options.domains, "domains (default: by the seed)")->check(CLI::Range(1, 16));
-    app.add_option("--seconds", options.seconds, "virtual seconds under faults")->check(CLI::PositiveNumber);
-    app.add_flag("--no-faults", options.no_faults, "a healthy world");
-    app.add_flag("--light", options.request.light, "10 clients with 100 operations a second in a healthy world");
-    app.add_flag("--trace", options.request.trace, "what nodes log and which faults happen, to stderr");
-    app.add_flag("--check-determinism", options.check_determinism, "run every seed twice and compare all events");
+    add_campaign_options(app, line);
+    add_run_options(app, line);
     CLI11_PARSE(app, argc, argv);
 
-    if (options.nodes > 0) {
-        options.request.nodes = options.nodes;
+    std::string wrong = line.seeds.empty() ? std::string{} : take_seeds(line);
+    wrong = wrong.empty() ? take_request(line) : wrong;
+    if (!wrong.empty()) {
+        return complain(wrong);
     }
-    if (options.shards > 0) {
-        options.request.shards = options.shards;
+    if (line.shrink && (!line.seed || campaign.seeds || campaign.minutes)) {
+        return complain("--shrink wants the one --seed that fails");
     }
-    if (options.domains > 0) {
-        options.request.domains = options.domains;
+    const bool one = line.seed && !campaign.seeds && !campaign.minutes;
+    campaign.request.seed = line.seed ? *line.seed : fresh_seed();
+    campaign.twice_one_in = line.twice ? 1 : campaign.twice_one_in;
+    if (line.shrink) {
+        return run_shrink({campaign.request, std::chrono::minutes(line.shrink_minutes)});
     }
-    options.request.duration = std::chrono::seconds(options.seconds);
-    options.request.faults = !options.no_faults;
-    for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) {
-        std::signal(signal, on_crash);
+    if (one && !campaign.json) {
+        return run_one(line);
     }
-    int worst = 0;
-    for (std::uint64_t i = 0; i < options.seeds; i++) {
-        worst = std::max(worst, run_seed(options, options.request.seed + i));
+    if (one) {
+        campaign.seeds = 1;
+    } else if (!campaign.seeds && !campaign.minutes) {
+        campaign.minutes = minutes_default;
     }
-    return worst;
+    return run_campaign(campaign);
 }

@@ -156,6 +156,7 @@ Verdict Simulation::finish() {
     verdict_.hash = cluster_.queue().hash();
     verdict_.events = cluster_.queue().events();
     verdict_.faults = faults_.injected();
+    verdict_.faults_drawn = faults_.drawn();
     verdict_.leaders = cluster_.leaders_seen();
     for (std::size_t i = 0; i < cluster_.node_count(); i++) {
         verdict_.turns += cluster_.node(i).turns();
@@ -185,7 +186,7 @@ Verdict simulate(const RunOptions& options) {
     return run.finish();
 }
 
-std::string describe(const Verdict& v) {
+std::string describe(const Figures& v) {
     return "operations " + std::to_string(v.operations) + " (ok " + std::to_string(v.acknowledged) + ", failed " +
            std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " +
            std::to_string(std::accumulate(v.faults.begin(), v.faults.end(), std::uint64_t{0})) +

@@ -15,20 +15,25 @@ namespace ringfort::sim {
 
 enum class VerdictKind : std::uint8_t { ok, liveness, safety };
 
-struct Verdict {
-    VerdictKind kind{VerdictKind::ok};
-    std::string text;                 // what is wrong; empty if nothing is
+// What a run did, in numbers.
+struct Figures {
     Duration simulated{0};
     std::uint64_t hash{0};            // of all events: two runs of a seed agree
     std::uint64_t events{0};
     std::uint64_t turns{0};
     std::array<std::uint64_t, fault_kinds> faults{};   // injected, by kind
+    std::uint64_t faults_drawn{0};    // the highest number of a fault, left out or not
     std::uint64_t operations{0};
     std::uint64_t acknowledged{0};
     std::uint64_t failed{0};
     std::uint64_t unknown{0};
     std::uint64_t leaders{0};         // (range, term) pairs that had one
     bool inconclusive{false};
+};
+
+struct Verdict : Figures {
+    VerdictKind kind{VerdictKind::ok};
+    std::string text;                 // what is wrong; empty if nothing is
 };
 
 // A run in its phases. Between them a test may break things by hand: the same judges watch every turn, and settle()
@@ -83,6 +88,6 @@ class Simulation {
 // All of it from the options: forms (or not quite), works under the fault scheduler, settles, is judged.
 Verdict simulate(const RunOptions& options);
 // One line of figures.
-std::string describe(const Verdict& verdict);
+std::string describe(const Figures& figures);
 
 }  // namespace ringfort::sim
