@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "client/core_impl.h"
 
 namespace ringfort::client {
@@ -67,7 +68,7 @@ void Core::Impl::release_requests(Connection& connection) {
         }
         Pending& slot = pending[index];
         ASSERT(slot.connection == connection.number());
-        const bool left = slot.epoch < connection.epoch();
+        const bool left = slot.epoch < connection.epoch() && !MUTANT(sent_taken_for_unsent);
         const Verdict verdict =
             after_connection_lost({.read = slot.read, .left = left, .handed_out = slot.handed_out()});
         if (verdict == Verdict::give_up) {

@@ -1,6 +1,7 @@
 #include "client/pending_table.h"
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::client {
 
@@ -18,7 +19,7 @@ std::uint32_t PendingTable::acquire() {
     free_.pop_back();
     Pending& pending = slots_[index];
     ASSERT(pending.callback == nullptr);
-    pending.generation++;
+    pending.generation += MUTANT(client_token_reused) ? 0U : 1U;
     if (pending.generation == 0) {
         pending.generation = 1;   // a token is never 0
     }

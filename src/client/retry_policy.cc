@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::client {
 
@@ -45,7 +46,7 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
         case no_leader: return Verdict::later;
         case stopped:
         case unhealthy: return Verdict::elsewhere;
-        case leader_changed: return facts.read ? Verdict::later : Verdict::give_up;
+        case leader_changed: return facts.read || MUTANT(open_write_repeated) ? Verdict::later : Verdict::give_up;
         case ok:
         case empty_key:
         case key_not_found:
@@ -80,10 +81,10 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
 }
 
 Verdict after_connection_lost(const RetryFacts& facts) {
-    if (facts.handed_out) {
+    if (facts.handed_out && !MUTANT(half_read_repeated)) {
         return Verdict::give_up;
     }
-    return facts.read || !facts.left ? Verdict::elsewhere : Verdict::give_up;
+    return facts.read || !facts.left || MUTANT(sent_write_repeated) ? Verdict::elsewhere : Verdict::give_up;
 }
 
 Duration pause_before(std::uint32_t attempt, Duration first, Duration last, Prng& prng) {

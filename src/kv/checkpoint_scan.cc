@@ -1,5 +1,7 @@
 #include "kv/checkpoint_scan.h"
 
+#include "base/mutant.h"
+
 #include <algorithm>
 
 namespace ringfort::kv {
@@ -138,7 +140,7 @@ void CheckpointScan::look_at_next(std::uint32_t lane_at) {
         if (lane.next != nullptr) {
             prefetch_head(lane.next);
         }
-        if (version->mod > revision_) {
+        if (version->mod > revision_ && !MUTANT(checkpoint_beyond_its_cut)) {
             return;   // newer than the cut
         }
     } else {

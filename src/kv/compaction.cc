@@ -1,5 +1,6 @@
 // Giving back what compaction made unreachable: each entry of the garbage queue costs one bounded piece of work, so a
 // compaction costs what it frees, not what the store holds.
+#include "base/mutant.h"
 #include "kv/store_impl.h"
 
 namespace ringfort::kv {
@@ -13,7 +14,8 @@ constexpr std::int64_t version_cost = 2, key_cost = 6;
 
 bool Store::compaction_pending() const {
     const StoreState& state = impl_->state;
-    return !state.garbage.empty() && state.garbage.front()->mod <= state.forget_limit();
+    const api::Revision limit = state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
+    return !state.garbage.empty() && state.garbage.front()->mod <= limit;
 }
 
 bool Store::reclaimed(api::Revision revision) const {

@@ -1,6 +1,7 @@
 #include "kv/delete_job.h"
 
 #include "api/key_range.h"
+#include "base/mutant.h"
 
 namespace ringfort::kv {
 
@@ -40,6 +41,7 @@ Step DeleteJob::step(StoreState& state, WorkBudget& budget) {
         }
         if (budget.spent()) {
             position_.assign(record.key());
+            position_.append(MUTANT(removal_skips_at_pause) ? 1 : 0, '\0');
             return Step::more;
         }
         cursor.prefetch_next();

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "api/key_range.h"
+#include "base/mutant.h"
 #include "kv/compare_texts.h"
 #include "kv/key_tree_node.h"
 
@@ -39,7 +40,7 @@ RangeScan::RangeScan(const StoreState& state, const api::RangeRequest& request, 
     }
     const KeyTree::Counts counts = state.tree.count(begin_, end_);
     records_ = counts.records;
-    count_known_ = at >= state.newest_revision();
+    count_known_ = at >= state.newest_revision() || MUTANT(count_is_of_today);
     count_ = count_known_ ? counts.live : 0;
     position_ = begin_;
     if (sorted() && !request.count_only) {
@@ -56,7 +57,7 @@ bool RangeScan::backward() const {
 }
 
 bool RangeScan::inside(std::string_view key) const {
-    return backward() ? key >= begin_ : !end_ || key < *end_;
+    return backward() ? key >= begin_ : !end_ || key < *end_ || (MUTANT(range_holds_its_end) && key == *end_);
 }
 
 bool RangeScan::wanted(const Version& version) const {
@@ -162,7 +163,7 @@ bool RangeScan::find_visible(const KeyRecord& record, WorkBudget& budget) {
     if (chain_ == nullptr) {
         chain_ = record.latest;
     }
-    while (chain_ != nullptr && chain_->mod > at_) {
+    while (chain_ != nullptr && chain_->mod > at_ && !MUTANT(past_read_sees_newest)) {
         // Newer than what is read, so kept as long as the revision read is: a pause here is safe.
         if (budget.spent()) {
             return false;

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/mutant.h"
 #include "kv/store_impl.h"
 
 namespace ringfort::kv {
@@ -246,7 +247,8 @@ std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revi
     if (record == nullptr) {
         return std::nullopt;
     }
-    const Version* version = StoreState::visible(*record, revision <= 0 ? state.revision : revision);
+    const api::Revision newest = MUTANT(half_applied_is_seen) ? state.newest_revision() : state.revision;
+    const Version* version = StoreState::visible(*record, revision <= 0 ? newest : revision);
     if (version == nullptr || version->tombstone()) {
         return std::nullopt;
     }

@@ -1,6 +1,7 @@
 #include "kv/store_state.h"
 
 #include "base/checksum.h"
+#include "base/mutant.h"
 
 namespace ringfort::kv {
 
@@ -36,7 +37,7 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
         .mod = writing_revision(),
         .sub = changes++,
         .older = older,
-        .create = alive ? older->create() : writing_revision(),
+        .create = alive && !MUTANT(create_revision_moves) ? older->create() : writing_revision(),
         .version = alive ? older->version() + 1 : 1,
         .lease = value.lease,
         .value_bytes = static_cast<std::uint32_t>(value.value.size()),
@@ -66,7 +67,7 @@ void StoreState::remove(KeyRecord& record) {
 }
 
 void StoreState::commit() {
-    if (changes > 0) {
+    if (changes > 0 || MUTANT(empty_write_takes_revision)) {
         revision++;
         changes = 0;
     }
@@ -153,7 +154,8 @@ void StoreState::charge(WorkBudget& budget, std::int64_t keys, std::int64_t byte
 // ---------------------------------------------------------------------------------------------- compaction
 
 api::Revision StoreState::forget_limit() const {
-    return pins.empty() ? compact_revision : std::min(compact_revision, pins.begin()->first);
+    const bool pinned = !pins.empty() && !MUTANT(compaction_ignores_pins);
+    return pinned ? std::min(compact_revision, pins.begin()->first) : compact_revision;
 }
 
 // `version` is the oldest entry of the garbage queue, and compacted.
@@ -167,11 +169,12 @@ void StoreState::forget(Version* version) {
         return;
     }
     KeyRecord* record = version->record();
-    if (record->latest != version) {
+    if (record->latest != version && !MUTANT(compaction_drops_living_key)) {
         return;   // put again since: the version that did so will free this one
     }
     tree.erase(record);
-    static_cast<void>(index.erase(record, index.hash(record->key())));   // false: it had been declined
+    // False: it had been declined.
+    static_cast<void>(MUTANT(index_keeps_dead_key) || index.erase(record, index.hash(record->key())));
     free_version(version);
     slab.release(record, KeyRecord::bytes(record->key_bytes));
 }

@@ -1,6 +1,7 @@
 #include "kv/txn_job.h"
 
 #include "api/key_range.h"
+#include "base/mutant.h"
 #include "kv/compare_texts.h"
 
 namespace ringfort::kv {
@@ -38,7 +39,9 @@ bool holds(const api::Compare& compare, const Version* version, WorkBudget& budg
         case api::CompareTarget::lease:
             return holds(compare.result, three_way(version == nullptr ? 0 : version->lease(), compare.number));
         case api::CompareTarget::value:
-            return version != nullptr && holds(compare.result, compare_texts(version->value(), compare.value, budget));
+            return version == nullptr
+                       ? MUTANT(missing_value_compares)
+                       : holds(compare.result, compare_texts(version->value(), compare.value, budget));
     }
     UNREACHABLE();
 }
@@ -53,7 +56,7 @@ api::Errc check_range(const StoreState& state, const api::RangeRequest& range) {
     }
     // Here only 0 is the latest: a negative revision is a number like any other, and compacted.
     const bool compacted = range.revision != 0 && range.revision < state.compact_revision;
-    return compacted || range.revision < 0 ? api::Errc::compacted : api::Errc::ok;
+    return (compacted && !MUTANT(txn_reads_compacted)) || range.revision < 0 ? api::Errc::compacted : api::Errc::ok;
 }
 
 }  // namespace
@@ -107,7 +110,7 @@ Step TxnJob::plan(const StoreState& state, WorkBudget& budget) {
         }
         Frame& frame = frames_.back();
         if (!frame.decided) {
-            if (frame.at == frame.txn->compare.size()) {
+            if (frame.at == frame.txn->compare.size() || (MUTANT(first_compare_decides) && frame.at == 1)) {
                 decide(frame, true);
                 continue;
             }
@@ -262,7 +265,9 @@ Step TxnJob::execute_range(StoreState& state, const Planned& planned, WorkBudget
     }
     if (!scan_) {
         const auto& range = std::get<api::RangeRequest>(planned.op->op);
-        const api::Revision at = range.revision == 0 ? state.writing_revision() : range.revision;
+        const api::Revision at = range.revision != 0            ? range.revision
+                                 : MUTANT(txn_blind_to_itself) ? state.revision
+                                                               : state.writing_revision();
         scan_.emplace(state, range, at);
         const std::uint64_t room = std::min(scan_->pairs_left_max(), planned.pairs_max);
         sink_ = {};

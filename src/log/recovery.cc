@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::log {
 namespace {
@@ -129,7 +130,7 @@ void Judge::collect() {
 
 bool Judge::counts(const Candidate& candidate) const {
     return std::none_of(epochs_.begin(), epochs_.end(), [&](const EpochBegin& e) {
-        return e.epoch > candidate.epoch() && e.begin <= candidate.sequence();
+        return e.epoch > candidate.epoch() && e.begin <= candidate.sequence() && !MUTANT(batches_behind_cut_count);
     });
 }
 
@@ -181,7 +182,7 @@ void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
 JudgedBatch Judge::examine(std::uint64_t sequence, const Candidate* own, const Candidate* next) const {
     JudgedBatch out;
     out.place.sequence = sequence;
-    out.finding.claimed = sequence <= claimed_through_;
+    out.finding.claimed = sequence <= claimed_through_ && !MUTANT(damage_taken_for_torn_write);
     // The chain: what the next batch did not follow is not the batch that was written.
     if (own != nullptr && next != nullptr && next->batch->header.previous_checksum != 0 &&
         next->batch->header.previous_checksum != own->batch->header.checksum) {

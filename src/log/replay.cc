@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::log {
 namespace {
@@ -48,7 +49,7 @@ bool Replay::step(std::size_t budget) {
         const JudgedBatch& batch = judgement_.batches[next_batch_];
         if (batch.verdict == Verdict::lost) {
             for (ReplayedReplica& replica : replicas_) {
-                replica.suspect = true;
+                replica.suspect = !MUTANT(lost_batch_unnoticed);
             }
             records_lost_ = true;
             replicas_unknown_ = true;
@@ -237,7 +238,8 @@ void Replay::apply_copies(ReplayedReplica& replica, const Record& record, const 
         }
         const std::uint64_t part_end = std::min(copy.end(), old->end());
         EntryRun part = copy.part(at, part_end);
-        if (old->term == part.term && old->sequence + (at - old->first) == part.sequence) {
+        const bool same = old->term == part.term && old->sequence + (at - old->first) == part.sequence;
+        if (same || MUTANT(copy_beats_newer_entry)) {
             part.appended_batch = old->appended_batch;
             replica.runs.replace(part, ignore_dropped);
         }
@@ -316,7 +318,7 @@ void Replay::finish(ReplayedReplica& replica) {
         replica.in_doubt = true;
         replica.runs.truncate(expected, ignore_dropped);
     }
-    if (replica.claimed_last >= expected) {
+    if (replica.claimed_last >= expected && !MUTANT(lost_tail_unnoticed)) {
         replica.in_doubt = true;
     }
     for (const EntryRun& run : replica.runs) {

@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mutant.h"
 #include "raft/quorum.h"
 
 namespace ringfort::raft {
@@ -16,13 +17,13 @@ Core::Core(const Options& options_in, const InitialState& initial)
     ASSERT(bool(options.self));
     ASSERT(options.append_bytes_max > 0 && options.window_bytes_max > 0);
     load_entries(initial);
-    hard_state.term = std::max(hard_state.term, log.last().term);
-    if (hard_state.term != initial.hard_state.term) {
+    hard_state.term = MUTANT(term_lost_at_restart) ? log.last().term : std::max(hard_state.term, log.last().term);
+    if (hard_state.term != initial.hard_state.term || MUTANT(vote_lost_at_restart)) {
         hard_state.vote = NodeId{};
     }
     // A log in doubt may end in entries that were overwritten since, in records that are lost: the hint, which is newer,
     // does not speak of them. What is committed of it a leader says.
-    hard_state.commit = hard_state.in_doubt ? log.snapshot().index
+    hard_state.commit = hard_state.in_doubt && !MUTANT(doubtful_trusts_commit_hint) ? log.snapshot().index
                                             : std::max(hard_state.commit, log.snapshot().index);
     durable = log.last().index;
     durable_term = initial.hard_state.term;
@@ -89,7 +90,7 @@ void Core::on(const MessageReceived& event, Effects& out) {
 
 void Core::on(const Durable& event, Effects& out) {
     durable_term = std::max(durable_term, event.term);
-    if (event.last.index > durable && log.holds(event.last)) {
+    if (event.last.index > durable && (log.holds(event.last) || MUTANT(flush_of_overwritten_counts))) {
         durable = event.last.index;
         if (role == Role::leader) {
             maybe_commit(out);
@@ -104,7 +105,7 @@ void Core::on(const Durable& event, Effects& out) {
 // Messages of older incarnations say what a member has forgotten since: they are dropped.
 bool Core::pass_incarnation(const Message& message, Effects& out) {
     Progress& peer = peers.get(message.from);
-    if (message.incarnation < peer.incarnation) {
+    if (message.incarnation < peer.incarnation && !MUTANT(old_incarnation_heard)) {
         return false;
     }
     if (message.incarnation > peer.incarnation) {
@@ -117,7 +118,8 @@ bool Core::pass_incarnation(const Message& message, Effects& out) {
 // Figure 2, "rules for servers": a higher term is adopted, a lower one is refused. A pre-vote's term is not anybody's
 // yet (thesis 9.6), and a vote request must not push aside a leader that is alive (thesis 4.2.3).
 bool Core::pass_term(const Message& message, Effects& out) {
-    if (message.term == hard_state.term) {
+    const bool old_answer = message.type == MessageType::append_response && message.term < hard_state.term;
+    if (message.term == hard_state.term || (MUTANT(old_terms_answer_counts) && old_answer)) {
         return true;
     }
     if (message.term < hard_state.term) {
@@ -329,7 +331,7 @@ bool Core::counted(NodeId node) const {
 
 LogIndex Core::appliable() const {
     LogIndex through = std::min(hard_state.commit, log.last().index);
-    if (const auto lost = damage.first_from(LogIndex{})) {
+    if (const auto lost = damage.first_from(LogIndex{}); lost && !MUTANT(damaged_entry_applied)) {
         through = std::min(through, lost->prev());
     }
     return through;

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 
+#include "base/mutant.h"
 #include "raft/configuration.h"
 #include "raft/damage.h"
 #include "raft/fences.h"
@@ -73,7 +74,10 @@ struct Core {
     void request_votes(MessageType type, Term term, bool transfer, Effects& out);
     void maybe_win(Effects& out);
     bool has_votes() const;
-    bool up_to_date(EntryId candidate_last) const { return candidate_last >= log.last(); }
+    bool up_to_date(EntryId candidate_last) const {
+        return candidate_last >= log.last() ||
+               (MUTANT(longer_log_wins) && candidate_last.index >= log.last().index);
+    }
     void become_leader(Effects& out);
     void check_quorum(Effects& out);
     void on_pre_vote(const Message& message, Effects& out);

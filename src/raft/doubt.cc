@@ -18,6 +18,7 @@
 // Answers of the old incarnation still on their way are dropped by whoever knows of the new one; counting one before
 // that is case 1.
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 
 namespace ringfort::raft {
@@ -108,7 +109,9 @@ void Core::maybe_end_doubt(Effects& out) {
         return;
     }
     const LogIndex fence = fences.find(options.self, hard_state.incarnation, LogIndex{});
-    if (!fence || fence > hard_state.commit || fence > durable) {
+    const bool committed = fence <= hard_state.commit || MUTANT(fence_ends_doubt_uncommitted);
+    const bool flushed = fence <= durable || MUTANT(fence_ends_doubt_unflushed);
+    if (!fence || !committed || !flushed) {
         return;
     }
     hard_state.in_doubt = false;

@@ -4,6 +4,7 @@
 // does. A leader that ceases to lead while its node lives must therefore say so (`resigned`), unless the others learn
 // it from a higher term. Whoever has no living leader keeps an election timer running.
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
 
@@ -67,7 +68,8 @@ void Core::on(const PeerBack& event, Effects&) {
 bool Core::may_campaign() const {
     const LogIndex changed = configurations.index();
     const bool still_needed = changed > hard_state.commit && configurations.at(changed.prev()).is_voter(options.self);
-    return (is_voter() || still_needed) && !hard_state.in_doubt && hard_state.commit <= log.last().index &&
+    const bool trusted = !hard_state.in_doubt || MUTANT(doubtful_stands);
+    return (is_voter() || still_needed) && trusted && hard_state.commit <= log.last().index &&
            !damage.hides_configuration();
 }
 
@@ -99,7 +101,7 @@ void Core::start_election(bool transfer, Effects& out) {
 
 void Core::request_votes(MessageType type, Term term, bool transfer, Effects& out) {
     for (Progress& peer : peers) {
-        peer.vote = Vote::none;
+        peer.vote = MUTANT(pre_votes_elect) ? peer.vote : Vote::none;
         if (!configurations.current().is_voter(peer.node)) {
             continue;
         }
@@ -175,9 +177,9 @@ void Core::on_pre_vote(const Message& message, Effects& out) {
 
 void Core::on_vote(const Message& message, Effects& out) {
     ASSERT(message.term >= hard_state.term);
-    const bool free_to_vote = hard_state.vote == message.from || (!hard_state.vote && !leader);
-    const bool granted = !hard_state.in_doubt && message.term == hard_state.term && free_to_vote &&
-                         up_to_date(message.prev);
+    const bool free_to_vote = hard_state.vote == message.from || (!hard_state.vote && !leader) || MUTANT(votes_twice);
+    const bool entitled = !hard_state.in_doubt || MUTANT(doubtful_votes);
+    const bool granted = entitled && message.term == hard_state.term && free_to_vote && up_to_date(message.prev);
     if (granted) {
         ASSERT(role != Role::leader);
         if (hard_state.vote != message.from) {
@@ -189,7 +191,7 @@ void Core::on_vote(const Message& message, Effects& out) {
     }
     Message response = make(MessageType::vote_response, message.from);
     response.reject = !granted;
-    send_when_durable(response, out);
+    MUTANT(vote_before_flush) ? out.send_now.push_back(response) : send_when_durable(response, out);
     if (!granted) {
         remind_of_leader(message.from);
     }

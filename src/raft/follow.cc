@@ -3,6 +3,7 @@
 // An answer says that entries are durable here: it waits for the batch that holds them. One answer a turn does for all
 // appends of the turn. An append that shows nothing the leader has not been told already is not answered.
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 
 namespace ringfort::raft {
@@ -44,7 +45,8 @@ void Core::on_append(const Message& message, Effects& out) {
         begin_doubt(out);
     }
     const LogIndex known = std::min(hard_state.commit, log.last().index);
-    if (message.prev.index < known || log.holds(message.prev)) {
+    const bool agrees = log.holds(message.prev) || (MUTANT(prev_term_unchecked) && message.prev.index <= log.last().index);
+    if (message.prev.index < known || agrees) {
         accept_entries(message, out);
     } else {
         reject_append(message, out);
@@ -75,7 +77,7 @@ void Core::accept_entries(const Message& message, Effects& out) {
         if (entry.id.index <= known) {
             continue;
         }
-        if (!log.holds(entry.id)) {
+        if (!log.holds(entry.id) || MUTANT(truncates_without_conflict)) {
             if (entry.id.index <= log.last().index) {
                 truncate(entry.id.index, out);
             }
@@ -83,7 +85,7 @@ void Core::accept_entries(const Message& message, Effects& out) {
         }
         verified = entry.id.index;
     }
-    const LogIndex commit = std::min(message.commit, verified);
+    const LogIndex commit = std::min(message.commit, MUTANT(commits_unverified) ? log.last().index : verified);
     if (commit > hard_state.commit) {
         hard_state.commit = commit;
         on_commit_moved(out);
@@ -124,7 +126,7 @@ void Core::flush_follower(Effects& out) {
     Message response = make(MessageType::append_response, leader);
     response.prev.index = answer.prev;
     response.match = answer.match;
-    send_when_durable(response, out);
+    MUTANT(answer_before_flush) ? out.send_now.push_back(response) : send_when_durable(response, out);
 }
 
 }  // namespace ringfort::raft

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/mutant.h"
 #include "base/ring_queue.h"
 #include "raft/types.h"
 
@@ -58,7 +59,7 @@ struct Progress {
     bool reading{false};             // need_entries is on its way for `next`
     InFlight in_flight;
 
-    bool counted() const { return standing != Standing::doubtful; }
+    bool counted() const { return standing != Standing::doubtful || MUTANT(doubtful_counts); }
     void become_probe(LogIndex first);
     // What is on its way may be lost. A probe that was never answered goes on where it stood: nothing known of the
     // follower (match 0) is no reason to begin at the first entry, which may be compacted.

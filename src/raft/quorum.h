@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/types.h"
 
 namespace ringfort::raft {
@@ -19,7 +20,7 @@ bool is_majority(std::span<const NodeId> voters, Agrees agrees) {
     for (const NodeId node : voters) {
         agreed += agrees(node) ? 1U : 0U;
     }
-    return agreed >= majority_of(voters.size());
+    return agreed + (MUTANT(half_elects) && agreed > 1 ? 1U : 0U) >= majority_of(voters.size());
 }
 
 // In a joint configuration both majorities must agree.
@@ -43,7 +44,7 @@ LogIndex majority_index(std::span<const NodeId> voters, Match match) {
         }
         sorted[at] = index;
     }
-    return count == 0 ? LogIndex{} : sorted[majority_of(count) - 1];
+    return count == 0 ? LogIndex{} : sorted[majority_of(count) - (MUTANT(half_commits) && count > 3 ? 2 : 1)];
 }
 
 template <class Match>

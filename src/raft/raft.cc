@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
 
@@ -87,7 +88,7 @@ std::vector<PeerStatus> Raft::peers() const {
 }
 
 std::optional<LogIndex> Raft::read_index() const {
-    if (!is_leader() || commit() < impl_->term_start) {
+    if (!is_leader() || (commit() < impl_->term_start && !MUTANT(reads_before_own_commit))) {
         return std::nullopt;
     }
     return commit();

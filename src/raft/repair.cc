@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
 
@@ -209,8 +210,9 @@ void Core::maybe_drop_damaged(Effects& out) {
         const auto says_never = [&](NodeId node) {
             return std::find(entry.never.begin(), entry.never.end(), node) != entry.never.end();
         };
-        if (entry.id.index > hard_state.commit && is_quorum(configurations.current(), says_never) &&
-            is_quorum(configurations.at(entry.id.index), says_never)) {
+        const bool never = is_quorum(configurations.current(), says_never) &&
+                           is_quorum(configurations.at(entry.id.index), says_never);
+        if (entry.id.index > hard_state.commit && (never || (MUTANT(one_never_drops) && !entry.never.empty()))) {
             from = entry.id.index;
             break;
         }

@@ -6,6 +6,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
 
@@ -149,7 +150,7 @@ void Core::on_append_response(const Message& message, Effects& out) {
     }
     if (!message.reject) {
         if (message.match <= log.last().index) {
-            on_accepted(*peer, message.match, out);
+            on_accepted(*peer, MUTANT(answer_confirms_all_sent) ? peer->next.prev() : message.match, out);
         }
         return;
     }
@@ -188,12 +189,12 @@ void Core::maybe_commit(Effects& out) {
     ASSERT(role == Role::leader);
     const LogIndex index = quorum_index(configurations.current(), [&](NodeId node) {
         if (node == options.self) {
-            return durable;
+            return MUTANT(leader_counts_unflushed) ? log.last().index : durable;
         }
         const Progress* peer = peers.find(node);
         return peer != nullptr && peer->counted() ? peer->match : LogIndex{};
     });
-    if (index > hard_state.commit && log.term_at(index) == hard_state.term) {
+    if (index > hard_state.commit && (log.term_at(index) == hard_state.term || MUTANT(commit_of_older_term))) {
         hard_state.commit = index;
         on_commit_moved(out);
     }

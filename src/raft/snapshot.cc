@@ -1,6 +1,7 @@
 // Snapshots (Raft 7). The shard streams checkpoints; the core decides who needs one and makes an installed one its new
 // beginning. A snapshot is committed state: it is taken from any sender of any term.
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "raft/core.h"
 
 namespace ringfort::raft {
@@ -55,7 +56,7 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
     const EntryId snapshot = event.snapshot;
     if (snapshot.index > appliable()) {
         ASSERT(snapshot.term <= hard_state.term);
-        if (log.holds(snapshot)) {
+        if (log.holds(snapshot) && !MUTANT(snapshot_voids_log)) {
             // The entries behind it stay (Raft 7): some may have been acknowledged.
             out.snapshot_fit = SnapshotFit::log_kept;
             log.compact(snapshot.index);
@@ -80,7 +81,7 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
     Message response = make(MessageType::snapshot_response, event.from);
     response.commit = snapshot.index;
     response.match = snapshot.index;
-    send_when_durable(response, out);
+    MUTANT(snapshot_confirmed_unflushed) ? out.send_now.push_back(response) : send_when_durable(response, out);
     if (bool(leader)) {
         announce_doubt(out);
     }

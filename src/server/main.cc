@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "base/mutant.h"
 #include "server/machine.h"
 #include "server/options.h"
 #include "server/serve.h"
 #include "uring/signal_watch.h"
 #include "uring/standard_files.h"
 #include "uring/thread_setup.h"
+
+static_assert(!ringfort::mutants_planted, "a node is never built with planted bugs");
 
 namespace {
 

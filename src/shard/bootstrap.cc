@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
@@ -203,7 +204,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     start.range = recovered.range;
     start.hard_state = recovered.hard_state;
     if (recovered.promises_in_doubt) {
-        start.hard_state.in_doubt = true;
+        start.hard_state.in_doubt = !MUTANT(lost_promises_trusted);
         start.hard_state.incarnation =
             std::max(recovered.hard_state.incarnation, context_.links->incarnation.of_replica()).next();
     }
@@ -245,7 +246,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
                                                             " is damaged: the replica is rebuilt from its peers");
-                loaded.hard_state.in_doubt = true;
+                loaded.hard_state.in_doubt = !MUTANT(damaged_checkpoint_counts);
                 loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();
                 context_.log->append_removed(kept->range);
                 context_.log->append_created(kept->range, loaded.hard_state, nullptr);
@@ -312,7 +313,7 @@ void Bootstrap::decide() {
     }
     const std::size_t peers = context_.links->peers().size();
     if (!lost) {
-        if (heard < peers) {
+        if (heard < peers && !MUTANT(first_start_asks_nobody)) {
             return;
         }
     } else {
@@ -377,7 +378,7 @@ void Bootstrap::add_fresh(RangeId range, DomainId domain, const std::vector<Node
     start.range = range;
     start.domain = domain;
     start.hard_state.incarnation = context_.links->incarnation.of_replica();
-    if (wiped_) {
+    if (wiped_ && !MUTANT(wiped_node_is_new)) {
         start.hard_state.in_doubt = true;
         context_.log->append_created(range, start.hard_state, nullptr);
     } else {

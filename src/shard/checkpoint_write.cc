@@ -1,4 +1,5 @@
 // Writing a checkpoint.
+#include "base/mutant.h"
 #include "shard/checkpoint_jobs.h"
 
 #include <algorithm>
@@ -97,6 +98,10 @@ bool Checkpoints::WriteJob::fill(WorkBudget& budget) {
 
 void Checkpoints::WriteJob::flush() {
     writer_.reset();
+    if (MUTANT(checkpoint_unflushed)) {
+        stage_ = Stage::name;
+        return;
+    }
     owner_.context_.world.disk.sync_new(operation_.op, file_, record_.file);
     stage_ = Stage::sync;
 }
@@ -186,7 +191,7 @@ bool Checkpoints::WriteJob::step(WorkBudget& budget) {
 }
 
 void Checkpoints::WriteJob::on_durable(BatchSequence through) {
-    if (stage_ != Stage::durable || through < named_in_) {
+    if (stage_ != Stage::durable || (through < named_in_ && !MUTANT(former_checkpoint_removed_early))) {
         return;
     }
     stage_ = Stage::done;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/router.h"
@@ -107,7 +108,8 @@ void FollowerReads::on_answer(const Link& link, const wire::ReadIndexAnswer& ans
         }
         for (const auto& batch : group->batches) {
             // One that was given up, or asked anew elsewhere, does not wait for this any more.
-            if (batch->stage == Stage::asked && batch->round == answer.round && batch->term == item.term &&
+            const bool answered = batch->round == answer.round || MUTANT(answer_to_earlier_question);
+            if (batch->stage == Stage::asked && answered && batch->term == item.term &&
                 batch->leader == link.node()) {
                 batch->index = item.index;
                 batch->stage = item.index ? Stage::known : Stage::leaving;
@@ -176,7 +178,7 @@ void FollowerReads::look_at(Group& group) {
                 }
                 break;
             case Stage::known:
-                if (group.replica->applied() >= batch->index) {
+                if (group.replica->applied() >= batch->index || MUTANT(follower_reads_before_applied)) {
                     batch->stage = Stage::serving;
                     group.behind = group.behind && context_.now - batch->asked_at > caught_up_within;
                 } else if (late) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
@@ -116,7 +117,7 @@ void Forwards::release(Slot& slot) {
     slot.state = State::free;
     slot.by_mail = false;
     slot.answered_partly = false;
-    slot.generation++;
+    slot.generation += MUTANT(forward_token_reused) ? 0U : 1U;
     slot.body.clear();
     if (slot.body.capacity() > body_keep_max) {
         std::vector<std::byte>().swap(slot.body);
@@ -363,7 +364,7 @@ bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
 
 // What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
 void Forwards::lose(Slot& slot) {
-    if (slot.request.write || slot.answered_partly) {
+    if ((slot.request.write && !MUTANT(write_forwarded_twice)) || slot.answered_partly) {
         answer(slot, api::Errc::leader_changed);
         return;
     }

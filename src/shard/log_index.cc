@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::shard {
 
@@ -92,6 +93,7 @@ void ReplicaTable::remove(RangeId range) {
 void ReplicaTable::write_states(log::DirectoryWriter& directory) const {
     for (const auto& replica : replicas_) {
         log::HardStateBody body = to_body(replica->hard_state);
+        body.vote = MUTANT(vote_lost_with_segment) ? 0 : body.vote;
         body.in_doubt |= replica->promises_in_doubt ? log::doubt_found : 0;
         const raft::EntryId last = replica->last();
         std::optional<log::CheckpointBody> checkpoint;

@@ -6,6 +6,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mutant.h"
 #include "log/records.h"
 
 namespace ringfort::shard {
@@ -383,7 +384,7 @@ LogReader::Next LogReader::take_payloads(EntryReadState& state) {
     state.bytes_left_ -= std::min(state.bytes_left_, bytes);
     for (const log::EntryItem& item : items) {
         const Bytes payload = bytes_needed ? payloads.subspan(item.offset - begin, item.length()) : Bytes{};
-        if (checksum(payload) != item.checksum) {
+        if (checksum(payload) != item.checksum && !MUTANT(rotten_entry_read_back)) {
             finish(state, true);
             return Next::wait;
         }

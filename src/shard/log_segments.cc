@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::shard {
 namespace {
@@ -158,7 +159,8 @@ void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
     }
     // What the next one's first batch states replaces this one: `free_after` is at least that batch.
     const Segment& oldest = live_.front();
-    if (oldest.live_entries > 0 || oldest.readers > 0 || oldest.free_after > durable) {
+    const bool replaced = oldest.free_after <= durable || MUTANT(segment_reused_too_early);
+    if ((oldest.live_entries > 0 && !MUTANT(live_segment_reused)) || oldest.readers > 0 || !replaced) {
         return;
     }
     if (oldest.file != 0) {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 
 namespace ringfort::shard {
 
@@ -77,7 +78,7 @@ void LogWriter::on_write(env::DiskOperation& op) {
         Flight& flight = self.flight(i);
         if (&flight.op == &op) {
             ASSERT(flight.state == State::writing);
-            flight.state = flight.dsync ? State::done : State::written;
+            flight.state = flight.dsync || MUTANT(write_without_flush) ? State::done : State::written;
         }
     }
     self.start_sync();
@@ -115,7 +116,8 @@ void LogWriter::on_sync(env::DiskOperation& op) {
         return;
     }
     for (std::size_t i = 0; i < self.count_; i++) {
-        if (self.flight(i).state == State::syncing) {
+        const bool written = self.flight(i).state == State::written;
+        if (self.flight(i).state == State::syncing || (MUTANT(flush_covers_later_writes) && written)) {
             self.flight(i).state = State::done;
         }
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
@@ -51,8 +52,9 @@ api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
         return api::Errc::too_many_requests;
     }
     cancels_.take(read.origin);
-    section_of(*open_, replica).reads.push_back(copy_of(read, open_->arena));
-    open_->waiting++;
+    Round& round = MUTANT(read_joins_sent_round) && !out_.empty() ? *out_.back() : *open_;
+    section_of(round, replica).reads.push_back(copy_of(read, round.arena));
+    round.waiting++;
     return api::Errc::ok;
 }
 
@@ -137,12 +139,12 @@ bool ReadRounds::prepare(Section& section) {
     section.term = section.replica->raft().term();
     section.index = *index;
     section.sent = true;
-    section.confirmed = section.replica->raft().is_quorum(section.confirmed_by);
+    section.confirmed = section.replica->raft().is_quorum(section.confirmed_by) || MUTANT(leader_asks_nobody);
     return !section.confirmed;
 }
 
 void ReadRounds::send(Round& round, Which which) {
-    const std::array<std::uint64_t, 2> id = {nonce_, next_round_++};
+    const std::array<std::uint64_t, 2> id = {nonce_, MUTANT(round_id_reused) ? 0 : next_round_++};
     if (which == Which::all_unconfirmed) {
         round.sent_at = context_.now;
     }
@@ -179,7 +181,7 @@ void ReadRounds::serve(Round& round, WorkBudget& budget) {
         }
         // An index that was confirmed stays good, whoever leads now.
         bool through = true;
-        if (section.confirmed && section.replica->applied() >= section.index) {
+        if (section.confirmed && (section.replica->applied() >= section.index || MUTANT(reads_before_applied))) {
             through = serve_reads(round, section, budget);
         } else if (!led) {
             through = reroute(round, section, budget);
@@ -229,7 +231,10 @@ void ReadRounds::on_round(Link& link, const wire::ReadRound& round) {
     confirmed_.clear();
     for (const wire::ReadRoundItem& item : round.items) {
         Replica* replica = context_.replicas->find(item.range);
-        if (replica != nullptr && replica->raft().term() <= item.term && !replica->raft().in_doubt()) {
+        if (replica == nullptr || (replica->raft().in_doubt() && !MUTANT(doubtful_confirms_reads))) {
+            continue;
+        }
+        if (replica->raft().term() <= item.term || MUTANT(round_ignores_term)) {
             confirmed_.push_back(item.range);
         }
     }
@@ -274,7 +279,7 @@ void ReadRounds::on_read_index(Link& link, const wire::ReadIndex& question) {
         Replica* replica = context_.replicas->find(item.range);
         const bool leads = replica != nullptr && replica->raft().is_leader() && replica->raft().term() == item.term;
         const auto index = leads ? replica->raft().read_index() : std::nullopt;
-        if (index && replica->raft().is_quorum(asker)) {
+        if (index && (replica->raft().is_quorum(asker) || MUTANT(asker_is_quorum))) {
             answer_items_.push_back({item.range, item.term, *index});
         } else if (leads && open_->waiting < waiting_per_round_max) {
             section_of(*open_, *replica).questions.push_back({link.id(), question.round, item.term});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "base/mutant.h"
 #include "shard/checkpoints.h"
 #include "shard/peer_links.h"
 #include "shard/replicas.h"
@@ -292,7 +293,8 @@ bool Replica::expire(Instant now, std::size_t& answers_left) {
             return false;
         }
         answers_left--;
-        context_.router->answer_error(write.origin, api::Errc::timed_out, "", header());
+        const api::Errc code = MUTANT(expired_write_failed) ? api::Errc::no_leader : api::Errc::timed_out;
+        context_.router->answer_error(write.origin, code, "", header());
         write.origin.kind = OriginKind::none;
         pending_live_--;
     }
@@ -584,7 +586,8 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
         const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
-            context_.router->answer_error(write.origin, api::Errc::leader_changed, "", header());
+            const api::Errc code = MUTANT(write_in_snapshot_failed) ? api::Errc::no_leader : api::Errc::leader_changed;
+            context_.router->answer_error(write.origin, code, "", header());
             pending_live_--;
         }
     }

@@ -19,6 +19,7 @@ std::string replay_line(const RunRequest& request) {
         }
     }
     out += request.skipped_faults.empty() ? "" : " --skip-faults " + request.skipped_faults.text();
+    out += request.mutant.empty() ? "" : " --mutant " + request.mutant;
     for (const auto& setting : request.settings) {
         out += " --set " + setting;
     }

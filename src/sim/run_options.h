@@ -116,6 +116,7 @@ struct RunRequest {
     std::uint64_t without_mask{0};       // of faults: bit FaultKind
     NumberSet skipped_faults;
     std::vector<std::string> settings;   // `name=value` (sim/settings.h), over what is drawn
+    std::string mutant;   // the planted bug this process has (sim/mutants.h); empty: none
     bool light{false};   // nothing is drawn: 10 clients with 100 operations a second in a healthy world; to measure speed
 };
 // Requires: the settings are good (check_settings).

@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/mutant.h"
+#include "sim/mutants.h"
 #include "sim/simulate_campaign.h"
 #include "sim/simulate_marks.h"
 #include "sim/simulate_run.h"
@@ -34,6 +36,7 @@ struct CommandLine {
     bool twice{false};
     bool shrink{false};
     std::uint64_t shrink_minutes{10};
+    bool list_mutants{false};
 };
 
 void add_run_options(CLI::App& app, CommandLine& line) {
@@ -47,6 +50,8 @@ void add_run_options(CLI::App& app, CommandLine& line) {
     app.add_option("--without", line.without, "leave out the faults of this kind");
     app.add_option("--skip-faults", line.skip_faults, "leave out these faults, by number: 3,7-9");
     app.add_flag("--light", request.light, "10 clients with 100 operations a second in a healthy world");
+    app.add_option("--mutant", request.mutant, "plant this bug (builds with -Dmutants=true)");
+    app.add_flag("--mutants", line.list_mutants, "list the planted bugs: name, file, what is wrong, where it was seen");
     app.add_flag("--trace", request.trace, "what happens, to stderr");
     app.add_flag("--check-determinism", line.twice, "run every seed twice and compare all events");
 }
@@ -67,6 +72,20 @@ void add_campaign_options(CLI::App& app, CommandLine& line) {
 int complain(const std::string& what) {
     std::fprintf(stderr, "simulate: %s\n", what.c_str());
     return exit_usage;
+}
+
+void list_mutants() {
+    for (const Mutant& mutant : mutants()) {
+        std::printf("%s\t%s\t%s\t%s\n", mutant.name.data(), mutant.file.data(), mutant.bug.data(), mutant.source.data());
+    }
+}
+
+// Empty: all is well.
+std::string plant(const std::string& mutant) {
+    if (!mutants_planted) {
+        return "this build has no planted bugs: see tools/mutants";
+    }
+    return choose_mutant(mutant) == ChooseMutant::chosen ? std::string{} : "no mutant is called " + mutant;
 }
 
 std::uint64_t fresh_seed() {
@@ -141,8 +160,15 @@ int main(int argc, char** argv) {
     add_run_options(app, line);
     CLI11_PARSE(app, argc, argv);
 
+    if (line.list_mutants) {
+        list_mutants();
+        return 0;
+    }
     std::string wrong = line.seeds.empty() ? std::string{} : take_seeds(line);
     wrong = wrong.empty() ? take_request(line) : wrong;
+    if (wrong.empty() && !campaign.request.mutant.empty()) {
+        wrong = plant(campaign.request.mutant);
+    }
     if (!wrong.empty()) {
         return complain(wrong);
     }

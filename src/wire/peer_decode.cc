@@ -1,5 +1,6 @@
 #include "base/assertion.h"
 #include "base/bounds.h"
+#include "base/mutant.h"
 #include "wire/peer_frame.h"
 
 namespace ringfort::wire {
@@ -161,7 +162,7 @@ Outcome PeerDecoder::message(const FlatTable& table) {
     message.commit = LogIndex(u64(table, Table::VT_COMMIT));
     message.entry_count = u32(table, Table::VT_ENTRY_COUNT);
     message.reject = table.boolean(Table::VT_REJECT);
-    message.counts = table.boolean(Table::VT_COUNTS, true);
+    message.counts = table.boolean(Table::VT_COUNTS, true) || MUTANT(doubt_lost_on_the_way);
     message.match = LogIndex(u64(table, Table::VT_MATCH));
     message.hint = entry_id(table, Table::VT_HINT_TERM, Table::VT_HINT_INDEX);
     message.transfer = table.boolean(Table::VT_TRANSFER);

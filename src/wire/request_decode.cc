@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mutant.h"
 #include "wire/client_frame.h"
 
 namespace ringfort::wire {
@@ -90,7 +91,7 @@ class RequestDecoder {
                 .revision = table.scalar<std::int64_t>(Table::VT_REVISION),
                 .sort_order = static_cast<api::SortOrder>(table.scalar<std::uint8_t>(Table::VT_SORT_ORDER)),
                 .sort_target = static_cast<api::SortTarget>(table.scalar<std::uint8_t>(Table::VT_SORT_TARGET)),
-                .serializable = table.boolean(Table::VT_SERIALIZABLE),
+                .serializable = table.boolean(Table::VT_SERIALIZABLE) || MUTANT(every_read_stale),
                 .keys_only = table.boolean(Table::VT_KEYS_ONLY),
                 .count_only = table.boolean(Table::VT_COUNT_ONLY),
                 .min_mod_revision = table.scalar<std::int64_t>(Table::VT_MIN_MOD_REVISION),
