@@ -4,7 +4,8 @@
     sanitize   address + undefined: the same tests, and a few simulated clusters
     threads    thread sanitizer: what runs on several threads (mailboxes, ring, server)
     fuzz       clang and libFuzzer: every decoder for some seconds, one count each
-    simulate   whole clusters under virtual time over fixed seeds and a fresh one, one count each
+    simulate   whole clusters under virtual time over fixed seeds and a fresh one, and some planted bugs that must be
+               found; one count each
     cluster    three real processes: kills, pauses, restarts, bad clients, full disks; one count each
 """
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import building
+import mutants
 from building import ROOT, say, tail
 
 STAGES = ["release", "sanitize", "threads", "fuzz", "simulate", "cluster"]
@@ -177,6 +179,17 @@ def stage_fuzz(count, options):
 def stage_simulate(count, options):
     folder = building.configure("release")
     simulate(folder, [*SIMULATED_SEEDS, options.seed], count, options)
+    find_planted_bugs(count)
+
+
+def find_planted_bugs(count):
+    """That a passing simulation means something: tools/mutants looks for all of them."""
+    begin = time.monotonic()
+    simulator = mutants.Simulator(mutants.build(), mutants.SIMULATED_SECONDS)
+    results = mutants.look_for_all(simulator, mutants.CANARIES, budget=mutants.CANARY_BUDGET_SECONDS)
+    missed = [result["name"] for result in results if not result["found"]]
+    count.add("planted bugs", len(results) - len(missed), len(missed), seconds=time.monotonic() - begin,
+              output="not found: " + ", ".join(missed))
 
 
 def simulate(folder, seeds, count, options, environment=None):
