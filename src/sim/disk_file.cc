@@ -7,6 +7,14 @@
 
 namespace ringfort::sim {
 
+namespace {
+
+bool all_zero(Bytes bytes) {
+    return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+}  // namespace
+
 void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content) {
     ASSERT(volatile_.empty() || volatile_.back().sequence < sequence);
     heal(offset, content.size());
@@ -151,14 +159,20 @@ void DiskFile::store(std::uint64_t offset, Bytes content) {
     }
     for (std::size_t done = 0; done < content.size();) {
         auto& page = pages_[(offset + done) / limits::block_bytes];
-        if (!page) {
-            page = std::make_unique<Page>();
-            page->fill(std::byte{0});
-        }
         const std::size_t within = (offset + done) % limits::block_bytes;
         const std::size_t part = std::min(content.size() - done, limits::block_bytes - within);
-        std::memcpy(page->data() + within, content.data() + done, part);
+        const Bytes bytes = content.subspan(done, part);
         done += part;
+        if (!page && all_zero(bytes)) {
+            continue;   // most of what is ever written: new segments
+        }
+        if (!page) {
+            page = std::make_unique_for_overwrite<Page>();
+            if (part < page->size()) {
+                page->fill(std::byte{0});
+            }
+        }
+        std::memcpy(page->data() + within, bytes.data(), part);
     }
 }
 

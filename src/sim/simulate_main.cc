@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <malloc.h>
 #include <string>
 #include <sys/random.h>
 #include <unistd.h>
@@ -152,6 +153,9 @@ int run_one(const CommandLine& line) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // Large buffers come and go all the time: from the heap they cost nothing, from the kernel a page fault each page.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     CommandLine line;
     CampaignOptions& campaign = line.campaign;
     campaign.jobs = static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
