@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/bounds.h"
+#include "base/mark.h"
 #include "client/core_impl.h"
 
 namespace ringfort::client {
@@ -226,6 +227,7 @@ bool Core::Impl::reencode(std::uint32_t index, bool ask_redirect) {
         slot.pieces_seen = false;
         slot.reply_open = false;
         slot.credit_due_bytes = 0;
+        MARK("long reply begins afresh");
         slot.afresh(slot.context);
     }
     retry_arena.reset();
@@ -297,6 +299,7 @@ void Core::Impl::expire(std::uint32_t index) {
     if (slot.connection != no_connection) {
         // Still in our buffer, behind a send the network does not take: what is not sent cannot be taken out of
         // the middle, so the outcome is open.
+        MARK("request expires unsent");
         complete_with(index, api::Errc::timed_out, "not sent before the request's deadline");
         return;
     }
@@ -353,6 +356,7 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
 // Nobody waited any more when the first piece of a long reply came: the server is told, else it waits for its credit.
 void Core::Impl::on_unwanted_piece(Connection& connection, const wire::FrameHeader& header) {
     if ((header.flags & wire::flag_more) != 0 && header.kind == static_cast<std::uint8_t>(wire::ClientKind::range)) {
+        MARK("unwanted long reply is cancelled");
         wire::encode_cancel(header.request_id, connection.out());
         connection.note_appended();
     }
@@ -400,6 +404,7 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
+        MARK("request tried at another node");
         if (reencode(index, options.follow_leader)) {
             route(index);
         }
@@ -417,6 +422,7 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
     detach(index);
     const auto endpoint = endpoints.learn(error.leader_address);
     if (slot.redirects > redirects_max) {
+        MARK("redirected in a circle");
         count_up(slot.attempts);
         rest(index);
         return;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 namespace ringfort::log {
@@ -140,6 +141,7 @@ void Judge::drop_what_lies_behind_cuts() {
             counted_.push_back(candidate);
             claimed_through_ = std::max(claimed_through_, candidate.batch->header.durable_through);
         } else {
+            MARK("batch behind an older cut is dropped");
             out_.dropped++;
         }
     }
@@ -163,6 +165,7 @@ void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
         header.previous_offset > UINT32_MAX || !directory_is_sound(copy, header.previous_bytes - header_bytes)) {
         return;
     }
+    MARK("directory taken from its copy");
     out.finding.directory = DirectoryState::copy;
     out.directory = copy;
     out.place = {header.previous_segment, header.previous_offset, header.sequence - 1, header.previous_bytes};
@@ -186,6 +189,7 @@ JudgedBatch Judge::examine(std::uint64_t sequence, const Candidate* own, const C
     // The chain: what the next batch did not follow is not the batch that was written.
     if (own != nullptr && next != nullptr && next->batch->header.previous_checksum != 0 &&
         next->batch->header.previous_checksum != own->batch->header.checksum) {
+        MARK("batch does not follow the one before it");
         own = nullptr;
     }
     if (own != nullptr) {
@@ -207,6 +211,13 @@ JudgedBatch Judge::examine(std::uint64_t sequence, const Candidate* own, const C
     }
     out.verdict = decide(out.finding);
     ASSERT(out.verdict != Verdict::impossible);
+    if (out.verdict == Verdict::healed) {
+        MARK("batch healed by the copy of its directory");
+    } else if (out.verdict == Verdict::damaged_payloads) {
+        MARK("durable batch has damaged payloads");
+    } else if (out.verdict == Verdict::lost) {
+        MARK("durable batch is lost");
+    }
     return out;
 }
 
@@ -229,14 +240,17 @@ void Judge::walk() {
         }
         JudgedBatch batch = examine(sequence, own, holds(sequence + 1));
         if (batch.verdict == Verdict::cut) {
+            MARK("recovery cuts at a torn batch");
             out_.dropped += counted_.size() - at + (own != nullptr ? 1U : 0U);
             break;
         }
         out_.batches.push_back(std::move(batch));
         const bool next_far = at < counted_.size() && counted_[at].sequence() > sequence + 2;
         if (own == nullptr && out_.batches.back().verdict == Verdict::lost && next_far) {
+            MARK("a whole segment is lost");
             sequence = std::max(sequence, std::min(counted_[at].sequence(), claimed_through_ + 1) - 2);
         } else if (at == counted_.size() && out_.batches.back().verdict == Verdict::lost) {
+            MARK("the log's end is lost");
             break;  // nothing more is known
         }
     }
@@ -286,6 +300,7 @@ void judge_payloads(Judgement& judgement, std::size_t batch, Bytes bytes, std::u
     ASSERT(!out.payloads_judged && bytes.size() == out.place.bytes);
     const SegmentScan& scan = judgement.rereads.emplace_back(SegmentIdentity{}, kept_kinds);
     const FoundBatch& found = judgement.rereads.back().judge_by(bytes, out.directory);
+    MARK("payloads judged by a copy are read again");
     out.payloads_judged = true;
     out.damaged_payloads = found.damaged_payloads;
     out.kept_payloads = found.kept_payloads;

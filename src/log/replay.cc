@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 namespace ringfort::log {
@@ -51,6 +52,7 @@ bool Replay::step(std::size_t budget) {
             for (ReplayedReplica& replica : replicas_) {
                 replica.suspect = !MUTANT(lost_batch_unnoticed);
             }
+            MARK("records lost in recovery");
             records_lost_ = true;
             replicas_unknown_ = true;
         }
@@ -136,6 +138,7 @@ void Replay::apply(const Record& record, const JudgedBatch& batch) {
             break;
         case RecordType::hard_state:
             if (record.header.incarnation > replica.incarnation) {
+                MARK("hard state of a new incarnation replayed");
                 replica.in_doubt = replica.frozen;   // begun for a loss met before, it says nothing of this one
                 replica.suspect = false;
             }
@@ -203,6 +206,7 @@ void Replay::check_number(ReplayedReplica& replica, const Record& record) {
     if (first_met && is_state) {
         return;  // its state is all there; whether its log is, the bounds in the state say at the end
     }
+    MARK("gap in a replica's records: in doubt");
     replica.suspect = false;
     replica.in_doubt = true;
     replica.frozen = true;
@@ -231,6 +235,7 @@ void Replay::apply_copies(ReplayedReplica& replica, const Record& record, const 
             const std::uint64_t hole_end =
                 old == replica.runs.end() ? copy.end() : std::min(copy.end(), old->first);
             EntryRun part = copy.part(at, hole_end);
+            MARK("a copy fills a hole in the log");
             part.appended_batch = 0;   // in a batch that is gone
             replica.runs.replace(part, ignore_dropped);
             at = hole_end;
@@ -267,6 +272,9 @@ void Replay::apply_state(ReplayedReplica& replica, const Record& record) {
         replica.concluded = true;
         replica.suspect = false;
         replica.frozen = own_records_lost && !ends_as_stated(replica, record);
+        if (replica.frozen) {
+            MARK("replica frozen by the state of a new epoch");
+        }
         replica.in_doubt |= replica.frozen;
         replica.runs.truncate(record.last_index + 1, ignore_dropped);
     }
@@ -315,10 +323,12 @@ void Replay::finish(ReplayedReplica& replica) {
         term = run.term;
     }
     if (!replica.runs.empty() && replica.runs.back().end() > expected) {
+        MARK("hole in a recovered log");
         replica.in_doubt = true;
         replica.runs.truncate(expected, ignore_dropped);
     }
     if (replica.claimed_last >= expected && !MUTANT(lost_tail_unnoticed)) {
+        MARK("recovered log ends before what it claimed");
         replica.in_doubt = true;
     }
     for (const EntryRun& run : replica.runs) {
@@ -326,6 +336,7 @@ void Replay::finish(ReplayedReplica& replica) {
         std::uint64_t index = run.first;
         for (const EntryItem& item : items_of(run)) {
             if (batch.payload_damaged(item)) {
+                MARK("recovered entry is damaged");
                 replica.damaged.push_back(index);
             }
             index++;

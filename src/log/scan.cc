@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 namespace ringfort::log {
@@ -26,6 +27,7 @@ bool SegmentScan::step(Bytes segment, std::size_t valid_bytes, std::size_t budge
             continue;
         }
         if (position_ + header.bytes > valid_bytes) {
+            MARK("scan waits for the rest of a batch");
             return true;  // until the rest is read
         }
         examine(segment, header);
@@ -39,6 +41,7 @@ bool SegmentScan::step(Bytes segment, std::size_t valid_bytes, std::size_t budge
 void SegmentScan::examine(Bytes segment, const BatchHeader& header) {
     if (header.previous_segment == identity_.segment && header.previous_bytes > 0) {
         while (!batches_.empty() && batches_.back().header.offset > header.previous_offset) {
+            MARK("what looked like a batch is void");
             batches_.pop_back();
         }
     }

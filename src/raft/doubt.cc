@@ -18,6 +18,7 @@
 // Answers of the old incarnation still on their way are dropped by whoever knows of the new one; counting one before
 // that is case 1.
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 
@@ -28,6 +29,7 @@ void Core::raise_incarnation(Progress& peer, const Message& message, Effects& ou
     peer.standing = Standing::doubtful;  // until it says otherwise, which this very message may do
     peer.vote = Vote::none;
     if (role == Role::leader) {
+        MARK("leader hears of a new incarnation");
         peer.reset(log.last().index.next());
         appends_due = true;
         if (transferee == peer.node) {
@@ -47,6 +49,7 @@ void Core::note_standing(Progress& peer, const Message& message) {
         case MessageType::fetch_response:
             if (message.counts) {
                 if (peer.standing == Standing::doubtful) {
+                    MARK("member in doubt counts again");
                     search.ask_again(peer.node);  // in doubt it could not say never
                 }
                 peer.standing = Standing::counts;
@@ -80,6 +83,7 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
         return;
     }
     if (!fences.find(peer.node, peer.incarnation, after)) {
+        MARK("fence proposed");
         append_own(EntryKind::fence, encode(Fence{.member = peer.node, .incarnation = peer.incarnation}), out);
     }
 }
@@ -87,6 +91,7 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
 // The leader was told in its term of entries this log does not have, and nobody truncates those within a term: the disk
 // was rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well.
 void Core::begin_doubt(Effects& out) {
+    MARK("rolled-back log found by the leader's hint");
     hard_state.in_doubt = true;
     hard_state.incarnation = hard_state.incarnation.next();
     persist_hard_state(out);
@@ -114,6 +119,7 @@ void Core::maybe_end_doubt(Effects& out) {
     if (!fence || !committed || !flushed) {
         return;
     }
+    MARK("fence durable: doubt ends");
     hard_state.in_doubt = false;
     persist_hard_state(out);
     out.doubt_ended = true;

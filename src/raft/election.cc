@@ -4,6 +4,7 @@
 // does. A leader that ceases to lead while its node lives must therefore say so (`resigned`), unless the others learn
 // it from a higher term. Whoever has no living leader keeps an election timer running.
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
@@ -17,10 +18,12 @@ void Core::on(const ElectionDue& event, Effects& out) {
     // Asked for again at once: if this attempt fails, the next one is due after another random delay.
     out.want_election_timer = true;
     if (!may_campaign()) {
+        MARK("stands for nothing: in doubt, damaged or no voter");
         announce_resignation(out);  // who takes it for the leader (its first word was lost) must not wait for it
         return;
     }
     if (role == Role::candidate && durable_term < hard_state.term) {
+        MARK("candidate waits for its own disk");
         return;  // it waits for its own disk: another term would only ask that disk for another flush
     }
     if (event.force) {
@@ -40,6 +43,7 @@ void Core::on(const PeerLost& event, Effects& out) {
     if (role == Role::leader) {
         peer.probe_again();
         if (transferee == event.peer) {
+            MARK("successor lost while leadership is handed over");
             transferee = NodeId{};
         }
         check_quorum(out);
@@ -157,6 +161,7 @@ void Core::check_quorum(Effects& out) {
         return node == options.self || (peer != nullptr && peer->alive && peer->counted());
     });
     if (!reachable) {
+        MARK("leader steps down without a quorum");
         become_follower(hard_state.term, NodeId{}, out);
     }
 }
@@ -203,6 +208,7 @@ void Core::on_any_vote_response(const Message& message, Effects& out) {
         return;
     }
     if (pre && !message.reject && message.term != hard_state.term.next()) {
+        MARK("pre-vote granted for a term that is past");
         return;
     }
     // Whoever answers has got the request, which left when the own vote was durable.
@@ -220,6 +226,7 @@ void Core::on_any_vote_response(const Message& message, Effects& out) {
 void Core::remind_of_leader(NodeId node) {
     Progress* peer = peers.find(node);
     if (role == Role::leader && peer != nullptr && peer->member && peer->state != Replication::snapshot) {
+        MARK("leader reminds who asks for votes");
         peer->probe_again();
         appends_due = true;
     }

@@ -3,6 +3,7 @@
 // An answer says that entries are durable here: it waits for the batch that holds them. One answer a turn does for all
 // appends of the turn. An append that shows nothing the leader has not been told already is not answered.
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 
@@ -38,6 +39,7 @@ void Core::on_append(const Message& message, Effects& out) {
         become_follower(message.term, message.from, out);
     }
     if (!leader_alive()) {
+        MARK("append from a leader whose node counts as lost");
         // It was alive when it sent this; whether it still is the shard has to say.
         out.want_election_timer = true;
     }
@@ -79,6 +81,7 @@ void Core::accept_entries(const Message& message, Effects& out) {
         }
         if (!log.holds(entry.id) || MUTANT(truncates_without_conflict)) {
             if (entry.id.index <= log.last().index) {
+                MARK("follower truncates what another leader wrote");
                 truncate(entry.id.index, out);
             }
             take_entry(entry, out);
@@ -90,6 +93,7 @@ void Core::accept_entries(const Message& message, Effects& out) {
         hard_state.commit = commit;
         on_commit_moved(out);
     } else if (appliable() > appliable_before) {
+        MARK("commit was ahead of the log");
         out.committed = true;  // the hint was ahead of the log
     }
     if (verified > message.match) {
@@ -100,6 +104,7 @@ void Core::accept_entries(const Message& message, Effects& out) {
 }
 
 void Core::reject_append(const Message& message, Effects& out) {
+    MARK("append rejected for a gap or another term");
     Message response = make(MessageType::append_response, message.from);
     response.reject = true;
     response.prev.index = message.prev.index;

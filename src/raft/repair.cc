@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
@@ -44,6 +45,7 @@ void Core::maybe_fetch(Effects& out) {
         }
     }
     if (items.empty()) {
+        MARK("a peer was asked for every damaged entry");
         search.asked.push_back(node);  // it was asked for everything
         maybe_fetch(out);
         return;
@@ -97,6 +99,7 @@ void Core::on_fetch(const Message& message, Effects& out) {
     send_when_durable(response, out);
     Progress* peer = peers.find(message.from);
     if (role == Role::leader && needs_snapshot && peer != nullptr && peer->member) {
+        MARK("damaged entry is compacted at the leader");
         need_snapshot(*peer, out);
     }
 }
@@ -158,6 +161,7 @@ void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& ou
         }
         damaged.kind = entry.kind;
         damaged.found = true;
+        MARK("damaged entry found at a peer");
         out.repaired.push_back(entry);
         return;
     }
@@ -166,6 +170,7 @@ void Core::take_found(DamagedEntry& damaged, const Message& message, Effects& ou
 // The answer may have found no room in this log when it came, or its sender none to send it.
 void Core::on(const FetchOverdue&, Effects&) {
     if (bool(search.outstanding) && search.overdue == search.question) {
+        MARK("question for damaged entries is asked again");
         search.ask_again(search.outstanding);
     }
     search.overdue = search.question;
@@ -175,6 +180,7 @@ void Core::on(const EntryLost& event, Effects&) {
     if (event.id.index <= log.snapshot().index || !log.holds(event.id) || damage.find(event.id.index) != nullptr) {
         return;  // overwritten or compacted since, or known
     }
+    MARK("entry lost while running");
     damage.add({.id = event.id, .checksum = event.checksum, .kind = event.kind, .known = true, .found = false,
                 .configuration = {}, .fence = {}, .never = {}});
     search.clear();
@@ -187,9 +193,11 @@ void Core::on(const EntryRepaired& event, Effects& out) {
     }
     ASSERT(entry->found);
     if (entry->kind == EntryKind::config) {
+        MARK("damaged configuration repaired");
         configurations.insert(event.index, entry->configuration);
         sync_configuration(out);
     } else if (entry->kind == EntryKind::fence) {
+        MARK("damaged fence repaired");
         fences.insert(event.index, entry->fence);
     }
     const LogIndex before = appliable();
@@ -220,6 +228,7 @@ void Core::maybe_drop_damaged(Effects& out) {
     if (!from) {
         return;
     }
+    MARK("damaged entries dropped: a quorum never had them");
     become_follower(hard_state.term, NodeId{}, out);
     truncate(from, out);
     if (may_campaign()) {
@@ -242,6 +251,7 @@ void Core::maybe_give_way(Effects& out) {
         }
     }
     if (best != nullptr) {
+        MARK("leader gives way to whoever has a checkpoint");
         on(TransferLeadership{.target = best->node}, out);
     }
 }

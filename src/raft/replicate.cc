@@ -6,6 +6,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 #include "raft/quorum.h"
@@ -77,6 +78,7 @@ bool Core::send_next(Progress& peer, Effects& out) {
     }
     LogIndex end = log.last().index;
     if (const auto lost = damage.first_from(peer.next)) {
+        MARK("leader cannot send a damaged entry");
         end = lost->prev();  // what cannot be read cannot be sent
     }
     if (peer.next > end) {
@@ -128,12 +130,14 @@ void Core::on(const EntriesRead& event, Effects& out) {
     peer->reading = false;
     appends_due = true;
     if (event.entries.empty() || peer->next <= log.snapshot().index) {
+        MARK("entries read for a follower are compacted");
         need_snapshot(*peer, out);
         return;
     }
     // An answer to an earlier question; or the log was cut while it was read, and written anew from there.
     if (event.entries.front().id.index != peer->next ||
         !std::ranges::all_of(event.entries, [this](const Entry& entry) { return log.holds(entry.id); })) {
+        MARK("entries read for a follower are outdated");
         return;
     }
     std::uint64_t bytes = 0;
@@ -157,6 +161,7 @@ void Core::on_append_response(const Message& message, Effects& out) {
     const bool expected = peer->state == Replication::probe ? message.prev.index == peer->next.prev()
                                                             : message.prev.index > peer->match;
     if (!expected || peer->state == Replication::snapshot) {
+        MARK("late or repeated rejection");
         return;  // a late or repeated answer
     }
     // Both logs hold what is agreed at or before both ends (thesis 3.2): whole terms are skipped at a time.
@@ -176,6 +181,7 @@ void Core::on_accepted(Progress& peer, LogIndex match, Effects& out) {
         peer.reading = false;
         peer.become_replicate();
     } else if (peer.state == Replication::snapshot && caught_up) {
+        MARK("follower caught up while a snapshot was under way");
         peer.become_probe(peer.match.next());  // it has caught up some other way
     }
     maybe_commit(out);

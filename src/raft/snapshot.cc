@@ -1,6 +1,7 @@
 // Snapshots (Raft 7). The shard streams checkpoints; the core decides who needs one and makes an installed one its new
 // beginning. A snapshot is committed state: it is taken from any sender of any term.
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "raft/core.h"
 
@@ -22,6 +23,7 @@ void Core::on(const SnapshotSent& event, Effects&) {
     // shard did not begin while this one was under way.
     const bool superseded = event.snapshot.index <= peer->match;
     if (!event.ok || superseded) {
+        MARK("snapshot transfer failed or superseded");
         peer->become_probe(peer->match.next());
         appends_due = true;
     }
@@ -48,9 +50,11 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
         become_follower(event.term, event.from, out);
     }
     if (event.snapshot.term > hard_state.term) {
+        MARK("snapshot is of a newer term");
         become_follower(event.snapshot.term, NodeId{}, out);  // the sender went on while it was streaming
     }
     if (role == Role::leader) {
+        MARK("snapshot arrives at a leader");
         return;  // late: what a leader needs it fetches
     }
     const EntryId snapshot = event.snapshot;
@@ -58,11 +62,13 @@ void Core::on(const SnapshotInstalled& event, Effects& out) {
         ASSERT(snapshot.term <= hard_state.term);
         if (log.holds(snapshot) && !MUTANT(snapshot_voids_log)) {
             // The entries behind it stay (Raft 7): some may have been acknowledged.
+            MARK("snapshot installed over a log that agrees");
             out.snapshot_fit = SnapshotFit::log_kept;
             log.compact(snapshot.index);
             configurations.insert(snapshot.index, event.configuration);
             configurations.compact(snapshot.index);
         } else {
+            MARK("snapshot replaces the log");
             out.snapshot_fit = SnapshotFit::log_void;
             out.persist.entries.clear();
             log.restore(snapshot);

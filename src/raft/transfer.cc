@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "raft/core.h"
 
 namespace ringfort::raft {
@@ -24,6 +25,7 @@ void Core::on(const TransferLeadership& event, Effects& out) {
 
 void Core::on(const TransferTimedOut&, Effects& out) {
     if (bool(transferee)) {
+        MARK("hand-over timed out");
         transferee = NodeId{};
         out.role_changed = true;
     }
@@ -58,12 +60,14 @@ void Core::maybe_hand_over(Effects& out) {
 
 void Core::on_timeout_now(const Message& message, Effects& out) {
     if (role != Role::leader && message.from == leader && may_campaign()) {
+        MARK("stands at the leader's word");
         start_election(true, out);
     }
 }
 
 void Core::on_resigned(const Message& message, Effects& out) {
     if (role != Role::leader && message.from == leader) {
+        MARK("leader resigned");
         set_leader(NodeId{}, out);
     }
 }

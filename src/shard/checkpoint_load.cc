@@ -1,6 +1,7 @@
 // A checkpoint file becomes a state machine: its chunks are read ahead of what is decoded, each checked as it is used.
 #include "shard/checkpoint_jobs.h"
 
+#include "base/mark.h"
 #include <algorithm>
 
 namespace ringfort::shard {
@@ -79,6 +80,7 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
     }
     if (slot.operation.take()) {
         if (slot.operation.op.error != env::DiskErrc::ok) {
+            MARK("checkpoint cannot be read");
             fail();
             return true;
         }
@@ -90,6 +92,7 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
         directory_bytes_.insert(directory_bytes_.end(), rest.begin(), rest.end());
         consumed = rest.size();
     } else if (!reader_->feed(rest, budget, consumed)) {
+        MARK("checkpoint is malformed");
         fail();
         return true;
     }
@@ -118,6 +121,7 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             }
             file_ = open_.op.file;
             if (open_.op.bytes < record_.bytes) {
+                MARK("checkpoint file is too short");
                 finish(false);
                 return true;
             }

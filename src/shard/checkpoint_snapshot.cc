@@ -1,5 +1,6 @@
 // A checkpoint on its way to a follower: the sender reads the file in chunks and keeps a bounded window unanswered; the
 // receiver writes its own file, loads it, names it in its log, and only then makes it the replica's new beginning.
+#include "base/mark.h"
 #include "shard/checkpoint_jobs.h"
 #include "shard/streams.h"
 
@@ -87,6 +88,7 @@ bool Checkpoints::SendJob::step() {
         return true;
     }
     if ((stage_ == Stage::read || stage_ == Stage::send) && record_.bytes > 0 && answered_ >= record_.bytes) {
+        MARK("snapshot was received before");
         stage_ = Stage::wait;   // the receiver has it all from an earlier transfer
     }
     switch (stage_) {
@@ -101,6 +103,7 @@ bool Checkpoints::SendJob::step() {
                 return false;
             }
             if (operation_.op.error != env::DiskErrc::ok) {
+                MARK("checkpoint to send cannot be opened");
                 end(false);
                 return true;
             }
@@ -121,6 +124,7 @@ bool Checkpoints::SendJob::step() {
         }
         case Stage::send: {
             if (operation_.take() && operation_.op.error != env::DiskErrc::ok) {
+                MARK("checkpoint to send cannot be read");
                 end(false);
                 return true;
             }
@@ -140,6 +144,7 @@ bool Checkpoints::SendJob::step() {
             const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
             slice.data = {chunk_.data(), count};
             if (link == nullptr || !link->send(slice, wire::LinkClass::snapshot)) {
+                MARK("snapshot slice waits for credit");
                 return false;   // tried again: credit comes with the receiver's progress
             }
             offset_ += count;
@@ -264,6 +269,7 @@ bool Checkpoints::ReceiveJob::step() {
     env::Disk& disk = owner_.context_.world.disk;
     const bool completed = operation_.take();
     if (aborted_ || (completed && operation_.op.error != env::DiskErrc::ok)) {
+        MARK("snapshot reception aborted");
         finish(false);
         return true;
     }
@@ -303,6 +309,7 @@ bool Checkpoints::ReceiveJob::step() {
                 return true;
             }
             if (checksum_ != record_.file_checksum) {
+                MARK("received snapshot is damaged");
                 finish(false);
                 return true;
             }
@@ -321,6 +328,7 @@ bool Checkpoints::ReceiveJob::step() {
             return true;
         case Stage::load:
             if (!loaded_.ok) {
+                MARK("received snapshot does not load");
                 finish(false);
                 return true;
             }

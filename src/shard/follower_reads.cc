@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
@@ -171,6 +172,7 @@ void FollowerReads::look_at(Group& group) {
                 break;
             case Stage::asked:
                 if (!stands(group, *batch)) {
+                    MARK("follower read outlives its leader");
                     batch->stage = Stage::leaving;
                 } else if (late) {
                     give_up(group);
@@ -195,6 +197,7 @@ void FollowerReads::look_at(Group& group) {
 void FollowerReads::give_up(Group& group) {
     group.behind = true;
     group.probe_at = context_.now + probe_interval;
+    MARK("follower read given up: behind");
     counters_.given_up++;
     for (const auto& batch : group.batches) {
         if (batch->stage != Stage::serving) {

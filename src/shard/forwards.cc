@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
@@ -89,6 +90,7 @@ bool Forwards::full() const {
 Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {
     if (free_.empty()) {
         if (slots_.size() >= forwards_max) {
+            MARK("no room for a forward");
             return nullptr;
         }
         slots_.emplace_back();
@@ -256,6 +258,7 @@ std::int64_t Forwards::passable(const Slot& slot) {
         return 0;
     }
     if (others + reservation(slot.passed_bytes + want) > session_replies_max) {
+        MARK("forwarded reply waits for room");
         account.wants_room = true;
         return 0;
     }
@@ -330,6 +333,7 @@ void Forwards::answer(Slot& slot, api::Errc code) {
 bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t flags, Bytes body) {
     Slot* slot = find(token);
     if (slot == nullptr || slot->state == State::waiting) {
+        MARK("answer to a forward nobody waits for");
         return false;   // answered meanwhile: deadline or a lost link
     }
     if ((flags & wire::flag_error) != 0 && !slot->answered_partly) {
@@ -337,6 +341,7 @@ bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
         const auto response = wire::decode_response(static_cast<wire::ClientKind>(kind), flags, body, arena);
         const auto* error = response && !response->ok() ? std::get_if<api::ErrorInfo>(&response->body) : nullptr;
         if (error != nullptr && slot->state == State::sent && comes_back(error->code)) {
+            MARK("forward came back");
             wait_again(*slot);
             return true;
         }
@@ -365,9 +370,11 @@ bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
 // What was sent to a leader that is gone: a read is asked again, a write may have happened or not.
 void Forwards::lose(Slot& slot) {
     if ((slot.request.write && !MUTANT(write_forwarded_twice)) || slot.answered_partly) {
+        MARK("forwarded write lost its link");
         answer(slot, api::Errc::leader_changed);
         return;
     }
+    MARK("forwarded read lost its link");
     wait_again(slot);
 }
 
@@ -483,6 +490,7 @@ void Forwards::sweep_slot(Slot& slot, Instant now) {
     Replica* replica = slot.by_mail ? nullptr : context_.replicas->find(slot.request.range);
     if (replica != nullptr && replica->raft().is_leader()) {
         // The leader is here now: the request is handled like a new one.
+        MARK("forward finds the leader here");
         const Request request = slot.request;
         std::vector<std::byte> body;
         body.swap(slot.body);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 
 namespace ringfort::shard {
@@ -235,11 +236,13 @@ void SegmentSet::finish_stage() {
     const Stage stage = std::exchange(stage_, Stage::idle);
     const bool creates = stage == Stage::creating || stage == Stage::making;
     if (creates && op_.error == env::DiskErrc::no_space) {
+        MARK("no disk space for a segment");
         no_space_ = true;
         retry_at_ = now_ + retry_after;
         return;
     }
     if (creates && op_.error == env::DiskErrc::exists) {
+        MARK("segment file exists already");
         return;  // the next number is tried
     }
     if ((stage == Stage::filling || stage == Stage::flushing) && op_.error != env::DiskErrc::ok) {

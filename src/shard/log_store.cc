@@ -6,6 +6,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "base/mark.h"
 #include "shard/log_store_impl.h"
 
 namespace ringfort::shard {
@@ -52,6 +53,7 @@ bool LogStore::Impl::can_append(std::size_t payload, std::size_t entries) const 
     const std::size_t reserve = directory_bytes_max();
     const std::size_t bytes = batch_bytes(payloads, reserve + replicas.state_bytes_max());
     if (log::header_bytes + payloads + reserve > own_bytes_max() || items > reserve / 2 || bytes > window.capacity()) {
+        MARK("entry refused: the open batch is full");
         payload_refused = std::max(payload_refused, payload);
         return false;
     }
@@ -196,6 +198,7 @@ bool LogStore::Impl::submit_open(std::uint32_t flags) {
         bytes += round_up(replicas.state_bytes_max(), limits::block_bytes);
     }
     if ((next_segment && !segments.has_ready()) || !window.can_close() || !make_room_for(bytes)) {
+        MARK("batch waits for a segment or for memory");
         return false;
     }
     if (next_segment) {
@@ -243,6 +246,7 @@ bool LogStore::Impl::submit_open(std::uint32_t flags) {
     payload_bytes = 0;
     payload_reserved = std::exchange(payload_refused, 0);
     if (payload_reserved > log::payload_bytes_max || payload_reserved + 2 * directory_bytes_max() > own_bytes_max()) {
+        MARK("refused entry too large to keep room for");
         payload_reserved = 0;  // would keep everything out, and may never fit
     }
     directory_ends_in_entries = false;
@@ -279,6 +283,7 @@ void LogStore::Impl::close(Instant now) {
         segments.step(now, writer.durable(), writer.bytes_written());
     }
     if (segments.failed()) {
+        MARK("segment cannot be made");
         fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
     }
     if (phase != Phase::running) {
@@ -336,6 +341,7 @@ void LogStore::Impl::on_written_through(std::uint64_t sequence) {
 }
 
 void LogStore::Impl::on_write_failed(std::string_view what, env::DiskErrc error) {
+    MARK("log write or flush failed");
     fail(std::string(what) + ": " + std::string(env::to_string(error)));
     tell_failure();
 }
@@ -366,6 +372,7 @@ bool LogStore::Impl::write_again(RangeId range, const raft::Entry& entry, std::u
     LogReplica* replica = replicas.find(range);
     const log::EntryRun* run = replica == nullptr ? nullptr : replica->runs.find(entry.id.index.value);
     if (run == nullptr || run->term != entry.id.term.value || run->place.segment != segment) {
+        MARK("collected entry is no longer live");
         return true;  // no longer live there
     }
     if (!can_append(entry.payload.size(), 1)) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
@@ -134,6 +135,7 @@ bool ReadRounds::prepare(Section& section) {
     }
     const auto index = section.replica->raft().read_index();
     if (!index) {
+        MARK("read waits for the first commit of the term");
         return false;
     }
     section.term = section.replica->raft().term();
@@ -216,6 +218,7 @@ bool ReadRounds::serve_reads(Round& round, Section& section, WorkBudget& budget)
 
 // The leadership these reads counted on is gone: they start again, perhaps at another node. false: as above.
 bool ReadRounds::reroute(Round& round, Section& section, WorkBudget& budget) {
+    MARK("reads start again: leadership is gone");
     for (; section.done < section.reads.size() && !budget.spent(); section.done++) {
         const PendingRead& read = section.reads[section.done];
         round.waiting--;
@@ -282,6 +285,7 @@ void ReadRounds::on_read_index(Link& link, const wire::ReadIndex& question) {
         if (index && (replica->raft().is_quorum(asker) || MUTANT(asker_is_quorum))) {
             answer_items_.push_back({item.range, item.term, *index});
         } else if (leads && open_->waiting < waiting_per_round_max) {
+            MARK("follower's question joins a round");
             section_of(*open_, *replica).questions.push_back({link.id(), question.round, item.term});
             open_->waiting++;
         } else {

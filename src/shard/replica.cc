@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/checkpoints.h"
 #include "shard/peer_links.h"
@@ -139,6 +140,7 @@ void Replica::transfer_if_outpaced() {
         return;
     }
     outpaced_since_ = never;
+    MARK("handed over to a node with a faster disk");
     context_.log_line(env::LogLevel::warning,
                       "range " + std::to_string(range_.value) + " is handed over to a node whose disk is faster");
     transfer_leadership(NodeId());
@@ -164,6 +166,7 @@ void Replica::on_timer(Instant now) {
     }
     if (context_.stopping || (context_.links->others_should_lead() && !left_to_others_)) {
         // Whoever should not lead now looks again later. With a slow disk once only: the others may be unable to win.
+        MARK("election left to others");
         left_to_others_ = true;
         schedule_election(context_.config.election_timeout);
         return;
@@ -201,6 +204,7 @@ void Replica::nudge_stuck_peers() {
                                          [&](const auto& m) { return m.first == peer.node; });
         if (peer.alive && !peer.snapshot && peer.match < raft_->last().index && before != last_match_.end() &&
             before->second == peer.match) {
+            MARK("stuck follower is asked anew");
             step(raft::PeerBack{peer.node});
         }
     }
@@ -221,6 +225,7 @@ api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header
         compaction != nullptr && compaction->physical ? std::max<api::Revision>(compaction->revision, 0) : 0;
     if (pending_.full() || !context_.log->can_append(bytes) ||
         (reclaim > 0 && pending_physical_ + reclaiming_.size() >= physical_compactions_max)) {
+        MARK("write refused: too many wait or the log is full");
         return api::Errc::too_many_requests;
     }
     const raft::EntryId id{raft_->term(), raft_->last().index.next()};
@@ -293,6 +298,7 @@ bool Replica::expire(Instant now, std::size_t& answers_left) {
             return false;
         }
         answers_left--;
+        MARK("write timed out before its outcome");
         const api::Errc code = MUTANT(expired_write_failed) ? api::Errc::no_leader : api::Errc::timed_out;
         context_.router->answer_error(write.origin, code, "", header());
         write.origin.kind = OriginKind::none;
@@ -454,6 +460,7 @@ void Replica::read_on(LogIndex first) {
     if (!apply_reads_.empty()) {
         const LogIndex next = apply_reads_.back()->last.next();
         if (next < first || first < apply_reads_.front()->begin) {
+            MARK("reads for apply are covered by a snapshot");
             return;   // a snapshot has covered them, or the one before ended early: these end first
         }
         first = next;
@@ -485,6 +492,7 @@ void Replica::on_entries_read(EntryRead& read) {
         return;
     }
     if (read.damaged) {
+        MARK("old entry for a follower is damaged");
         // What this replica has applied it cannot fetch again; a checkpoint spares whoever asks the damaged place.
         self.context_.checkpoints->want(self.range_);
     }
@@ -540,6 +548,7 @@ void Replica::on_fetched(OldRead& fetch) {
         fetch.entries.push_back(entry);
         fetch.entries.back().payload = fetch.payloads.back();
     } else {
+        MARK("fetched entry is damaged here too");
         item.result = raft::FetchResult::damaged;
     }
     fetch.next_item++;
@@ -556,6 +565,7 @@ void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
 bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                       std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
     if (record.applied.index <= applied()) {
+        MARK("snapshot is older than what was applied");
         context_.checkpoints->discard(std::move(store));
         return false;
     }
@@ -563,6 +573,7 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     const raft::SnapshotFit fit = effects_.snapshot_fit;
     switch (fit) {
         case raft::SnapshotFit::none:
+            MARK("snapshot does not fit any more");
             context_.checkpoints->discard(std::move(store));
             carry_out(effects_);
             return false;
@@ -584,6 +595,7 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     commit_moved_ = true;
     // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
     while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
+        MARK("snapshot covers a pending write");
         const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             const api::Errc code = MUTANT(write_in_snapshot_failed) ? api::Errc::no_leader : api::Errc::leader_changed;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/checksum.h"
+#include "base/mark.h"
 #include "shard/checkpoints.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
@@ -81,6 +82,7 @@ Replica::ApplyStep Replica::apply_one(WorkBudget& budget) {
         begin_entry(*entry);
     }
     if (store_ && applying_.stepping && store_->step(budget) == kv::Step::more) {
+        MARK("apply goes on in the next turn");
         return ApplyStep::out_of_budget;
     }
     budget.take(1, 0);
@@ -115,6 +117,7 @@ void Replica::lose_entries() {
     const bool alone = configuration.voters == std::vector<NodeId>{context_.config.self} &&
                        configuration.outgoing.empty() && configuration.learners.empty();
     if (alone) {
+        MARK("unreadable entry and no peer");
         context_.replicas->on_unreadable(*this, first);
         return;
     }
@@ -122,8 +125,10 @@ void Replica::lose_entries() {
                                                   std::to_string(first.value) + " to " + std::to_string(last.value) +
                                                   " cannot be read back; they are fetched from a peer");
     if (read.damaged_entry) {
+        MARK("entry to apply cannot be read back");
         step(raft::EntryLost{read.damaged_id, read.damaged_entry->checksum, read.damaged_entry->kind});
     } else {
+        MARK("entries to apply are lost with their directory");
         for (LogIndex index = first; index <= last; index = index.next()) {
             step(raft::EntryLost{{read.damaged_id.term, index}, std::nullopt, {}});
         }
@@ -191,6 +196,7 @@ void Replica::answer_outcome(const PendingWrite& write) {
         return;
     }
     if (write.reclaim > 0 && !store_->reclaimed(write.reclaim)) {
+        MARK("physical compaction waits for its space");
         reclaiming_.push_back(write);
         return;
     }
@@ -213,6 +219,7 @@ void Replica::drop_overwritten(raft::EntryId applied) {
     while (!pending_.empty() && pending_.front().id < applied) {
         const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
+            MARK("pending write was overwritten");
             context_.router->answer_error(write.origin, api::Errc::no_leader, "", header());
             pending_live_--;
         }

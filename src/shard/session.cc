@@ -1,6 +1,7 @@
 // One client connection.
 #include <algorithm>
 
+#include "base/mark.h"
 #include "shard/forwards.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
@@ -175,6 +176,7 @@ bool Session::on_hello(const wire::FrameReader::Frame& frame) {
         named.shard = wanted;
         wire::encode_client_hello(named, again);
         again.append(reader_.take_unconsumed());
+        MARK("connection handed over to another shard");
         context_.world.network.hand_over(connection_, wanted, {again.at(0), again.pending_bytes()});
         release();
         return false;
@@ -207,10 +209,12 @@ void Session::end_request() {
 bool Session::overfull(const Origin& origin) {
     const std::size_t held = out_.held_bytes();
     if (held > reply_backlog_end) {
+        MARK("client does not take its answers");
         close("it does not take its answers");
         return true;
     }
     if (held > reply_backlog_reads_max && origin.request == wire::ClientKind::range) {
+        MARK("read refused: answers are not taken");
         say(origin.token, origin.request, api::Errc::too_many_requests, "answers are not taken");
         end_request();
         return true;
