@@ -1,7 +1,7 @@
 """Runs the stages of tools/test and counts.
 
     release    release build, every test of it: one count for each gtest case, one for each other test
-    sanitize   address + undefined: the same tests, and a few simulated clusters
+    sanitize   address + undefined: the same tests, a few simulated clusters, and whether they run as in the release build
     threads    thread sanitizer: what runs on several threads (mailboxes, ring, server)
     fuzz       clang and libFuzzer: every decoder for some seconds, one count each
     simulate   whole clusters under virtual time over fixed seeds and a fresh one, and some planted bugs that must be
@@ -28,6 +28,7 @@ THREADED = ("mailbox", "uring", "server", "client", "client_sockets", "client_ma
 FUZZ_SECONDS = 8
 SIMULATED_SEEDS = list(range(1, 41))
 SANITIZED_SEEDS = [1, 2, 3]
+COMPARED_SEEDS = "11-13"
 JOBS = max(2, os.cpu_count() or 1)
 SANITIZED = ["-Db_lundef=false", "-Doptimization=g"]
 # A third of the compile time without null and alignment: the address sanitizer sees the one, clang's fuzzers the other.
@@ -148,6 +149,7 @@ def stage_sanitize(count, options):
                              lambda test: not any(suite.endswith("tidy") for suite in test["suite"]),
                              SANITIZER_ENVIRONMENT, factor=5)
     simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
+    compare_builds(folder, count)
 
 
 def stage_threads(count, _options):
@@ -213,6 +215,22 @@ def simulate(folder, seeds, count, options, environment=None):
                 count.add(f"simulation, seed {seed}", 0, 1, seconds=seconds, output=f"{tail(output, 30)}\n{replay}")
     fresh = f", fresh seed {options.seed}" if options.seed in seeds else ""
     count.add(f"simulation, {len(seeds)} seeds{fresh}", passed, seconds=time.monotonic() - begin)
+
+
+def compare_builds(sanitized, count):
+    """A seed is the same run, event by event, in the release build and in one with other optimization and checks."""
+    begin, hashes, said = time.monotonic(), [], ""
+    for folder, environment in ((building.configure("release"), None), (sanitized, SANITIZER_ENVIRONMENT)):
+        program = building.executables(folder)["simulate"]
+        building.build(folder, [program])
+        command = [str(folder / program), "--seeds", COMPARED_SEEDS, "--seconds", "2", "--json"]
+        process = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, timeout=300,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        said += process.stderr
+        hashes.append(json.loads(process.stdout)["hashes"] if process.returncode == 0 else {"failed": str(folder)})
+    same = hashes[0] == hashes[1]
+    count.add("the same events in both builds", int(same), int(not same), seconds=time.monotonic() - begin,
+              output=f"{tail(said, 20)}\n{hashes[0]}\n{hashes[1]}")
 
 
 def stage_cluster(count, _options):
