@@ -125,6 +125,7 @@ void Cluster::make_clients() {
         client.core.connections = random_.between(1, 2);
         client.core.name = "c" + std::to_string(i + 1);
         client.seed = random_.next();
+        client.trace = options_.trace;
         clients_.push_back(std::make_unique<SimClient>(queue_, *network_, hosts[i], options_.workload, client, history_));
     }
 }
@@ -218,6 +219,16 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
         if (!wrong.empty()) {
             report(node.name() + " " + wrong);
         }
+        if (options_.trace) {
+            narrator_.look(node.id(), node.name(), view);
+        }
+    }
+}
+
+void Cluster::on_end(SimNode& node) {
+    judge_.forget(node.id());
+    if (options_.trace) {
+        narrator_.on_end(node.id(), node.name());
     }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/checkers/replicas.h"
+#include "sim/narrator.h"
 #include "sim/run_options.h"
 #include "sim/sim_client.h"
 #include "sim/sim_node.h"
@@ -51,7 +52,7 @@ class Cluster final : public TurnObserver {
     std::string difference();
 
     void after_turn(SimNode& node, shard::Shard& shard) override;
-    void on_end(SimNode& node) override { judge_.forget(node.id()); }
+    void on_end(SimNode& node) override;
     void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
 
   private:
@@ -64,6 +65,7 @@ class Cluster final : public TurnObserver {
     Prng random_;
     History history_;
     ReplicaJudge judge_;
+    Narrator narrator_{queue_};
     std::string violation_;
     std::unique_ptr<SimNetwork> network_;
     std::vector<std::unique_ptr<SimNode>> nodes_;

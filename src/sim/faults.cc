@@ -1,9 +1,9 @@
 #include "sim/faults.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "base/assertion.h"
+#include "sim/narrate.h"
 
 namespace ringfort::sim {
 
@@ -66,10 +66,8 @@ Duration FaultScheduler::length() {
 void FaultScheduler::trace(FaultKind kind, std::size_t index) {
     injected_[static_cast<std::size_t>(kind)]++;
     if (cluster_.options().trace) {
-        const auto us = cluster_.queue().now().ns / 1000;
-        std::fprintf(stderr, "%8lld.%06lld fault %llu: %.*s at n%zu\n", static_cast<long long>(us / 1'000'000),
-                     static_cast<long long>(us % 1'000'000), static_cast<unsigned long long>(number_),
-                     static_cast<int>(to_string(kind).size()), to_string(kind).data(), index + 1);
+        narrate(cluster_.queue().now(), "fault " + std::to_string(number_),
+                std::string(to_string(kind)) + " at " + cluster_.node(index).name());
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "sim/narrate.h"
 
 namespace ringfort::sim {
 
@@ -15,6 +16,8 @@ SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const 
     : queue_(queue),
       workload_options_(workload),
       history_(history),
+      name_(options.core.name),
+      trace_(options.trace),
       workload_(workload, options.domains, options.number, options.seed),
       random_(options.seed + 1),
       clock_(queue, {}),
@@ -80,6 +83,7 @@ void SimClient::on_response(void* context, std::uint64_t, const api::Response& r
     if (record_response(operation, response, self.queue_.now())) {
         self.queue_.note((operation.number << 8) ^ static_cast<std::uint64_t>(operation.header.revision));
         self.workload_.learn(operation);
+        self.tell(operation);
         self.end(*call);
     }
 }
@@ -102,8 +106,16 @@ void SimClient::on_give_up(void* context, std::uint64_t use, std::uint64_t) {
     operation.completed = self.queue_.now();
     operation.error = api::Errc::cancelled;
     operation.outcome = operation.may_modify() ? Outcome::unknown : Outcome::failed;
+    self.tell(operation);
     self.end(call);
     on_wake(&self, 0);
+}
+
+// An answer, or that nobody waits for it any more.
+void SimClient::tell(const RecordedOperation& operation) const {
+    if (trace_) {
+        narrate(queue_.now(), name_, describe(operation));
+    }
 }
 
 void SimClient::on_wake(void* context, std::uint64_t) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "client/core.h"
@@ -17,6 +18,7 @@ struct SimClientOptions {
     std::uint32_t domains{1};
     client::CoreOptions core;
     std::uint64_t seed{0};
+    bool trace{false};
 };
 
 class SimClient {
@@ -50,12 +52,15 @@ class SimClient {
     static void on_turn(void* context, std::uint64_t token, std::uint64_t);
     static void on_give_up(void* context, std::uint64_t use, std::uint64_t);
     void end(Call& call);
+    void tell(const RecordedOperation& operation) const;
     static void on_think(void* context, std::uint64_t, std::uint64_t);
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
 
     EventQueue& queue_;
     const WorkloadOptions& workload_options_;
     History& history_;
+    const std::string name_;
+    const bool trace_;
     Workload workload_;
     Prng random_;
     SimClock clock_;
