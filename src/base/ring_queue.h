@@ -18,6 +18,13 @@ class RingQueue {
         : mask_(std::bit_ceil(capacity) - 1), items_(std::make_unique<T[]>(mask_ + 1)) {
         ASSERT(capacity > 0);
     }
+    RingQueue(const RingQueue& other) : RingQueue(other.capacity()) {
+        for (std::size_t i = 0; i < other.count(); i++) {
+            push(other[i]);
+        }
+    }
+    RingQueue(RingQueue&&) = default;
+    RingQueue& operator=(RingQueue&&) = default;
 
     bool empty() const { return head_ == tail_; }
     bool full() const { return count() == capacity(); }

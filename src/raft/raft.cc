@@ -35,33 +35,30 @@ bool Effects::empty() const {
            !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended && !doubt_began;
 }
 
-struct Raft::Impl : Core {
-    using Core::Core;
-};
-
-Raft::Raft(const Options& options, const InitialState& initial) : impl_(std::make_unique<Impl>(options, initial)) {}
+Raft::Raft(const Options& options, const InitialState& initial) : core_(std::make_unique<Core>(options, initial)) {}
+Raft::Raft(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Raft::~Raft() = default;
 
-void Raft::step(const Event& event, Effects& effects) { impl_->step(event, effects); }
-std::optional<EntryId> Raft::propose(const Propose& proposal, Effects&) { return impl_->propose(proposal); }
-void Raft::flush(Effects& effects) { impl_->flush(effects); }
+void Raft::step(const Event& event, Effects& effects) { core_->step(event, effects); }
+std::optional<EntryId> Raft::propose(const Propose& proposal, Effects&) { return core_->propose(proposal); }
+void Raft::flush(Effects& effects) { core_->flush(effects); }
 
-Role Raft::role() const { return impl_->role; }
-bool Raft::accepts_proposals() const { return is_leader() && !bool(impl_->transferee); }
-bool Raft::successor_is_ahead() const { return is_leader() && impl_->successor_is_ahead(); }
-bool Raft::can_change_configuration() const { return impl_->can_change_configuration(); }
-NodeId Raft::leader() const { return impl_->leader; }
-Term Raft::term() const { return impl_->hard_state.term; }
-const HardState& Raft::hard_state() const { return impl_->hard_state; }
-LogIndex Raft::commit() const { return impl_->hard_state.commit; }
-EntryId Raft::last() const { return impl_->log.last(); }
-EntryId Raft::snapshot() const { return impl_->log.snapshot(); }
-std::optional<Term> Raft::term_at(LogIndex index) const { return impl_->log.term_at(index); }
-const Configuration& Raft::configuration() const { return impl_->configurations.current(); }
-LogIndex Raft::appliable() const { return impl_->appliable(); }
-bool Raft::in_doubt() const { return impl_->hard_state.in_doubt; }
+Role Raft::role() const { return core_->role; }
+bool Raft::accepts_proposals() const { return is_leader() && !bool(core_->transferee); }
+bool Raft::successor_is_ahead() const { return is_leader() && core_->successor_is_ahead(); }
+bool Raft::can_change_configuration() const { return core_->can_change_configuration(); }
+NodeId Raft::leader() const { return core_->leader; }
+Term Raft::term() const { return core_->hard_state.term; }
+const HardState& Raft::hard_state() const { return core_->hard_state; }
+LogIndex Raft::commit() const { return core_->hard_state.commit; }
+EntryId Raft::last() const { return core_->log.last(); }
+EntryId Raft::snapshot() const { return core_->log.snapshot(); }
+std::optional<Term> Raft::term_at(LogIndex index) const { return core_->log.term_at(index); }
+const Configuration& Raft::configuration() const { return core_->configurations.current(); }
+LogIndex Raft::appliable() const { return core_->appliable(); }
+bool Raft::in_doubt() const { return core_->hard_state.in_doubt; }
 
-bool Raft::is_damaged() const { return !impl_->damage.empty(); }
+bool Raft::is_damaged() const { return !core_->damage.empty(); }
 
 bool Raft::is_second_leader(const Message& message) const {
     return is_leader() && message.type == MessageType::append && message.term == term();
@@ -69,7 +66,7 @@ bool Raft::is_second_leader(const Message& message) const {
 
 std::vector<LogIndex> Raft::damaged() const {
     std::vector<LogIndex> out;
-    for (const DamagedEntry& entry : impl_->damage) {
+    for (const DamagedEntry& entry : core_->damage) {
         out.push_back(entry.id.index);
     }
     return out;
@@ -77,7 +74,7 @@ std::vector<LogIndex> Raft::damaged() const {
 
 std::vector<PeerStatus> Raft::peers() const {
     std::vector<PeerStatus> out;
-    for (const Progress& peer : impl_->peers) {
+    for (const Progress& peer : core_->peers) {
         if (peer.member) {
             out.push_back({.node = peer.node, .match = peer.match, .next = peer.next, .alive = peer.alive,
                            .counts = peer.counted(), .snapshot = peer.state == Replication::snapshot,
@@ -88,7 +85,7 @@ std::vector<PeerStatus> Raft::peers() const {
 }
 
 std::optional<LogIndex> Raft::read_index() const {
-    if (!is_leader() || (commit() < impl_->term_start && !MUTANT(reads_before_own_commit))) {
+    if (!is_leader() || (commit() < core_->term_start && !MUTANT(reads_before_own_commit))) {
         return std::nullopt;
     }
     return commit();
@@ -96,16 +93,16 @@ std::optional<LogIndex> Raft::read_index() const {
 
 bool Raft::is_quorum(std::span<const NodeId> confirmed) const {
     return raft::is_quorum(configuration(), [&](NodeId node) {
-        const bool named = node == impl_->options.self ||
+        const bool named = node == core_->options.self ||
                            std::find(confirmed.begin(), confirmed.end(), node) != confirmed.end();
-        return named && impl_->counted(node);
+        return named && core_->counted(node);
     });
 }
 
 void Raft::compact(LogIndex through, const Configuration& configuration_at) {
-    impl_->compact(through, configuration_at);
+    core_->compact(through, configuration_at);
 }
-void Raft::evicted(LogIndex through) { impl_->log.evict(through); }
-void Raft::check_invariants() const { impl_->check_invariants(); }
+void Raft::evicted(LogIndex through) { core_->log.evict(through); }
+void Raft::check_invariants() const { core_->check_invariants(); }
 
 }  // namespace ringfort::raft

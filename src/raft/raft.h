@@ -30,6 +30,8 @@
 
 namespace ringfort::raft {
 
+struct Core;
+
 struct Options {
     RangeId range{};
     NodeId self{};
@@ -251,8 +253,11 @@ class Raft {
     void check_invariants() const;
 
   private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    // Tests compare what is inside, and copy it to see what else may follow (tests/raft/inside.h).
+    friend struct Inside;
+    explicit Raft(std::unique_ptr<Core> core);
+
+    std::unique_ptr<Core> core_;
 };
 
 }  // namespace ringfort::raft
