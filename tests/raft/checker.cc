@@ -1,5 +1,7 @@
 #include "checker.h"
 
+#include <algorithm>
+
 #include "raft/quorum.h"
 
 namespace ringfort::raft {
@@ -36,16 +38,34 @@ void Checker::on_durable(NodeId node, const Store& disk) {
     }
 }
 
-void Checker::on_sent(const TestNode& node, const Message& message) {
+std::string broken_promise(const TestNode& node, const Message& message) {
     const HardState& durable = node.disk().hard_state;
+    const bool acknowledges = message.type == MessageType::append_response && !message.reject;
     const bool promises = message.type == MessageType::vote || message.type == MessageType::vote_response ||
                           message.type == MessageType::append_response;
-    if (promises && message.term > durable.term) {
-        breach(node.id(), "speaks in term " + std::to_string(message.term.value) + ", which is not durable");
+    // Where the hard state is lost, the log's last entry says the term.
+    if (promises && message.term > std::max(durable.term, node.disk().last().term)) {
+        return "speaks in term " + std::to_string(message.term.value) + ", which is not durable";
     }
     const bool votes = message.type == MessageType::vote_response && !message.reject;
     if (votes && message.term == durable.term && message.to != durable.vote) {
-        breach(node.id(), "its vote for " + std::to_string(message.to.value) + " is not durable");
+        return "its vote for " + std::to_string(message.to.value) + " is not durable";
+    }
+    if (votes && durable.in_doubt) {
+        return "votes while in doubt";
+    }
+    if (acknowledges && message.match > node.disk().last().index) {
+        return "acknowledges " + std::to_string(message.match.value) + ", which is not durable";
+    }
+    if (acknowledges && message.counts && durable.in_doubt) {
+        return "says that it counts while in doubt";
+    }
+    return "";
+}
+
+void Checker::on_sent(const TestNode& node, const Message& message) {
+    if (const std::string broken = broken_promise(node, message); !broken.empty()) {
+        breach(node.id(), broken);
     }
 }
 

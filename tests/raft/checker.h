@@ -41,5 +41,7 @@ class Checker : public NodeListener {
 };
 
 std::string to_text(EntryId id);
+// What `message`, which leaves `node`, promises without having it on its disk. Empty: nothing.
+std::string broken_promise(const TestNode& node, const Message& message);
 
 }  // namespace ringfort::raft

@@ -4,6 +4,7 @@
 
 #include "base/assertion.h"
 #include "base/checksum.h"
+#include "inside.h"
 
 namespace ringfort::raft {
 
@@ -46,6 +47,20 @@ void Store::cut_front(const Checkpoint& to) {
 
 TestNode::TestNode(const Options& options, const Store& disk, NodeListener* listener)
     : options_(options), listener_(listener), disk_(disk) {}
+
+TestNode::TestNode(const TestNode& other)
+    : spoil(other.spoil),
+      options_(other.options_),
+      listener_(other.listener_),
+      disk_(other.disk_),
+      memory_(other.memory_),
+      core_(other.running() ? Inside::copy(*other.core_) : nullptr),
+      open_(other.open_),
+      batches_(other.batches_),
+      state_(other.state_) {
+    ASSERT(other.outbox.empty() && other.streams.empty() && other.reads.empty());
+    ASSERT(other.effects_.empty() && !other.arriving_);
+}
 
 void TestNode::start() {
     ASSERT(!running());
@@ -224,6 +239,9 @@ void TestNode::lose(LogIndex index, bool checksum_known) {
 
 void TestNode::drain() {
     Effects& out = effects_;
+    if (spoil) {
+        spoil(Inside::of(*core_), out);
+    }
     if (out.snapshot_fit != SnapshotFit::none) {
         ASSERT(arriving_.has_value());
         Operation operation;

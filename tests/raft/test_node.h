@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -59,6 +60,10 @@ struct SnapshotStream {
     Checkpoint checkpoint;
 };
 
+// What tells one from another.
+void append_key(const OwnedMessage& owned, std::string& out);
+void append_key(const SnapshotStream& stream, std::string& out);
+
 // What the tests' checkers want to hear of.
 class NodeListener {
   public:
@@ -73,6 +78,8 @@ class NodeListener {
 class TestNode {
   public:
     TestNode(const Options& options, const Store& disk, NodeListener* listener = nullptr);
+    // Goes its own way from here. Requires: the outbox and what else it wants has been taken.
+    TestNode(const TestNode& other);
 
     void start();
     // The first `written_batches` reached the disk, but nobody was told.
@@ -105,6 +112,8 @@ class TestNode {
     std::vector<SnapshotStream> streams;
     std::vector<NeedEntries> reads;
     bool timer{false};
+    // Plants a mistake into what the core says, before it is carried out.
+    std::function<void(Core&, Effects&)> spoil;
 
     // What happened since somebody last cleared it.
     struct Seen {
@@ -117,6 +126,9 @@ class TestNode {
         SnapshotFit snapshot_fit{SnapshotFit::none};
     };
     Seen seen;
+
+    // All that decides what it will do (node_key.cc): nodes of one key go the same way for ever.
+    void append_key(std::string& out) const;
 
     LogIndex applied() const { return state_.applied.index; }
     std::uint64_t state_hash() const { return state_.state_hash; }
