@@ -264,9 +264,9 @@ Message Core::make(MessageType type, NodeId to) const {
 }
 
 void Core::refuse(MessageType type, const Message& request, Effects& out) {
+    // No word of the log: who asked may lead again in this term, and would take it for an answer to what it asks now.
     Message message = make(type, request.from);
     message.reject = true;
-    message.prev.index = request.prev.index;
     send_when_durable(message, out);
 }
 

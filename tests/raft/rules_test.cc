@@ -634,6 +634,33 @@ TEST(RaftDamage, an_answer_that_never_came_is_asked_for_again) {
 }
 
 // A peer's word passes checksums, not sense.
+// Found by the explorer: the leader of term 2 leads term 3 as well, and an append of the former term comes late.
+TEST(Raft53, an_append_refused_for_its_term_says_nothing_of_the_log) {
+    TestCluster cluster(3);
+    OwnedMessage late;
+    cluster.on_deliver = [&](const OwnedMessage& owned) {
+        late = owned.message.type == MessageType::append && owned.message.to == NodeId(2) ? owned : late;
+    };
+    cluster.elect(1);
+    cluster.settle();
+    ASSERT_EQ(late.message.prev, cluster.node(1).core().last());
+    cluster.crash(1);
+    cluster.restart(1);
+    cluster.loses = [](const OwnedMessage& owned) {
+        return owned.message.type == MessageType::append && owned.message.to == NodeId(2) && owned.message.term == Term(3);
+    };
+    cluster.elect(1);
+    ASSERT_TRUE(cluster.node(1).core().is_leader() && cluster.node(1).core().term() == Term(3));
+    const PeerStatus before = cluster.node(1).core().peers()[0];
+    ASSERT_EQ(before.next.prev(), late.message.prev.index) << "what the probe asks about";
+    cluster.network.push_back(late);
+    cluster.settle();
+    const PeerStatus after = cluster.node(1).core().peers()[0];
+    EXPECT_EQ(after.next, before.next);
+    EXPECT_EQ(cluster.node(2).seen.snapshot_fit, SnapshotFit::none);
+    EXPECT_EQ(cluster.node(1).core().snapshot().index, LogIndex(1)) << "nobody needs a snapshot";
+}
+
 TEST(RaftInput, an_append_with_a_configuration_or_fence_that_cannot_be_read_is_no_append) {
     for (const EntryKind kind : {EntryKind::config, EntryKind::fence}) {
         Replica replica;
