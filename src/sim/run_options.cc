@@ -127,6 +127,9 @@ RunOptions draw(const RunRequest& request) {
     out.trace = request.trace;
     out.without_mask = request.without_mask;
     out.skipped_faults = request.skipped_faults;
+    // A quarter of the server's: a start clears its window, and a new segment is written whole.
+    out.log_window_bytes = 8 * mib;
+    out.segment_bytes = 8 * mib;
     if (request.light) {
         out.nodes = request.nodes.value_or(3);
         out.shards = request.shards.value_or(1);
