@@ -84,7 +84,7 @@ Session* Forwards::session_of(const Slot& slot) const {
 }
 
 bool Forwards::full() const {
-    return held_bytes_ >= held_bytes_max;
+    return held_bytes_ >= held_bytes_max || count_ >= forwards_max;
 }
 
 Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {

@@ -62,7 +62,7 @@ class Forwards {
     void on_timers(Instant now);
     Instant next_deadline() const { return sweep_at_; }
     std::size_t count() const { return count_; }
-    // Bodies held: above the bound, sessions that have some here are not read.
+    // As much is held as may be: sessions that have some of it here are not read.
     bool full() const;
     std::size_t held_bytes() const { return held_bytes_; }
     void fail_all(api::Errc code);

@@ -31,8 +31,8 @@ bool has_long_reply(const api::Operation& op) {
 }
 
 constexpr std::int64_t forwarded_credit_default = 1 * static_cast<std::int64_t>(mib);
-// Answers that wait at the place they go to: above this a single key is read like a range, which pauses.
-constexpr std::size_t point_get_backlog_max = 1 * mib;
+// Answers that wait at the place they go to: above this reads wait.
+constexpr std::size_t answers_backlog_max = 1 * mib;
 
 }  // namespace
 
@@ -309,7 +309,7 @@ void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& b
         return;
     }
     kv::Store& store = *replica.store();
-    if (is_point_get(*read.request) && backlog_bytes(read.origin) <= point_get_backlog_max) {
+    if (is_point_get(*read.request) && takes_answers(read.origin)) {
         const auto found = store.get(read.request->key);
         api::RangeResponse response;
         if (found) {
@@ -411,7 +411,11 @@ void Router::relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t f
     UNREACHABLE();
 }
 
-std::size_t Router::backlog_bytes(const Origin& origin) {
+bool Router::takes_answers(const Origin& origin) const {
+    return backlog_bytes(origin) <= answers_backlog_max;
+}
+
+std::size_t Router::backlog_bytes(const Origin& origin) const {
     switch (origin.kind) {
         case OriginKind::none:
         case OriginKind::internal:

@@ -42,8 +42,8 @@ class Router {
     void send_response(const Origin& origin, const api::Response& response);
     // A reply frame made elsewhere.
     void relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
-    // Bytes waiting to be sent at the place the answer goes to: long replies pause above a bound.
-    std::size_t backlog_bytes(const Origin& origin);
+    // Whether what waits to be sent at the place the answer goes to is below a bound. Above it reads wait.
+    bool takes_answers(const Origin& origin) const;
 
     // From this node's state, as it is. What it costs is taken from the budget.
     void serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget);
@@ -67,6 +67,7 @@ class Router {
         bool queued{false};      // waits for room in the log already
     };
 
+    std::size_t backlog_bytes(const Origin& origin) const;
     void take(Taken taken);
     void take_keyed(const Taken& taken, const api::Request& request);
     void take_node_request(const Taken& taken, const api::Request& request);

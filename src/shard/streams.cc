@@ -4,6 +4,7 @@
 
 #include "shard/read_rounds.h"
 #include "shard/replica.h"
+#include "shard/request_extent.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
 
@@ -15,8 +16,6 @@ constexpr std::size_t streams_max = 1024;
 constexpr std::size_t unopened_max = 64 * 1024;
 // References of sorted ranges, of all streams together: 24 B a key.
 constexpr std::size_t sort_bytes_max = 64 * mib;
-// What waits at the connection before a stream over it pauses.
-constexpr std::size_t backlog_max = 1 * mib;
 // A stream whose reader takes nothing gives its pin back.
 constexpr Duration idle_max = 30s;
 constexpr Duration look_interval = 50ms;
@@ -28,14 +27,18 @@ std::array<std::uint64_t, 3> key_of(const Origin& origin) {
 
 }  // namespace
 
-Streams::Streams(Context& context) : context_(context) {}
+Streams::Streams(Context& context) : context_(context), gets_(context) {}
 Streams::~Streams() = default;
 
 // ------------------------------------------------------------------------------------------------ begin
 
 void Streams::open(Replica& replica, const PendingRead& read) {
-    if (unopened_.size() >= unopened_max) {
+    const bool is_get = is_point_get(*read.request);
+    if (is_get ? !gets_.add(replica, read) : unopened_.size() >= unopened_max) {
         context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
+        return;
+    }
+    if (is_get) {
         return;
     }
     auto stream = std::make_unique<Stream>();
@@ -104,7 +107,7 @@ void Streams::start_unopened() {
 // ------------------------------------------------------------------------------------------------ go on
 
 bool Streams::blocked(const Stream& stream) const {
-    return stream.credit_bytes <= 0 || context_.router->backlog_bytes(stream.origin) > backlog_max;
+    return stream.credit_bytes <= 0 || !context_.router->takes_answers(stream.origin);
 }
 
 bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
@@ -154,6 +157,8 @@ bool Streams::run() {
     start_unopened();
     more |= !unopened_.empty();
     open_budget_ = {};
+    WorkBudget gets_budget;
+    more |= gets_.run(gets_budget);
     erase_done();
     return more;
 }
@@ -203,6 +208,7 @@ bool Streams::on_cancel(const Origin& origin) {
 }
 
 void Streams::on_origin_gone(OriginKind kind, std::uint64_t place) {
+    gets_.on_origin_gone(kind, place);
     for_each([&](Stream& stream) {
         if (!stream.done && stream.origin.kind == kind && stream.origin.place == place) {
             set_done(stream);
@@ -244,10 +250,11 @@ void Streams::look_at(Stream& stream, Instant now) {
 }
 
 Instant Streams::next_deadline() const {
-    return streams_.empty() ? never : context_.now + look_interval;
+    return streams_.empty() && gets_.count() == 0 ? never : context_.now + look_interval;
 }
 
 void Streams::fail_all(api::Errc code) {
+    gets_.fail_all(code);
     for_each([&](Stream& stream) {
         if (!stream.done) {
             end(stream, code, "");
