@@ -253,6 +253,10 @@ std::size_t Replicas::leader_count() const {
         std::count_if(replicas_.begin(), replicas_.end(), [](const auto& r) { return r->raft().is_leader(); }));
 }
 
+bool Replicas::lead_any() const {
+    return std::ranges::any_of(replicas_, [](const auto& r) { return r->raft().is_leader(); });
+}
+
 const Replica* Replicas::not_caught_up() const {
     const auto found = std::ranges::find_if(replicas_, [](const auto& r) { return !r->caught_up(); });
     return found == replicas_.end() ? nullptr : found->get();

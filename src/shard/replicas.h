@@ -54,6 +54,7 @@ class Replicas {
     void transfer_outpaced();   // see Replica
     void fail_all(api::Errc code);
     std::size_t leader_count() const;
+    bool lead_any() const;
     // The first that has not caught up since the start; null: all have.
     const Replica* not_caught_up() const;
     std::size_t pending_count() const;

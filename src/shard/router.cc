@@ -39,8 +39,10 @@ constexpr std::size_t answers_backlog_max = 1 * mib;
 Router::Router(Context& context) : context_(context), node_requests_(context) {}
 
 bool Router::accepting() const {
-    // With a full disk waiting may not help: requests are taken, and those that need the log are refused.
-    return context_.log->can_append(context_.request_bytes() + kib) || !context_.log->has_space();
+    // With a full disk waiting may not help: requests are taken, and those that need the log are refused. Where nothing is
+    // led no write needs this log.
+    return context_.log->can_append(context_.request_bytes() + kib) || !context_.log->has_space() ||
+           !context_.replicas->lead_any();
 }
 
 // ------------------------------------------------------------------------------------------------ taking requests

@@ -25,6 +25,11 @@ constexpr std::size_t reply_backlog_end = 64 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
 constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
+bool is_write(wire::ClientKind kind) {
+    return kind == wire::ClientKind::put || kind == wire::ClientKind::delete_range || kind == wire::ClientKind::txn ||
+           kind == wire::ClientKind::compact;
+}
+
 }  // namespace
 
 Session::Session(Context& context, env::ConnectionId connection, std::uint64_t id)
@@ -40,7 +45,20 @@ Session::Session(Context& context, env::ConnectionId connection, std::uint64_t i
 
 bool Session::at_bound() const {
     return in_flight_ >= limits::requests_per_connection_max || out_.held_bytes() > reply_backlog_max ||
-           (forwarded_.request_bytes > 0 && context_.forwards->full()) || !context_.router->accepting();
+           (forwarded_.request_bytes > 0 && context_.forwards->full());
+}
+
+// Only writes wait for room in the log, and what is behind them on their connection.
+bool Session::next_waits_for_log() const {
+    if (context_.router->accepting()) {
+        return false;
+    }
+    const auto next = reader_.peek();
+    return next && is_write(static_cast<wire::ClientKind>(next->kind));
+}
+
+bool Session::may_resume() const {
+    return blocked_ && !at_bound() && (!waits_for_log_ || context_.router->accepting());
 }
 
 void Session::on_received(Bytes bytes) {
@@ -75,8 +93,10 @@ void Session::read_frames() {
         state_ = State::hello;
     }
     while (state_ == State::hello || state_ == State::open) {
-        if (state_ == State::open && at_bound()) {
+        const bool waits_for_log = state_ == State::open && next_waits_for_log();
+        if (state_ == State::open && (waits_for_log || at_bound())) {
             blocked_ = true;
+            waits_for_log_ = waits_for_log;
             set_aside_ = reader_.take_unconsumed();
             reader_ = wire::FrameReader(frame_bytes_max_);
             context_.world.network.pause_receive(connection_);

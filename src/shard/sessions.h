@@ -40,7 +40,7 @@ class Session final : public env::ConnectionHandler {
     // Continues with frames that were set aside while the shard or this connection was at a bound.
     void resume();
     bool blocked() const { return blocked_; }
-    bool may_resume() const { return blocked_ && !at_bound(); }
+    bool may_resume() const;
     // Bytes received and not yet used.
     std::size_t unused_bytes() const { return set_aside_.size() + reader_.held_bytes(); }
     void flush();
@@ -61,6 +61,7 @@ class Session final : public env::ConnectionHandler {
     bool on_frame(const wire::FrameReader::Frame& frame);
     bool on_hello(const wire::FrameReader::Frame& frame);
     bool at_bound() const;
+    bool next_waits_for_log() const;
     void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void drain();
@@ -77,6 +78,7 @@ class Session final : public env::ConnectionHandler {
     wire::OutBuffer out_;
     std::size_t in_flight_{0};
     bool blocked_{false};
+    bool waits_for_log_{false};          // why it is
     std::vector<std::byte> set_aside_;   // received while blocked; fed on resume
     std::uint32_t credit_bytes_;
     ForwardAccount forwarded_;

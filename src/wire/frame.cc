@@ -1,7 +1,9 @@
 #include "wire/frame.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <span>
 
 #include "base/assertion.h"
 
@@ -157,6 +159,19 @@ void FrameReader::drop_given() {
             std::vector<std::uint64_t>().swap(held_);
         }
     }
+}
+
+std::optional<FrameHeader> FrameReader::peek() const {
+    std::array<std::byte, limits::frame_header_bytes> bytes{};
+    const Bytes gathered = held_given_ ? Bytes{} : Bytes(std::as_bytes(std::span(held_))).first(held_bytes_);
+    const std::size_t first = std::min(gathered.size(), bytes.size());
+    if (first + fed_.size() < bytes.size()) {
+        return std::nullopt;
+    }
+    std::ranges::copy(gathered.first(first), bytes.begin());
+    std::ranges::copy(fed_.first(bytes.size() - first), bytes.begin() + static_cast<std::ptrdiff_t>(first));
+    const auto header = decode_frame_header(bytes.data(), frame_bytes_max_);
+    return header ? std::optional(*header) : std::nullopt;
 }
 
 std::vector<std::byte> FrameReader::take_unconsumed() {

@@ -76,6 +76,8 @@ class FrameReader {
     void feed(Bytes bytes);
     // A frame; nothing (bytes used up); or an error (the connection must be closed).
     Result<std::optional<Frame>, FrameErrc> next();
+    // The header of what next() would give; nothing: not enough of it is there, or next() would give an error.
+    std::optional<FrameHeader> peek() const;
     // Bytes fed and not yet given out, in order: what a hand-over of the connection takes along. Ends the reader.
     std::vector<std::byte> take_unconsumed();
     // Until a preamble was seen next_preamble() must be used instead of next().

@@ -315,7 +315,7 @@ TEST(Clients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_
             s.node(i).kill();
         }
     }
-    s.simulation.run_for(200ms);
+    s.simulation.run_for(100ms);
     constexpr std::uint64_t requests = 250;
     const std::string value(100'000, 'x');
     std::vector<std::unique_ptr<RawClient>> writers;
@@ -327,14 +327,14 @@ TEST(Clients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_
             writers.back()->ask(id, api::PutRequest{.key = key, .value = value}, 100s);
         }
     }
-    s.simulation.run_for(2s);
+    s.simulation.run_for(1500ms);
     EXPECT_GT(s.node(node).held().forwarded, 60 * mib);
     EXPECT_LT(s.node(node).held().forwarded, 66 * mib);
     RawClient other(s.cluster(), node);
     other.greet();
     other.ask(1, api::StatusRequest{});
     other.ask(2, own_copy_of("d00/x"));
-    s.simulation.run_for(1s);
+    s.simulation.run_for(200ms);
     EXPECT_TRUE(other.answer(1).ended);
     EXPECT_TRUE(other.answer(2).ended);
     for (std::size_t i = 0; i < s.nodes(); i++) {
@@ -422,6 +422,39 @@ void come_late_by_the_thousand(bool at_the_leader, const api::Operation& op) {
             }
         }
     }
+    expect_equal_replicas(s);
+}
+
+TEST(Clients, who_read_are_served_while_writes_wait_for_room_in_the_log) {
+    RunOptions options = without_load();
+    options.log_window_bytes = 4 * mib;
+    options.segment_bytes = 16 * mib;
+    Scenario s(options);
+    ASSERT_TRUE(form_quietly(s));
+    ASSERT_TRUE(fill(s, 1, 100));
+    const std::size_t node = s.leader();
+    RawClient writer(s.cluster(), node);
+    RawClient reader(s.cluster(), node);
+    writer.greet();
+    reader.greet();
+    s.simulation.run_for(100ms);
+    for (std::size_t i = 0; i < 3; i++) {   // at once: nobody is faster, and the leader stays
+        s.node(i).media().hang_until(s.simulation.now() + 800ms);
+    }
+    constexpr std::uint64_t puts = 100;
+    const std::string value(100'000, 'v');
+    for (std::uint64_t id = 1; id <= puts; id++) {
+        writer.ask(id, api::PutRequest{.key = "other", .value = value}, 60s);
+    }
+    s.simulation.run_for(300ms);
+    ASSERT_GT(s.node(node).held().requests, 0u) << "no writes wait";
+    const std::string key = fill_key(0);
+    api::RangeRequest read = own_copy_of(key);
+    reader.ask(1, read, 5s);
+    ASSERT_TRUE(s.run_until(50ms, "the read waits too", [&] { return reader.answer(1).ended; }));
+    EXPECT_EQ(reader.answer(1).pairs, 1u);
+    ASSERT_TRUE(s.run_until(20s, "not every put ends", [&] { return writer.answered() == puts; }));
+    EXPECT_EQ(writer.failed(), 0u);
     expect_equal_replicas(s);
 }
 

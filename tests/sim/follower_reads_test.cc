@@ -219,6 +219,36 @@ TEST_F(FollowerReads, of_one_that_lags_behind_go_to_the_leader_until_it_has_caug
     good_end();
 }
 
+// What its own disk does not take is not what its clients ask for.
+TEST_F(FollowerReads, go_on_where_a_hung_disk_has_filled_the_logs_memory_and_so_do_writes_through_it) {
+    RunOptions options = no_load();
+    options.log_window_bytes = 4 * mib;
+    options.segment_bytes = 16 * mib;
+    ASSERT_TRUE(begin(options));
+    const std::size_t leader = s->leader();
+    const std::size_t follower = s->follower();
+    const Instant hung_until = s->simulation.now() + 40s;
+    s->node(follower).media().hang_until(hung_until);
+    for (int i = 0; i < 600; i++) {
+        ASSERT_TRUE(put(leader, std::to_string(i) + std::string(10'000, 'x')));
+    }
+    ASSERT_NE(s->leader(), follower);
+    const std::uint64_t linearizable = get(follower);
+    ASSERT_TRUE(answered(follower, linearizable, 1s));
+    EXPECT_EQ(answer(follower, linearizable).value.substr(0, 4), "599x");
+    api::RangeRequest own = newest(key);
+    own.serializable = true;
+    clients[follower]->ask(++id, own, 5s);
+    ASSERT_TRUE(answered(follower, id, 1s));
+    EXPECT_EQ(answer(follower, id).pairs, 1u);
+    clients[follower]->ask(++id, api::PutRequest{.key = key, .value = "through it"}, 5s);
+    ASSERT_TRUE(answered(follower, id, 1s));
+    EXPECT_EQ(answer(follower, id).error, api::Errc::ok);
+    EXPECT_LT(s->simulation.now(), hung_until) << "the disk did not hang";
+    s->node(follower).media().hang_until(s->simulation.now());
+    good_end();
+}
+
 TEST_F(FollowerReads, whose_leader_dies_before_it_answers_are_answered_by_the_next) {
     ASSERT_TRUE(begin());
     const std::size_t leader = s->leader();

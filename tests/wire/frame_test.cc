@@ -166,6 +166,36 @@ TEST(FrameReader, bodies_are_aligned_whatever_the_received_bytes_are) {
     }
 }
 
+TEST(FrameReader, peek_tells_the_header_of_the_next_frame_wherever_its_bytes_lie) {
+    OutBuffer out;
+    append_frame(out, 1, 24);
+    append_frame(out, 2, 0);
+    append_frame(out, 3, 8);
+    for (std::size_t piece = 1; piece <= out.pending_bytes(); piece++) {
+        FrameReader reader(frame_max);
+        std::uint64_t id = 1;
+        for (std::size_t at = 0; at < out.pending_bytes(); at += piece) {
+            reader.feed(pending(out).subspan(at, std::min(piece, out.pending_bytes() - at)));
+            for (;;) {
+                const auto header = reader.peek();
+                const auto frame = reader.next();
+                ASSERT_TRUE(frame.has_value());
+                ASSERT_TRUE(!*frame || header);
+                if (!*frame) {
+                    break;
+                }
+                EXPECT_EQ(header->request_id, id);
+                EXPECT_EQ((*frame)->header.request_id, id);
+                id++;
+            }
+        }
+        EXPECT_EQ(id, 4u) << piece;
+    }
+    FrameReader reader(16);
+    reader.feed(pending(out));
+    EXPECT_FALSE(reader.peek()) << "too large";
+}
+
 // The stream: a preamble and frames of many sizes. Split in two at every byte, and in pieces of every size.
 class FrameReaderSplit : public testing::Test {
   protected:
