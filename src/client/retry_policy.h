@@ -3,7 +3,7 @@
 //   answered with          read            write           why a write may be tried again
 //   not_leader             follow          follow          it was not proposed; the answer says where to go
 //   stale_route            later           later           it was not proposed
-//   no_leader              later           later           never proposed
+//   no_leader              later           later           never proposed; the connection moves on to another node
 //   stopped, unhealthy     elsewhere       elsewhere       refused at the door of that node
 //   leader_changed         later           give up
 //   anything else          give up         give up         among them too_many_requests: the caller slows down

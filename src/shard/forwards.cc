@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t forwards_max = 64 * 1024;
 constexpr std::size_t held_bytes_max = 64 * mib;
 constexpr Duration retry_interval = 10ms;
+// Without a leader for so many election timeouts this node may be the only one that hears none: whoever asked may find
+// another node, and is told that nothing was proposed.
+constexpr int leaderless_timeouts = 3;
 constexpr std::size_t slots_per_sweep = 1024;
 constexpr std::size_t body_keep_max = 4 * kib;
 constexpr std::size_t bucket_count = 16 * 1024;
@@ -488,6 +491,11 @@ void Forwards::sweep_slot(Slot& slot, Instant now) {
         return;
     }
     Replica* replica = slot.by_mail ? nullptr : context_.replicas->find(slot.request.range);
+    if (replica != nullptr && !slot.answered_partly &&
+        replica->leaderless_for(now) >= context_.config.election_timeout * leaderless_timeouts) {
+        answer(slot, api::Errc::no_leader);
+        return;
+    }
     if (replica != nullptr && replica->raft().is_leader()) {
         // The leader is here now: the request is handled like a new one.
         MARK("forward finds the leader here");

@@ -60,7 +60,8 @@ Replica::Replica(Context& context, ReplicaStart&& start)
       domain_(start.domain),
       store_(std::move(start.store)),
       directory_(std::move(start.directory)),
-      pending_(pending_writes_max) {
+      pending_(pending_writes_max),
+      leaderless_since_(context.now) {
     ASSERT((store_ != nullptr) != (directory_ != nullptr));
     raft::Options options;
     options.range = range_;
@@ -406,6 +407,7 @@ void Replica::send(const raft::Message& message) {
 }
 
 void Replica::on_role_change() {
+    leaderless_since_ = raft_->leader() ? never : std::min(leaderless_since_, context_.now);
     if (raft_->leader()) {
         election_at_ = never;
         election_attempts_ = 0;

@@ -93,6 +93,8 @@ class Replica {
     // Raft has no ticks: now and then, what was asked and never answered is asked again.
     void nudge();
     Instant election_at() const { return election_at_; }
+    // How long no leader has been known here.
+    Duration leaderless_for(Instant now) const { return leaderless_since_ == never ? Duration(0) : now - leaderless_since_; }
     void schedule_election(Duration at_most);
 
     // End of turn: raft.flush() and the effects of it.
@@ -206,6 +208,7 @@ class Replica {
     Instant election_at_{never};
     Instant transfer_until_{never};
     Instant outpaced_since_{never};
+    Instant leaderless_since_;             // never: there is one
     std::uint32_t election_attempts_{0};   // since a leader was last known
     bool left_to_others_{false};           // likewise: an election, because the disk is slow here
     raft::Role last_role_{raft::Role::follower};

@@ -213,7 +213,9 @@ TEST(ClientRequests, an_answer_in_the_turn_of_the_deadline_still_counts) {
 // ---------------------------------------------------------------------------------------------- errors
 
 TEST(ClientRequests, no_leader_is_asked_again_after_a_pause_until_one_answers) {
-    CoreScript script;
+    CoreOptions options;
+    options.endpoints = {{"a", 1}};
+    CoreScript script(options);
     Link& link = script.greet();
     const std::uint64_t token = script.put("k");
     for (int i = 0; i < 4; i++) {
@@ -226,8 +228,25 @@ TEST(ClientRequests, no_leader_is_asked_again_after_a_pause_until_one_answers) {
     EXPECT_EQ(script.core->counters().retries, 4U);
 }
 
-TEST(ClientRequests, no_leader_until_the_deadline_is_answered_as_no_leader) {
+// It may be cut off from the leader alone.
+TEST(ClientRequests, a_node_that_knows_no_leader_is_left_for_another) {
     CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t token = script.put("k");
+    script.reply_error(script.only(link), api::Errc::no_leader);
+    script.pass(5ms);
+    Link& other = script.greet();
+    ASSERT_NE(&other, &link);
+    EXPECT_TRUE(link.closed);
+    script.pass(20ms);
+    script.reply_put(script.only(other), 7);
+    EXPECT_EQ(script.answer(token).revision, 7);
+}
+
+TEST(ClientRequests, no_leader_until_the_deadline_is_answered_as_no_leader) {
+    CoreOptions options;
+    options.endpoints = {{"a", 1}};
+    CoreScript script(options);
     Link& link = script.greet();
     const std::uint64_t token = script.put("k", "v", 400ms);
     while (script.answer(token).count == 0) {

@@ -56,6 +56,28 @@ TEST_F(Forwarded, writes_all_hear_that_their_leader_is_gone_however_many_there_a
 }
 
 // The write is committed only when its node is back; by then that node counts its requests from the beginning.
+// The others hear the leader and keep it. Whoever asks here may ask them.
+TEST_F(Forwarded, requests_at_a_node_that_alone_hears_no_leader_are_told_so_long_before_their_deadlines) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t leader = s->leader();
+    const std::size_t node = s->follower();
+    s->cluster().network().block(s->node(leader).host(), s->node(node).host());
+    s->simulation.run_for(1500ms);
+    ASSERT_EQ(s->leader(), leader) << "the others elected another";
+    clients[node]->ask(++id, api::PutRequest{.key = key, .value = "never"}, 60s);
+    const std::uint64_t write = id;
+    const std::uint64_t read = get(node, 60s);
+    ASSERT_TRUE(answered(node, write, 4s));
+    ASSERT_TRUE(answered(node, read, 100ms));
+    EXPECT_EQ(answer(node, write).error, api::Errc::no_leader);
+    EXPECT_EQ(answer(node, read).error, api::Errc::no_leader);
+    ASSERT_TRUE(put(leader, "through the leader"));
+    s->cluster().network().unblock_all();
+    s->simulation.run_for(3s);
+    ASSERT_TRUE(put(node, "through it"));
+    good_end();
+}
+
 TEST_F(Forwarded, requests_of_a_restarted_node_are_not_answered_with_answers_to_those_before) {
     ASSERT_TRUE(begin(no_load_nor_tails()));
     const std::size_t leader = s->leader();
