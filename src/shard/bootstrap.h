@@ -15,6 +15,11 @@
 // incarnations have to rise and little of the number is left for it; and a peer that knows a higher one from a directory
 // that never stood refuses this one for ever.)
 //
+// What remains: with five members or more, a directory that drew a number after an announcement in vain, was lost, and had
+// told one peer only, leaves that peer with a number above what the next directory draws if it hears of neither. That peer
+// refuses it, and must: for all it knows the higher number stands for promises. The node takes part without that peer
+// until its directory is wiped once more; both say so.
+//
 // A peer reports, and lets a link come up with, only what it remembers durably; until then it refuses, and is asked again.
 //
 // Only shard 0 asks and remembers durably; the other shards are told by mail, and refuse what is older than they heard.

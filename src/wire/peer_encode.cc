@@ -262,7 +262,9 @@ std::string_view to_string(Refusal refusal) {
         case Refusal::other_cluster: return "the two belong to different clusters: other members, or another cluster token";
         case Refusal::unknown_member: return "the caller is no member of the cluster";
         case Refusal::wrong_target: return "the caller takes it for another member: an address leads to the wrong node";
-        case Refusal::old_incarnation: return "the caller stands for data that was lost or replaced since";
+        case Refusal::old_incarnation:
+            return "the caller stands for data that was lost or replaced since; if it was lost more than once, wipe it "
+                   "once more";
         case Refusal::unsupported_feature_level: return "the caller's version is not supported";
         case Refusal::no_such_shard: return "it has no such shard";
         case Refusal::stopping: return "it is starting or stopping; the caller comes again";
