@@ -228,10 +228,16 @@ void RingNetwork::on_send(Completion& completion, int result, std::uint32_t) {
 
 void RingNetwork::dispatch(ConnectionClass cls) {
     ASSERT(dispatching_.empty());
-    dispatching_.swap(ready_[static_cast<std::size_t>(cls)]);
-    for (const Event& event : dispatching_) {
-        deliver(event, cls);
+    std::vector<Event>& ready = ready_[static_cast<std::size_t>(cls)];
+    dispatching_.swap(ready);
+    std::size_t bytes = 0;
+    auto next = dispatching_.begin();
+    for (; next != dispatching_.end() && bytes < options_.dispatch_bytes; ++next) {
+        bytes += next->kind == EventKind::received ? next->bytes : 0;
+        deliver(*next, cls);
     }
+    // The rest is the next turn's, before what came meanwhile.
+    ready.insert(ready.begin(), next, dispatching_.end());
     dispatching_.clear();
     arm_wanted(cls);
 }

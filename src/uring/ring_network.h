@@ -29,6 +29,8 @@ struct NetworkOptions {
     std::uint32_t peer_buffer_bytes{128 * 1024};
     // A connection that holds this many has its receive ended until they were dispatched.
     std::uint16_t buffers_per_connection_max{32};
+    // Of one class in one turn, about: a turn does not grow with what all connections together have sent.
+    std::size_t dispatch_bytes{256 * 1024};
 };
 
 struct NetworkCounters {

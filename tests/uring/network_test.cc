@@ -169,6 +169,50 @@ std::vector<Features> masks() {
             Features::none()};
 }
 
+// How much has arrived, and when.
+class Meter final : public env::ConnectionHandler, public env::ListenerHandler {
+  public:
+    explicit Meter(env::Network& network) : network_(network) {}
+    void on_accepted(ConnectionId connection, std::string_view) override {
+        accepted++;
+        network_.set_handler(connection, *this);
+    }
+    void on_received(Bytes bytes) override { received += bytes.size(); }
+    void on_sent() override {}
+    void on_closed(CloseReason) override {}
+    std::size_t accepted{0};
+    std::size_t received{0};
+
+  private:
+    env::Network& network_;
+};
+
+TEST(Network, a_turn_takes_so_much_and_the_next_ones_the_rest) {
+    NetworkOptions options;
+    options.dispatch_bytes = 64 * kib;
+    EchoNode node(Features::all(), options);
+    Meter meter(node.world.network());
+    node.world.network().set_listener(ConnectionClass::client, meter);
+    std::vector<std::unique_ptr<PlainSocket>> clients;
+    constexpr std::size_t count = 16;
+    for (std::size_t i = 0; i < count; i++) {
+        clients.push_back(std::make_unique<PlainSocket>(node.address.port));
+    }
+    ASSERT_TRUE(node.world.turn_until([&] { return meter.accepted == count; }));
+    const std::vector<std::byte> bytes = pattern(32 * kib, 1);
+    for (const auto& client : clients) {
+        ASSERT_EQ(::send(client->fd(), bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    }
+    std::size_t most = 0;
+    ASSERT_TRUE(node.world.turn_until([&, before = std::size_t{0}]() mutable {
+        most = std::max(most, meter.received - before);
+        before = meter.received;
+        return meter.received == count * bytes.size();
+    }));
+    EXPECT_GE(most, options.dispatch_bytes) << "nothing was left over";
+    EXPECT_LT(most, options.dispatch_bytes + options.client_buffer_bytes);
+}
+
 class NetworkMask : public ::testing::TestWithParam<std::size_t> {
   protected:
     Features mask() const { return masks()[GetParam()]; }
