@@ -11,7 +11,7 @@ namespace {
 // Payloads the shard needs at start: those that shape the group itself.
 constexpr std::uint32_t kept_kinds = (1U << static_cast<unsigned>(raft::EntryKind::config)) |
                                      (1U << static_cast<unsigned>(raft::EntryKind::fence));
-constexpr std::size_t scan_bytes_per_step = 2 * mib;
+constexpr std::size_t scan_bytes_per_step = 512 * kib;
 constexpr std::size_t records_per_step = 5000;
 
 }  // namespace

@@ -1,6 +1,11 @@
 // Reads a shard's log at start: every segment whole, one at a time, in slices; then judges and replays.
 //
-// No step computes for more than about a millisecond: slices are scanned as they arrive, the rest goes on in step().
+// No step of reading and scanning computes for more than about a millisecond: slices are scanned as they arrive, the rest
+// goes on in step().
+//
+// Segments that hold nothing (zeros, or an old segment under a new number) are read to their end as well. That could be
+// spared only by believing that nothing follows where nothing begins; but rot at the beginning of a segment must not cost
+// what was answered for behind it. What apply needs again it reads again: the log is larger than its memory.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +25,7 @@ namespace ringfort::shard {
 
 class LogRecovery {
   public:
-    static constexpr std::size_t slice_bytes = 1 * mib;
+    static constexpr std::size_t slice_bytes = 512 * kib;   // memory touched for the first time costs as much as its scan
 
     LogRecovery(env::Disk& disk, const LogOptions& options);
 
