@@ -48,6 +48,21 @@ TEST(Verify, every_acknowledged_write_behind_what_a_key_shows_is_lost) {
     EXPECT_EQ(expectation.verdict().lost, 5U);
 }
 
+TEST(Verify, a_reading_that_broke_off_and_began_anew_counts_once) {
+    Write refused = acknowledged(3, 0);
+    refused.outcome = WriteOutcome::definite;
+    const History history = history_of({acknowledged(1, 5), acknowledged(2, 5), acknowledged(2, 6), refused});
+    Expectation expectation(history);
+    expectation.see_current(1, 4, "an old one");
+    expectation.see_current(3, 8, value_of(refused.sequence));
+    expectation.forget_current();
+    expectation.see_current(1, 5, value_of(105));
+    expectation.finish_current();
+    EXPECT_EQ(expectation.verdict().lost, 1U + 2U) << "revision 5 for two writes, and both of the key that was not seen";
+    EXPECT_EQ(expectation.verdict().refused_but_done, 0U);
+    EXPECT_EQ(expectation.verdict().keys_checked, 2U);
+}
+
 TEST(Verify, a_revision_given_to_two_writes_is_a_loss_in_one_domain_only) {
     Write other = acknowledged(2, 5);
     {

@@ -35,6 +35,14 @@ Expectation::Expectation(const History& history) : history_(history), keys_(hist
         }
     }
     find_repeated_revisions();
+    before_current_ = verdict_;
+}
+
+void Expectation::forget_current() {
+    verdict_ = before_current_;
+    for (KeyFacts& facts : keys_) {
+        facts.seen = false;
+    }
 }
 
 void Expectation::find_repeated_revisions() {
@@ -239,7 +247,8 @@ std::string read_current(Reader& reader, const History& history, Expectation& ex
     api::Request request;
     request.op = range;
     Current current{&expectation, history.prefix.size(), history.key_bytes, false, {}};
-    reader.core.submit(request, &on_current, &current);
+    const auto afresh = [](void* context) { static_cast<Current*>(context)->expectation->forget_current(); };
+    reader.core.submit(request, &on_current, &current, afresh);
     run_until(reader.core, reader.network, reader.clock, ringfort::never, [&current] { return current.done; });
     if (current.error.empty()) {
         expectation.finish_current();

@@ -38,6 +38,8 @@ class Expectation {
     void see_compacted() { verdict_.compacted++; }
     // After the last see_current(): keys never seen have lost their writes.
     void finish_current();
+    // The reading of current pairs broke off, and begins anew: what it has shown counts for nothing.
+    void forget_current();
 
     // Acknowledged writes to read back, spread over the run.
     std::vector<const Write*> sample(std::uint64_t count) const;
@@ -50,6 +52,7 @@ class Expectation {
 
     const History& history_;
     Verdict verdict_;
+    Verdict before_current_;   // what the history alone tells
     struct KeyFacts {
         const Write* newest{nullptr};    // acknowledged
         std::uint64_t acknowledged{0};
