@@ -183,7 +183,7 @@ class Campaign {
         for (std::size_t kind = 0; kind < fault_kinds; kind++) {
             out["faults"][std::string(to_string(static_cast<FaultKind>(kind)))] = faults_[kind];
         }
-        out["marks"] = {{"reached", marks_.reached()}, {"total", marks_.total()}};
+        out["marks"] = {{"reached", marks_.reached()}, {"total", marks_.total()}, {"never", marks_.never_reached()}};
         out["hashes"] = hashes_;
         out["failures"] = Json::array();
         for (const Failure& failure : failures_) {

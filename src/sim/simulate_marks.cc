@@ -54,6 +54,16 @@ std::size_t MarkCounts::reached() const {
 
 std::size_t MarkCounts::total() const { return all_marks().size(); }
 
+std::vector<std::string> MarkCounts::never_reached() const {
+    std::vector<std::string> out;
+    for (const Mark& mark : all_marks()) {
+        if (count_of(mark.name) == 0) {
+            out.emplace_back(mark.name);
+        }
+    }
+    return out;
+}
+
 std::string MarkCounts::report() const {
     std::vector<const Mark*> order;
     for (const Mark& mark : all_marks()) {

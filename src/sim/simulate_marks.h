@@ -20,6 +20,7 @@ class MarkCounts {
 
     std::size_t reached() const;
     std::size_t total() const;
+    std::vector<std::string> never_reached() const;
     // Name, place and count of each, the never reached first.
     std::string report() const;
 

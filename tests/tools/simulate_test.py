@@ -30,6 +30,8 @@ class Simulate(unittest.TestCase):
         self.assertNotEqual(hashes["7"], hashes["8"])
         self.assertEqual((summary["seeds"], summary["violations"], summary["failures"]), (2, 0, []))
         self.assertGreater(summary["simulated_seconds"], 2)
+        marks = summary["marks"]
+        self.assertEqual(marks["total"] - marks["reached"], len(set(marks["never"])))   # a name stands in one place
 
     def test_a_run_ends_with_what_was_simulated_and_a_line_that_replays_it(self):
         code, text = simulate(*NEVER_FORMS)
