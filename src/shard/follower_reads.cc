@@ -12,8 +12,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::size_t follower_reads_max = 64 * 1024;
-constexpr std::size_t follower_read_bytes_max = 64 * mib;
 constexpr std::size_t questions_out_max = 2;   // of one range
 // From the question to the moment its reads may be served.
 constexpr Duration give_up_after = 50ms;
@@ -29,8 +27,8 @@ FollowerReads::FollowerReads(Context& context) : context_(context), nonce_(conte
 // ------------------------------------------------------------------------------------------------ taking reads
 
 bool FollowerReads::add(Replica& replica, const PendingRead& read) {
-    if (way_to_leader(replica) == nullptr || reads_ >= follower_reads_max ||
-        held_bytes_ + read.body.size() > follower_read_bytes_max) {
+    if (way_to_leader(replica) == nullptr || reads_ >= context_.config.bounds.follower_reads ||
+        held_bytes_ + read.body.size() > context_.config.bounds.follower_read_bytes) {
         return false;
     }
     Group& group = group_of(replica);

@@ -15,8 +15,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::size_t forwards_max = 64 * 1024;
-constexpr std::size_t held_bytes_max = 64 * mib;
 constexpr Duration retry_interval = 10ms;
 // Without a leader for so many election timeouts this node may be the only one that hears none: whoever asked may find
 // another node, and is told that nothing was proposed.
@@ -26,8 +24,6 @@ constexpr std::size_t body_keep_max = 4 * kib;
 constexpr std::size_t bucket_count = 16 * 1024;
 constexpr std::uint32_t nowhere = UINT32_MAX;
 
-// Replies for one session: waiting there, and passed on to come.
-constexpr std::size_t session_replies_max = 8 * mib;
 // A sender stops after the piece that uses its credit up.
 constexpr std::size_t overdraft_bytes = limits::reply_piece_bytes;
 // Of one reply: at first, when it may well be short, and when it has proved long.
@@ -87,12 +83,12 @@ Session* Forwards::session_of(const Slot& slot) const {
 }
 
 bool Forwards::full() const {
-    return held_bytes_ >= held_bytes_max || count_ >= forwards_max;
+    return held_bytes_ >= context_.config.bounds.forward_bytes || count_ >= context_.config.bounds.forwards;
 }
 
 Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {
     if (free_.empty()) {
-        if (slots_.size() >= forwards_max) {
+        if (slots_.size() >= context_.config.bounds.forwards) {
             MARK("no room for a forward");
             return nullptr;
         }
@@ -260,7 +256,7 @@ std::int64_t Forwards::passable(const Slot& slot) {
     if (want <= 0) {
         return 0;
     }
-    if (others + reservation(slot.passed_bytes + want) > session_replies_max) {
+    if (others + reservation(slot.passed_bytes + want) > context_.config.bounds.session_replies_bytes) {
         MARK("forwarded reply waits for room");
         account.wants_room = true;
         return 0;

@@ -10,6 +10,7 @@
 #include "base/instant.h"
 #include "env/network.h"
 #include "kv/directory.h"
+#include "shard/shard_bounds.h"
 
 namespace ringfort::shard {
 
@@ -51,6 +52,7 @@ struct NodeConfig {
     Duration auto_compaction_period{0};
     std::int64_t auto_compaction_revisions{0};
     std::string version;
+    ShardBounds bounds;
 };
 
 // The same on every node that was given the same flags (etcd derives its ids alike, by another hash).

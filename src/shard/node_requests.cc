@@ -16,7 +16,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::size_t jobs_max = 256;
 constexpr std::uint64_t every_range = UINT64_MAX;
 constexpr Duration move_poll = 5ms;
 constexpr Duration memory_interval = 100ms;
@@ -74,7 +73,7 @@ void NodeRequests::move_leader(const Origin& origin, const api::MoveLeaderReques
 }
 
 void NodeRequests::ask_all(Job&& job, NodeId target, std::uint64_t range) {
-    if (jobs_.size() >= jobs_max) {
+    if (jobs_.size() >= context_.config.bounds.node_jobs) {
         context_.router->answer_error(job.origin, api::Errc::too_many_requests, "", {});
         return;
     }

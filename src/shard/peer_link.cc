@@ -19,7 +19,6 @@ constexpr Duration backoff_min = 10ms;
 constexpr Duration backoff_max = 1s;
 // Grants are sent when they are worth a frame.
 constexpr std::uint64_t grant_bytes_min = 256 * kib;
-constexpr std::size_t deferred_max = 64 * 1024;
 
 // What its sender paid with: granting more would lift the bound of what the peer may have here.
 wire::LinkClass class_of(const wire::PeerFrame& decoded, const wire::FrameReader::Frame& frame) {
@@ -80,7 +79,7 @@ void Link::become_up() {
     peer_disk_slow_ = false;
     backoff_ = backoff_min;
     said_ = {};
-    credit_ = link_credit_bytes;
+    credit_ = context_.config.bounds.link_credit_bytes;
     to_grant_ = {};
     last_heard_ = context_.now;
     beat_at_ = context_.now;
@@ -167,8 +166,8 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         return on_hello_reply(*reply);
     }
     if (const auto* credit = std::get_if<wire::Credit>(&*decoded)) {
-        auto& have = credit_[static_cast<std::size_t>(credit->cls)];
-        have = std::min(have + credit->bytes, link_credit_bytes[static_cast<std::size_t>(credit->cls)]);
+        const auto cls = static_cast<std::size_t>(credit->cls);
+        credit_[cls] = std::min(credit_[cls] + credit->bytes, context_.config.bounds.link_credit_bytes[cls]);
         send_deferred();
         return true;
     }
@@ -258,7 +257,7 @@ void Link::send_raft(Replica& replica, const raft::Message& message) {
         return;
     }
     if (!deferred_.empty() || !has_credit(wire::LinkClass::append)) {
-        if (deferred_.size() >= deferred_max) {
+        if (deferred_.size() >= context_.config.bounds.deferred_appends) {
             drop("the peer does not take what it is sent");
             return;
         }
@@ -293,7 +292,8 @@ void Link::send_deferred() {
 void Link::grant(wire::LinkClass cls, std::uint64_t bytes) {
     auto& sum = to_grant_[static_cast<std::size_t>(cls)];
     sum += bytes;
-    if (sum >= grant_bytes_min) {
+    const std::uint64_t all = context_.config.bounds.link_credit_bytes[static_cast<std::size_t>(cls)];
+    if (sum >= std::min(grant_bytes_min, all / 4)) {
         send(wire::Credit{cls, sum}, wire::LinkClass::control);
         sum = 0;
     }

@@ -15,7 +15,6 @@ namespace {
 
 // A hello has to come soon after the connection.
 constexpr Duration peer_hello_timeout = 5s;
-constexpr std::size_t incoming_max = 256;
 constexpr std::size_t hello_bytes_max = 64 * kib;
 // The disk is called slow when a flush is older than this, or than four times its p99.
 constexpr Duration slow_flush_min = 300ms;
@@ -416,10 +415,10 @@ void PeerLinks::remember(NodeId node, InstanceId instance, Incarnation of) {
 }
 
 void PeerLinks::on_accepted(env::ConnectionId connection, std::string_view remote) {
-    if (incoming_.size() >= incoming_max) {
+    if (incoming_.size() >= context_.config.bounds.incoming_peers) {
         collect_garbage();
     }
-    if (incoming_.size() >= incoming_max) {
+    if (incoming_.size() >= context_.config.bounds.incoming_peers) {
         // Peers say hello at once: whoever has been silent for the longest time is the least likely to be one.
         incoming_.front()->close("too many connections without a hello");
         incoming_.erase(incoming_.begin());

@@ -26,10 +26,6 @@ class Replica;
 // A member's id as people know it: as ringctl and the node's first lines write it.
 std::string member_text(NodeId node);
 
-// Bytes of each class a peer may have on its way to us without more credit. Control has no bound but the protocol's.
-inline constexpr std::array<std::uint64_t, wire::link_class_count> link_credit_bytes = {
-    UINT64_MAX, 16 * mib, 8 * mib, 4 * mib};
-
 class Link final : public env::ConnectionHandler {
   public:
     Link(Context& context, NodeId node, ShardId remote_shard, std::uint64_t id);

@@ -14,8 +14,6 @@ namespace ringfort::shard {
 namespace {
 
 constexpr std::size_t rounds_out_max = 2;
-constexpr std::size_t waiting_per_round_max = 64 * 1024;
-constexpr std::size_t round_bytes_max = 64 * mib;
 constexpr std::size_t expiries_per_turn = 1024;
 // A round without an answer is sent anew under a new id.
 constexpr Duration resend_after = 500ms;
@@ -49,7 +47,8 @@ ReadRounds::Section& ReadRounds::section_of(Round& round, Replica& replica) {
 }
 
 api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
-    if (open_->waiting >= waiting_per_round_max || open_->arena.used_bytes() + read.body.size() > round_bytes_max) {
+    const ShardBounds& bounds = context_.config.bounds;
+    if (open_->waiting >= bounds.round_reads || open_->arena.used_bytes() + read.body.size() > bounds.round_bytes) {
         return api::Errc::too_many_requests;
     }
     cancels_.take(read.origin);
@@ -284,7 +283,7 @@ void ReadRounds::on_read_index(Link& link, const wire::ReadIndex& question) {
         const auto index = leads ? replica->raft().read_index() : std::nullopt;
         if (index && (replica->raft().is_quorum(asker) || MUTANT(asker_is_quorum))) {
             answer_items_.push_back({item.range, item.term, *index});
-        } else if (leads && open_->waiting < waiting_per_round_max) {
+        } else if (leads && open_->waiting < context_.config.bounds.round_reads) {
             MARK("follower's question joins a round");
             section_of(*open_, *replica).questions.push_back({link.id(), question.round, item.term});
             open_->waiting++;

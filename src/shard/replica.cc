@@ -14,8 +14,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::size_t pending_writes_max = 64 * 1024;
-constexpr std::size_t physical_compactions_max = 256;
 // A read of old entries, for a follower that is behind or for apply after a restart.
 constexpr std::size_t old_read_bytes = 1 * mib;
 constexpr std::size_t apply_reads_max = 4;   // for apply, at once
@@ -60,7 +58,7 @@ Replica::Replica(Context& context, ReplicaStart&& start)
       domain_(start.domain),
       store_(std::move(start.store)),
       directory_(std::move(start.directory)),
-      pending_(pending_writes_max),
+      pending_(context.config.bounds.pending_writes),
       leaderless_since_(context.now) {
     ASSERT((store_ != nullptr) != (directory_ != nullptr));
     raft::Options options;
@@ -225,7 +223,7 @@ api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header
     const api::Revision reclaim =
         compaction != nullptr && compaction->physical ? std::max<api::Revision>(compaction->revision, 0) : 0;
     if (pending_.full() || !context_.log->can_append(bytes) ||
-        (reclaim > 0 && pending_physical_ + reclaiming_.size() >= physical_compactions_max)) {
+        (reclaim > 0 && pending_physical_ + reclaiming_.size() >= context_.config.bounds.physical_compactions)) {
         MARK("write refused: too many wait or the log is full");
         return api::Errc::too_many_requests;
     }

@@ -16,12 +16,6 @@ constexpr Duration client_hello_timeout = 10s;
 constexpr Duration drain_timeout = 5s;
 // What it has sent behind that is thrown away, so that a close does not look like a reset; up to this much.
 constexpr std::size_t thrown_away_max = 1 * mib;
-// Replies the client has not taken: above this its requests are not read.
-constexpr std::size_t reply_backlog_max = 4 * mib;
-// Requests that were read before may fill it further. Above this a read is refused: it can be repeated.
-constexpr std::size_t reply_backlog_reads_max = 32 * mib;
-// Above this the client is left alone.
-constexpr std::size_t reply_backlog_end = 64 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
 constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
@@ -44,7 +38,8 @@ Session::Session(Context& context, env::ConnectionId connection, std::uint64_t i
 // ------------------------------------------------------------------------------------------------ in
 
 bool Session::at_bound() const {
-    return in_flight_ >= limits::requests_per_connection_max || out_.held_bytes() > reply_backlog_max ||
+    return in_flight_ >= context_.config.bounds.connection_requests ||
+           out_.held_bytes() > context_.config.bounds.reply_backlog_bytes ||
            (forwarded_.request_bytes > 0 && context_.forwards->full());
 }
 
@@ -211,7 +206,7 @@ bool Session::on_hello(const wire::FrameReader::Frame& frame) {
     reply.shard = context_.config.shard;
     reply.shard_count = context_.config.shard_count;
     reply.frame_bytes_max = static_cast<std::uint32_t>(frame_bytes_max_);
-    reply.requests_max = limits::requests_per_connection_max;
+    reply.requests_max = static_cast<std::uint32_t>(context_.config.bounds.connection_requests);
     reply.server_version = context_.config.version;
     wire::encode_client_hello_reply(reply, out_);
     context_.sessions->mark_dirty(*this);
@@ -228,12 +223,12 @@ void Session::end_request() {
 // Whether there is no room for the last frame of an answer: then the request has been dealt with otherwise.
 bool Session::overfull(const Origin& origin) {
     const std::size_t held = out_.held_bytes();
-    if (held > reply_backlog_end) {
+    if (held > context_.config.bounds.reply_backlog_end_bytes) {
         MARK("client does not take its answers");
         close("it does not take its answers");
         return true;
     }
-    if (held > reply_backlog_reads_max && origin.request == wire::ClientKind::range) {
+    if (held > context_.config.bounds.reply_backlog_reads_bytes && origin.request == wire::ClientKind::range) {
         MARK("read refused: answers are not taken");
         say(origin.token, origin.request, api::Errc::too_many_requests, "answers are not taken");
         end_request();

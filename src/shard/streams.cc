@@ -12,10 +12,6 @@ namespace ringfort::shard {
 
 namespace {
 
-constexpr std::size_t streams_max = 1024;
-constexpr std::size_t unopened_max = 64 * 1024;
-// References of sorted ranges, of all streams together: 24 B a key.
-constexpr std::size_t sort_bytes_max = 64 * mib;
 // A stream whose reader takes nothing gives its pin back.
 constexpr Duration idle_max = 30s;
 constexpr Duration look_interval = 50ms;
@@ -34,7 +30,7 @@ Streams::~Streams() = default;
 
 void Streams::open(Replica& replica, const PendingRead& read) {
     const bool is_get = is_point_get(*read.request);
-    if (is_get ? !gets_.add(replica, read) : unopened_.size() >= unopened_max) {
+    if (is_get ? !gets_.add(replica, read) : unopened_.size() >= context_.config.bounds.unopened_streams) {
         context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
         return;
     }
@@ -71,7 +67,7 @@ void Streams::start(Stream& stream) {
         return;
     }
     const std::size_t sort_bytes = (*read)->held_bytes();
-    if (sort_bytes > 0 && sort_bytes_ > 0 && sort_bytes_ + sort_bytes > sort_bytes_max) {
+    if (sort_bytes > 0 && sort_bytes_ > 0 && sort_bytes_ + sort_bytes > context_.config.bounds.sort_bytes) {
         end(stream, api::Errc::too_many_requests, "too much is being sorted at a time");
         return;
     }
@@ -82,7 +78,7 @@ void Streams::start(Stream& stream) {
     open_budget_.take(1, 0);
     while (!stream.done && send_piece(stream, open_budget_)) {
     }
-    if (!stream.done && streams_.size() >= streams_max) {
+    if (!stream.done && streams_.size() >= context_.config.bounds.streams) {
         end(stream, api::Errc::too_many_requests, "too many long replies at a time");
     }
 }
