@@ -17,6 +17,14 @@ Duration up_to(Prng& random, Duration bound) {
     return Duration(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(bound.count()) + 1)));
 }
 
+Duration heavy_tailed(Prng& random, Duration bound) {
+    int halvings = 8;
+    while (halvings > 0 && random.one_in(2)) {
+        halvings--;
+    }
+    return up_to(random, bound / (std::int64_t{1} << halvings));
+}
+
 }  // namespace
 
 SimNetwork::SimNetwork(EventQueue& queue, std::uint64_t seed, const NetworkProfile& profile)
@@ -42,7 +50,7 @@ env::ConnectionId SimNetwork::make_id(std::uint64_t generation, std::size_t slot
 }
 
 env::ConnectionId SimNetwork::id_of(const Connection& connection, std::size_t side) const {
-    const std::size_t slot = connection.generation >> 40;   // see connect(): the slot rides above the count
+    const std::size_t slot = connection.generation >> 40;   // see new_connection(): the slot rides above the count
     return make_id(connection.generation & ((std::uint64_t{1} << 40) - 1), slot, side);
 }
 
@@ -58,8 +66,7 @@ SimNetwork::Connection* SimNetwork::find(env::ConnectionId id, std::size_t& side
 
 // ------------------------------------------------------------------------------------------- connecting
 
-env::ConnectionId SimNetwork::connect(NetworkPort& port, const env::Address& address, env::ConnectionClass cls,
-                                      env::ConnectionHandler& handler) {
+SimNetwork::Connection& SimNetwork::new_connection(std::uint16_t port, env::ConnectionClass cls) {
     if (free_.empty()) {
         ASSERT(connections_.size() < connections_max);
         free_.push_back(connections_.size());
@@ -72,16 +79,22 @@ env::ConnectionId SimNetwork::connect(NetworkPort& port, const env::Address& add
     connection.generation++;
     connection.used = true;
     connection.cls = cls;
-    connection.port = address.port;
-    connection.connect_deadline = queue_.now() + profile_.connect_timeout;
+    connection.port = port;
     connection.side[0] = Side{};
     connection.side[1] = Side{};
+    counters_.connections++;
+    return connection;
+}
+
+env::ConnectionId SimNetwork::connect(NetworkPort& port, const env::Address& address, env::ConnectionClass cls,
+                                      env::ConnectionHandler& handler) {
+    Connection& connection = new_connection(address.port, cls);
+    connection.connect_deadline = queue_.now() + profile_.connect_timeout;
     Side& mine = connection.side[0];
     mine.owner = &port;
     mine.host = port.host();
     mine.state = SideState::connecting;
     mine.handler = &handler;
-    counters_.connections++;
     const env::ConnectionId id = id_of(connection, 0);
     const auto known = std::find_if(hosts_.begin(), hosts_.end(), [&](const Host& h) { return h.name == address.host; });
     if (known == hosts_.end()) {
@@ -96,7 +109,7 @@ env::ConnectionId SimNetwork::connect(NetworkPort& port, const env::Address& add
 Duration SimNetwork::hop(HostId from, HostId to) {
     Duration out = profile_.latency + up_to(random_, profile_.jitter) + path(from, to).extra;
     if (random_.per_million(profile_.tail_per_million)) {
-        out += up_to(random_, profile_.tail_max);
+        out += heavy_tailed(random_, profile_.tail_max);
     }
     return out;
 }
@@ -125,8 +138,23 @@ void SimNetwork::on_syn(void* context, std::uint64_t id, std::uint64_t) {
         connection->side[1].owner = port;
         connection->side[1].state = SideState::accepting;
         port->accept(self.id_of(*connection, 1), connection->cls);
+        if (self.random_.per_million(self.profile_.ghosts_per_million)) {
+            self.open_ghost(*connection, *port);
+        }
     }
     self.queue_.schedule_in(self.hop(to, from), &SimNetwork::on_connected, context, id, port == nullptr ? 1 : 0);
+}
+
+// As a repeated handshake leaves it whose first answer was taken for lost.
+void SimNetwork::open_ghost(const Connection& original, NetworkPort& port) {
+    const HostId from = original.side[0].host;
+    Connection& ghost = new_connection(original.port, original.cls);
+    counters_.ghosts++;
+    ghost.side[0].host = from;
+    ghost.side[1].host = port.host();
+    ghost.side[1].owner = &port;
+    ghost.side[1].state = SideState::accepting;
+    port.accept(id_of(ghost, 1), ghost.cls);
 }
 
 NetworkPort* SimNetwork::pick_listener(HostId host, std::uint16_t number, env::ConnectionClass cls) {
@@ -195,7 +223,8 @@ void SimNetwork::push(Connection& connection, std::size_t side) {
 
 Instant SimNetwork::arrival_time(Side& from, HostId to, std::size_t bytes) {
     Path& way = path(from.host, to);
-    const auto wire_ns = bytes * 1'000'000'000 / profile_.bytes_per_second;
+    const std::uint64_t rate = way.bytes_per_second > 0 ? way.bytes_per_second : profile_.bytes_per_second;
+    const auto wire_ns = bytes * 1'000'000'000 / rate;
     way.busy_until = std::max(way.busy_until, queue_.now()) + Duration(static_cast<std::int64_t>(wire_ns));
     Instant at = way.busy_until + hop(from.host, to);
     if (random_.per_million(profile_.loss_per_million)) {
@@ -222,6 +251,9 @@ void SimNetwork::transmit(Connection& connection, std::size_t side) {
     const env::ConnectionId id = id_of(connection, side);
     if (random_.per_million(profile_.reset_per_million)) {
         counters_.resets++;
+        const std::uint64_t part = from.sent + random_.below(bytes + 1);
+        queue_.schedule(arrival_time(from, to, part - from.sent), &SimNetwork::on_segment, this, id, part);
+        from.sent = part;
         queue_.schedule(arrival_time(from, to, bytes), &SimNetwork::on_reset, this, id);
         queue_.schedule(arrival_time(from, to, bytes), &SimNetwork::on_reset, this, id_of(connection, 1 - side));
         return;
@@ -467,6 +499,11 @@ void SimNetwork::clear_extra_latency() {
     }
 }
 
+void SimNetwork::set_rate(HostId from, HostId to, std::uint64_t bytes_per_second) {
+    path(from, to).bytes_per_second = bytes_per_second;
+    path(from, to).busy_until = queue_.now();
+}
+
 void SimNetwork::reset_between(HostId a, HostId b) {
     for (auto& connection : connections_) {
         const HostId first = connection->side[0].host;
@@ -486,6 +523,18 @@ void SimNetwork::reset_any() {
             counters_.resets++;
             reset_side(connection, 0);
             reset_side(connection, 1);
+        }
+    }
+}
+
+void SimNetwork::break_half(HostId gone, HostId left) {
+    for (auto& connection : connections_) {
+        for (std::size_t side = 0; side < 2 && connection->used; side++) {
+            if (connection->side[side].host == gone && connection->side[1 - side].host == left &&
+                connection->side[side].state == SideState::open) {
+                counters_.resets++;
+                reset_side(*connection, side);
+            }
         }
     }
 }

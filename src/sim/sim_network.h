@@ -2,8 +2,9 @@
 //
 // A stream never loses, repeats or reorders bytes; trouble shows as delay, as silence, or as a reset. A blocked path
 // (one direction of a pair of hosts) holds bytes back until it is unblocked; acknowledgements are held back alike, so
-// that the sender's socket buffer fills. A host without power answers nothing; after it is up again it answers bytes of
-// connections it no longer knows with a reset, so that a connection nobody writes to stays half-open for ever.
+// that the sender's socket buffer fills; a path may also carry little only. A host without power answers nothing; after it
+// is up again it answers bytes of connections it no longer knows with a reset, so that a connection nobody writes to stays
+// half-open for ever. Each connection has its own delays: what was sent later over another one may arrive earlier.
 //
 // SimNetwork is the world's; each shard's hold on it is a NetworkPort (network_port.h), which dies with its process.
 #pragma once
@@ -26,14 +27,17 @@ using HostId = std::uint32_t;
 struct NetworkProfile {
     Duration latency{100us};
     Duration jitter{100us};
-    std::uint32_t tail_per_million{1000};       // segments that wait up to tail_max (queues, retransmission)
+    // Segments that wait (queues, retransmission): most a little; each doubling is half as likely, up to tail_max.
+    std::uint32_t tail_per_million{1000};
     Duration tail_max{30ms};
     std::uint32_t loss_per_million{0};          // segments that wait for a retransmission: 200 ms and more
     std::uint64_t bytes_per_second{1'000'000'000};
     std::size_t socket_buffer_bytes{256 * 1024};
     std::uint32_t split_per_million{100'000};   // segments that arrive in two parts; the same for deliveries
     std::uint32_t misaligned_per_million{100'000};
-    std::uint32_t reset_per_million{0};         // segments that end in a reset of the connection
+    std::uint32_t reset_per_million{0};         // segments that end, part of them arrived, in a reset of the connection
+    // Connects that open two connections: of the other one nobody holds the near end, and the far end does not hear of it.
+    std::uint32_t ghosts_per_million{0};
     Duration connect_timeout{10s};              // until a connect to silence is refused
 };
 
@@ -42,6 +46,7 @@ struct NetworkCounters {
     std::uint64_t bytes{0};
     std::uint64_t connections{0};
     std::uint64_t resets{0};
+    std::uint64_t ghosts{0};
     std::uint64_t lost{0};
     std::uint64_t held_back{0};
 };
@@ -72,9 +77,14 @@ class SimNetwork {
     // Added to the latency of the path.
     void set_extra_latency(HostId from, HostId to, Duration extra);
     void clear_extra_latency();
+    // Bytes a second of the path; 0: the profile's. Socket buffers before it fill.
+    void set_rate(HostId from, HostId to, std::uint64_t bytes_per_second);
     // Resets every connection between the two, or one of all by lot.
     void reset_between(HostId a, HostId b);
     void reset_any();
+    // Every connection between the two ends at `gone`; `left` does not hear of it before it writes, and what is on its way
+    // to `left` arrives.
+    void break_half(HostId gone, HostId left);
 
     // ---- for judges
     std::size_t open_connections() const;
@@ -127,6 +137,7 @@ class SimNetwork {
     struct Path {
         bool blocked{false};
         Duration extra{0};
+        std::uint64_t bytes_per_second{0};   // 0: the profile's
         Instant busy_until{0};
     };
     struct Listener {
@@ -142,6 +153,8 @@ class SimNetwork {
     env::ConnectionId id_of(const Connection& connection, std::size_t side) const;
     Path& path(HostId from, HostId to) { return paths_[from * hosts_.size() + to]; }
     bool passable(HostId from, HostId to) { return hosts_[from].up && hosts_[to].up && !path(from, to).blocked; }
+    Connection& new_connection(std::uint16_t port, env::ConnectionClass cls);
+    void open_ghost(const Connection& original, NetworkPort& port);
     Instant arrival_time(Side& from, HostId to, std::size_t bytes);
     Duration hop(HostId from, HostId to);
 

@@ -8,7 +8,6 @@ namespace ringfort::sim {
 
 namespace {
 
-constexpr std::size_t mailbox_capacity = 1024;
 constexpr Duration shard_wake_latency = 3us;
 constexpr Duration start_retry = 1ms;
 constexpr std::string_view shards_file = "shards";
@@ -29,8 +28,8 @@ struct SimNode::ShardSlot {
 };
 
 struct SimNode::Life {
-    Life(const EventQueue& queue, const std::string& name, bool trace, std::size_t shards)
-        : mailboxes(shards, mailbox_capacity), log(queue, name, trace), slots(shards) {}
+    Life(const EventQueue& queue, const SimNodeOptions& options, std::size_t shards)
+        : mailboxes(shards, options.mailbox_capacity), log(queue, options.config.name, options.trace), slots(shards) {}
     MailboxGroup mailboxes;
     SimLogSink log;
     SimProcess process;
@@ -94,14 +93,13 @@ void SimNode::begin_life() {
         begin_move(config, stored);
         return;
     }
-    life_ = std::make_unique<Life>(queue_, name(), options_.trace, config.shard_count);
+    life_ = std::make_unique<Life>(queue_, options_, config.shard_count);
     std::vector<NetworkPort*> ports;
     for (std::size_t i = 0; i < life_->slots.size(); i++) {
         ShardSlot& slot = life_->slots[i];
-        const Waker waker{&SimNode::on_wake, this, i};
-        slot.disk = std::make_unique<SimDisk>(media_, waker);
-        slot.port = std::make_unique<NetworkPort>(network_, host_, waker);
-        life_->mailboxes.set_waker(ShardId(i), waker);
+        slot.disk = std::make_unique<SimDisk>(media_, Waker{&SimNode::on_disk, this, i});
+        slot.port = std::make_unique<NetworkPort>(network_, host_, Waker{&SimNode::on_network, this, i});
+        life_->mailboxes.set_waker(ShardId(i), Waker{&SimNode::on_wake, this, i});
         ports.push_back(slot.port.get());
     }
     for (std::size_t i = 0; i < life_->slots.size(); i++) {
@@ -129,11 +127,10 @@ std::uint32_t SimNode::stored_shard_count() {
 }
 
 void SimNode::begin_move(shard::NodeConfig config, std::uint32_t from_count) {
-    life_ = std::make_unique<Life>(queue_, name(), options_.trace, 1);
+    life_ = std::make_unique<Life>(queue_, options_, 1);
     ShardSlot& slot = life_->slots.front();
-    const Waker waker{&SimNode::on_wake, this, 0};
-    slot.disk = std::make_unique<SimDisk>(media_, waker);
-    slot.port = std::make_unique<NetworkPort>(network_, host_, waker);
+    slot.disk = std::make_unique<SimDisk>(media_, Waker{&SimNode::on_disk, this, 0});
+    slot.port = std::make_unique<NetworkPort>(network_, host_, Waker{&SimNode::on_network, this, 0});
     slot.world = std::make_unique<env::World>(env::World{*slot.disk, *slot.port, clock_,
                                                          life_->mailboxes.mailbox(ShardId(0)), life_->log,
                                                          life_->process, random_.next()});
@@ -175,6 +172,7 @@ void SimNode::end_life(Death death) {
     }
     life_.reset();
     paused_ = false;
+    crash_point_.reset();
     observer_.on_end(*this);
 }
 
@@ -297,6 +295,41 @@ std::size_t SimNode::open_files() const {
     return out;
 }
 
+// ------------------------------------------------------------------------------------------- crashes
+
+void SimNode::on_disk(void* context, std::uint64_t shard) {
+    static_cast<SimNode*>(context)->count_towards_crash(CrashPoint::Event::disk);
+    on_wake(context, shard);
+}
+
+void SimNode::on_network(void* context, std::uint64_t shard) {
+    static_cast<SimNode*>(context)->count_towards_crash(CrashPoint::Event::network);
+    on_wake(context, shard);
+}
+
+// Comes from within the disk or the network: the end itself waits until they are done.
+void SimNode::count_towards_crash(CrashPoint::Event event) {
+    if (!running() || !crash_point_ || crash_point_->event != event || crash_point_->count == 0) {
+        return;
+    }
+    crash_point_->count--;
+    if (crash_point_->count == 0 && !crash_point_->after_turn) {
+        queue_.schedule_in(Duration(0), &SimNode::on_crash, this, lives_);
+    }
+}
+
+void SimNode::on_crash(void* context, std::uint64_t life, std::uint64_t) {
+    auto& self = *static_cast<SimNode*>(context);
+    if (self.running() && self.lives_ == life && self.crash_point_ && self.crash_point_->count == 0) {
+        self.crash();
+    }
+}
+
+void SimNode::crash() {
+    const CrashPoint point = *crash_point_;
+    point.power_cut ? cut_power(point.keep_per_million) : kill();
+}
+
 // ------------------------------------------------------------------------------------------- turns
 
 void SimNode::on_wake(void* context, std::uint64_t shard) { static_cast<SimNode*>(context)->wake(shard); }
@@ -357,6 +390,10 @@ void SimNode::run_turn(std::size_t shard) {
         const std::string reason = life_->process.reason();
         kill();
         observer_.on_halt(*this, *how, reason);
+        return;
+    }
+    if (crash_point_ && crash_point_->count == 0 && crash_point_->after_turn) {
+        crash();
         return;
     }
     if (slot.woken) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,20 @@ struct SimNodeOptions {
     DiskProfile disk;
     SimClock::Options clock;
     Duration turn_cost{10us};
+    std::size_t mailbox_capacity{1024};
     std::uint64_t seed{0};
     bool trace{false};
+};
+
+// Where a process dies: at its `count`-th completion of the disk, or event of the network, from now on. The shard has not
+// heard of it, or has had the turn in which it did.
+struct CrashPoint {
+    enum class Event : std::uint8_t { disk, network };
+    Event event{Event::disk};
+    std::uint64_t count{1};
+    bool after_turn{false};
+    bool power_cut{false};
+    std::uint32_t keep_per_million{0};   // of a power cut
 };
 
 class SimNode {
@@ -58,6 +71,10 @@ class SimNode {
     void kill();
     void cut_power(std::uint32_t keep_per_million);
     void power_on();
+    // Kills it later, or cuts its power. One point at a time; the process that dies before takes it along.
+    void crash_at(const CrashPoint& point) { crash_point_ = point; }
+    bool crash_pending() const { return crash_point_.has_value(); }
+    void call_off_crash() { crash_point_.reset(); }
     // SIGSTOP and SIGCONT.
     void pause();
     void resume();
@@ -96,10 +113,15 @@ class SimNode {
     std::uint32_t stored_shard_count();
     void end_move();
     void end_life(Death death);
+    void count_towards_crash(CrashPoint::Event event);
+    void crash();
     void wake(std::size_t shard);
     void schedule_turn(std::size_t shard, Instant at);
     void run_turn(std::size_t shard);
     static void on_wake(void* context, std::uint64_t shard);
+    static void on_disk(void* context, std::uint64_t shard);
+    static void on_network(void* context, std::uint64_t shard);
+    static void on_crash(void* context, std::uint64_t life, std::uint64_t);
     static void on_turn(void* context, std::uint64_t shard, std::uint64_t token);
     static void on_start(void* context, std::uint64_t token, std::uint64_t);
 
@@ -115,6 +137,7 @@ class SimNode {
     std::uint64_t lives_{0};
     std::uint64_t token_{0};          // of the last turn scheduled, over all lives
     std::uint64_t turns_{0};
+    std::optional<CrashPoint> crash_point_;
     InstanceId instance_{};           // 0: no data directory yet
     std::uint32_t first_shard_count_{0};   // of the data directory, until the file `shards` says another
     bool start_wanted_{false};

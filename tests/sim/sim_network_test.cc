@@ -323,6 +323,114 @@ TEST_F(NetworkTest, loss_delays_bytes_and_never_loses_them) {
     EXPECT_GT(network_->counters().lost, 0u);
 }
 
+TEST_F(NetworkTest, a_reset_may_come_in_the_middle_of_what_is_being_sent) {
+    const auto text = text_of(100);
+    std::set<bool> cut;
+    for (std::uint64_t seed = 0; seed < 30; seed++) {
+        make(seed, {.reset_per_million = 1'000'000});
+        connect();
+        a_->send(near_->id, as_bytes(text));
+        run();
+        EXPECT_EQ(near_->closed, CloseReason::reset);
+        EXPECT_EQ(far().closed, CloseReason::reset);
+        EXPECT_EQ(far().received, text.substr(0, far().received.size()));
+        cut.insert(!far().received.empty() && far().received.size() < text.size());
+        EXPECT_EQ(network_->open_connections(), 0u);
+    }
+    EXPECT_TRUE(cut.contains(true));
+}
+
+TEST_F(NetworkTest, an_end_that_breaks_alone_leaves_the_other_half_open_until_it_writes) {
+    connect();
+    a_->send(near_->id, as_bytes("last words"));
+    network_->break_half(host_a_, host_b_);
+    run(60s);
+    EXPECT_EQ(near_->closed, CloseReason::reset);
+    EXPECT_EQ(far().received, "last words") << "they were on their way";
+    EXPECT_FALSE(far().closed);
+    b_->send(far().id, as_bytes("anybody there?"));
+    run();
+    EXPECT_EQ(far().closed, CloseReason::reset);
+    EXPECT_EQ(network_->open_connections(), 0u);
+}
+
+TEST_F(NetworkTest, a_ghost_beside_a_connection_says_nothing_and_ends_when_it_is_written_to) {
+    make(1, {.ghosts_per_million = 1'000'000});
+    connect();
+    a_->send(near_->id, as_bytes("hello"));
+    run(60s);
+    ASSERT_EQ(acceptor_->ends.size(), 2u);
+    End& real = *acceptor_->ends[0];
+    End& ghost = *acceptor_->ends[1];
+    EXPECT_EQ(real.received, "hello");
+    EXPECT_EQ(ghost.received, "");
+    EXPECT_FALSE(ghost.closed);
+    b_->send(ghost.id, as_bytes("who are you?"));
+    run();
+    EXPECT_EQ(ghost.closed, CloseReason::reset);
+    EXPECT_FALSE(real.closed);
+    b_->close(real.id);
+    run();
+    EXPECT_EQ(network_->open_connections(), 0u);
+}
+
+TEST_F(NetworkTest, a_path_that_carries_little_fills_the_socket_buffer_before_it) {
+    make(1, {.socket_buffer_bytes = 1000});
+    connect();
+    network_->set_rate(host_a_, host_b_, 1000);
+    const auto text = text_of(3000);
+    a_->send(near_->id, as_bytes(text));
+    run(1500ms);
+    EXPECT_EQ(near_->sent, 0);
+    EXPECT_LT(far().received.size(), 2000u);
+    network_->set_rate(host_a_, host_b_, 0);
+    run();
+    EXPECT_EQ(near_->sent, 1);
+    EXPECT_EQ(far().received, text);
+}
+
+TEST_F(NetworkTest, what_is_sent_later_over_another_connection_may_arrive_earlier) {
+    std::set<bool> overtaken;
+    for (std::uint64_t seed = 0; seed < 30; seed++) {
+        make(seed, {.jitter = 20ms});
+        connect();
+        End second;
+        second.id = a_->connect({"b", 80}, ConnectionClass::client, second);
+        run();
+        ASSERT_EQ(acceptor_->ends.size(), 2u);
+        a_->send(near_->id, as_bytes("first"));
+        a_->send(second.id, as_bytes("second"));
+        while (acceptor_->ends[0]->received.empty() && acceptor_->ends[1]->received.empty()) {
+            run(2ms);
+        }
+        overtaken.insert(acceptor_->ends[0]->received.empty());
+        a_->close(second.id);
+        a_->close(near_->id);
+        run();
+    }
+    EXPECT_EQ(overtaken.size(), 2u);
+}
+
+TEST_F(NetworkTest, delays_have_a_heavy_tail) {
+    make(5, {.tail_per_million = 1'000'000, .tail_max = 1s});
+    connect();
+    std::size_t short_ones = 0;
+    std::size_t long_ones = 0;
+    for (int i = 0; i < 400; i++) {
+        const Instant began = queue_.now();
+        const std::size_t had = far().received.size();
+        a_->send(near_->id, as_bytes("x"));
+        while (far().received.size() == had) {
+            run(2ms);
+        }
+        short_ones += queue_.now() - began < 50ms ? 1u : 0u;
+        long_ones += queue_.now() - began > 250ms ? 1u : 0u;
+        run(5ms);
+    }
+    EXPECT_GT(short_ones, 100u);
+    EXPECT_GT(long_ones, 1u);
+}
+
 using NetworkDeathTest = NetworkTest;
 
 TEST_F(NetworkDeathTest, two_sends_at_once_and_use_after_close_end_the_run) {
