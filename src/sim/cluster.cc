@@ -52,6 +52,9 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.checkpoint_log_bytes = options.checkpoint_log_bytes;
     out.log_bytes_goal = options.log_bytes_goal;
     out.settings.request_bytes = static_cast<std::uint32_t>(options.request_bytes);
+    out.settings.txn_ops = options.workload.txn_ops;
+    out.bounds = options.bounds;
+    out.connections_max = options.connections_max;
     out.memory_quota_bytes = options.memory_quota_bytes;
     using CompactionMode = shard::NodeConfig::CompactionMode;
     out.auto_compaction_mode = options.auto_compaction_revisions > 0 ? CompactionMode::revision
@@ -73,7 +76,7 @@ std::string progress(const shard::ReplicaView& view) {
 }  // namespace
 
 Cluster::Cluster(const RunOptions& options)
-    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0) {
+    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0), lost_(options.nodes, false) {
     network_ = std::make_unique<SimNetwork>(queue_, random_.next(), options_.network);
     make_nodes();
     make_clients();
@@ -97,6 +100,7 @@ void Cluster::make_nodes() {
         node.clock.drift_ppm = static_cast<std::int64_t>(random_.below(2 * drift_max + 1)) - options_.drift_ppm_max;
         node.clock.start = Duration(static_cast<std::int64_t>(random_.below(1'000'000'000'000)));
         node.turn_cost = options_.turn_cost;
+        node.mailbox_capacity = options_.mailbox_capacity;
         node.seed = random_.next();
         node.trace = options_.trace;
         nodes_.push_back(std::make_unique<SimNode>(queue_, *network_, host, node, *this));
@@ -177,19 +181,36 @@ void Cluster::describe() {
     }
 }
 
-bool Cluster::all_ready() const {
-    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->ready(); });
+std::vector<bool> Cluster::present() const {
+    std::vector<bool> out = lost_;
+    out.flip();
+    return out;
 }
 
-std::string Cluster::difference() {
+bool Cluster::ready(const std::vector<bool>& among) const {
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (among[i] && !nodes_[i]->ready()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void Cluster::look() { formed_ = formed_ || all_ready(); }
+
+std::string Cluster::difference(const std::vector<bool>& among) {
     std::map<RangeId, std::pair<const SimNode*, shard::ReplicaView>> first;
     std::map<RangeId, std::size_t> count;
-    for (auto& node : nodes_) {
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        SimNode* const node = nodes_[i].get();
+        if (!among[i]) {
+            continue;
+        }
         if (!node->running()) {
             return node->name() + " does not run";
         }
         for (const auto& view : node->inspect()) {
-            const auto [found, added] = first.emplace(view.range, std::pair(node.get(), view));
+            const auto [found, added] = first.emplace(view.range, std::pair(node, view));
             const auto& other = found->second.second;
             count[view.range]++;
             if (!added && (other.applied != view.applied || other.state_hash != view.state_hash)) {
@@ -202,7 +223,7 @@ std::string Cluster::difference() {
         }
     }
     for (const auto& [range, replicas] : count) {
-        if (replicas != nodes_.size()) {
+        if (replicas != static_cast<std::size_t>(std::count(among.begin(), among.end(), true))) {
             return "range " + std::to_string(range.value) + " has " + std::to_string(replicas) + " replicas";
         }
     }

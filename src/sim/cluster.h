@@ -45,11 +45,22 @@ class Cluster final : public TurnObserver {
     };
     std::vector<Ended> take_halted() { return std::exchange(halted_, {}); }
 
-    bool all_ready() const;
+    // A node that is gone for good; its machine has no power, and nobody expects anything of it.
+    void lose_for_ever(std::size_t node) { lost_[node] = true; }
+    bool lost(std::size_t node) const { return lost_[node]; }
+    // Who is left.
+    std::vector<bool> present() const;
+    // All that are left were ready at one time.
+    bool formed() const { return formed_; }
+    bool all_ready() const { return ready(present()); }
+    bool ready(const std::vector<bool>& among) const;
     // Every node's replicas, one line each, to stderr: what a person looks at when something did not come back.
     void describe();
-    // Every replica of every range has applied the same and is in the same state; else why not.
-    std::string difference();
+    // Every replica of every range, on these nodes, has applied the same and is in the same state; else why not.
+    std::string difference(const std::vector<bool>& among);
+    std::string difference() { return difference(present()); }
+    // To be told now and then: whether the cluster is formed.
+    void look();
 
     void after_turn(SimNode& node, shard::Shard& shard) override;
     void on_end(SimNode& node) override;
@@ -73,6 +84,8 @@ class Cluster final : public TurnObserver {
     std::unique_ptr<Stranger> stranger_;
     std::vector<std::uint32_t> expected_halts_;   // by node: bits of env::Halt
     std::vector<Ended> halted_;
+    std::vector<bool> lost_;
+    bool formed_{false};
     std::uint64_t turns_seen_{0};
 };
 

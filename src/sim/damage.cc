@@ -17,7 +17,8 @@ bool is_segment(std::string_view name) { return name.find("/log-") != std::strin
 
 }  // namespace
 
-Damage::Damage(Cluster& cluster, Prng& random) : cluster_(cluster), random_(random), harmed_(cluster.node_count()) {
+Damage::Damage(Cluster& cluster, Prng& random)
+    : cluster_(cluster), random_(random), harmed_(cluster.node_count()), sound_(cluster.node_count(), true) {
     std::vector<std::size_t> nodes(cluster.node_count());
     for (std::size_t i = 0; i < nodes.size(); i++) {
         nodes[i] = i;
@@ -46,6 +47,7 @@ void Damage::flip_bits(std::size_t node) {
         if (DiskFile* file = pick_place(node, offset)) {
             file->flip_bit(offset * 8 + random_.below(8));
             harmed_[node] = true;
+            sound_[node] = false;
         }
     }
 }
@@ -56,6 +58,7 @@ void Damage::spoil_sectors(std::size_t node) {
         if (DiskFile* file = pick_place(node, offset)) {
             file->spoil_sector(offset);
             harmed_[node] = true;
+            sound_[node] = false;
         }
     }
 }
@@ -76,12 +79,14 @@ void Damage::lose_file(std::size_t node) {
     if (!candidates.empty()) {
         media.lose(candidates[random_.below(candidates.size())]);
         harmed_[node] = true;
+        sound_[node] = false;
     }
 }
 
 void Damage::wipe(std::size_t node) {
     cluster_.node(node).wipe();
     harmed_[node] = false;
+    sound_[node] = false;
 }
 
 }  // namespace ringfort::sim

@@ -21,6 +21,8 @@ class Damage {
     std::size_t pick_victim() { return victims_[random_.below(victims_.size())]; }
     // Whether its directory was harmed since it was last made anew: then it may refuse to start, and an operator wipes it.
     bool harmed(std::size_t node) const { return harmed_[node]; }
+    // Nothing was ever done to what it holds.
+    bool sound(std::size_t node) const { return sound_[node]; }
 
     void flip_bits(std::size_t node);
     void spoil_sectors(std::size_t node);
@@ -36,6 +38,7 @@ class Damage {
     Prng& random_;
     std::vector<std::size_t> victims_;
     std::vector<bool> harmed_;   // by node
+    std::vector<bool> sound_;    // by node
 };
 
 }  // namespace ringfort::sim

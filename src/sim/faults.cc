@@ -11,9 +11,14 @@ FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
     : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_) {}
 
 void FaultScheduler::start() {
-    active_ = cluster_.options().fault_mask != 0 && cluster_.options().fault_interval.count() > 0;
+    const RunOptions& options = cluster_.options();
+    active_ = options.fault_mask != 0 && options.fault_interval.count() > 0;
     if (active_) {
         schedule_next();
+    }
+    const std::size_t first = random_.below(cluster_.node_count());
+    for (std::size_t i = 0; i < options.nodes_lost; i++) {
+        later(up_to(options.duration), Repair::lose, (first + i) % cluster_.node_count());
     }
 }
 
@@ -57,6 +62,10 @@ std::size_t FaultScheduler::pick_other(std::size_t index) {
     return count == 1 ? index : (index + random_.between(1, count - 1)) % count;
 }
 
+Duration FaultScheduler::up_to(Duration bound) {
+    return Duration(static_cast<std::int64_t>(random_.between(1, static_cast<std::uint64_t>(bound.count()))));
+}
+
 Duration FaultScheduler::length() {
     // Short ones as often as long ones.
     const auto most = static_cast<std::uint64_t>(cluster_.options().repair_max.count()) >> random_.below(8);
@@ -80,22 +89,21 @@ void FaultScheduler::inject(FaultKind kind) {
         case FaultKind::stop:
         case FaultKind::pause: return break_process(kind, index);
         case FaultKind::kill_all:
-            for (std::size_t i = 0; i < cluster_.node_count(); i++) {
-                break_process(FaultKind::kill, i);
-            }
-            return;
         case FaultKind::power_cut_all:
-            for (std::size_t i = 0; i < cluster_.node_count(); i++) {
-                break_process(FaultKind::power_cut, i);
-            }
-            return;
+        case FaultKind::kill_two:
+        case FaultKind::crash_point:
+        case FaultKind::rolling_restart:
+        case FaultKind::restart_storm:
+        case FaultKind::steal: return break_processes(kind, index);
         case FaultKind::isolate:
         case FaultKind::split:
         case FaultKind::one_way:
         case FaultKind::bridge:
         case FaultKind::flap:
         case FaultKind::reset:
-        case FaultKind::delay: return break_network(kind, index);
+        case FaultKind::delay:
+        case FaultKind::half_open:
+        case FaultKind::trickle: return break_network(kind, index);
         case FaultKind::slow_disk:
         case FaultKind::hung_disk:
         case FaultKind::disk_error:
@@ -144,6 +152,94 @@ void FaultScheduler::break_process(FaultKind kind, std::size_t index) {
     }
 }
 
+// Several processes at once, or one several times.
+void FaultScheduler::break_processes(FaultKind kind, std::size_t index) {
+    if (kind == FaultKind::kill_all || kind == FaultKind::power_cut_all) {
+        for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+            break_process(kind == FaultKind::kill_all ? FaultKind::kill : FaultKind::power_cut, i);
+        }
+    } else if (kind == FaultKind::kill_two) {
+        break_process(FaultKind::kill, index);
+        break_process(FaultKind::kill, pick_other(index));
+    } else if (kind == FaultKind::crash_point) {
+        crash_somewhere(index);
+    } else if (kind == FaultKind::restart_storm) {
+        storm(index, random_.between(2, 12));
+    } else if (kind == FaultKind::steal) {
+        steal(index, random_.between(10, 100));
+    } else if (still_to_roll_ == 0) {
+        ASSERT(kind == FaultKind::rolling_restart);
+        still_to_roll_ = cluster_.node_count();
+        roll(index);
+    }
+}
+
+// Soon or late, also in the middle of a start.
+void FaultScheduler::crash_somewhere(std::size_t index) {
+    SimNode& node = cluster_.node(index);
+    if (node.running() && !node.crash_pending()) {
+        CrashPoint point;
+        point.event = random_.one_in(3) ? CrashPoint::Event::network : CrashPoint::Event::disk;
+        point.count = random_.between(1, std::uint64_t{1} << random_.between(1, 9));
+        point.after_turn = random_.one_in(2);
+        point.power_cut = random_.one_in(3);
+        point.keep_per_million = cluster_.options().keep_per_million;
+        node.crash_at(point);
+        later(1s + length(), Repair::call_off, index);
+    }
+}
+
+// The next one stops when all are there again.
+void FaultScheduler::roll(std::size_t index) {
+    SimNode& node = cluster_.node(index);
+    if (!cluster_.all_ready() || node.paused()) {
+        later(20ms, Repair::roll, index);
+        return;
+    }
+    ASSERT(still_to_roll_ > 0);
+    still_to_roll_--;
+    if (node.running()) {
+        cluster_.expect_halt(index, env::Halt::stopped);
+        node.stop();
+    }
+    if (still_to_roll_ > 0) {
+        later(1s, Repair::roll, (index + 1) % cluster_.node_count());
+    }
+}
+
+void FaultScheduler::storm(std::size_t index, std::uint64_t left) {
+    if (cluster_.node(index).running()) {
+        break_process(FaultKind::kill, index);
+    }
+    later(up_to(50ms), Repair::start, index);
+    if (left > 1) {
+        later(50ms + up_to(400ms), Repair::storm, index, left - 1);
+    }
+}
+
+void FaultScheduler::steal(std::size_t index, std::uint64_t left) {
+    SimNode& node = cluster_.node(index);
+    if (node.running() && !node.paused()) {
+        node.pause();
+        later(up_to(60ms), Repair::resume, index);
+    }
+    if (left > 1) {
+        later(up_to(150ms), Repair::steal, index, left - 1);
+    }
+}
+
+// A founding member that was never there cannot be lost: the cluster waits for it.
+void FaultScheduler::lose(std::size_t index) {
+    if (!cluster_.formed()) {
+        later(1s, Repair::lose, index);
+        return;
+    }
+    if (cluster_.node(index).powered()) {
+        cluster_.node(index).cut_power(cluster_.options().keep_per_million);
+    }
+    cluster_.lose_for_ever(index);
+}
+
 void FaultScheduler::break_network(FaultKind kind, std::size_t index) {
     const HostId host = cluster_.node(index).host();
     const HostId other = cluster_.node(pick_other(index)).host();
@@ -154,21 +250,37 @@ void FaultScheduler::break_network(FaultKind kind, std::size_t index) {
     } else if (kind == FaultKind::one_way) {
         block(host, other, length());
     } else if (kind == FaultKind::bridge) {
-        const Duration how_long = length();
-        block(host, other, how_long);
-        block(other, host, how_long);
+        bridge();
     } else if (kind == FaultKind::flap) {
         for (std::uint64_t i = random_.between(2, 10); i > 0; i--) {
             later(length(), Repair::flap, host, other);
         }
-    } else if (kind == FaultKind::delay) {
-        cluster_.network().set_extra_latency(host, other, length() / 8);
-        later(length(), Repair::quicken_path, host, other);
+    } else if (kind != FaultKind::reset) {
+        // Between two nodes, or a node and a client; either way.
+        const std::size_t hosts = random_.one_in(2) ? cluster_.network().host_count() : cluster_.node_count();
+        const auto third = static_cast<HostId>(random_.below(hosts));
+        random_.one_in(2) ? break_path(kind, host, third) : break_path(kind, third, host);
     } else if (random_.one_in(2)) {
         cluster_.network().reset_between(host, other);
     } else {
         cluster_.network().reset_any();
     }
+}
+
+void FaultScheduler::break_path(FaultKind kind, HostId from, HostId to) {
+    SimNetwork& network = cluster_.network();
+    if (kind == FaultKind::half_open) {
+        network.break_half(from, to);
+        return;
+    }
+    if (kind == FaultKind::delay) {
+        network.set_extra_latency(from, to, length() / 8);
+    } else {
+        ASSERT(kind == FaultKind::trickle);
+        // What waits in the socket buffers of a path shall not take minutes.
+        network.set_rate(from, to, std::max<std::uint64_t>(16 * kib, network.profile().socket_buffer_bytes));
+    }
+    later(length(), Repair::quicken_path, from, to);
 }
 
 // From everybody, or from the other nodes only; both ways, or one.
@@ -190,14 +302,29 @@ void FaultScheduler::isolate(std::size_t index) {
 }
 
 void FaultScheduler::split() {
-    const Duration how_long = length();
-    std::vector<bool> left(cluster_.network().host_count());
-    for (std::size_t i = 0; i < left.size(); i++) {
-        left[i] = random_.one_in(2);
+    std::vector<int> group(cluster_.network().host_count());
+    for (int& own : group) {
+        own = random_.one_in(2) ? 1 : -1;
     }
-    for (HostId from = 0; from < left.size(); from++) {
-        for (HostId to = 0; to < left.size(); to++) {
-            if (left[from] != left[to]) {
+    block_groups(group);
+}
+
+// Clients reach everybody.
+void FaultScheduler::bridge() {
+    std::vector<int> group(cluster_.node_count());
+    for (int& own : group) {
+        own = random_.one_in(2) ? 1 : -1;
+    }
+    group[pick_node()] = 0;
+    block_groups(group);
+}
+
+// Hosts of group 1 and those of group -1 cannot talk; all others can.
+void FaultScheduler::block_groups(const std::vector<int>& group) {
+    const Duration how_long = length();
+    for (HostId from = 0; from < group.size(); from++) {
+        for (HostId to = 0; to < group.size(); to++) {
+            if (group[from] * group[to] < 0) {
                 block(from, to, how_long);
             }
         }
@@ -292,7 +419,7 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
     switch (what) {
         case Repair::start: return start_node(x);
         case Repair::power_on:
-            if (!cluster_.node(x).powered()) {
+            if (!cluster_.node(x).powered() && !cluster_.lost(x)) {
                 cluster_.node(x).power_on();
             }
             return start_node(x);
@@ -302,7 +429,9 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
             }
             return;
         case Repair::unblock: return cluster_.network().unblock(from, to);
-        case Repair::quicken_path: return cluster_.network().set_extra_latency(from, to, Duration(0));
+        case Repair::quicken_path:
+            cluster_.network().set_extra_latency(from, to, Duration(0));
+            return cluster_.network().set_rate(from, to, 0);
         case Repair::quicken_disk: return cluster_.node(x).media().set_slow_factor(1);
         case Repair::clear_errors: {
             auto& profile = cluster_.node(x).media().profile();
@@ -333,6 +462,13 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
             later(length(), Repair::start, x);
             return;
         }
+        case Repair::roll: return roll(x);
+        case Repair::storm: return storm(x, y);
+        case Repair::steal: return steal(x, y);
+        case Repair::lose: return lose(x);
+        case Repair::call_off:
+            cluster_.node(x).call_off_crash();
+            return repair(Repair::power_on, x, 0);
         case Repair::flap:
             block(from, to, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
             block(to, from, Duration(static_cast<std::int64_t>(random_.between(1, 200'000'000))));
@@ -345,7 +481,7 @@ void FaultScheduler::start_node(std::size_t index) {
     SimNode& node = cluster_.node(index);
     const DiskProfile& disk = node.media().profile();
     const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
-    if (node.powered() && !node.running() && !node.starting() && !disk_fails) {
+    if (node.powered() && !node.running() && !node.starting() && !disk_fails && !cluster_.lost(index)) {
         cluster_.expect_no_halt(index);
         if (cluster_.options().shard_changes && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
@@ -375,30 +511,75 @@ void FaultScheduler::restart_halted() {
 }
 
 void FaultScheduler::heal() {
+    heal_some(std::vector<bool>(cluster_.node_count(), true), false);
+}
+
+void FaultScheduler::heal_some(const std::vector<bool>& healed, bool power_off_others) {
     active_ = false;
     epoch_++;
     nodes_with_errors_ = 0;
+    still_to_roll_ = 0;
     cluster_.stranger().stop();
-    cluster_.network().unblock_all();
-    cluster_.network().clear_extra_latency();
-    cluster_.network().profile().loss_per_million = 0;
-    cluster_.network().profile().reset_per_million = 0;
-    for (std::size_t i = 0; i < cluster_.node_count(); i++) {
-        SimNode& node = cluster_.node(i);
-        node.media().set_slow_factor(1);
-        node.media().profile().write_error_per_million = 0;
-        node.media().profile().sync_error_per_million = 0;
-        node.media().profile().read_error_per_million = 0;
-        node.media().profile().capacity_bytes = DiskProfile{}.capacity_bytes;
-        node.clock().set_drift(0);
-        if (!node.powered()) {
-            node.power_on();
+    SimNetwork& network = cluster_.network();
+    network.profile().loss_per_million = 0;
+    network.profile().reset_per_million = 0;
+    network.profile().ghosts_per_million = 0;
+    // Nodes are the first hosts.
+    const auto well = [&](HostId host) { return host >= healed.size() || healed[host]; };
+    for (HostId from = 0; from < network.host_count(); from++) {
+        for (HostId to = 0; to < network.host_count(); to++) {
+            if (well(from) && well(to)) {
+                network.unblock(from, to);
+                network.set_extra_latency(from, to, Duration(0));
+                network.set_rate(from, to, 0);
+            }
         }
-        if (node.paused()) {
-            node.resume();
-        }
-        start_node(i);
     }
+    for (std::size_t i = 0; i < healed.size(); i++) {
+        ASSERT(cluster_.node(i).host() == i);
+        if (healed[i]) {
+            heal_node(i);
+        } else if (power_off_others && cluster_.node(i).powered()) {
+            cluster_.node(i).cut_power(cluster_.options().keep_per_million);
+        }
+    }
+}
+
+void FaultScheduler::heal_node(std::size_t index) {
+    if (cluster_.lost(index)) {
+        return;
+    }
+    SimNode& node = cluster_.node(index);
+    node.call_off_crash();
+    node.media().set_slow_factor(1);
+    node.media().profile().write_error_per_million = 0;
+    node.media().profile().sync_error_per_million = 0;
+    node.media().profile().read_error_per_million = 0;
+    node.media().profile().capacity_bytes = DiskProfile{}.capacity_bytes;
+    node.clock().set_drift(0);
+    if (!node.powered()) {
+        node.power_on();
+    }
+    if (node.paused()) {
+        node.resume();
+    }
+    start_node(index);
+}
+
+std::vector<bool> FaultScheduler::pick_majority() {
+    std::vector<std::size_t> sound;
+    for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+        if (!cluster_.lost(i) && damage_.sound(i)) {
+            sound.push_back(i);
+        }
+    }
+    const std::size_t majority = cluster_.node_count() / 2 + 1;
+    std::vector<bool> out(cluster_.node_count(), sound.size() < majority);
+    for (std::size_t i = 0; i < std::min(majority, sound.size()); i++) {
+        std::swap(sound[i], sound[i + random_.below(sound.size() - i)]);
+        out[sound[i]] = true;
+    }
+    return out;
 }
 
 }  // namespace ringfort::sim

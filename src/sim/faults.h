@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "base/prng.h"
 #include "sim/cluster.h"
@@ -18,6 +19,11 @@ class FaultScheduler {
     void start();
     // Ends all faults: everybody runs, everything is connected, disks and clocks are well.
     void heal();
+    // Ends what is wrong with these nodes, between them and between them and everybody who is no node. The others stay as
+    // broken as they are, and no repair is due to them any more; or they lose their power.
+    void heal_some(const std::vector<bool>& healed, bool power_off_others);
+    // By lot, as many nodes as make a majority; all of them if damage leaves too few that are known to be sound.
+    std::vector<bool> pick_majority();
     // A process that ended by itself is started again, as its supervisor or an operator would.
     void restart_halted();
     std::uint64_t injected(FaultKind kind) const { return injected_[static_cast<std::size_t>(kind)]; }
@@ -29,23 +35,36 @@ class FaultScheduler {
     enum class Repair : std::uint8_t {
         start, power_on, resume, unblock, quicken_path, quicken_disk, clear_errors, flap, clear_read_errors, free_disk,
         quiet_stranger, harm, reopen,
+        // Steps of faults that take several.
+        roll, storm, steal, call_off, lose,
     };
 
     void schedule_next();
     void inject(FaultKind kind);
     void break_process(FaultKind kind, std::size_t index);
+    void break_processes(FaultKind kind, std::size_t index);
+    void crash_somewhere(std::size_t index);
+    void roll(std::size_t index);
+    void storm(std::size_t index, std::uint64_t left);
+    void steal(std::size_t index, std::uint64_t left);
+    void lose(std::size_t index);
     void break_network(FaultKind kind, std::size_t index);
+    void break_path(FaultKind kind, HostId from, HostId to);
     void break_disk(FaultKind kind, std::size_t index);
     void break_data(FaultKind kind);
     void harm(FaultKind kind, std::size_t index);
     void fill_disk(std::size_t index);
     void isolate(std::size_t index);
     void split();
+    void bridge();
+    void block_groups(const std::vector<int>& group);
     void block(HostId from, HostId to, Duration how_long);
     void repair(Repair what, std::uint64_t x, std::uint64_t y);
     void later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y = 0);
     void start_node(std::size_t index);
+    void heal_node(std::size_t index);
     std::size_t pick_node();
+    Duration up_to(Duration bound);
     std::size_t pick_other(std::size_t index);
     Duration length();
     void trace(FaultKind kind, std::size_t index);
@@ -61,6 +80,7 @@ class FaultScheduler {
     std::uint64_t epoch_{0};          // repairs of a former one are void
     std::array<std::uint64_t, fault_kinds> injected_{};
     std::size_t nodes_with_errors_{0};
+    std::size_t still_to_roll_{0};    // of the rolling restart that is going on
 };
 
 }  // namespace ringfort::sim

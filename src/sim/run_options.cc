@@ -27,7 +27,8 @@ void draw_network(Prng& random, RunOptions& out) {
     out.network.latency = pick(random, std::array<Duration, 3>{20us, 100us, 2ms});
     out.network.jitter = pick(random, std::array<Duration, 3>{10us, 200us, 5ms});
     out.network.tail_per_million = pick(random, std::array<std::uint32_t, 3>{0, 1000, 20'000});
-    out.network.socket_buffer_bytes = pick(random, std::array<std::size_t, 3>{8 * kib, 64 * kib, 1 * mib});
+    out.network.tail_max = pick(random, std::array<Duration, 3>{30ms, 300ms, 3s});
+    out.network.socket_buffer_bytes = pick(random, std::array<std::size_t, 4>{1 * kib, 8 * kib, 64 * kib, 1 * mib});
     out.network.split_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 500'000});
     out.network.misaligned_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 1'000'000});
 }
@@ -46,33 +47,78 @@ void draw_faults(Prng& random, RunOptions& out) {
     out.repair_max = pick(random, std::array<Duration, 3>{500ms, 3s, 10s});
     out.keep_per_million = pick(random, std::array<std::uint32_t, 5>{0, 100'000, 500'000, 900'000, 1'000'000});
     for (unsigned kind = 0; kind <= static_cast<unsigned>(FaultKind::wall_jump); kind++) {
-        out.fault_mask |= random.one_in(3) ? 1u << kind : 0u;
+        out.fault_mask |= random.one_in(3) ? std::uint64_t{1} << kind : 0u;
     }
     out.network.loss_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 1000, 30'000});
     out.network.reset_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 200, 2000});
     out.drift_ppm_max = pick(random, std::array<std::int64_t, 3>{0, 200, 20'000});
 }
 
+// Some bounds of queues and pools, so small that they are met.
+void draw_bounds(Prng& random, RunOptions& out) {
+    shard::ShardBounds& bounds = out.bounds;
+    const auto maybe = [&](auto& bound, auto tiny) {
+        if (random.one_in(3)) {
+            bound = tiny;
+        }
+    };
+    maybe(bounds.connection_requests, std::size_t{2});
+    maybe(bounds.reply_backlog_bytes, 4 * kib);
+    maybe(bounds.reply_backlog_reads_bytes, 64 * kib);
+    maybe(bounds.session_replies_bytes, 512 * kib);
+    maybe(bounds.streams, std::size_t{1});
+    maybe(bounds.unopened_streams, std::size_t{1});
+    maybe(bounds.sort_bytes, 4 * kib);
+    maybe(bounds.round_reads, std::size_t{2});
+    maybe(bounds.round_bytes, 1 * kib);
+    maybe(bounds.follower_reads, std::size_t{1});
+    maybe(bounds.follower_read_bytes, 1 * kib);
+    maybe(bounds.forwards, std::size_t{2});
+    maybe(bounds.forward_bytes, 1 * kib);
+    maybe(bounds.link_credit_bytes, decltype(bounds.link_credit_bytes){UINT64_MAX, 8 * kib, 4 * kib, 512 * kib});
+    maybe(bounds.deferred_appends, std::size_t{4});
+    maybe(bounds.incoming_peers, std::size_t{2});
+    maybe(bounds.pending_writes, std::size_t{2});
+    maybe(bounds.physical_compactions, std::size_t{1});
+    maybe(bounds.node_jobs, std::size_t{1});
+    maybe(out.mailbox_capacity, std::size_t{8});
+    maybe(out.connections_max, 2 * out.workload.clients);
+}
+
 // Damage, tight limits and unruly clients, from a generator of their own.
 void draw_hardship(Prng& random, bool faults, RunOptions& out) {
     const bool tight = random.one_in(3);
     if (tight) {
-        out.request_bytes = 128 * kib;
+        out.request_bytes = pick(random, std::array<std::size_t, 2>{16 * kib, 128 * kib});
         out.log_window_bytes = 4 * mib;
         out.segment_bytes = 4 * mib;
     }
     out.memory_quota_bytes = pick(random, std::array<std::uint64_t, 4>{0, 0, 0, 3 * mib});
+    out.workload.uniform = random.one_in(3);
+    out.workload.bulk_keys = pick(random, std::array<std::uint32_t, 4>{0, 0, 300, 3000});
+    out.workload.txn_ops = pick(random, std::array<std::uint32_t, 4>{2, 16, 128, 128});
     out.workload.compactions = pick(random, std::array<std::uint32_t, 3>{0, 2, 10});
     out.workload.cancel_one_in = pick(random, std::array<std::uint32_t, 3>{0, 0, 50});
     out.workload.hurry_one_in = pick(random, std::array<std::uint32_t, 3>{0, 0, 50});
     if (random.one_in(8)) {
-        out.workload.value_bytes_max = tight ? 60'000 : 600'000;
+        // Now and then a request is larger than is allowed.
+        out.workload.value_bytes_max = static_cast<std::uint32_t>(out.request_bytes + (random.one_in(2) ? 1000 : 0));
         out.workload.think = std::max<Duration>(out.workload.think, 100ms);
         out.workload.keys = std::min<std::uint32_t>(out.workload.keys, 16);
     }
     for (auto kind = static_cast<unsigned>(FaultKind::wipe); faults && kind < fault_kinds; kind++) {
-        out.fault_mask |= random.one_in(5) ? 1u << kind : 0u;
+        out.fault_mask |= random.one_in(5) ? std::uint64_t{1} << kind : 0u;
     }
+    const bool damage = out.enabled(FaultKind::wipe) || out.enabled(FaultKind::bit_flip) ||
+                        out.enabled(FaultKind::bad_sector) || out.enabled(FaultKind::read_error) ||
+                        out.enabled(FaultKind::lost_file);
+    if (faults && !damage && random.one_in(4)) {
+        out.nodes_lost = random.below((out.nodes - 1) / 2 + 1);
+    }
+    if (random.one_in(4)) {
+        out.workload.burst_requests = pick(random, std::array<std::size_t, 3>{20, 100, 400});
+    }
+    out.network.ghosts_per_million = pick(random, std::array<std::uint32_t, 3>{0, 0, 200'000});
     out.disk.drain_bytes_per_second = pick(random, std::array<std::uint64_t, 5>{0, 0, 0, 30 * mib, 200 * mib});
 }
 
@@ -105,6 +151,13 @@ std::string_view to_string(FaultKind kind) {
         case FaultKind::lost_file: return "lost-file";
         case FaultKind::full_disk: return "full-disk";
         case FaultKind::stranger: return "stranger";
+        case FaultKind::crash_point: return "crash-point";
+        case FaultKind::kill_two: return "kill-two";
+        case FaultKind::rolling_restart: return "rolling-restart";
+        case FaultKind::restart_storm: return "restart-storm";
+        case FaultKind::steal: return "steal";
+        case FaultKind::half_open: return "half-open";
+        case FaultKind::trickle: return "trickle";
     }
     UNREACHABLE();
 }
@@ -157,6 +210,9 @@ RunOptions draw(const RunRequest& request) {
     }
     Prng hardship(request.seed + 0x9e3779b97f4a7c15);
     draw_hardship(hardship, request.faults, out);
+    if (hardship.one_in(3)) {
+        draw_bounds(hardship, out);
+    }
     return out;
 }
 

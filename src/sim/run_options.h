@@ -10,6 +10,7 @@
 
 #include "base/instant.h"
 #include "base/prng.h"
+#include "shard/shard_bounds.h"
 #include "sim/disk_media.h"
 #include "sim/number_set.h"
 #include "sim/sim_network.h"
@@ -26,7 +27,7 @@ enum class FaultKind : std::uint8_t {
     isolate,         // one node from everybody, or from its peers only
     split,           // nodes in two groups
     one_way,         // one direction between two nodes
-    bridge,          // one pair cannot talk, others can
+    bridge,          // two groups that cannot talk, and perhaps one node that can with both
     flap,            // one pair, on and off
     reset,           // connections
     delay,           // a path becomes slow
@@ -43,8 +44,15 @@ enum class FaultKind : std::uint8_t {
     lost_file,
     full_disk,
     stranger,        // somebody who does not keep to the protocol (sim/stranger.h)
+    crash_point,     // death at a certain completion of the disk or event of the network
+    kill_two,
+    rolling_restart, // orderly, one node after the other, each when all are back
+    restart_storm,   // one node is killed again and again, often before it is up
+    steal,           // many short pauses, as a busy hypervisor makes them
+    half_open,       // one end of connections is gone, and the other does not hear of it
+    trickle,         // a path carries little: socket buffers fill
 };
-inline constexpr std::size_t fault_kinds = 25;
+inline constexpr std::size_t fault_kinds = 32;
 std::string_view to_string(FaultKind kind);
 std::optional<FaultKind> fault_kind(std::string_view name);
 
@@ -53,11 +61,17 @@ struct WorkloadOptions {
     std::size_t in_flight_max{2};          // per client
     Duration think{50ms};                  // between operations of a client, on average
     std::uint32_t keys{8};                 // per domain
+    bool uniform{false};                   // else half of the operations meet on two keys
     std::uint32_t value_bytes_max{64};
+    // More keys of a domain, of short values, which large transactions fill and large ranges read and delete; 0: none.
+    std::uint32_t bulk_keys{0};
+    std::uint32_t txn_ops{128};            // the cluster's bound: fills are as large
     Duration request_timeout{5s};
     // Weights of the kinds of operation.
     std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, removes{8}, range_removes{2},
         transactions{15}, compactions{2};
+    std::size_t burst_requests{0};         // of a client, at once; 0: no bursts
+    Duration burst_interval{5s};           // between bursts, on average
     std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
     std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
     std::uint64_t operations_max{0};       // of a client; 0: it goes on asking until the load ends
@@ -81,6 +95,9 @@ struct RunOptions {
     std::uint64_t checkpoint_log_bytes{64 * mib};
     std::uint64_t log_bytes_goal{1 * gib};
     std::uint64_t memory_quota_bytes{0};   // of a node; 0: none
+    shard::ShardBounds bounds;
+    std::size_t connections_max{4096};     // client connections of a shard
+    std::size_t mailbox_capacity{1024};    // between two shards
     // At most one of them is not 0: compaction without being asked.
     Duration auto_compaction_period{0};
     std::int64_t auto_compaction_revisions{0};
@@ -93,10 +110,12 @@ struct RunOptions {
 
     Duration fault_interval{0};            // between faults on average; 0: none
     Duration repair_max{3s};               // how long a fault lasts at most
-    std::uint32_t fault_mask{0};           // bit FaultKind
+    std::uint64_t fault_mask{0};           // bit FaultKind
     // Left out of what would be injected; the rest happens as before, as far as it does not follow from these.
     std::uint64_t without_mask{0};         // bit FaultKind
     NumberSet skipped_faults;              // by their numbers in the order of injection, from 1
+    // Nodes that go during the run and never come back; a minority, and not together with damage.
+    std::size_t nodes_lost{0};
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
 
     bool shard_changes{false};             // some starts come with another number of shards

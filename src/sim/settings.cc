@@ -35,12 +35,20 @@ void each_setting(Options& o, Visit visit) {
     visit("repair-max", o.repair_max);
     visit("keep", o.keep_per_million);
     visit("shard-changes", o.shard_changes);
+    visit("nodes-lost", o.nodes_lost);
+    visit("mailbox", o.mailbox_capacity);
+    visit("connections", o.connections_max);
 
     visit("clients", o.workload.clients);
     visit("in-flight", o.workload.in_flight_max);
     visit("think", o.workload.think);
     visit("keys", o.workload.keys);
     visit("value", o.workload.value_bytes_max);
+    visit("uniform", o.workload.uniform);
+    visit("bulk", o.workload.bulk_keys);
+    visit("txn-ops", o.workload.txn_ops);
+    visit("burst", o.workload.burst_requests);
+    visit("burst-interval", o.workload.burst_interval);
     visit("timeout", o.workload.request_timeout);
     visit("operations", o.workload.operations_max);
     visit("puts", o.workload.puts);
@@ -54,6 +62,29 @@ void each_setting(Options& o, Visit visit) {
     visit("compactions", o.workload.compactions);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
+
+    visit("bound-requests", o.bounds.connection_requests);
+    visit("bound-backlog", o.bounds.reply_backlog_bytes);
+    visit("bound-backlog-reads", o.bounds.reply_backlog_reads_bytes);
+    visit("bound-backlog-end", o.bounds.reply_backlog_end_bytes);
+    visit("bound-replies", o.bounds.session_replies_bytes);
+    visit("bound-streams", o.bounds.streams);
+    visit("bound-unopened", o.bounds.unopened_streams);
+    visit("bound-sort", o.bounds.sort_bytes);
+    visit("bound-round-reads", o.bounds.round_reads);
+    visit("bound-round-bytes", o.bounds.round_bytes);
+    visit("bound-follower-reads", o.bounds.follower_reads);
+    visit("bound-follower-bytes", o.bounds.follower_read_bytes);
+    visit("bound-forwards", o.bounds.forwards);
+    visit("bound-forward-bytes", o.bounds.forward_bytes);
+    visit("bound-append-credit", o.bounds.link_credit_bytes[1]);
+    visit("bound-forward-credit", o.bounds.link_credit_bytes[2]);
+    visit("bound-snapshot-credit", o.bounds.link_credit_bytes[3]);
+    visit("bound-deferred", o.bounds.deferred_appends);
+    visit("bound-incoming", o.bounds.incoming_peers);
+    visit("bound-writes", o.bounds.pending_writes);
+    visit("bound-compactions", o.bounds.physical_compactions);
+    visit("bound-jobs", o.bounds.node_jobs);
 
     visit("disk-read", o.disk.read_latency);
     visit("disk-write", o.disk.write_latency);
@@ -80,6 +111,7 @@ void each_setting(Options& o, Visit visit) {
     visit("net-split", o.network.split_per_million);
     visit("net-misaligned", o.network.misaligned_per_million);
     visit("net-reset", o.network.reset_per_million);
+    visit("net-ghosts", o.network.ghosts_per_million);
     visit("net-connect", o.network.connect_timeout);
 }
 

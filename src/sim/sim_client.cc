@@ -27,20 +27,25 @@ SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const 
 SimClient::~SimClient() { port_.detach(Death::noticed); }
 
 void SimClient::start() {
-    asking_ = true;
+    load_++;
     schedule_turn(queue_.now());
     think_again();
+    schedule_burst();
+}
+
+void SimClient::stop() {
+    load_++;
 }
 
 void SimClient::think_again() {
     const auto mean = static_cast<std::uint64_t>(workload_options_.think.count());
-    queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))), &SimClient::on_think, this);
+    queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))), &SimClient::on_think, this, load_);
 }
 
-void SimClient::on_think(void* context, std::uint64_t, std::uint64_t) {
+void SimClient::on_think(void* context, std::uint64_t load, std::uint64_t) {
     auto& self = *static_cast<SimClient*>(context);
     const std::uint64_t most = self.workload_options_.operations_max;
-    if (!self.asking_ || (most > 0 && self.asked_ == most)) {
+    if (self.load_ != load || (most > 0 && self.asked_ == most)) {
         return;
     }
     if (self.pending_ < self.workload_options_.in_flight_max) {
@@ -48,6 +53,28 @@ void SimClient::on_think(void* context, std::uint64_t, std::uint64_t) {
         self.ask(self.workload_.next());
     }
     self.think_again();
+}
+
+void SimClient::schedule_burst() {
+    if (workload_options_.burst_requests > 0) {
+        const auto mean = static_cast<std::uint64_t>(workload_options_.burst_interval.count());
+        queue_.schedule_in(Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean))), &SimClient::on_burst, this,
+                           load_);
+    }
+}
+
+void SimClient::on_burst(void* context, std::uint64_t load, std::uint64_t) {
+    auto& self = *static_cast<SimClient*>(context);
+    if (self.load_ == load) {
+        self.burst(self.workload_options_.burst_requests);
+        self.schedule_burst();
+    }
+}
+
+void SimClient::burst(std::size_t requests) {
+    for (std::size_t i = 0; i < requests; i++) {
+        ask(workload_.next());
+    }
 }
 
 std::uint64_t SimClient::ask(RecordedOperation operation, Duration timeout) {

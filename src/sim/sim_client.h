@@ -31,7 +31,9 @@ class SimClient {
 
     // Begins, or stops, to ask for something now and then.
     void start();
-    void stop() { asking_ = false; }
+    void stop();
+    // Asks for so many things at once.
+    void burst(std::size_t requests);
     // Asks for this now. Returns its number in the history.
     // Its number in the history. `timeout`: at least this long, else the workload's.
     std::uint64_t ask(RecordedOperation operation, Duration timeout = {});
@@ -53,7 +55,9 @@ class SimClient {
     static void on_give_up(void* context, std::uint64_t use, std::uint64_t);
     void end(Call& call);
     void tell(const RecordedOperation& operation) const;
-    static void on_think(void* context, std::uint64_t, std::uint64_t);
+    static void on_think(void* context, std::uint64_t load, std::uint64_t);
+    static void on_burst(void* context, std::uint64_t load, std::uint64_t);
+    void schedule_burst();
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
 
     EventQueue& queue_;
@@ -70,8 +74,8 @@ class SimClient {
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<Call*> free_;
     std::size_t pending_{0};
-    std::uint64_t asked_{0};          // of the workload
-    bool asking_{false};
+    std::uint64_t asked_{0};  // of the workload
+    std::uint64_t load_{0};   // one more for each start() and stop(); what a former one scheduled is void
     bool in_turn_{false};
     bool woken_{false};
     Instant scheduled_{never};

@@ -1,3 +1,11 @@
+// Liveness, in virtual time:
+//   - Founding: every node is ready within 30 s of the first start, if nothing goes wrong.
+//   - After the faults a random majority is healed, and the load goes on for 5 s. Within 45 s of the healing these nodes,
+//     alone, are ready (every range has a leader), have answered every request that was pending, have taken a write and a
+//     read of every domain, and are equal.
+//   - Then everybody is healed who is not gone for ever, and the load goes on for 5 s: the same within 60 s.
+//   - After a burst every request of it is answered within 20 s, and then as many requests are answered in 4 s as half of
+//     what were in 4 s before it.
 #include "sim/simulation.h"
 
 #include <algorithm>
@@ -14,7 +22,12 @@ namespace ringfort::sim {
 namespace {
 
 constexpr Duration form_max = 30s;
-constexpr Duration settle_max = 60s;          // from the healing to the last pending answer, and to equal replicas
+constexpr Duration load_goes_on = 5s;
+constexpr Duration majority_max = 45s;
+constexpr Duration settle_max = 60s;
+constexpr Duration ask_max = 16s;   // one attempt
+constexpr Duration burst_max = 20s;
+constexpr Duration burst_window = 4s;
 
 }  // namespace
 
@@ -32,6 +45,7 @@ void Simulation::advance(Instant until) {
     if (!cluster_.violation().empty()) {
         wrong(VerdictKind::safety, cluster_.violation());
     }
+    cluster_.look();
     faults_.restart_halted();
 }
 
@@ -44,9 +58,7 @@ void Simulation::begin() {
     for (std::size_t i = 0; i < cluster_.node_count(); i++) {
         cluster_.node(i).start();
     }
-    for (auto& client : cluster_.clients()) {
-        client->start();
-    }
+    start_load();
 }
 
 bool Simulation::form() {
@@ -65,59 +77,152 @@ const RecordedOperation* Simulation::ask(std::size_t client, RecordedOperation o
     return &asked;
 }
 
-bool Simulation::settle() {
-    faults_.heal();
-    // The load goes on for a while over the healed cluster.
-    if (!run_for(5s)) {
-        return false;
+void Simulation::start_load() {
+    for (auto& client : cluster_.clients()) {
+        client->start();
     }
+}
+
+void Simulation::stop_load() {
     for (auto& client : cluster_.clients()) {
         client->stop();
     }
-    if (!run_until(settle_max, "a node is not ready long after the healing", [&] { return cluster_.all_ready(); })) {
-        cluster_.describe();
+}
+
+bool Simulation::heal_majority() {
+    // A cluster that was never founded whole waits for all of its members.
+    if (!cluster_.formed()) {
+        return verdict_.kind == VerdictKind::ok;
+    }
+    const Instant began = now();
+    const std::vector<bool> majority = faults_.pick_majority();
+    faults_.heal_some(majority, cluster_.prng().one_in(3));
+    if (!run_for(load_goes_on)) {
         return false;
     }
+    stop_load();
+    if (!come_to_rest(majority, began + majority_max, "a healed majority")) {
+        return false;
+    }
+    verdict_.majority_took = now() - began;
+    start_load();
+    return true;
+}
+
+bool Simulation::settle() {
+    faults_.heal();
+    if (!run_for(load_goes_on) || !bear_burst()) {
+        return false;
+    }
+    const Instant rested = now();
+    stop_load();
+    if (!come_to_rest(cluster_.present(), rested + settle_max - load_goes_on, "the healed cluster")) {
+        return false;
+    }
+    verdict_.all_took = load_goes_on + (now() - rested);
+    return true;
+}
+
+bool Simulation::fail_with_state(std::string text) {
+    wrong(VerdictKind::liveness, std::move(text));
+    cluster_.describe();
+    return false;
+}
+
+// Ready, no request without an answer, and equal. Requires: the load has stopped.
+bool Simulation::come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who) {
+    const auto in_time = [&](std::string_view what, auto done) {
+        return run_until(deadline - now(), std::string(who) + ": " + std::string(what), done) || fail_with_state({});
+    };
     const auto answered = [&] {
         return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
                            [](const auto& client) { return client->pending() == 0; });
     };
-    if (!run_until(settle_max, "requests are pending long after the healing", answered) || !read_everything()) {
-        cluster_.describe();
+    if (!in_time("a node is not ready in time", [&] { return cluster_.ready(among); }) ||
+        !in_time("requests are not answered in time", answered) || !serve_everything(deadline)) {
         return false;
     }
-    if (!run_until(settle_max, "replicas do not converge", [&] { return cluster_.difference().empty(); })) {
-        verdict_.text += ": " + cluster_.difference();
-        cluster_.describe();
+    if (!in_time("replicas do not converge in time", [&] { return cluster_.difference(among).empty(); })) {
+        verdict_.text += ": " + cluster_.difference(among);
         return false;
     }
     return true;
 }
 
-// A linearizable read of every domain, by every client: the healed cluster answers, and the judge learns the final state.
-bool Simulation::read_everything() {
+// Requests that had an answer that tells what happened.
+std::uint64_t Simulation::answers_in(Duration duration) {
+    const auto count = [&] {
+        const auto& all = cluster_.history().operations();
+        return static_cast<std::uint64_t>(std::count_if(all.begin(), all.end(), [](const RecordedOperation& operation) {
+            return operation.outcome == Outcome::ok || operation.outcome == Outcome::failed;
+        }));
+    };
+    const std::uint64_t before = count();
+    static_cast<void>(run_for(duration));
+    return count() - before;
+}
+
+bool Simulation::bear_burst() {
+    const std::size_t requests = cluster_.options().workload.burst_requests;
+    if (requests == 0) {
+        return true;
+    }
+    const std::uint64_t before = answers_in(burst_window);
+    stop_load();
+    for (auto& client : cluster_.clients()) {
+        client->burst(requests);
+    }
+    const auto answered = [&] {
+        return std::all_of(cluster_.clients().begin(), cluster_.clients().end(),
+                           [](const auto& client) { return client->pending() == 0; });
+    };
+    if (!run_until(burst_max, "requests of a burst are not answered in time", answered)) {
+        return fail_with_state({});
+    }
+    start_load();
+    const std::uint64_t after = answers_in(burst_window);
+    if (after * 2 < before) {
+        return fail_with_state("after a burst " + std::to_string(after) + " requests are answered where " +
+                               std::to_string(before) + " were before it");
+    }
+    return verdict_.kind == VerdictKind::ok;
+}
+
+// A write and a linearizable read of every domain: the cluster answers, and the judge learns the state.
+bool Simulation::serve_everything(Instant deadline) {
     for (std::uint32_t domain = 0; domain < cluster_.options().domains; domain++) {
+        RecordedOperation put;
+        put.domain = domain;
+        const std::string value = "asked at the end " + std::to_string(cluster_.history().operations().size());
+        put.success.push_back({StepKind::put, domain_prefix(domain) + "00", {}, value, false, 0, 0});
         RecordedOperation all;
         all.domain = domain;
         all.success.push_back({StepKind::range, domain_prefix(domain), domain_prefix(domain) + "\xff", {}, false, 0, 0});
-        const Instant end = now() + settle_max;
-        bool answered = false;
-        std::string last;
-        while (!answered && now() < end) {
-            const auto* asked = ask(cluster_.prng().below(cluster_.clients().size()), all, settle_max);
-            if (verdict_.kind != VerdictKind::ok) {
-                return false;
-            }
-            answered = asked->outcome == Outcome::ok;
-            last = sim::describe(*asked);
-        }
-        if (!answered) {
-            cluster_.describe();
-            return wrong(VerdictKind::liveness, "the healed cluster does not answer a read of " + domain_prefix(domain) +
-                                                   ":\n  " + last);
+        if (!ask_until_answered(put, deadline) || !ask_until_answered(all, deadline)) {
+            return false;
         }
     }
     return true;
+}
+
+// One client after the other, by lot. Want of room is an answer as well.
+bool Simulation::ask_until_answered(const RecordedOperation& operation, Instant deadline) {
+    std::string last;
+    for (std::size_t attempt = 0; now() < deadline; attempt++) {
+        RecordedOperation again = operation;
+        if (attempt > 0 && again.success[0].kind == StepKind::put) {
+            again.success[0].value += "/" + std::to_string(attempt);   // every value is put once
+        }
+        const auto* asked = ask(cluster_.prng().below(cluster_.clients().size()), std::move(again), ask_max);
+        if (verdict_.kind != VerdictKind::ok) {
+            return false;
+        }
+        if (asked->outcome == Outcome::ok || asked->error == api::Errc::no_space) {
+            return true;
+        }
+        last = sim::describe(*asked);
+    }
+    return fail_with_state("no answer in time:\n  " + last);
 }
 
 void Simulation::judge_histories() {
@@ -181,7 +286,7 @@ Verdict simulate(const RunOptions& options) {
     }
     if (good) {
         run.faults().start();
-        static_cast<void>(run.run_for(options.duration) && run.settle());
+        static_cast<void>(run.run_for(options.duration) && run.heal_majority() && run.settle());
     }
     return run.finish();
 }
@@ -191,7 +296,9 @@ std::string describe(const Figures& v) {
            std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " +
            std::to_string(std::accumulate(v.faults.begin(), v.faults.end(), std::uint64_t{0})) +
            " leaders " + std::to_string(v.leaders) + " turns " + std::to_string(v.turns) + " events " +
-           std::to_string(v.events) + (v.inconclusive ? " (search for unknown writes gave up)" : "");
+           std::to_string(v.events) + " majority " + std::to_string(v.majority_took.count() / 1'000'000) + "ms all " +
+           std::to_string(v.all_took.count() / 1'000'000) + "ms" +
+           (v.inconclusive ? " (search for unknown writes gave up)" : "");
 }
 
 }  // namespace ringfort::sim

@@ -1,4 +1,5 @@
-// One run from its options to a verdict: the cluster forms, works under faults, is healed, and must converge.
+// One run from its options to a verdict: the cluster forms, works under faults, is healed in part and then whole, and must
+// serve and converge each time. How long it may take for that stands at the head of simulation.cc.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/cluster.h"
 #include "sim/faults.h"
@@ -28,6 +30,8 @@ struct Figures {
     std::uint64_t failed{0};
     std::uint64_t unknown{0};
     std::uint64_t leaders{0};         // (range, term) pairs that had one
+    Duration majority_took{0};        // from the healing of a majority to its convergence; 0: was not tried
+    Duration all_took{0};             // the same of everybody
     bool inconclusive{false};
 };
 
@@ -65,7 +69,9 @@ class Simulation {
     }
     // Asks this through one client and runs until it is answered, whatever the answer is.
     const RecordedOperation* ask(std::size_t client, RecordedOperation operation, Duration at_most);
-    // Heals everything, stops the load; pending requests are answered, the cluster reads and converges.
+    // Heals a random majority; the others stay as they are, or lose their power. It serves, alone, and converges.
+    bool heal_majority();
+    // Heals everything; the cluster serves, bears a burst if the options have any, and converges. The load ends.
     bool settle();
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
     Verdict finish();
@@ -77,7 +83,14 @@ class Simulation {
   private:
     static constexpr Duration look_interval = 10ms;   // between looks at the whole cluster
     void advance(Instant until);
-    bool read_everything();
+    bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
+    bool bear_burst();
+    std::uint64_t answers_in(Duration duration);
+    bool serve_everything(Instant deadline);
+    bool ask_until_answered(const RecordedOperation& operation, Instant deadline);
+    bool fail_with_state(std::string text);
+    void start_load();
+    void stop_load();
     void judge_histories();
 
     Cluster cluster_;

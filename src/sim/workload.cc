@@ -6,6 +6,17 @@
 
 namespace ringfort::sim {
 
+namespace {
+
+constexpr std::uint64_t bulk_one_in = 12;
+constexpr std::uint32_t large_value_bytes = 60'000;
+
+// Of the keys that are few, and of those that are many and lie behind them.
+std::string end_of_few(std::uint32_t domain) { return domain_prefix(domain) + "~"; }
+std::string end_of_domain(std::uint32_t domain) { return domain_prefix(domain) + "\xff"; }
+
+}  // namespace
+
 std::string domain_prefix(std::uint32_t domain) {
     ASSERT(domain < 100);
     return "d" + std::string(domain < 10 ? "0" : "") + std::to_string(domain) + "/";
@@ -23,15 +34,17 @@ Workload::Workload(const WorkloadOptions& options, std::uint32_t domains, std::u
     : options_(options), domains_(domains), client_(client), random_(seed) {}
 
 std::string Workload::key(std::uint32_t domain) {
-    // Half of the operations meet on the first two keys.
-    const std::uint64_t number = random_.one_in(2) ? random_.below(std::min<std::uint32_t>(2, options_.keys))
-                                                   : random_.below(options_.keys);
+    const bool hot = !options_.uniform && random_.one_in(2);
+    const std::uint64_t number = random_.below(hot ? std::min<std::uint32_t>(2, options_.keys) : options_.keys);
     return domain_prefix(domain) + std::to_string(100 + number).substr(1);
 }
 
 std::string Workload::value() {
     std::string out = "c" + std::to_string(client_) + "v" + std::to_string(++values_) + ":";
-    const std::size_t bytes = random_.below(options_.value_bytes_max + 1);
+    // Of really large ones a few are enough.
+    const bool large = options_.value_bytes_max > large_value_bytes && random_.one_in(4);
+    const std::size_t bytes = random_.below((large ? options_.value_bytes_max
+                                                   : std::min(options_.value_bytes_max, large_value_bytes)) + 1);
     if (out.size() < bytes) {
         out.resize(bytes, static_cast<char>('a' + values_ % 26));
     }
@@ -42,7 +55,7 @@ StepRequest Workload::get(std::uint32_t domain) { return {StepKind::range, key(d
 
 StepRequest Workload::range(std::uint32_t domain) {
     StepRequest out = get(domain);
-    out.range_end = domain_prefix(domain) + "\xff";
+    out.range_end = end_of_few(domain);
     out.limit = random_.one_in(3) ? static_cast<std::int64_t>(random_.between(1, 5)) : 0;
     return out;
 }
@@ -55,7 +68,7 @@ StepRequest Workload::remove(std::uint32_t domain, bool many) {
     StepRequest out{StepKind::remove, key(domain), {}, {}, !random_.one_in(4), 0, 0};
     if (many && random_.one_in(4)) {
         out.key = domain_prefix(domain);
-        out.range_end = domain_prefix(domain) + "\xff";
+        out.range_end = end_of_few(domain);
     } else if (many) {
         out.range_end = key(domain);   // often behind the key: then nothing is removed
     }
@@ -68,7 +81,7 @@ CompareRequest Workload::compare(std::uint32_t domain) {
     out.target = static_cast<api::CompareTarget>(random_.below(4));
     out.result = random_.one_in(3) ? static_cast<api::CompareResult>(random_.below(4)) : api::CompareResult::equal;
     if (random_.one_in(8)) {
-        out.range_end = random_.one_in(2) ? key(domain) : domain_prefix(domain) + "\xff";
+        out.range_end = random_.one_in(2) ? key(domain) : end_of_few(domain);
         if (out.range_end <= out.key) {
             out.range_end.clear();
         }
@@ -130,6 +143,48 @@ RecordedOperation Workload::compaction(std::uint32_t domain) {
     return out;
 }
 
+std::string Workload::bulk_key(std::uint32_t domain, std::uint64_t number) {
+    return end_of_few(domain) + std::to_string(100'000 + number).substr(1);
+}
+
+// Puts of neighbours, as many as a transaction may have.
+RecordedOperation Workload::bulk_fill(std::uint32_t domain) {
+    RecordedOperation out;
+    out.transaction = true;
+    const std::uint64_t most = std::min(options_.bulk_keys, options_.txn_ops);
+    const std::uint64_t first = random_.below(options_.bulk_keys);
+    for (std::uint64_t i = random_.between(1, most); i > 0; i--) {
+        StepRequest step = put(domain);
+        step.key = bulk_key(domain, (first + i) % options_.bulk_keys);
+        step.value.resize(std::min<std::size_t>(step.value.size(), 16));
+        step.prev_kv = false;
+        out.success.push_back(std::move(step));
+    }
+    return out;
+}
+
+RecordedOperation Workload::bulk(std::uint32_t domain) {
+    const std::uint64_t lot = random_.below(10);
+    if (lot < 6) {
+        return bulk_fill(domain);
+    }
+    RecordedOperation out;
+    StepRequest step;
+    step.key = end_of_few(domain);
+    step.range_end = end_of_domain(domain);
+    if (random_.one_in(3)) {
+        step.key = bulk_key(domain, random_.below(options_.bulk_keys));
+    }
+    if (lot < 9) {
+        out.serializable = random_.one_in(4);
+        step.limit = random_.one_in(4) ? static_cast<std::int64_t>(random_.between(1, options_.bulk_keys)) : 0;
+    } else {
+        step.kind = StepKind::remove;
+    }
+    out.success.push_back(std::move(step));
+    return out;
+}
+
 RecordedOperation Workload::next() {
     const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
     const auto& o = options_;
@@ -142,7 +197,9 @@ RecordedOperation Workload::next() {
         return hit;
     };
     RecordedOperation out;
-    if (drawn(o.puts)) {
+    if (o.bulk_keys > 0 && random_.one_in(bulk_one_in)) {
+        out = bulk(domain);
+    } else if (drawn(o.puts)) {
         out.success.push_back(put(domain));
     } else if (drawn(o.gets)) {
         out.success.push_back(get(domain));

@@ -33,6 +33,9 @@ class Workload {
     StepRequest remove(std::uint32_t domain, bool many);
     RecordedOperation transaction(std::uint32_t domain);
     RecordedOperation compaction(std::uint32_t domain);
+    std::string bulk_key(std::uint32_t domain, std::uint64_t number);
+    RecordedOperation bulk(std::uint32_t domain);
+    RecordedOperation bulk_fill(std::uint32_t domain);
     CompareRequest compare(std::uint32_t domain);
 
     const WorkloadOptions& options_;
