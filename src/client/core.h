@@ -44,7 +44,8 @@ struct CoreOptions {
     std::size_t held_bytes_max{256 << 20};
     // A connection that owes answers and is silent for so long is asked for its status, and closed when it stays
     // silent for as long again: together less than one and a half times the cluster's default election timeout, so that
-    // a node that stands still holds its clients up hardly longer than the cluster. One request less than the server's
+    // a node that stands still holds its clients up hardly longer than the cluster. For the question to arrive there is a
+    // second more for each MiB asked before. One request less than the server's
     // bound is sent, so that it reads the question.
     Duration keepalive_time{700ms};
 };

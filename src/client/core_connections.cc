@@ -109,6 +109,17 @@ void Core::Impl::start(Connection& connection) {
     connection.start(endpoints[choice].address);
 }
 
+// The question whether the server is there stands behind all that it was asked, and a slow network takes its time for
+// large values. Left sooner, the same requests would go the same way once more, and never arrive.
+Duration Core::Impl::time_to_carry(const Connection& connection) {
+    constexpr std::uint64_t bytes_per_ms = 1 * kib;
+    std::uint64_t bytes = 0;
+    for (std::uint32_t i = connection.requests.first; i != no_request; i = pending[i].next) {
+        bytes += pending[i].frame.size();
+    }
+    return std::chrono::milliseconds(bytes / bytes_per_ms);
+}
+
 void Core::Impl::keep_alive(Connection& connection) {
     if (connection.heard) {
         connection.received_at = now;   // a long frame is under way
@@ -136,9 +147,10 @@ void Core::Impl::keep_alive(Connection& connection) {
         connection.pinged = true;
     }
     // Looked at again when the silence is that long, and not a whole period later: a node that stands still is left two
-    // periods after its last frame.
-    const Instant silent_from = connection.pinged ? now : connection.received_at;
-    connection_timers.set(connection.number(), silent_from + options.keepalive_time);
+    // periods after its last frame, if what it was asked is small.
+    const Instant next = connection.pinged ? now + options.keepalive_time + time_to_carry(connection)
+                                           : connection.received_at + options.keepalive_time;
+    connection_timers.set(connection.number(), next);
 }
 
 void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {

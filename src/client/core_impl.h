@@ -57,6 +57,7 @@ struct Core::Impl final : ConnectionOwner {
     void release_requests(Connection& connection);
     void start(Connection& connection);
     void keep_alive(Connection& connection);
+    Duration time_to_carry(const Connection& connection);
     void move_towards(Connection& connection, std::uint32_t endpoint);
     void leave(Connection& connection);
     void retire_if_done(Connection& connection);

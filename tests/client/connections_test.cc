@@ -362,6 +362,20 @@ TEST(ClientConnections, a_silent_server_is_asked_once_and_then_left) {
     EXPECT_EQ(script.answer(token).error, api::Errc::connection_lost);
 }
 
+// What was asked stands before the question, and a slow network needs its time for it.
+TEST(ClientConnections, a_silent_server_is_given_the_time_that_large_requests_take) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.put("k", std::string(1 << 20, 'v'), 10s);
+    script.arrived(link);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    script.pass(1900ms);
+    EXPECT_FALSE(link.closed);
+    script.pass(200ms);
+    EXPECT_TRUE(link.closed);
+}
+
 // Counted from its last frame, wherever that stood between two looks of ours.
 TEST(ClientConnections, a_server_is_left_two_keepalive_times_after_its_last_frame) {
     CoreScript script;
