@@ -1,6 +1,6 @@
 """Flipped bytes in one node's files: nothing is lost, nothing stops, and the node says what it found."""
 from cluster_case import ClusterCase
-from damage import BLOCK, batches, flip
+from damage import BLOCK, batches, flip, segments
 from processes import wait_until
 
 
@@ -13,7 +13,7 @@ class Damage(ClusterCase):
         for share, within in ((0.1, 100), (0.5, 2000), (0.9, 3000)):
             victim = cluster.followers()[0]
             victim.kill()
-            segment = max(victim.data.glob("shard-0/log-*"), key=lambda path: len(batches(path)))
+            segment = max(segments(victim.data / "shard-0"), key=lambda path: len(batches(path)))
             large = [at for at, size in batches(segment) if size > BLOCK]   # their first block is used to its end
             self.assertGreater(len(large), 100, "the load fills a segment of the log")
             flip(segment, large[int(len(large) * share)] + within)

@@ -29,6 +29,11 @@ def flip(path, offset):
         os.close(descriptor)
 
 
+def segments(shard_folder):
+    """The files of a shard's log in order, those being made apart."""
+    return sorted(shard_folder.glob("log-" + 16 * "[0-9a-f]"))
+
+
 def batches(segment):
     """[(offset, bytes)] of the batches written to a segment file since it got its number, up to the first bad header."""
     number, found, at = int(segment.name.removeprefix("log-"), 16), [], 0
@@ -49,6 +54,6 @@ def settled_batches(shard_folder, newest):
     """[(path, offset, bytes)] of a shard's log without the newest batches: all others are named durable by later ones,
     so that damage to them is damage and no torn end of the log."""
     found = []
-    for segment in sorted(shard_folder.glob("log-*")):
+    for segment in segments(shard_folder):
         found += [(segment, *batch) for batch in batches(segment)]
     return found[:-newest] if newest else found

@@ -252,7 +252,8 @@ class Faults:
                 path = self.random.choice(checkpoints)
                 offset = self.random.randrange(max(1, path.stat().st_size))
             else:
-                found = damage.settled_batches(self.random.choice(sorted(node.data.glob("shard-*"))), NEWEST_BATCHES)
+                shards = sorted(node.data.glob("shard-*"))   # none: wiped, and has hardly begun
+                found = damage.settled_batches(self.random.choice(shards), NEWEST_BATCHES) if shards else []
                 # Not in the older half, whose files may be given another number at any time.
                 found = found[len(found) // 2:] if node.alive() else found
                 if not found:
