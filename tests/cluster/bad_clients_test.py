@@ -6,7 +6,7 @@ import struct
 
 from cluster_case import ClusterCase
 from processes import wait_until
-from recorder import Recorder
+from tap import Tap
 
 MEMORY_GROWTH_MAX = 128 << 20
 VERSION = 1
@@ -135,9 +135,9 @@ class BadClients(ClusterCase):
         load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
                          extra=["--distribution", "sequential"])
         self.assertEqual(load.result()["failed"], 0)
-        recorder = Recorder(self.node.client)
-        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=recorder.address)), 60 << 20)
-        question = recorder.finish()
+        tap = Tap(self.node.client)
+        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=tap.address)), 60 << 20)
+        question = tap.finish()
         before = self.node.memory_bytes()
         for _ in range(20):
             stream = self.connect(self.node.client)
@@ -151,9 +151,9 @@ class BadClients(ClusterCase):
         load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
                          extra=["--distribution", "sequential"])
         self.assertEqual(load.result()["failed"], 0)
-        recorder = Recorder(self.node.client)
-        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=recorder.address)), 60 << 20)
-        hello, question = frames_of(recorder.finish())[:2]
+        tap = Tap(self.node.client)
+        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=tap.address)), 60 << 20)
+        hello, question = frames_of(tap.finish())[:2]
         for asked in self.ring.nodes:
             before = [node.memory_bytes() for node in self.ring.nodes]
             stream = self.connect(asked.client)
@@ -170,9 +170,9 @@ class BadClients(ClusterCase):
             stream.close()
 
     def test_a_client_that_floods_and_never_reads_is_held_at_its_bound(self):
-        recorder = Recorder(self.node.client)
-        self.ring.must_ctl("get", "witness", endpoints=recorder.address)
-        question = recorder.finish()
+        tap = Tap(self.node.client)
+        self.ring.must_ctl("get", "witness", endpoints=tap.address)
+        question = tap.finish()
         start, frames = question[:16], question[16:]
         before = self.node.memory_bytes()
         stream = self.connect(self.node.client)

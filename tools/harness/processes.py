@@ -83,6 +83,7 @@ class Node:
         self.program, self.name, self.folder = program, name, Path(folder)
         self.data, self.log = self.folder / f"{name}.data", self.folder / f"{name}.log"
         self.client, self.peer = f"{address}:{client_port}", f"{address}:{peer_port}"
+        self.listen_peer = self.peer   # another one when somebody stands between the nodes
         self.process = None
         self.outlives_us = False
         self.prefix = []   # of the command: how to get to the node's own network
@@ -90,7 +91,7 @@ class Node:
     def command(self, initial_cluster, extra=()):
         return [*self.prefix, str(self.program), "--name", self.name, "--data-dir", str(self.data),
                 "--listen-client-urls", f"http://{self.client}", "--advertise-client-urls", f"http://{self.client}",
-                "--listen-peer-urls", f"http://{self.peer}", "--initial-advertise-peer-urls", f"http://{self.peer}",
+                "--listen-peer-urls", f"http://{self.listen_peer}", "--initial-advertise-peer-urls", f"http://{self.peer}",
                 "--initial-cluster", initial_cluster, *extra]
 
     def start(self, initial_cluster, extra=()):
