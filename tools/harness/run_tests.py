@@ -187,7 +187,7 @@ def stage_simulate(count, options):
 def find_planted_bugs(count):
     """That a passing simulation means something: tools/mutants looks for all of them."""
     begin = time.monotonic()
-    simulator = mutants.Simulator(mutants.build(), mutants.SIMULATED_SECONDS)
+    simulator = mutants.Simulator(mutants.build())
     results = mutants.look_for_all(simulator, mutants.CANARIES, budget=mutants.CANARY_BUDGET_SECONDS)
     missed = [result["name"] for result in results if not result["found"]]
     count.add("planted bugs", len(results) - len(missed), len(missed), seconds=time.monotonic() - begin,
