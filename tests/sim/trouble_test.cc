@@ -153,6 +153,7 @@ TEST(Burst, over_capacity_is_borne_and_the_throughput_returns) {
 TEST(Bulk, thousands_of_keys_are_read_and_deleted_at_once_among_other_work) {
     RunOptions options = scenario_options();
     options.workload.bulk_keys = 2500;
+    options.invariants_one_in = 4096;   // they walk whole stores
     options.workload.ranges = 0;
     Scenario s(options);
     ASSERT_TRUE(s.form());
@@ -180,6 +181,8 @@ TEST(TinyBounds, of_every_queue_at_once_delay_and_refuse_and_break_nothing) {
               .deferred_appends = 4, .incoming_peers = 2, .pending_writes = 2, .physical_compactions = 1,
               .node_jobs = 1};
     options.mailbox_capacity = 8;
+    options.invariants_one_in = 4096;   // they walk whole stores
+    options.workload.think = 30ms;
     options.workload.bulk_keys = 300;
     options.workload.value_bytes_max = 20'000;
     options.workload.burst_requests = 20;
