@@ -132,7 +132,7 @@ struct Core {
     void note_standing(Progress& peer, const Message& message);
     void ask_for_fence(const Message& message, Effects& out);
     void ensure_fence(const Progress& peer, LogIndex after, Effects& out);
-    void begin_doubt(Effects& out);
+    void begin_doubt(Incarnation known, Effects& out);
     void announce_doubt(Effects& out);
     void maybe_end_doubt(Effects& out);
 

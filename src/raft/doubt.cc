@@ -17,6 +17,8 @@
 //      the fence, which C has.
 // Answers of the old incarnation still on their way are dropped by whoever knows of the new one; counting one before
 // that is case 1.
+#include <algorithm>
+
 #include "base/assertion.h"
 #include "base/mark.h"
 #include "base/mutant.h"
@@ -89,11 +91,13 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
 }
 
 // The leader was told in its term of entries this log does not have, and nobody truncates those within a term: the disk
-// was rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well.
-void Core::begin_doubt(Effects& out) {
-    MARK("rolled-back log found by the leader's hint");
+// was rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well. Also
+// incarnations may be: the fence of one begun before would end this doubt, so it is one that nobody has heard of. (Who knows
+// of answers that are forgotten knows the incarnation they were given in.)
+void Core::begin_doubt(Incarnation known, Effects& out) {
+    MARK("rolled-back log found");
     hard_state.in_doubt = true;
-    hard_state.incarnation = hard_state.incarnation.next();
+    hard_state.incarnation = std::max(hard_state.incarnation, known).next();
     persist_hard_state(out);
     out.doubt_began = true;
 }

@@ -43,8 +43,9 @@ void Core::on_append(const Message& message, Effects& out) {
         // It was alive when it sent this; whether it still is the shard has to say.
         out.want_election_timer = true;
     }
-    if (message.hint.index > log.last().index && !hard_state.in_doubt) {
-        begin_doubt(out);
+    const bool forgot_answers = message.hint.index > log.last().index && !hard_state.in_doubt;
+    if (forgot_answers || message.known > hard_state.incarnation) {
+        begin_doubt(message.known, out);
     }
     const LogIndex known = std::min(hard_state.commit, log.last().index);
     const bool agrees = log.holds(message.prev) || (MUTANT(prev_term_unchecked) && message.prev.index <= log.last().index);
@@ -119,6 +120,11 @@ void Core::take_entry(const Entry& entry, Effects& out) {
     note_entry(entry);
     if (entry.kind == EntryKind::config) {
         sync_configuration(out);
+    }
+    Fence fence;
+    if (entry.kind == EntryKind::fence && decode(entry.payload, fence) && fence.member == options.self &&
+        fence.incarnation > hard_state.incarnation) {
+        begin_doubt(fence.incarnation, out);  // it was begun here, and forgotten
     }
 }
 

@@ -165,6 +165,7 @@ Outcome PeerDecoder::message(const FlatTable& table) {
     message.counts = table.boolean(Table::VT_COUNTS, true) || MUTANT(doubt_lost_on_the_way);
     message.match = LogIndex(u64(table, Table::VT_MATCH));
     message.hint = entry_id(table, Table::VT_HINT_TERM, Table::VT_HINT_INDEX);
+    message.known = Incarnation(u64(table, Table::VT_KNOWN));
     message.transfer = table.boolean(Table::VT_TRANSFER);
     message.fetch = fetch_items(table.structs(Table::VT_FETCH, sizeof(schema::FetchItem)));
 

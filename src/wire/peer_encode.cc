@@ -137,7 +137,7 @@ void encode_peer(const raft::Message& message, OutBuffer& out) {
             message.to.value, message.incarnation.value, message.term.value, message.prev.term.value,
             message.prev.index.value, message.commit.value, message.entry_count, entries, message.reject,
             message.counts, message.match.value, message.hint.term.value, message.hint.index.value, message.transfer,
-            fetch);
+            fetch, message.known.value);
     };
     append_peer_frame(out, PeerKind::raft, hint, raw_bytes, build, [&](std::byte* to) {
         for (const raft::Entry& entry : message.entries) {

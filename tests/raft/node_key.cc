@@ -165,6 +165,7 @@ void append_key(const OwnedMessage& owned, std::string& out) {
     put(out, message.counts);
     put(out, message.match);
     put(out, message.hint);
+    put(out, message.known);
     put(out, message.transfer);
     put(out, static_cast<std::uint8_t>(owned.entries.size()));
     for (const StoredEntry& entry : owned.entries) {

@@ -684,6 +684,30 @@ TEST(RaftDoubt, a_follower_that_forgot_what_it_told_this_leader_begins_a_new_inc
     }
 }
 
+// The fence of an incarnation that it began before, and forgot, would end its doubt too early.
+TEST(RaftDoubt, a_follower_that_forgot_its_incarnation_as_well_begins_one_it_never_had) {
+    Subject subject(1, 3, {1, 1}, 1);
+    OwnedMessage append = subject.append(2, 1, id(1, 5), {});
+    append.message.hint.index = LogIndex(5);
+    append.message.known = Incarnation(4);
+    const auto said = subject.said(append);
+    EXPECT_TRUE(subject.node.core().in_doubt());
+    EXPECT_EQ(subject.node.disk().hard_state.incarnation, Incarnation(5));
+    EXPECT_EQ(of_type(said, MessageType::announce).size(), 1U);
+    subject.said(append);
+    EXPECT_EQ(subject.node.disk().hard_state.incarnation, Incarnation(5)) << "once is enough";
+}
+
+TEST(RaftDoubt, a_follower_that_finds_a_fence_for_a_later_incarnation_of_its_own_was_rolled_back) {
+    Subject subject(1, 3, {1, 1}, 1);
+    OwnedMessage append = subject.append(2, 1, id(1, 3), {1, 1});
+    append.entries[0] = fence_for(1, 2, id(1, 4));
+    subject.said(append);
+    EXPECT_TRUE(subject.node.core().in_doubt());
+    EXPECT_EQ(subject.node.disk().hard_state.incarnation, Incarnation(3));
+    EXPECT_EQ(subject.node.core().last(), id(1, 5));
+}
+
 TEST(RaftDoubt, a_member_rolled_back_to_an_older_copy_of_its_disk_counts_again_only_behind_a_fence) {
     TestCluster cluster(3);
     cluster.elect(1);

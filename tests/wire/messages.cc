@@ -229,7 +229,7 @@ raft::Message RandomMessages::raft_message() {
             .incarnation = Incarnation(u64()), .term = Term(u64()), .prev = entry_id(), .commit = LogIndex(u64()),
             .entry_count = type == raft::MessageType::append ? static_cast<std::uint32_t>(entries.size()) : u32(),
             .entries = entries, .reject = coin(), .counts = coin(), .match = LogIndex(u64()), .hint = entry_id(),
-            .transfer = coin(), .fetch = fetch};
+            .known = Incarnation(u64()), .transfer = coin(), .fetch = fetch};
 }
 
 PeerFrame RandomMessages::peer_frame(std::size_t index) {
@@ -403,7 +403,7 @@ class Writer {
     }
     void put(const raft::Message& m) {
         add(m.type, m.range, m.from, m.to, m.incarnation, m.term, m.prev, m.commit, m.entry_count, m.entries,
-            m.reject, m.counts, m.match, m.hint, m.transfer, m.fetch);
+            m.reject, m.counts, m.match, m.hint, m.known, m.transfer, m.fetch);
     }
     void put(const ReadRoundItem& item) { add(item.range, item.term); }
     void put(const ReadRound& r) { add(r.round[0], r.round[1], r.items); }
