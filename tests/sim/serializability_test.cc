@@ -76,6 +76,31 @@ TEST(Serializability, flags_two_writes_of_one_revision_and_a_write_answered_with
     expect_bad(g, "older than one");
 }
 
+TEST(Serializability, flags_an_answer_of_a_revision_that_never_was) {
+    HistoryBuilder h;
+    auto& read = h.ok(0, 1, 0, B::get("a"), {{B::kv("a", "1", 1, 1, 1)}, 1, false});
+    expect_bad(h, "never was");
+    read.serializable = true;
+    expect_bad(h, "never was");
+    HistoryBuilder g;
+    g.ok(0, 1, 1, B::put("a", "1"));
+    expect_bad(g, "never was");
+}
+
+TEST(Serializability, an_unknown_write_stands_where_its_value_was_seen_and_touches_nothing_seen_untouched) {
+    // Twenty gaps, and writes for twice as many, of which what was seen leaves one order only.
+    HistoryBuilder h;
+    for (int i = 0; i < 20; i++) {
+        h.unknown(0, B::put("a", "a" + std::to_string(i)));
+        h.unknown(0, B::put("b", "b" + std::to_string(i)));
+    }
+    h.ok(0, 1, 22, B::put("c", "1"));
+    h.ok(2, 3, 22, B::get("a", "c"), {{B::kv("a", "a5", 2, 2, 1), B::kv("b", "b7", 3, 21, 19)}, 2, false});
+    const auto report = h.check();
+    EXPECT_EQ(report.violation, "") << report.steps;
+    EXPECT_FALSE(report.inconclusive);
+}
+
 TEST(Serializability, a_gap_must_be_explained_by_an_unknown_write) {
     HistoryBuilder h;
     h.ok(0, 1, 3, B::put("a", "1"));

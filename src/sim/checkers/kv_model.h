@@ -26,6 +26,8 @@ class KvModel {
     Execution read(const RecordedOperation& operation, api::Revision at) const;
     // Takes the newest revision back. Requires: revision() > 1.
     void undo();
+    // The keys that the newest revision changed. Requires: revision() > 1.
+    const std::vector<std::string>& touched() const { return touched_.back(); }
     // The key at that revision; null: absent.
     const RecordedKv* find(const std::string& key, api::Revision at) const;
 

@@ -31,7 +31,8 @@ class Search {
   private:
     struct Unknown {
         const RecordedOperation* operation;
-        api::Revision floor;   // it stands behind this revision: that one was answered before it was invoked
+        api::Revision floor;      // it stands behind this revision: that one was answered before it was invoked
+        api::Revision home{0};    // a value it writes was seen as of this revision: it can stand nowhere else
         bool used{false};
     };
     // One revision that was replayed.
@@ -41,6 +42,9 @@ class Search {
     };
 
     void collect();
+    void note_seen(const RecordedOperation& operation);
+    void find_homes();
+    bool disturbs(api::Revision revision) const;
     void check_real_time();
     void replay();
     bool try_gap(api::Revision revision, std::size_t first);
@@ -57,6 +61,8 @@ class Search {
     std::map<api::Revision, const RecordedOperation*> writes_;         // acknowledged, by revision
     std::multimap<api::Revision, const RecordedOperation*> reads_;     // what changed nothing, by revision
     std::multimap<api::Revision, RecordedKv> seen_;                    // by mod_revision, from all answers
+    // By key: it was seen as of the first revision in a state of the second, so nothing touched it in between.
+    std::map<std::string, std::map<api::Revision, api::Revision>> untouched_;
     std::vector<Unknown> unknown_;
     std::vector<Frame> frames_;                                        // frames_[i] made revision i + 2
     api::Revision deepest_{0};
@@ -75,13 +81,12 @@ void Search::collect() {
             continue;
         }
         const api::Revision revision = operation->header.revision;
-        last_ = std::max(last_, revision);
-        for (const auto& result : operation->results) {
-            for (const auto& kv : result.kvs) {
-                seen_.emplace(kv.mod_revision, kv);
-                last_ = std::max(last_, kv.mod_revision);
-            }
+        if (revision < (operation->modified() ? 2 : 1)) {
+            report_.violation = "an answer of a revision that never was:\n  " + describe(*operation);
+            return;
         }
+        last_ = std::max(last_, revision);
+        note_seen(*operation);
         if (operation->modified()) {
             report_.writes++;
             const auto [other, added] = writes_.emplace(revision, operation);
@@ -96,6 +101,52 @@ void Search::collect() {
         }
     }
     report_.unknown = unknown_.size();
+    find_homes();
+}
+
+void Search::note_seen(const RecordedOperation& operation) {
+    const auto& steps = operation.branch();
+    for (std::size_t i = 0; i < operation.results.size(); i++) {
+        // What a write tells is of the state before it, or its own work.
+        api::Revision of = operation.header.revision - (operation.modified() ? 1 : 0);
+        of = i < steps.size() && steps[i].kind == StepKind::range && steps[i].revision > 0 ? steps[i].revision : of;
+        for (const auto& kv : operation.results[i].kvs) {
+            seen_.emplace(kv.mod_revision, kv);
+            last_ = std::max(last_, kv.mod_revision);
+            api::Revision& through = untouched_[kv.key][kv.mod_revision];
+            through = std::max(through, of);
+        }
+    }
+}
+
+void Search::find_homes() {
+    std::map<std::string, std::size_t> by_value;
+    for (std::size_t i = 0; i < unknown_.size(); i++) {
+        for (const auto* branch : {&unknown_[i].operation->success, &unknown_[i].operation->failure}) {
+            for (const StepRequest& step : *branch) {
+                if (step.kind == StepKind::put) {
+                    by_value.emplace(step.value, i);
+                }
+            }
+        }
+    }
+    for (const auto& [revision, kv] : seen_) {
+        if (const auto found = by_value.find(kv.value); found != by_value.end()) {
+            unknown_[found->second].home = revision;
+        }
+    }
+}
+
+// The model's newest revision touches a key that an answer shows untouched by it.
+bool Search::disturbs(api::Revision revision) const {
+    return std::ranges::any_of(model_.touched(), [&](const std::string& key) {
+        const auto found = untouched_.find(key);
+        if (found == untouched_.end()) {
+            return false;
+        }
+        const auto next = found->second.lower_bound(revision);
+        return next != found->second.begin() && std::prev(next)->second >= revision;
+    });
 }
 
 // Sweeps over invocations in the order of time with the highest revision answered before each.
@@ -201,14 +252,14 @@ bool Search::try_acknowledged(api::Revision revision, const RecordedOperation& o
 bool Search::try_gap(api::Revision revision, std::size_t first) {
     for (std::size_t i = first; i < unknown_.size(); i++) {
         Unknown& unknown = unknown_[i];
-        if (unknown.used || unknown.floor >= revision) {
+        if (unknown.used || unknown.floor >= revision || (unknown.home > 0 && unknown.home != revision)) {
             continue;
         }
         report_.steps++;
         if (!model_.execute(*unknown.operation).modified) {
             continue;
         }
-        if (agrees(revision)) {
+        if (!disturbs(revision) && agrees(revision)) {
             unknown.used = true;
             report_.unknown_placed++;
             frames_.push_back({true, i});
