@@ -26,11 +26,13 @@ SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const 
 
 SimClient::~SimClient() { port_.detach(Death::noticed); }
 
-void SimClient::start() {
+void SimClient::start(bool bursts) {
     load_++;
     schedule_turn(queue_.now());
     think_again();
-    schedule_burst();
+    if (bursts) {
+        schedule_burst();
+    }
 }
 
 void SimClient::stop() {

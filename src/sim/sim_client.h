@@ -30,7 +30,7 @@ class SimClient {
     SimClient& operator=(const SimClient&) = delete;
 
     // Begins, or stops, to ask for something now and then.
-    void start();
+    void start(bool bursts = true);
     void stop();
     // Asks for so many things at once.
     void burst(std::size_t requests);

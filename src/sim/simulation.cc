@@ -77,9 +77,9 @@ const RecordedOperation* Simulation::ask(std::size_t client, RecordedOperation o
     return &asked;
 }
 
-void Simulation::start_load() {
+void Simulation::start_load(bool bursts) {
     for (auto& client : cluster_.clients()) {
-        client->start();
+        client->start(bursts);
     }
 }
 
@@ -167,6 +167,8 @@ bool Simulation::bear_burst() {
     if (requests == 0) {
         return true;
     }
+    stop_load();
+    start_load(false);
     const std::uint64_t before = answers_in(burst_window);
     stop_load();
     for (auto& client : cluster_.clients()) {
@@ -179,7 +181,7 @@ bool Simulation::bear_burst() {
     if (!run_until(burst_max, "requests of a burst are not answered in time", answered)) {
         return fail_with_state({});
     }
-    start_load();
+    start_load(false);
     const std::uint64_t after = answers_in(burst_window);
     if (after * 2 < before) {
         return fail_with_state("after a burst " + std::to_string(after) + " requests are answered where " +

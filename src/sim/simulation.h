@@ -89,7 +89,7 @@ class Simulation {
     bool serve_everything(Instant deadline);
     bool ask_until_answered(const RecordedOperation& operation, Instant deadline);
     bool fail_with_state(std::string text);
-    void start_load();
+    void start_load(bool bursts = true);
     void stop_load();
     void judge_histories();
 
