@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "raft/types.h"
+#include "shard/link_view.h"
 #include "shard/shard.h"
 
 namespace ringfort::shard {
@@ -39,6 +40,8 @@ struct HeldView {
 };
 
 HeldView inspect_held(Shard& shard);
+
+std::vector<LinkView> inspect_links(Shard& shard);
 
 // Linearizable reads that came to a replica that did not lead.
 struct FollowerReadsView {

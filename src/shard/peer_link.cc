@@ -20,6 +20,12 @@ constexpr Duration backoff_max = 1s;
 // Grants are sent when they are worth a frame.
 constexpr std::uint64_t grant_bytes_min = 256 * kib;
 
+constexpr std::array credited_classes{wire::LinkClass::append, wire::LinkClass::forward, wire::LinkClass::snapshot};
+
+std::int64_t whole_credit(const Context& context, wire::LinkClass cls) {
+    return static_cast<std::int64_t>(context.config.bounds.link_credit_bytes[static_cast<std::size_t>(cls)]);
+}
+
 // What its sender paid with: granting more would lift the bound of what the peer may have here.
 wire::LinkClass class_of(const wire::PeerFrame& decoded, const wire::FrameReader::Frame& frame) {
     const auto* message = std::get_if<raft::Message>(&decoded);
@@ -79,7 +85,9 @@ void Link::become_up() {
     peer_disk_slow_ = false;
     backoff_ = backoff_min;
     said_ = {};
-    credit_ = context_.config.bounds.link_credit_bytes;
+    for (const auto cls : credited_classes) {
+        credit_[static_cast<std::size_t>(cls)] = whole_credit(context_, cls);
+    }
     to_grant_ = {};
     last_heard_ = context_.now;
     beat_at_ = context_.now;
@@ -166,9 +174,7 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         return on_hello_reply(*reply);
     }
     if (const auto* credit = std::get_if<wire::Credit>(&*decoded)) {
-        const auto cls = static_cast<std::size_t>(credit->cls);
-        credit_[cls] = std::min(credit_[cls] + credit->bytes, context_.config.bounds.link_credit_bytes[cls]);
-        send_deferred();
+        take_credit(*credit);
         return true;
     }
     if (const auto* beat = std::get_if<wire::Beat>(&*decoded)) {
@@ -186,6 +192,16 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         grant(cls, frame_bytes_);
     }
     return true;
+}
+
+void Link::take_credit(const wire::Credit& given) {
+    if (given.cls == wire::LinkClass::control) {
+        return;
+    }
+    std::int64_t& credit = credit_[static_cast<std::size_t>(given.cls)];
+    const std::int64_t missing = whole_credit(context_, given.cls) - credit;
+    credit += static_cast<std::int64_t>(std::min(given.bytes, static_cast<std::uint64_t>(missing)));
+    send_deferred();
 }
 
 std::uint64_t Link::withhold() {
@@ -227,8 +243,7 @@ bool Link::send(const Frame& frame, wire::LinkClass cls) {
     const std::size_t before = out_.pending_bytes();
     wire::encode_peer(frame, out_);
     if (cls != wire::LinkClass::control) {
-        auto& credit = credit_[static_cast<std::size_t>(cls)];
-        credit -= std::min<std::uint64_t>(credit, out_.pending_bytes() - before);
+        credit_[static_cast<std::size_t>(cls)] -= static_cast<std::int64_t>(out_.pending_bytes() - before);
     }
     context_.links->mark_dirty(*this);
     return true;

@@ -247,6 +247,14 @@ void PeerLinks::flush() {
     }
 }
 
+std::vector<LinkView> PeerLinks::inspect() const {
+    std::vector<LinkView> out;
+    for (const auto& link : links_) {
+        out.push_back({link->node_, link->remote_shard_, link->up(), link->credit_, link->to_grant_});
+    }
+    return out;
+}
+
 const std::string& PeerLinks::client_address_of(NodeId node) const {
     static const std::string unknown;
     for (const Peer& peer : peers_) {

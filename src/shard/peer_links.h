@@ -13,6 +13,7 @@
 
 #include "raft/types.h"
 #include "shard/context.h"
+#include "shard/link_view.h"
 #include "shard/owned_message.h"
 #include "shard/retired_sends.h"
 #include "wire/frame.h"
@@ -82,6 +83,7 @@ class Link final : public env::ConnectionHandler {
     void drop_and_say_once(std::string_view head, std::string_view why);
     void become_up();
     void lose(bool closed);
+    void take_credit(const wire::Credit& given);
     void send_deferred();
     void read_frames();
 
@@ -97,7 +99,8 @@ class Link final : public env::ConnectionHandler {
     env::ConnectionId connection_{0};
     wire::FrameReader reader_;
     wire::OutBuffer out_;
-    std::array<std::uint64_t, wire::link_class_count> credit_{};    // what we may still send
+    // What we may still send. Below 0: a frame that overdrew it is owed before there is any again. Control has none.
+    std::array<std::int64_t, wire::link_class_count> credit_{};
     std::array<std::uint64_t, wire::link_class_count> to_grant_{};  // dealt with, not yet granted
     std::uint64_t frame_bytes_{0};                                  // of the frame being handled, to be granted
     // Appends that wait for credit. Entries that did not come with their message are looked up when it leaves.
@@ -157,6 +160,7 @@ class PeerLinks final : public env::ListenerHandler {
     // The disk is slow here, and a living peer's is not. Where all are slow somebody has to lead all the same.
     bool others_should_lead() const;
     const std::string& client_address_of(NodeId node) const;
+    std::vector<LinkView> inspect() const;
 
     // What is known of a member, from its hello or ours.
     struct Peer {

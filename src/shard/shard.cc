@@ -345,6 +345,10 @@ HeldView inspect_held(Shard& shard) {
     return view;
 }
 
+std::vector<LinkView> inspect_links(Shard& shard) {
+    return shard.impl().links.inspect();
+}
+
 FollowerReadsView inspect_follower_reads(Shard& shard) {
     return shard.impl().follower_reads.counters();
 }

@@ -286,6 +286,11 @@ shard::FollowerReadsView SimNode::follower_reads() {
     return out;
 }
 
+std::vector<shard::LinkView> SimNode::links(ShardId shard) {
+    ASSERT(running());
+    return shard::inspect_links(*life_->slots[shard.value].shard);
+}
+
 std::size_t SimNode::open_files() const {
     ASSERT(running());
     std::size_t out = 0;

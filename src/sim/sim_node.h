@@ -102,6 +102,8 @@ class SimNode {
     // Of all its shards together. Requires: running().
     shard::HeldView held();
     shard::FollowerReadsView follower_reads();
+    // Of one of its shards. Requires: running(), and that the shard is there.
+    std::vector<shard::LinkView> links(ShardId shard);
     std::size_t open_files() const;
 
   private:

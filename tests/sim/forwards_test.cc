@@ -55,6 +55,47 @@ TEST_F(Forwarded, writes_all_hear_that_their_leader_is_gone_however_many_there_a
     good_end();
 }
 
+// A frame larger than the rest of the credit leaves all the same. What it takes beyond that is owed: credit for others
+// that comes meanwhile lets no second one follow.
+TEST_F(Forwarded, a_large_request_is_followed_by_no_other_before_its_own_credit_comes) {
+    constexpr auto cls = static_cast<std::size_t>(wire::LinkClass::forward);
+    RunOptions options = no_load_nor_tails();
+    options.shards = 1;
+    options.bounds.link_credit_bytes[cls] = 4 * kib;
+    ASSERT_TRUE(begin(options));
+    const std::size_t leader = s->leader();
+    const std::size_t node = s->follower();
+    const auto credit = [&] { return s->link(node, leader).credit[cls]; };
+    const auto ask = [&](std::size_t bytes) {
+        clients[node]->ask(++id, api::PutRequest{.key = key, .value = std::string(bytes, 'x')}, 20s);
+        s->simulation.run_for(20ms);
+    };
+    s->cluster().network().block(s->node(leader).host(), s->node(node).host());
+    for (int i = 0; i < 3; i++) {
+        ask(900);
+    }
+    const std::int64_t rest = credit();
+    ASSERT_GT(rest, 0);
+    ASSERT_LT(rest, 2 * std::int64_t{kib});
+    s->cluster().network().block(s->node(node).host(), s->node(leader).host());
+    ask(100'000);
+    const std::int64_t owed = credit();
+    EXPECT_LE(owed, rest - 100'000);
+    s->cluster().network().unblock(s->node(leader).host(), s->node(node).host());
+    s->simulation.run_for(300ms);
+    const std::int64_t still_owed = credit();
+    EXPECT_GT(still_owed, owed) << "no credit for the small ones came";
+    EXPECT_LT(still_owed, -90'000);
+    ask(100'000);
+    EXPECT_EQ(credit(), still_owed) << "a second one is on its way";
+    s->cluster().network().unblock_all();
+    for (std::uint64_t request = id - 4; request <= id; request++) {
+        ASSERT_TRUE(answered(node, request));
+        EXPECT_EQ(answer(node, request).error, api::Errc::ok);
+    }
+    good_end();
+}
+
 // The write is committed only when its node is back; by then that node counts its requests from the beginning.
 // The others hear the leader and keep it. Whoever asks here may ask them.
 TEST_F(Forwarded, requests_at_a_node_that_alone_hears_no_leader_are_told_so_long_before_their_deadlines) {

@@ -61,6 +61,15 @@ class Scenario {
         }
         return {};
     }
+    // Of the nodes' first shards, as the first one sees it.
+    shard::LinkView link(std::size_t from, std::size_t to) {
+        for (const auto& found : node(from).links(ShardId(0))) {
+            if (found.node == node(to).id() && found.remote_shard == ShardId(0)) {
+                return found;
+            }
+        }
+        return {};
+    }
     // Forms, and waits until writes are answered.
     testing::AssertionResult form() {
         if (!simulation.form() ||
