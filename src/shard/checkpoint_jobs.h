@@ -186,7 +186,7 @@ class Checkpoints::ReceiveJob {
     bool continues(const wire::SnapshotSlice& slice, NodeId from) const;
     // The sender began anew with what is all here already: it need not send it again.
     bool takes_up(const wire::SnapshotSlice& first, NodeId from);
-    void take(const wire::SnapshotSlice& slice);
+    void take(Link& link, const wire::SnapshotSlice& slice);
     // While it works on what it has the sender is told so now and then: silence would end the transfer.
     void maybe_tell_progress();
     void on_durable(BatchSequence through);
@@ -212,6 +212,7 @@ class Checkpoints::ReceiveJob {
     std::size_t chunk_bytes_{0};
     std::uint64_t received_bytes_{0};
     std::uint64_t owed_credit_{0};    // of slices taken, not yet given back to the sender
+    std::uint64_t owed_to_{0};        // Link::place(): another connection begins with the whole credit
     std::uint64_t written_{0};
     std::uint64_t checksum_{0};
     bool loading_{false};

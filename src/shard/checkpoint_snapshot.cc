@@ -212,8 +212,12 @@ void Checkpoints::ReceiveJob::maybe_tell_progress() {
     }
 }
 
-void Checkpoints::ReceiveJob::take(const wire::SnapshotSlice& slice) {
-    owed_credit_ += slice.data.size() + kib;
+void Checkpoints::ReceiveJob::take(Link& link, const wire::SnapshotSlice& slice) {
+    if (owed_to_ != link.place()) {
+        owed_to_ = link.place();
+        owed_credit_ = 0;
+    }
+    owed_credit_ += link.withhold();
     if (slice.offset + slice.data.size() > record_.bytes || received_.size() + slice.data.size() > 2 * send_window_bytes) {
         aborted_ = true;
         return;
@@ -232,7 +236,7 @@ void Checkpoints::ReceiveJob::answer(wire::SnapshotVerdict verdict) {
 void Checkpoints::ReceiveJob::give_credit(std::uint64_t bytes) {
     bytes = std::min(bytes, owed_credit_);
     owed_credit_ -= bytes;
-    Link* link = owner_.context_.links->link_of(replica_, from_);
+    Link* link = owner_.context_.links->find_origin(owed_to_);
     if (link != nullptr && bytes > 0) {
         link->grant(wire::LinkClass::snapshot, bytes);
     }

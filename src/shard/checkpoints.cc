@@ -132,10 +132,8 @@ void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
 
 void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
     // Whoever takes a slice gives its credit back later; of one that is dropped it goes back at once.
-    const auto drop = [&] { link.grant(wire::LinkClass::snapshot, slice.data.size() + kib); };
     Replica* replica = context_.replicas->find(slice.range);
     if (replica == nullptr) {
-        drop();
         return;
     }
     for (const auto& job : receives_) {
@@ -143,10 +141,9 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
             continue;
         }
         if (job->continues(slice, link.node())) {
-            job->take(slice);
+            job->take(link, slice);
             return;
         }
-        drop();
         if (slice.offset == 0 && !job->takes_up(slice, link.node())) {
             job->abort();   // the sender began anew; its next try finds the place free
         }
@@ -155,10 +152,9 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
     const bool begins = slice.offset == 0 && slice.term >= replica->raft().term();
     if (begins && slice.snapshot.index > replica->applied()) {
         receives_.push_back(std::make_unique<ReceiveJob>(*this, *replica, slice, link.node()));
-        receives_.back()->take(slice);
+        receives_.back()->take(link, slice);
         return;
     }
-    drop();
     auto verdict = wire::SnapshotVerdict::refused;
     if (begins) {
         // Its installation was acknowledged once and the answer lost. The leader would offer it for ever.

@@ -188,7 +188,7 @@ bool Link::on_frame(const wire::FrameReader::Frame& frame) {
         drop("unexpected frame");
         return false;
     }
-    if (frame_bytes_ > 0 && (cls == wire::LinkClass::append || cls == wire::LinkClass::forward)) {
+    if (frame_bytes_ > 0 && cls != wire::LinkClass::control) {
         grant(cls, frame_bytes_);
     }
     return true;

@@ -70,6 +70,26 @@ TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_th
     s.expect_good_end();
 }
 
+TEST(Snapshots, the_credit_of_their_slices_goes_back_to_the_byte) {
+    QuietScenario s;
+    ASSERT_TRUE(s.simulation.form());
+    ASSERT_TRUE(s.write(1, 100, 1));
+    const std::size_t follower = s.follower();
+    ASSERT_TRUE(s.kill_quietly(follower));
+    ASSERT_TRUE(s.write(18, 100'000, 5));
+    s.node(follower).start();
+    ASSERT_TRUE(s.run_until(40s, "the snapshot is not installed",
+                            [&] { return s.node(follower).ready() && s.caught_up(follower); }));
+    ASSERT_TRUE(s.simulation.run_for(2s));
+    constexpr auto cls = static_cast<std::size_t>(wire::LinkClass::snapshot);
+    const shard::LinkView sender = s.link(s.leader(), follower);
+    const shard::LinkView receiver = s.link(follower, s.leader());
+    EXPECT_GT(receiver.to_grant[cls], 0U) << "nothing was sent";
+    EXPECT_EQ(sender.credit[cls] + static_cast<std::int64_t>(receiver.to_grant[cls]),
+              static_cast<std::int64_t>(shard::ShardBounds().link_credit_bytes[cls]));
+    s.expect_good_end();
+}
+
 // Without room for one, asking again and again would fill the disk, and empty it, all the time.
 TEST(Snapshots, a_checkpoint_without_room_is_tried_now_and_then_and_takes_no_room_from_the_log) {
     RunOptions options = quiet_options();
