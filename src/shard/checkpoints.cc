@@ -229,6 +229,9 @@ bool Checkpoints::run() {
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(receives_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(removals_, [](const auto& removal) { return !removal->operation.op.in_flight; });
+    if (garbage_wanted_ && !busy()) {
+        look_for_garbage();
+    }
     return more;
 }
 
@@ -325,28 +328,30 @@ void Checkpoints::forget_file(const std::string& name) {
     context_.world.disk.remove(removals_.back()->operation.op, name);
 }
 
-void Checkpoints::remove_garbage() {
+void Checkpoints::look_for_garbage() {
+    garbage_wanted_ = false;
     removals_.push_back(std::make_unique<Removal>());
     JobOperation& operation = removals_.back()->operation;
     operation.op.context = this;
-    operation.op.callback = [](env::DiskOperation& op) {
-        auto& self = *static_cast<Checkpoints*>(op.context);
-        for (const env::FileInfo& file : op.files) {
-            const std::string name = self.directory_ + "/" + file.name;
-            if (!file.name.starts_with("checkpoint-")) {
-                continue;
-            }
-            bool named = false;
-            for (const auto& replica : self.context_.replicas->all()) {
-                named |= replica->checkpoint().file == name;
-            }
-            // Files being written now carry numbers above those of earlier starts; see next_file_number().
-            if (!named && !self.busy()) {
-                self.forget_file(name);
-            }
-        }
-    };
+    operation.op.callback = [](env::DiskOperation& op) { static_cast<Checkpoints*>(op.context)->on_listed(op.files); };
     context_.world.disk.list(operation.op, directory_);
+}
+
+void Checkpoints::on_listed(const std::vector<env::FileInfo>& files) {
+    // A job that began meanwhile may have made one of them.
+    if (busy()) {
+        garbage_wanted_ = true;
+        return;
+    }
+    for (const env::FileInfo& file : files) {
+        const std::string name = directory_ + "/" + file.name;
+        const bool named = std::ranges::any_of(context_.replicas->all(), [&](const auto& replica) {
+            return replica->checkpoint().file == name;
+        });
+        if (file.name.starts_with("checkpoint-") && !named) {
+            forget_file(name);
+        }
+    }
 }
 
 }  // namespace ringfort::shard

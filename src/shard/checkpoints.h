@@ -39,8 +39,8 @@ class Checkpoints {
     void load(RangeId range, const CheckpointRecord& record, std::function<void(LoadedState)> done);
     // Of the checkpoints being loaded, of 100; 100 if none is.
     std::uint64_t percent_loaded() const;
-    // Removes checkpoint files no record names. Requires: all replicas are made.
-    void remove_garbage();
+    // Removes checkpoint files no record names, once no job is under way. Requires: all replicas are made.
+    void remove_garbage() { garbage_wanted_ = true; }
 
     // Somebody waits for one: it hurries as far as the disk's pace allows.
     void want(RangeId range);
@@ -111,6 +111,8 @@ class Checkpoints {
     void on_write_failed(RangeId range);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);
+    void look_for_garbage();
+    void on_listed(const std::vector<env::FileInfo>& files);
     std::uint64_t next_file_number() { return ++file_number_; }
 
     Context& context_;
@@ -126,6 +128,7 @@ class Checkpoints {
     std::vector<std::unique_ptr<kv::Store>> discarded_;
     struct Removal;
     std::vector<std::unique_ptr<Removal>> removals_;
+    bool garbage_wanted_{false};           // to be looked for when no job is under way
     std::uint64_t bytes_written_{0};
     std::uint64_t file_number_;
 };

@@ -337,6 +337,31 @@ TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
         << s->simulation.problem();
 }
 
+// When the start looks for such files the next snapshot is on its way already.
+TEST_F(Behind, a_snapshot_cut_short_by_a_crash_leaves_no_file_behind) {
+    ASSERT_TRUE(begin_behind());
+    ASSERT_TRUE(leave_behind());
+    DiskProfile& disk = s->node(follower).media().profile();
+    const DiskProfile fast = disk;
+    disk.write_latency = 1s;
+    s->cluster().network().unblock_all();
+    ASSERT_TRUE(s->run_until(10s, "no snapshot comes", [&] { return !checkpoints(follower).empty(); }));
+    const std::string cut_short = checkpoints(follower).front();
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(follower));
+    ASSERT_EQ(std::ranges::count(checkpoints(follower), cut_short), 1);
+    disk = fast;
+    disk.metadata_latency = 1s;
+    s->node(follower).start();
+    ASSERT_TRUE(s->run_until(60s, "it does not catch up", [&] {
+        return s->view(follower).range == data_range && s->view(follower).applied == s->view(s->leader()).applied;
+    }));
+    s->simulation.run_for(10s);
+    EXPECT_EQ(checkpoints(follower).size(), 1U);
+    EXPECT_EQ(std::ranges::count(checkpoints(follower), cut_short), 0);
+    good_end();
+}
+
 // A file that nobody knows any more keeps its space until the process ends.
 TEST_F(Behind, a_file_opened_for_a_snapshot_that_was_given_up_meanwhile_is_closed) {
     for (const bool at_sender : {true, false}) {
