@@ -25,7 +25,7 @@ namespace ringfort::shard {
 
 class LogRecovery {
   public:
-    static constexpr std::size_t slice_bytes = 512 * kib;   // memory touched for the first time costs as much as its scan
+    static constexpr std::size_t slice_bytes = 1 * mib;   // a slow disk answers few reads a second
 
     LogRecovery(env::Disk& disk, const LogOptions& options);
 
