@@ -402,8 +402,9 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         leave(connection);
     } else if (error.code == api::Errc::no_leader) {
-        // The node may be the only one that hears none.
-        move_towards(connection, static_cast<std::uint32_t>((connection.endpoint + 1) % endpoints.count()));
+        // The node may be the only one that hears none. By lot: those who leave it must not all meet at the next.
+        const std::uint64_t further = 1 + prng.below(std::max<std::uint64_t>(endpoints.count() - 1, 1));
+        move_towards(connection, static_cast<std::uint32_t>((connection.endpoint + further) % endpoints.count()));
     }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {

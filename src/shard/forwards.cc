@@ -16,9 +16,6 @@ namespace ringfort::shard {
 namespace {
 
 constexpr Duration retry_interval = 10ms;
-// Without a leader for so many election timeouts this node may be the only one that hears none: whoever asked may find
-// another node, and is told that nothing was proposed.
-constexpr int leaderless_timeouts = 3;
 constexpr std::size_t slots_per_sweep = 1024;
 constexpr std::size_t body_keep_max = 4 * kib;
 constexpr std::size_t bucket_count = 16 * 1024;
@@ -487,8 +484,10 @@ void Forwards::sweep_slot(Slot& slot, Instant now) {
         return;
     }
     Replica* replica = slot.by_mail ? nullptr : context_.replicas->find(slot.request.range);
+    // Without a leader for longer than an election takes, this node may be the only one that hears none: whoever asked may
+    // find another node, and is told that nothing was proposed.
     if (replica != nullptr && !slot.answered_partly &&
-        replica->leaderless_for(now) >= context_.config.election_timeout * leaderless_timeouts) {
+        replica->leaderless_for(now) >= context_.config.election_timeout) {
         answer(slot, api::Errc::no_leader);
         return;
     }

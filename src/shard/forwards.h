@@ -2,7 +2,7 @@
 // that wait until a leader is known.
 //
 // A request is forwarded once; an answer that says "not the leader" brings it back here, where it waits and is tried
-// again until its deadline, or until no leader has been known for several election timeouts. A write whose way to the
+// again until its deadline, or until no leader has been known for an election timeout. A write whose way to the
 // leader broke has an unknown outcome and is answered so.
 //
 // Bounds: the bodies held here, and the replies on their way to one session. A long reply is sent elsewhere under credit;

@@ -288,9 +288,12 @@ void Replica::flush() {
 }
 
 bool Replica::expire(Instant now, std::size_t& answers_left) {
+    // Proposed while it led, and longer than an election takes it hears of no leader: the outcome may come late or never,
+    // and whoever waits for it here could go on at another node.
+    const bool leaderless = leaderless_for(now) >= context_.config.election_timeout;
     for (std::size_t i = 0; i < pending_.count(); i++) {
         PendingWrite& write = pending_[i];
-        if (write.origin.kind == OriginKind::none || write.deadline > now) {
+        if (write.origin.kind == OriginKind::none || (write.deadline > now && !leaderless)) {
             continue;
         }
         if (answers_left == 0) {
@@ -298,7 +301,8 @@ bool Replica::expire(Instant now, std::size_t& answers_left) {
         }
         answers_left--;
         MARK("write timed out before its outcome");
-        const api::Errc code = MUTANT(expired_write_failed) ? api::Errc::no_leader : api::Errc::timed_out;
+        const api::Errc unknown = write.deadline > now ? api::Errc::leader_changed : api::Errc::timed_out;
+        const api::Errc code = MUTANT(expired_write_failed) ? api::Errc::no_leader : unknown;
         context_.router->answer_error(write.origin, code, "", header());
         write.origin.kind = OriginKind::none;
         pending_live_--;

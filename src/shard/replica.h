@@ -103,7 +103,8 @@ class Replica {
     bool apply(WorkBudget& budget);
     // Answers physical compactions whose space has become free.
     void answer_reclaimed();
-    // Answers writes whose deadline is over, `answers_left` at most. false: there are more.
+    // Answers writes whose deadline is over or whose outcome is not learned here soon, `answers_left` at most. false: there
+    // are more.
     bool expire(Instant now, std::size_t& answers_left);
     // Answers every pending write with the error: the node stops.
     void fail_pending(api::Errc code);

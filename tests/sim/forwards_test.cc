@@ -96,7 +96,6 @@ TEST_F(Forwarded, a_large_request_is_followed_by_no_other_before_its_own_credit_
     good_end();
 }
 
-// The write is committed only when its node is back; by then that node counts its requests from the beginning.
 // The others hear the leader and keep it. Whoever asks here may ask them.
 TEST_F(Forwarded, requests_at_a_node_that_alone_hears_no_leader_are_told_so_long_before_their_deadlines) {
     ASSERT_TRUE(begin(no_load_nor_tails()));
@@ -119,6 +118,27 @@ TEST_F(Forwarded, requests_at_a_node_that_alone_hears_no_leader_are_told_so_long
     good_end();
 }
 
+// Its outcome is unknown there, and may stay so; the client can go on elsewhere.
+TEST_F(Forwarded, writes_of_a_leader_that_was_cut_off_are_told_so_long_before_their_deadlines) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t leader = s->leader();
+    for (std::size_t other = 0; other < 3; other++) {
+        if (other != leader) {
+            s->cluster().network().block(s->node(leader).host(), s->node(other).host());
+            s->cluster().network().block(s->node(other).host(), s->node(leader).host());
+        }
+    }
+    clients[leader]->ask(++id, api::PutRequest{.key = key, .value = "unknown"}, 60s);
+    const std::uint64_t write = id;
+    ASSERT_TRUE(answered(leader, write, 3s));
+    EXPECT_EQ(answer(leader, write).error, api::Errc::leader_changed);
+    s->cluster().network().unblock_all();
+    s->simulation.run_for(3s);
+    ASSERT_TRUE(put(leader, "healed"));
+    good_end();
+}
+
+// The write is committed only when its node is back; by then that node counts its requests from the beginning.
 TEST_F(Forwarded, requests_of_a_restarted_node_are_not_answered_with_answers_to_those_before) {
     ASSERT_TRUE(begin(no_load_nor_tails()));
     const std::size_t leader = s->leader();
