@@ -52,6 +52,7 @@ Term Raft::term() const { return core_->hard_state.term; }
 const HardState& Raft::hard_state() const { return core_->hard_state; }
 LogIndex Raft::commit() const { return core_->hard_state.commit; }
 EntryId Raft::last() const { return core_->log.last(); }
+EntryId Raft::durable() const { return {term_at(core_->durable).value_or(Term{}), core_->durable}; }
 EntryId Raft::snapshot() const { return core_->log.snapshot(); }
 std::optional<Term> Raft::term_at(LogIndex index) const { return core_->log.term_at(index); }
 const Configuration& Raft::configuration() const { return core_->configurations.current(); }

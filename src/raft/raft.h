@@ -222,6 +222,7 @@ class Raft {
     const HardState& hard_state() const;
     LogIndex commit() const;
     EntryId last() const;
+    EntryId durable() const;   // the last entry of the own log that is
     EntryId snapshot() const;
     // Term of an entry at or after the snapshot. nullopt: compacted or beyond the end.
     std::optional<Term> term_at(LogIndex index) const;

@@ -25,6 +25,7 @@ struct ReplicaView {
     std::size_t pending{0};        // answers owed
     Incarnation incarnation{};
     InstanceId instance{};         // of the data directory
+    raft::EntryId durable{};       // of its own log, the last that is
 };
 
 std::vector<ReplicaView> inspect(Shard& shard);

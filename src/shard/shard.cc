@@ -331,7 +331,7 @@ std::vector<ReplicaView> inspect(Shard& shard) {
         views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(), replica->applied(),
                          raft.last(), replica->state_hash(), raft.in_doubt(),
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
-                         raft.hard_state().incarnation, shard.impl().context.config.instance});
+                         raft.hard_state().incarnation, shard.impl().context.config.instance, raft.durable()});
     }
     return views;
 }

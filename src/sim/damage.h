@@ -1,14 +1,14 @@
-// Harm to data directories, within a budget that the cluster must bear without loss and without stopping.
-//
-// The budget: damage that can be told (a checksum, a failed read, a missing file, a missing directory) hits a fixed
-// minority of the nodes of a run, so that the majority of the copies of any one entry stays whole. Not in it: what
-// cannot be told from a write that never ended, that is the latest writes of a file (see DiskFile::pick_written) and the
-// newest segments as files; a node that loses those rolls back without a sign.
+// Loud harm to data directories, within the budget (damage_budget.h): picks the places that may be harmed, and harms them.
+// Each function says whether it found one.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/damage_budget.h"
+#include "sim/disk_log.h"
 
 namespace ringfort::sim {
 
@@ -16,29 +16,50 @@ class Damage {
   public:
     Damage(Cluster& cluster, Prng& random);
 
-    // Nobody: the cluster is too small to lose a copy.
-    bool has_victims() const { return !victims_.empty(); }
-    std::size_t pick_victim() { return victims_[random_.below(victims_.size())]; }
-    // Whether its directory was harmed since it was last made anew: then it may refuse to start, and an operator wipes it.
-    bool harmed(std::size_t node) const { return harmed_[node]; }
+    const DamageBudget& budget() const { return budget_; }
+    // Whether its directory was harmed so since it was last made anew that it may refuse to start; an operator wipes it
+    // then.
+    bool may_refuse(std::size_t node) const { return may_refuse_[node]; }
+    bool may_wipe(std::size_t node) const { return budget_.may_wipe(node) || node == budget_.goes_back(); }
     // Nothing was ever done to what it holds.
     bool sound(std::size_t node) const { return sound_[node]; }
+    // It went back to what it was: perhaps in part only, if its power was cut.
+    void note_rollback(std::size_t node, FaultKind how);
 
-    void flip_bits(std::size_t node);
-    void spoil_sectors(std::size_t node);
+    // Up to some tens of bytes or sectors: of the log anywhere, its oldest or its newest file, a checkpoint, a small file.
+    bool flip_bits(std::size_t node);
+    bool spoil_sectors(std::size_t node);
+    // A write of the last moments turns out never to have reached its place; misdirected: it lies in another.
+    bool lose_write(std::size_t node);
+    bool misdirect_write(std::size_t node);
     // Requires of the next two: no process on the node, its disk quiet.
-    void lose_file(std::size_t node);
+    bool lose_file(std::size_t node);
     void wipe(std::size_t node);
 
   private:
-    // A file that was written and a place in it, by lot; null if there is none.
-    DiskFile* pick_place(std::size_t node, std::uint64_t& offset);
+    // A stretch of a file.
+    struct Place {
+        std::string file;
+        std::uint64_t begin{0};
+        std::uint64_t end{0};
+    };
+    class View;
+
+    std::optional<Place> pick_place(std::size_t node, const View& view);
+    std::optional<Place> pick_in_log(const View& view);
+    std::optional<Place> pick_checkpoint(std::size_t node);
+    bool may_harm_file(std::size_t node, const std::string& name) const;
+    bool harm_write(std::size_t node, bool misdirected);
+    bool land_elsewhere(std::size_t node, const View& view, const DiskMedia::RecentWrite& write);
+    template <class Harm>
+    bool harm_places(std::size_t node, Harm harm);
+    void note_harm(std::size_t node);
 
     Cluster& cluster_;
     Prng& random_;
-    std::vector<std::size_t> victims_;
-    std::vector<bool> harmed_;   // by node
-    std::vector<bool> sound_;    // by node
+    DamageBudget budget_;
+    std::vector<bool> may_refuse_;   // by node
+    std::vector<bool> sound_;        // by node
 };
 
 }  // namespace ringfort::sim

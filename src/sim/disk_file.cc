@@ -18,14 +18,12 @@ bool all_zero(Bytes bytes) {
 void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content) {
     ASSERT(volatile_.empty() || volatile_.back().sequence < sequence);
     heal(offset, content.size());
-    note_write(offset, content.size());
     bytes_ = std::max(bytes_, offset + content.size());
-    volatile_.push_back({sequence, offset, {content.begin(), content.end()}, {}});
+    volatile_.push_back({sequence, offset, {content.begin(), content.end()}, {}, false});
 }
 
 void DiskFile::write_durable(std::uint64_t offset, Bytes content) {
     heal(offset, content.size());
-    note_write(offset, content.size());
     const std::uint64_t end = offset + content.size();
     for (auto& write : volatile_) {
         const std::uint64_t first = std::max(offset, write.offset);
@@ -52,6 +50,12 @@ void DiskFile::sync(std::uint64_t through) {
     volatile_.erase(volatile_.begin(), volatile_.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
+void DiskFile::claim(std::uint64_t through) {
+    for (auto& write : volatile_) {
+        write.claimed = write.claimed || write.sequence <= through;
+    }
+}
+
 bool DiskFile::read(std::uint64_t offset, MutableBytes out) const {
     if (offset + out.size() > bytes_) {
         return false;
@@ -60,6 +64,11 @@ bool DiskFile::read(std::uint64_t offset, MutableBytes out) const {
     if (bad != bad_sectors_.end() && *bad * sector_bytes < offset + out.size()) {
         return false;
     }
+    peek(offset, out);
+    return true;
+}
+
+void DiskFile::peek(std::uint64_t offset, MutableBytes out) const {
     load(offset, out);
     for (const auto& write : volatile_) {
         const std::uint64_t first = std::max(offset, write.offset);
@@ -67,11 +76,11 @@ bool DiskFile::read(std::uint64_t offset, MutableBytes out) const {
         for (std::uint64_t at = first; at < last; at += sector_bytes) {
             const std::size_t sector = (at - write.offset) / sector_bytes;
             if (write.superseded.empty() || !write.superseded[sector]) {
-                std::memcpy(out.data() + (at - offset), write.content.data() + (at - write.offset), sector_bytes);
+                const std::size_t part = std::min<std::size_t>(sector_bytes, last - at);
+                std::memcpy(out.data() + (at - offset), write.content.data() + (at - write.offset), part);
             }
         }
     }
-    return true;
 }
 
 bool DiskFile::durable(std::uint64_t offset, std::uint64_t bytes) const {
@@ -79,6 +88,9 @@ bool DiskFile::durable(std::uint64_t offset, std::uint64_t bytes) const {
         return false;
     }
     for (const auto& write : volatile_) {
+        if (write.claimed) {
+            continue;
+        }
         const std::uint64_t first = std::max(offset, write.offset);
         const std::uint64_t last = std::min(offset + bytes, write.offset + write.content.size());
         for (std::uint64_t at = first; at < last; at += sector_bytes) {
@@ -97,16 +109,8 @@ std::vector<std::byte> DiskFile::durable_content() const {
 }
 
 std::vector<std::byte> DiskFile::content() const {
-    std::vector<std::byte> out(round_up<std::uint64_t>(bytes_, sector_bytes));
-    load(0, out);
-    for (const auto& write : volatile_) {
-        for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
-            if (write.superseded.empty() || !write.superseded[at / sector_bytes]) {
-                std::memcpy(out.data() + write.offset + at, write.content.data() + at, sector_bytes);
-            }
-        }
-    }
-    out.resize(bytes_);
+    std::vector<std::byte> out(bytes_);
+    peek(0, out);
     return out;
 }
 
@@ -120,6 +124,7 @@ void DiskFile::cut_power(Prng& random, std::uint32_t keep_per_million) {
 
 void DiskFile::flip_bit(std::uint64_t bit) {
     ASSERT(bit / 8 < bytes_);
+    harmed_ = true;
     const std::uint64_t sector = bit / 8 / sector_bytes * sector_bytes;
     std::array<std::byte, sector_bytes> content;
     load(sector, content);
@@ -127,29 +132,39 @@ void DiskFile::flip_bit(std::uint64_t bit) {
     store(sector, content);
 }
 
-std::optional<std::uint64_t> DiskFile::pick_written(Prng& random) const {
-    constexpr int tries = 16;
-    std::vector<std::uint64_t> written;
-    for (std::size_t page = 0; page < pages_.size(); page++) {
-        if (pages_[page]) {
-            written.push_back(page);
-        }
-    }
-    for (int i = 0; i < tries && !written.empty(); i++) {
-        const std::uint64_t at = written[random.below(written.size())] * limits::block_bytes +
-                                 random.below(limits::block_bytes);
-        const bool late = std::any_of(latest_.begin(), latest_.end(),
-                                      [&](const Extent& write) { return write.begin <= at && at < write.end; });
-        if (!late && at < bytes_) {
-            return at;
-        }
-    }
-    return std::nullopt;
+void DiskFile::spoil_sector(std::uint64_t offset) {
+    harmed_ = true;
+    bad_sectors_.insert(offset / sector_bytes);
 }
 
-void DiskFile::note_write(std::uint64_t offset, std::uint64_t bytes) {
-    latest_[latest_next_] = {offset, offset + bytes};
-    latest_next_ = (latest_next_ + 1) % latest_writes;
+void DiskFile::replace_sectors(std::uint64_t offset, Bytes content) {
+    ASSERT(offset % sector_bytes == 0 && content.size() % sector_bytes == 0 && offset + content.size() <= bytes_);
+    harmed_ = true;
+    store(offset, content);
+}
+
+const std::byte* DiskFile::written_block(std::uint64_t index) const {
+    return index < pages_.size() && pages_[index] ? pages_[index]->data() : nullptr;
+}
+
+std::shared_ptr<DiskFile> DiskFile::copy() const {
+    auto out = std::make_shared<DiskFile>(bytes_, growing_);
+    for (std::size_t page = 0; page < pages_.size(); page++) {
+        if (pages_[page]) {
+            out->store(page * limits::block_bytes, *pages_[page]);
+        }
+    }
+    for (const auto& write : volatile_) {
+        for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
+            if (write.superseded.empty() || !write.superseded[at / sector_bytes]) {
+                out->store(write.offset + at, Bytes(write.content).subspan(at, sector_bytes));
+            }
+        }
+    }
+    out->set_aside_ = set_aside_;
+    out->bad_sectors_ = bad_sectors_;
+    out->harmed_ = harmed_;
+    return out;
 }
 
 void DiskFile::store(std::uint64_t offset, Bytes content) {

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <set>
 #include <vector>
 
@@ -33,6 +32,8 @@ class DiskFile {
     void write_durable(std::uint64_t offset, Bytes content);
     // Everything written with a number <= `through` is durable now, and the size.
     void sync(std::uint64_t through);
+    // The same said by a device that lies: durable() believes it, a power cut does not.
+    void claim(std::uint64_t through);
     // The size as well, for a growing file's own sync.
     void sync_size() { durable_bytes_ = bytes_; }
 
@@ -48,10 +49,16 @@ class DiskFile {
 
     // Damage to the medium. Bad sectors fail to read until written again.
     void flip_bit(std::uint64_t bit);
-    void spoil_sector(std::uint64_t offset) { bad_sectors_.insert(offset / sector_bytes); }
-    // A byte of some block that was ever written, by lot; none of the latest writes, whose damage cannot be told from a
-    // write that never ended (the risk the log's format states). None: nothing else was written.
-    std::optional<std::uint64_t> pick_written(Prng& random) const;
+    void spoil_sector(std::uint64_t offset);
+    // Whole sectors of the medium hold other bytes than were written there last. Requires: they lie within the file.
+    void replace_sectors(std::uint64_t offset, Bytes content);
+    bool harmed() const { return harmed_; }   // by one of these, ever
+    // As a reader sees them, bad sectors too; zeros beyond the end.
+    void peek(std::uint64_t offset, MutableBytes out) const;
+    // A block of the medium; null: it was never written.
+    const std::byte* written_block(std::uint64_t index) const;
+    // What a copy of the file has, all of it durable.
+    std::shared_ptr<DiskFile> copy() const;
     std::size_t volatile_writes() const { return volatile_.size(); }
 
   private:
@@ -60,6 +67,7 @@ class DiskFile {
         std::uint64_t offset;
         std::vector<std::byte> content;
         std::vector<bool> superseded;   // by sector; empty: none is
+        bool claimed{false};            // the device says that it is durable
     };
     using Page = std::array<std::byte, limits::block_bytes>;
 
@@ -67,13 +75,6 @@ class DiskFile {
     void load(std::uint64_t offset, MutableBytes out) const;  // from them
     void store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million);
     void heal(std::uint64_t offset, std::uint64_t bytes);
-    void note_write(std::uint64_t offset, std::uint64_t bytes);
-
-    static constexpr std::size_t latest_writes = 8;
-    struct Extent {
-        std::uint64_t begin;
-        std::uint64_t end;
-    };
 
     std::vector<std::unique_ptr<Page>> pages_;   // none: zeros
     std::uint64_t bytes_;           // as running processes see it
@@ -82,8 +83,7 @@ class DiskFile {
     bool growing_;
     std::vector<VolatileWrite> volatile_;        // in the order they completed
     std::set<std::uint64_t> bad_sectors_;
-    std::array<Extent, latest_writes> latest_{};   // a ring
-    std::size_t latest_next_{0};
+    bool harmed_{false};
 };
 
 }  // namespace ringfort::sim

@@ -160,50 +160,95 @@ DiskErrc DiskMedia::perform(Task& task) {
     UNREACHABLE();
 }
 
+DiskErrc DiskMedia::perform_read(Task& task) {
+    counters_.reads++;
+    if (task.owner == nullptr) {
+        return DiskErrc::ok;
+    }
+    if (random_.per_million(profile_.read_error_per_million)) {
+        counters_.errors_injected++;
+        return DiskErrc::read_failed;
+    }
+    if (profile_.misdirected_read_per_million > 0 && random_.per_million(profile_.misdirected_read_per_million) &&
+        read_elsewhere(task)) {
+        counters_.reads_misdirected++;
+        return DiskErrc::ok;
+    }
+    return task.file->read(task.offset, task.into) ? DiskErrc::ok : DiskErrc::read_failed;
+}
+
+// From another block of the file, or of any other file.
+bool DiskMedia::read_elsewhere(Task& task) {
+    DiskFile* from = task.file.get();
+    if (random_.one_in(2)) {
+        auto other = live_.begin();
+        std::advance(other, static_cast<std::ptrdiff_t>(random_.below(live_.size())));
+        from = other->second.get();
+    }
+    if (from->bytes() < task.into.size()) {
+        return false;
+    }
+    const std::uint64_t blocks = (from->bytes() - task.into.size()) / limits::block_bytes + 1;
+    return from->read(random_.below(blocks) * limits::block_bytes, task.into);
+}
+
+DiskErrc DiskMedia::perform_write(Task& task) {
+    counters_.writes++;
+    counters_.bytes_written += task.content.size();
+    if (task.owner != nullptr) {
+        // The issuer promised not to touch the memory.
+        ASSERT(std::memcmp(task.source, task.content.data(), task.content.size()) == 0);
+    }
+    const std::uint64_t end = task.offset + task.content.size();
+    const std::uint64_t occupied = task.file->occupied();
+    const bool full = end > occupied && !has_room(end - occupied);
+    if (full || random_.per_million(profile_.write_error_per_million)) {
+        counters_.errors_injected += full ? 0 : 1;
+        land_failed_write(task);
+        return DiskErrc::write_failed;
+    }
+    const Bytes landed = prefix(task.content, task.landed);
+    if (landed.empty()) {
+        return DiskErrc::ok;
+    }
+    note_recent(task, landed);
+    const bool durable = task.durability == env::Durability::dsync && landed.size() == task.content.size();
+    if (durable && !lying_) {
+        task.file->write_durable(task.offset, landed);
+        return DiskErrc::ok;
+    }
+    task.file->write_volatile(++write_sequence_, task.offset, landed);
+    if (durable) {
+        task.file->claim(write_sequence_);
+    }
+    return DiskErrc::ok;
+}
+
+void DiskMedia::note_recent(const Task& task, Bytes landed) {
+    if (recent_max_ == 0) {
+        return;
+    }
+    RecentWrite write{task.file, task.offset, {landed.begin(), landed.end()}, std::vector<std::byte>(landed.size())};
+    task.file->peek(task.offset, write.before);
+    recent_.push_back(std::move(write));
+    if (recent_.size() > recent_max_) {
+        recent_.pop_front();
+    }
+}
+
 DiskErrc DiskMedia::perform_data(Task& task) {
     if (task.kind == Kind::read) {
-        counters_.reads++;
-        if (task.owner == nullptr) {
-            return DiskErrc::ok;
-        }
-        if (random_.per_million(profile_.read_error_per_million)) {
-            counters_.errors_injected++;
-            return DiskErrc::read_failed;
-        }
-        return task.file->read(task.offset, task.into) ? DiskErrc::ok : DiskErrc::read_failed;
+        return perform_read(task);
     }
     if (task.kind == Kind::write) {
-        counters_.writes++;
-        counters_.bytes_written += task.content.size();
-        if (task.owner != nullptr) {
-            // The issuer promised not to touch the memory.
-            ASSERT(std::memcmp(task.source, task.content.data(), task.content.size()) == 0);
-        }
-        const std::uint64_t end = task.offset + task.content.size();
-        const std::uint64_t occupied = task.file->occupied();
-        const bool full = end > occupied && !has_room(end - occupied);
-        if (full || random_.per_million(profile_.write_error_per_million)) {
-            counters_.errors_injected += full ? 0 : 1;
-            land_failed_write(task);
-            return DiskErrc::write_failed;
-        }
-        const Bytes landed = prefix(task.content, task.landed);
-        if (landed.empty()) {
-            return DiskErrc::ok;
-        }
-        if (task.durability == env::Durability::dsync && landed.size() == task.content.size()) {
-            task.file->write_durable(task.offset, landed);
-        } else {
-            task.file->write_volatile(++write_sequence_, task.offset, landed);
-        }
-        return DiskErrc::ok;
+        return perform_write(task);
     }
     counters_.syncs++;
     if (random_.per_million(profile_.sync_error_per_million)) {
         counters_.errors_injected++;
         return DiskErrc::sync_failed;
     }
-    task.file->sync(task.bytes);
+    lying_ ? task.file->claim(task.bytes) : task.file->sync(task.bytes);
     if (task.kind == Kind::sync_new) {
         task.file->sync_size();
         task.file->set_aside(0);
@@ -407,17 +452,73 @@ void DiskMedia::cut_power(std::uint32_t keep_per_million) {
     live_ = survived;
     durable_ = std::move(survived);
     hang_until_ = queue_.now();
+    harmed_ = harmed_ || lying_;
+    lying_ = false;
 }
 
 void DiskMedia::wipe() {
+    put_back({});
+}
+
+void DiskMedia::set_lying(bool lying) {
+    for (const auto& [name, file] : live_) {
+        if (lying_ && !lying) {
+            file->sync(write_sequence_);
+        }
+    }
+    lying_ = lying;
+}
+
+bool DiskMedia::take_back(const RecentWrite& write) {
+    std::vector<std::byte> now(write.content.size());
+    if (write.offset + now.size() > write.file->bytes() || !write.file->durable(write.offset, now.size())) {
+        return false;
+    }
+    write.file->peek(write.offset, now);
+    if (now != write.content) {
+        return false;
+    }
+    write.file->replace_sectors(write.offset, write.before);
+    return true;
+}
+
+bool DiskMedia::misdirect(const RecentWrite& write, DiskFile& to, std::uint64_t offset) {
+    ASSERT(offset % limits::block_bytes == 0);
+    const std::uint64_t room = offset < to.bytes() ? (to.bytes() - offset) / sector_bytes * sector_bytes : 0;
+    if (room == 0 || !take_back(write)) {
+        return false;
+    }
+    to.replace_sectors(offset, prefix(write.content, room));
+    return true;
+}
+
+DiskMedia::Copy DiskMedia::copy() const {
+    Copy out;
+    for (const auto& [name, file] : live_) {
+        out[name] = file->copy();
+    }
+    return out;
+}
+
+void DiskMedia::put_back(const Copy& copy) {
     ASSERT(quiet());
+    harmed_ = true;
     live_.clear();
-    durable_.clear();
+    for (const auto& [name, file] : copy) {
+        live_[name] = file->copy();
+    }
+    durable_ = live_;
+    recent_.clear();
 }
 
 void DiskMedia::lose(const std::string& name) {
+    harmed_ = true;
     live_.erase(name);
     durable_.erase(name);
+}
+
+bool DiskMedia::harmed() const {
+    return harmed_ || std::any_of(live_.begin(), live_.end(), [](const auto& item) { return item.second->harmed(); });
 }
 
 DiskFile* DiskMedia::file(std::string_view name) {

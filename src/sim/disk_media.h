@@ -4,9 +4,11 @@
 // at all; a node must not start again before quiet(). Cutting the power: every 512-byte sector of every write that is
 // not durable survives or not by its own lot; names that were not made durable come or go likewise; operations of
 // directories in flight happen whole or not at all. Nothing that completed durably is ever lost, except by the damage
-// that is asked for by name.
+// that is asked for by name: rot, bad sectors, lost files, writes that went astray, reads of another place, a device
+// whose flushes lie, a directory that is lost or put back as it was.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +42,7 @@ struct DiskProfile {
     std::uint32_t read_error_per_million{0};
     std::uint32_t write_error_per_million{0};
     std::uint32_t sync_error_per_million{0};
+    std::uint32_t misdirected_read_per_million{0};   // answered with what lies elsewhere
 };
 
 struct DiskCounters {
@@ -48,6 +51,7 @@ struct DiskCounters {
     std::uint64_t syncs{0};
     std::uint64_t bytes_written{0};
     std::uint64_t errors_injected{0};
+    std::uint64_t reads_misdirected{0};
     std::uint64_t refused{0};            // files, for want of room
     std::uint64_t sectors_in_doubt{0};   // that met a power cut before they were durable
 };
@@ -72,12 +76,41 @@ class DiskMedia {
     void wipe();
     // The file is gone, as a broken file system loses it. Who has it open keeps it.
     void lose(const std::string& name);
+    // While it lies, writes and syncs that say they are durable are not: a power cut takes them like any other. (The file
+    // system's own writes, of names and of files replaced whole, do not pass by the cache that lies.) When it lies no
+    // more, all of it has reached the medium, or a power cut has ended it.
+    void set_lying(bool lying);
+    bool lying() const { return lying_; }
+
+    // Writes of the last moments with what had lain there: any of them may turn out never to have reached its place.
+    // Until then readers had it from the device's cache.
+    struct RecentWrite {
+        std::shared_ptr<DiskFile> file;
+        std::uint64_t offset{0};
+        std::vector<std::byte> content;
+        std::vector<std::byte> before;
+    };
+    void note_recent_writes(std::size_t count) { recent_max_ = count; }
+    const std::deque<RecentWrite>& recent_writes() const { return recent_; }
+    // Its place holds what had lain there. false: it is not durable yet, or other writes have been there since. Requires:
+    // the device does not lie.
+    static bool take_back(const RecentWrite& write);
+    // The same, and what was written lies in another place, block by block as far as that file reaches.
+    static bool misdirect(const RecentWrite& write, DiskFile& to, std::uint64_t offset);
+
+    // The whole directory as it is at this moment, all of it durable.
+    using Copy = std::map<std::string, std::shared_ptr<DiskFile>, std::less<>>;
+    Copy copy() const;
+    // The directory is replaced by the copy. Requires: quiet(), every SimDisk detached.
+    void put_back(const Copy& copy);
     // The file, or null. For damage and for judges.
     DiskFile* file(std::string_view name);
     // Names that exist now, sorted.
     std::vector<std::string> names() const;
 
     // ---- for judges
+    // Something was not kept as it was written, ever.
+    bool harmed() const;
     // Whether a power cut now would keep these bytes whatever the lots.
     bool durable(std::string_view name, std::uint64_t offset, std::uint64_t bytes) const;
     bool durable_name(std::string_view name) const;
@@ -88,7 +121,7 @@ class DiskMedia {
   private:
     friend class SimDisk;
     using FilePointer = std::shared_ptr<DiskFile>;
-    using Names = std::map<std::string, FilePointer, std::less<>>;
+    using Names = Copy;
 
     enum class Kind : std::uint8_t {
         open, create, create_growing, sync_new, remove, rename, list, read_whole, replace_whole, write, read, sync,
@@ -118,6 +151,10 @@ class DiskMedia {
     void finish(std::uint64_t slot);
     env::DiskErrc perform(Task& task);
     env::DiskErrc perform_data(Task& task);
+    env::DiskErrc perform_read(Task& task);
+    env::DiskErrc perform_write(Task& task);
+    bool read_elsewhere(Task& task);
+    void note_recent(const Task& task, Bytes landed);
     env::DiskErrc perform_name(Task& task);
     env::DiskErrc open_file(Task& task);
     env::DiskErrc make_file(Task& task);
@@ -142,6 +179,10 @@ class DiskMedia {
     Instant hang_until_{0};
     Instant drained_at_{0};             // when all that was written so far is on the medium
     std::uint32_t slow_factor_{1};
+    bool lying_{false};
+    bool harmed_{false};
+    std::size_t recent_max_{0};
+    std::deque<RecentWrite> recent_;    // the newest last
 };
 
 }  // namespace ringfort::sim

@@ -8,12 +8,13 @@
 namespace ringfort::sim {
 
 FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
-    : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_) {}
+    : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_), rollback_(cluster) {}
 
 void FaultScheduler::start() {
     const RunOptions& options = cluster_.options();
     active_ = options.fault_mask != 0 && options.fault_interval.count() > 0;
     if (active_) {
+        note_recent_writes();
         schedule_next();
     }
     const std::size_t first = random_.below(cluster_.node_count());
@@ -81,6 +82,10 @@ void FaultScheduler::trace(FaultKind kind, std::size_t index) {
 }
 
 void FaultScheduler::inject(FaultKind kind) {
+    if (is_harm(kind)) {
+        break_data(kind);
+        return;
+    }
     const std::size_t index = pick_node();
     trace(kind, index);
     switch (kind) {
@@ -112,7 +117,12 @@ void FaultScheduler::inject(FaultKind kind) {
         case FaultKind::bit_flip:
         case FaultKind::bad_sector:
         case FaultKind::read_error:
-        case FaultKind::lost_file: return break_data(kind);
+        case FaultKind::lost_file:
+        case FaultKind::lost_write:
+        case FaultKind::misdirected_write:
+        case FaultKind::misdirected_read:
+        case FaultKind::lying_flush:
+        case FaultKind::old_copy: break;
         case FaultKind::stranger:
             cluster_.stranger().start(Duration(static_cast<std::int64_t>(random_.between(2'000'000, 200'000'000))));
             later(length(), Repair::quiet_stranger, 0);
@@ -365,40 +375,6 @@ void FaultScheduler::fill_disk(std::size_t index) {
     later(length(), Repair::free_disk, index);
 }
 
-// Rot is met by a running process, or by the next start; the rest needs a dead one.
-void FaultScheduler::break_data(FaultKind kind) {
-    if (!damage_.has_victims()) {
-        return;
-    }
-    const std::size_t index = damage_.pick_victim();
-    SimNode& node = cluster_.node(index);
-    if (kind == FaultKind::read_error) {
-        node.media().profile().read_error_per_million = random_.one_in(2) ? 1'000'000u : 100'000u;
-        later(length(), Repair::clear_read_errors, index);
-    } else if (random_.one_in(2) && (kind == FaultKind::bit_flip || kind == FaultKind::bad_sector)) {
-        harm(kind, index);
-        later(length(), Repair::reopen, index);
-    } else {
-        later(Duration(1), Repair::harm, index, static_cast<std::uint64_t>(kind));
-    }
-}
-
-void FaultScheduler::harm(FaultKind kind, std::size_t index) {
-    if (kind == FaultKind::bit_flip) {
-        damage_.flip_bits(index);
-    } else if (kind == FaultKind::bad_sector) {
-        damage_.spoil_sectors(index);
-    } else if (kind == FaultKind::lost_file) {
-        damage_.lose_file(index);
-    } else {
-        ASSERT(kind == FaultKind::wipe);
-        damage_.wipe(index);
-    }
-    if (damage_.harmed(index)) {
-        cluster_.expect_halt(index, env::Halt::refused);
-    }
-}
-
 // ------------------------------------------------------------------------------------------- repair
 
 void FaultScheduler::later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y) {
@@ -441,7 +417,7 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
             nodes_with_errors_--;
             return start_node(x);
         }
-        case Repair::clear_read_errors: cluster_.node(x).media().profile().read_error_per_million = 0; return;
+        case Repair::clear_read_errors: return clear_read_faults(x);
         case Repair::free_disk: cluster_.node(x).media().profile().capacity_bytes = DiskProfile{}.capacity_bytes; return;
         case Repair::quiet_stranger: return cluster_.stranger().stop();
         case Repair::reopen:
@@ -450,18 +426,9 @@ void FaultScheduler::repair(Repair what, std::uint64_t x, std::uint64_t y) {
                 later(length(), Repair::start, x);
             }
             return;
-        case Repair::harm: {
-            // A dead process's last writes may still be landing.
-            SimNode& node = cluster_.node(x);
-            node.kill();
-            if (!node.media().quiet()) {
-                later(1ms, Repair::harm, x, y);
-                return;
-            }
-            harm(static_cast<FaultKind>(y), x);
-            later(length(), Repair::start, x);
-            return;
-        }
+        case Repair::harm: return harm_dead(static_cast<FaultKind>(y), x);
+        case Repair::roll_back: return roll_back(static_cast<FaultKind>(y));
+        case Repair::go_back: return go_back(static_cast<FaultKind>(y));
         case Repair::roll: return roll(x);
         case Repair::storm: return storm(x, y);
         case Repair::steal: return steal(x, y);
@@ -486,14 +453,12 @@ void FaultScheduler::start_node(std::size_t index) {
         if (cluster_.options().shard_changes && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
         }
-        if (damage_.harmed(index)) {
-            cluster_.expect_halt(index, env::Halt::refused);
-        }
+        expect_harm(index);
         if (disk.capacity_bytes < DiskProfile{}.capacity_bytes) {
             cluster_.expect_halt(index, env::Halt::no_disk_space);
         }
         // A block that cannot be read for a while must not pass for one that was never written.
-        node.media().profile().read_error_per_million = 0;
+        clear_read_faults(index);
         node.start();
     }
 }
@@ -504,7 +469,7 @@ void FaultScheduler::restart_halted() {
         // again.
         if (ended.how != env::Halt::refused) {
             later(length(), Repair::start, ended.node);
-        } else if (damage_.harmed(ended.node)) {
+        } else if (damage_.may_refuse(ended.node) && damage_.may_wipe(ended.node)) {
             later(length(), Repair::harm, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));
         }
     }
@@ -519,6 +484,7 @@ void FaultScheduler::heal_some(const std::vector<bool>& healed, bool power_off_o
     epoch_++;
     nodes_with_errors_ = 0;
     still_to_roll_ = 0;
+    rollback_.call_off();
     cluster_.stranger().stop();
     SimNetwork& network = cluster_.network();
     network.profile().loss_per_million = 0;
@@ -554,7 +520,7 @@ void FaultScheduler::heal_node(std::size_t index) {
     node.media().set_slow_factor(1);
     node.media().profile().write_error_per_million = 0;
     node.media().profile().sync_error_per_million = 0;
-    node.media().profile().read_error_per_million = 0;
+    clear_read_faults(index);
     node.media().profile().capacity_bytes = DiskProfile{}.capacity_bytes;
     node.clock().set_drift(0);
     if (!node.powered()) {

@@ -8,6 +8,7 @@
 #include "base/prng.h"
 #include "sim/cluster.h"
 #include "sim/damage.h"
+#include "sim/silent_rollback.h"
 
 namespace ringfort::sim {
 
@@ -37,6 +38,8 @@ class FaultScheduler {
         quiet_stranger, harm, reopen,
         // Steps of faults that take several.
         roll, storm, steal, call_off, lose,
+        // A node that goes back to what it was: its process ends, then it waits for the others.
+        roll_back, go_back,
     };
 
     void schedule_next();
@@ -51,8 +54,18 @@ class FaultScheduler {
     void break_network(FaultKind kind, std::size_t index);
     void break_path(FaultKind kind, HostId from, HostId to);
     void break_disk(FaultKind kind, std::size_t index);
+    // Harm to data, in data_faults.cc.
+    static bool is_harm(FaultKind kind);
+    void note_recent_writes();
     void break_data(FaultKind kind);
-    void harm(FaultKind kind, std::size_t index);
+    void break_reads(FaultKind kind, std::size_t index);
+    std::size_t pick_for_harm(FaultKind kind);
+    bool harm(FaultKind kind, std::size_t index);
+    void harm_dead(FaultKind kind, std::size_t index);
+    void roll_back(FaultKind kind);
+    void go_back(FaultKind kind);
+    void expect_harm(std::size_t index);
+    void clear_read_faults(std::size_t index);
     void fill_disk(std::size_t index);
     void isolate(std::size_t index);
     void split();
@@ -76,6 +89,7 @@ class FaultScheduler {
     Prng random_;                     // begins anew with each fault: those that are left out change no other
     std::uint64_t number_{0};         // of the last fault drawn
     Damage damage_;
+    SilentRollback rollback_;
     bool active_{false};
     std::uint64_t epoch_{0};          // repairs of a former one are void
     std::array<std::uint64_t, fault_kinds> injected_{};

@@ -15,6 +15,9 @@ T pick(Prng& random, const std::array<T, n>& choices) {
     return choices[random.below(n)];
 }
 
+FaultKind next(FaultKind kind) { return static_cast<FaultKind>(static_cast<unsigned>(kind) + 1); }
+std::uint64_t bit(FaultKind kind) { return std::uint64_t{1} << static_cast<unsigned>(kind); }
+
 void draw_disk(Prng& random, RunOptions& out) {
     out.disk.preferred = random.one_in(2) ? env::Durability::none : env::Durability::dsync;
     out.disk.write_latency = pick(random, std::array<Duration, 3>{20us, 60us, 400us});
@@ -46,8 +49,8 @@ void draw_faults(Prng& random, RunOptions& out) {
     out.fault_interval = pick(random, std::array<Duration, 4>{300ms, 1s, 3s, 8s});
     out.repair_max = pick(random, std::array<Duration, 3>{500ms, 3s, 10s});
     out.keep_per_million = pick(random, std::array<std::uint32_t, 5>{0, 100'000, 500'000, 900'000, 1'000'000});
-    for (unsigned kind = 0; kind <= static_cast<unsigned>(FaultKind::wall_jump); kind++) {
-        out.fault_mask |= random.one_in(3) ? std::uint64_t{1} << kind : 0u;
+    for (auto kind = FaultKind::kill; kind <= FaultKind::wall_jump; kind = next(kind)) {
+        out.fault_mask |= random.one_in(3) ? bit(kind) : 0u;
     }
     out.network.loss_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 1000, 30'000});
     out.network.reset_per_million = pick(random, std::array<std::uint32_t, 4>{0, 0, 200, 2000});
@@ -106,8 +109,8 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
         out.workload.think = std::max<Duration>(out.workload.think, 100ms);
         out.workload.keys = std::min<std::uint32_t>(out.workload.keys, 16);
     }
-    for (auto kind = static_cast<unsigned>(FaultKind::wipe); faults && kind < fault_kinds; kind++) {
-        out.fault_mask |= random.one_in(5) ? std::uint64_t{1} << kind : 0u;
+    for (auto kind = FaultKind::wipe; faults && kind <= FaultKind::trickle; kind = next(kind)) {
+        out.fault_mask |= random.one_in(5) ? bit(kind) : 0u;
     }
     const bool damage = out.enabled(FaultKind::wipe) || out.enabled(FaultKind::bit_flip) ||
                         out.enabled(FaultKind::bad_sector) || out.enabled(FaultKind::read_error) ||
@@ -120,6 +123,16 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
     }
     out.network.ghosts_per_million = pick(random, std::array<std::uint32_t, 3>{0, 0, 200'000});
     out.disk.drain_bytes_per_second = pick(random, std::array<std::uint64_t, 5>{0, 0, 0, 30 * mib, 200 * mib});
+}
+
+// Writes and reads that go astray, nodes that go back to what they were, and runs beyond the budget. Requires: no node is
+// lost for ever.
+void draw_astray(Prng& random, RunOptions& out) {
+    ASSERT(out.nodes_lost == 0);
+    for (auto kind = FaultKind::lost_write; kind <= FaultKind::old_copy; kind = next(kind)) {
+        out.fault_mask |= random.one_in(4) ? bit(kind) : 0u;
+    }
+    out.beyond_budget = random.one_in(16);
 }
 
 }  // namespace
@@ -158,6 +171,11 @@ std::string_view to_string(FaultKind kind) {
         case FaultKind::steal: return "steal";
         case FaultKind::half_open: return "half-open";
         case FaultKind::trickle: return "trickle";
+        case FaultKind::lost_write: return "lost-write";
+        case FaultKind::misdirected_write: return "misdirected-write";
+        case FaultKind::misdirected_read: return "misdirected-read";
+        case FaultKind::lying_flush: return "lying-flush";
+        case FaultKind::old_copy: return "old-copy";
     }
     UNREACHABLE();
 }
@@ -212,6 +230,10 @@ RunOptions draw(const RunRequest& request) {
     draw_hardship(hardship, request.faults, out);
     if (hardship.one_in(3)) {
         draw_bounds(hardship, out);
+    }
+    Prng astray(request.seed + 0x6a09e667f3bcc909);
+    if (request.faults && out.nodes_lost == 0) {
+        draw_astray(astray, out);
     }
     return out;
 }

@@ -36,7 +36,7 @@ enum class FaultKind : std::uint8_t {
     disk_error,      // a write or flush fails: the node takes itself out
     clock_drift,
     wall_jump,
-    // Damage, in the budget of sim/damage.h.
+    // Harm to data, within the budget of sim/damage_budget.h.
     wipe,            // the data directory is lost
     bit_flip,        // rot in log, checkpoint or the small files
     bad_sector,      // it cannot be read until it is written again
@@ -51,8 +51,14 @@ enum class FaultKind : std::uint8_t {
     steal,           // many short pauses, as a busy hypervisor makes them
     half_open,       // one end of connections is gone, and the other does not hear of it
     trickle,         // a path carries little: socket buffers fill
+    // Harm to data again.
+    lost_write,        // acknowledged, and never stored
+    misdirected_write, // stored in another place
+    misdirected_read,  // reads answer with what lies in another place, for a while
+    lying_flush,       // what was flushed is gone after a power cut
+    old_copy,          // the data directory as it was is put back
 };
-inline constexpr std::size_t fault_kinds = 32;
+inline constexpr std::size_t fault_kinds = 37;
 std::string_view to_string(FaultKind kind);
 std::optional<FaultKind> fault_kind(std::string_view name);
 
@@ -119,6 +125,7 @@ struct RunOptions {
     std::uint32_t keep_per_million{500'000};   // of what is not durable at a power cut
 
     bool shard_changes{false};             // some starts come with another number of shards
+    bool beyond_budget{false};             // loud harm hits all copies: it may end in a halt or in silence
 
     bool enabled(FaultKind kind) const { return ((fault_mask >> static_cast<unsigned>(kind)) & 1u) != 0; }
 };

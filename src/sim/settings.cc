@@ -38,6 +38,7 @@ void each_setting(Options& o, Visit visit) {
     visit("nodes-lost", o.nodes_lost);
     visit("mailbox", o.mailbox_capacity);
     visit("connections", o.connections_max);
+    visit("beyond-budget", o.beyond_budget);
 
     visit("clients", o.workload.clients);
     visit("in-flight", o.workload.in_flight_max);

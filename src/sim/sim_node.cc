@@ -193,13 +193,16 @@ void SimNode::kill() {
     }
 }
 
-void SimNode::cut_power(std::uint32_t keep_per_million) {
+void SimNode::cut_power(std::uint32_t keep_per_million, Claims claims) {
     start_wanted_ = false;
     lives_++;
     powered_ = false;
     network_.set_host_up(host_, false);
     if (running()) {
         end_life(Death::silent);
+    }
+    if (claims == Claims::come_true) {
+        media_.set_lying(false);
     }
     media_.cut_power(keep_per_million);
 }

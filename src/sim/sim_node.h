@@ -69,7 +69,9 @@ class SimNode {
     // Asks the process to stop in order; it ends some time later.
     void stop();
     void kill();
-    void cut_power(std::uint32_t keep_per_million);
+    // What flushes that lie have claimed has reached the medium just before, unless it shall be lost.
+    enum class Claims : std::uint8_t { come_true, lost };
+    void cut_power(std::uint32_t keep_per_million, Claims claims = Claims::come_true);
     void power_on();
     // Kills it later, or cuts its power. One point at a time; the process that dies before takes it along.
     void crash_at(const CrashPoint& point) { crash_point_ = point; }
@@ -89,6 +91,7 @@ class SimNode {
     bool paused() const { return paused_; }
     bool ready() const;
     NodeId id() const { return options_.config.self; }
+    InstanceId instance() const { return instance_; }   // 0: no data directory yet
     HostId host() const { return host_; }
     const std::string& name() const { return options_.config.name; }
     DiskMedia& media() { return media_; }

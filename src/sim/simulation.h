@@ -1,5 +1,6 @@
 // One run from its options to a verdict: the cluster forms, works under faults, is healed in part and then whole, and must
-// serve and converge each time. How long it may take for that stands at the head of simulation.cc.
+// serve and converge each time. How long it may take for that stands at the head of simulation.cc, what harm to data it
+// must bear at the head of damage_budget.h.
 #pragma once
 
 #include <algorithm>

@@ -76,7 +76,7 @@ TEST(Faults, those_left_out_by_number_or_kind_do_not_happen_and_the_timetable_st
     for (std::size_t kind = 0; kind < fault_kinds; kind++) {
         if (whole.faults[kind] > 0) {
             request = busy_request();
-            request.without_mask = 1u << kind;
+            request.without_mask = std::uint64_t{1} << kind;
             const Verdict without = simulate(draw_options(request));
             EXPECT_EQ(without.faults[kind], 0u);
             EXPECT_EQ(all_faults(without), all_faults(whole) - whole.faults[kind]);

@@ -353,6 +353,115 @@ TEST_F(DiskTest, injected_errors_and_damage_are_reported_and_damage_heals_when_w
     EXPECT_EQ(sectors(file, 0, block), "!");
 }
 
+TEST_F(DiskTest, a_write_that_never_reached_its_place_shows_what_had_lain_there) {
+    for (const Durability durability : {Durability::none, Durability::dsync}) {
+        make(1);
+        media_->note_recent_writes(2);
+        const auto file = create("f", 4 * block);
+        EXPECT_EQ(write(file, 0, 'a', durability), DiskErrc::ok);
+        EXPECT_EQ(write(file, 0, 'b', durability, 2 * block), DiskErrc::ok);
+        EXPECT_EQ(media_->recent_writes().size(), 2u);
+        if (durability == Durability::none) {
+            EXPECT_FALSE(DiskMedia::take_back(media_->recent_writes().back())) << "it may still be on its way";
+            EXPECT_EQ(sync(file), DiskErrc::ok);
+        }
+        EXPECT_FALSE(DiskMedia::take_back(media_->recent_writes().front())) << "others have written there since";
+        EXPECT_TRUE(DiskMedia::take_back(media_->recent_writes().back()));
+        EXPECT_EQ(sectors(file, 0, 2 * block), "aaaaaaaa........");
+        EXPECT_TRUE(media_->harmed());
+        cut_power(0);
+        EXPECT_EQ(sectors(open("f"), 0, 2 * block), "aaaaaaaa........");
+    }
+}
+
+TEST_F(DiskTest, a_misdirected_write_leaves_its_place_as_it_was_and_overwrites_another) {
+    media_->note_recent_writes(4);
+    const auto file = create("f", 4 * block);
+    const auto other = create("g", 2 * block);
+    EXPECT_EQ(write(file, 0, 'a', Durability::dsync, 4 * block), DiskErrc::ok);
+    EXPECT_EQ(write(other, 0, 'o', Durability::dsync, 2 * block), DiskErrc::ok);
+    EXPECT_EQ(write(file, 0, 'x', Durability::dsync, 2 * block), DiskErrc::ok);
+    EXPECT_TRUE(DiskMedia::misdirect(media_->recent_writes().back(), *media_->file("f"), 2 * block));
+    EXPECT_EQ(sectors(file, 0, 4 * block), "aaaaaaaaaaaaaaaaxxxxxxxxxxxxxxxx");
+    EXPECT_FALSE(DiskMedia::misdirect(media_->recent_writes().back(), *media_->file("f"), 0)) << "it was, once";
+
+    EXPECT_EQ(write(file, 0, 'y', Durability::dsync, 2 * block), DiskErrc::ok);
+    EXPECT_FALSE(DiskMedia::misdirect(media_->recent_writes().back(), *media_->file("g"), 2 * block));
+    EXPECT_TRUE(DiskMedia::misdirect(media_->recent_writes().back(), *media_->file("g"), block));
+    EXPECT_EQ(sectors(other, 0, 2 * block), "ooooooooyyyyyyyy") << "what goes beyond the file's end is gone";
+    EXPECT_EQ(sectors(file, 0, 2 * block), "aaaaaaaaaaaaaaaa");
+}
+
+TEST_F(DiskTest, a_misdirected_read_answers_with_another_block_and_changes_nothing) {
+    std::set<std::string> seen;
+    const auto file = create("f", 3 * block);
+    const auto other = create("g", block);
+    EXPECT_EQ(write(file, 0, 'a', Durability::dsync), DiskErrc::ok);
+    EXPECT_EQ(write(file, block, 'b', Durability::dsync), DiskErrc::ok);
+    EXPECT_EQ(write(file, 2 * block, 'c', Durability::dsync), DiskErrc::ok);
+    EXPECT_EQ(write(other, 0, 'o', Durability::dsync), DiskErrc::ok);
+    media_->profile().misdirected_read_per_million = 1'000'000;
+    for (int i = 0; i < 40; i++) {
+        seen.insert(sectors(file, 0, block));
+    }
+    EXPECT_EQ(seen, (std::set<std::string>{"aaaaaaaa", "bbbbbbbb", "cccccccc", "oooooooo"}));
+    EXPECT_EQ(media_->counters().reads_misdirected, 40u);
+    EXPECT_EQ(sectors(other, 0, block).size(), 8u);
+    media_->profile().misdirected_read_per_million = 0;
+    EXPECT_EQ(sectors(file, 0, 3 * block), "aaaaaaaabbbbbbbbcccccccc");
+    EXPECT_FALSE(media_->harmed());
+}
+
+TEST_F(DiskTest, a_flush_that_lies_is_believed_until_the_power_cut) {
+    const auto file = create("f", 3 * block);
+    EXPECT_EQ(write(file, 0, 'a', Durability::dsync), DiskErrc::ok);
+    media_->set_lying(true);
+    EXPECT_EQ(write(file, 0, 'x', Durability::dsync), DiskErrc::ok);
+    EXPECT_EQ(write(file, block, 'y', Durability::none), DiskErrc::ok);
+    EXPECT_FALSE(media_->durable("f", block, block));
+    EXPECT_EQ(sync(file), DiskErrc::ok);
+    EXPECT_TRUE(media_->durable("f", 0, 3 * block)) << "it says so";
+    EXPECT_EQ(sectors(file, 0, 2 * block), "xxxxxxxxyyyyyyyy");
+    EXPECT_FALSE(media_->harmed());
+    cut_power(0);
+    EXPECT_EQ(sectors(open("f"), 0, 2 * block), "aaaaaaaa........");
+    EXPECT_TRUE(media_->harmed());
+    EXPECT_FALSE(media_->lying());
+}
+
+TEST_F(DiskTest, when_a_flush_lies_no_more_all_it_said_is_true) {
+    const auto file = create("f", 2 * block);
+    media_->set_lying(true);
+    EXPECT_EQ(write(file, 0, 'x', Durability::dsync), DiskErrc::ok);
+    media_->set_lying(false);
+    cut_power(0);
+    EXPECT_EQ(sectors(open("f"), 0, 2 * block), "xxxxxxxx........");
+    EXPECT_FALSE(media_->harmed());
+}
+
+TEST_F(DiskTest, an_old_copy_put_back_is_the_whole_directory_of_that_moment) {
+    const auto file = create("d/f", 2 * block);
+    create("d/gone", block);
+    EXPECT_EQ(write(file, 0, 'a', Durability::dsync), DiskErrc::ok);
+    EXPECT_EQ(write(file, block, 'b', Durability::none), DiskErrc::ok);
+    const DiskMedia::Copy copy = media_->copy();
+    EXPECT_EQ(write(file, 0, 'x', Durability::dsync, 2 * block), DiskErrc::ok);
+    Operation op;
+    disk_->remove(op, "d/gone");
+    EXPECT_EQ(wait(op), DiskErrc::ok);
+    create("d/new", block);
+    for (int i = 0; i < 2; i++) {
+        disk_->detach();
+        media_->put_back(copy);
+        restart();
+        EXPECT_EQ(names("d"), (std::vector<std::string>{"f", "gone"}));
+        EXPECT_EQ(sectors(open("d/f"), 0, 2 * block), "aaaaaaaabbbbbbbb") << "as it was readable then";
+        EXPECT_TRUE(media_->durable("d/f", 0, 2 * block));
+        EXPECT_EQ(write(open("d/f"), 0, 'z', Durability::dsync), DiskErrc::ok);   // the copy stays as it is
+    }
+    EXPECT_TRUE(media_->harmed());
+}
+
 TEST_F(DiskTest, a_hung_disk_completes_nothing_until_it_goes_on) {
     const auto file = create("f", block);
     const auto buffer = filled(block, 'x');

@@ -1,0 +1,189 @@
+// Data that is not what was written: each fault by name, and what the cluster makes of it.
+#include <algorithm>
+#include <set>
+
+#include "scenario.h"
+#include "sim/damage.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+struct DataFaults : Scenario {
+    using Scenario::Scenario;
+
+    bool says(std::size_t index, std::string_view what) {
+        return node(index).running() && std::ranges::any_of(node(index).log_lines(), [&](const SimLogSink::Line& line) {
+                   return line.text.find(what) != std::string::npos;
+               });
+    }
+    bool counts(std::size_t index) {
+        return cluster().all_ready() && std::ranges::none_of(node(index).inspect(), &shard::ReplicaView::in_doubt);
+    }
+    Incarnation incarnation(std::size_t index) { return view(index).incarnation; }
+    // The directory as it was is put back, and noticed.
+    testing::AssertionResult go_back(std::size_t index, const DiskMedia::Copy& copy) {
+        const Incarnation before = incarnation(index);
+        if (!kill_quietly(index)) {
+            return testing::AssertionFailure() << simulation.problem();
+        }
+        node(index).media().put_back(copy);
+        node(index).start();
+        return is_fenced(index, before);
+    }
+    // In a higher incarnation than before it counts again.
+    testing::AssertionResult is_fenced(std::size_t index, Incarnation before) {
+        return run_until(10s, "it does not begin a new incarnation, or is not taken back",
+                         [&] { return counts(index) && incarnation(index) > before; });
+    }
+    // A write to the log, made durable, that later ones have made known as such.
+    const DiskMedia::RecentWrite* known_write(std::size_t index) {
+        DiskMedia& media = node(index).media();
+        const auto batches = logged_batches(media, node(index).instance());
+        for (const auto& write : media.recent_writes()) {
+            for (const LoggedBatch& batch : batches) {
+                const auto entries = entries_of(media, batch);
+                if (batch.claimed && media.file(batch.file) == write.file.get() && batch.header.offset == write.offset &&
+                    batch.header.bytes == write.content.size() && entries && !entries->empty()) {
+                    return &write;
+                }
+            }
+        }
+        return nullptr;
+    }
+};
+
+// Of a budget in which none of three nodes may lose everything.
+std::uint64_t seed_of_scattered_harm() {
+    for (std::uint64_t seed = 1;; seed++) {
+        Prng random(seed);
+        const DamageBudget budget(3, false, random);
+        if (!budget.may_wipe(0) && !budget.may_wipe(1) && !budget.may_wipe(2)) {
+            return seed;
+        }
+    }
+}
+
+}  // namespace
+
+TEST(DataFaults, a_minority_of_the_copies_of_every_entry_is_harmed_on_every_node_at_once) {
+    for (const bool sectors : {false, true}) {
+        RunOptions options = scenario_options();
+        options.domains = 4;
+        options.checkpoint_log_bytes = 256 * kib;
+        options.workload.value_bytes_max = 2000;
+        DataFaults s(options);
+        Prng random(seed_of_scattered_harm());
+        Damage damage(s.cluster(), random);
+        ASSERT_TRUE(s.form());
+        std::set<std::size_t> harmed;
+        for (int round = 0; round < 3; round++) {
+            s.simulation.run_for(1s);
+            for (std::size_t i = 0; i < s.nodes(); i++) {
+                for (int k = 0; k < 10; k++) {
+                    if (sectors ? damage.spoil_sectors(i) : damage.flip_bits(i)) {
+                        harmed.insert(i);
+                    }
+                }
+            }
+            ASSERT_TRUE(s.kill_all_quietly());
+            s.start_all();
+            ASSERT_TRUE(s.run_until(10s, "no leader after the harm", [&] { return s.leader() < s.nodes(); }));
+        }
+        EXPECT_EQ(harmed.size(), s.nodes());
+        s.expect_good_end();
+    }
+}
+
+TEST(DataFaults, a_write_that_never_reached_its_place_is_told_and_mended_from_the_peers) {
+    for (const bool misdirected : {false, true}) {
+        DataFaults s;
+        const std::size_t victim = 1;
+        s.node(victim).media().note_recent_writes(64);
+        ASSERT_TRUE(s.form());
+        const auto* write = s.known_write(victim);
+        ASSERT_NE(write, nullptr);
+        if (misdirected) {
+            // Where the first batch of that log lies.
+            ASSERT_TRUE(DiskMedia::misdirect(*write, *write->file, 0));
+        } else {
+            ASSERT_TRUE(DiskMedia::take_back(*write));
+        }
+        ASSERT_TRUE(s.kill_quietly(victim));
+        s.node(victim).start();
+        ASSERT_TRUE(s.run_until(5s, "it does not come back", [&] { return s.counts(victim); }));
+        EXPECT_TRUE(s.says(victim, "it was durable"));
+        s.expect_good_end();
+    }
+}
+
+// A leader that reads old entries for a follower is given other blocks for a while.
+TEST(DataFaults, reads_of_another_place_pass_for_no_entry) {
+    RunOptions options = scenario_options();
+    options.workload.value_bytes_max = 8000;
+    DataFaults s(options);
+    ASSERT_TRUE(s.form());
+    const std::size_t leader = s.leader();
+    const std::size_t behind = s.follower();
+    ASSERT_TRUE(s.kill_quietly(behind));
+    s.simulation.run_for(5s);   // more than what is kept in memory
+    ASSERT_EQ(s.leader(), leader);
+    s.node(leader).media().profile().misdirected_read_per_million = 500'000;
+    s.node(behind).start();
+    s.simulation.run_for(2s);
+    s.node(leader).media().profile().misdirected_read_per_million = 0;
+    EXPECT_GT(s.node(leader).media().counters().reads_misdirected, 5u);
+    s.expect_good_end();
+}
+
+TEST(DataFaults, an_old_copy_of_a_followers_directory_is_noticed_and_fenced) {
+    DataFaults s;
+    ASSERT_TRUE(s.form());
+    const std::size_t victim = s.follower();
+    const DiskMedia::Copy copy = s.node(victim).media().copy();
+    s.simulation.run_for(2s);
+    ASSERT_TRUE(s.go_back(victim, copy));
+    // It counts again.
+    s.simulation.run_for(500ms);
+    const std::size_t other = 3 - victim - s.leader();
+    s.node(other).kill();
+    const Instant killed = s.simulation.now();
+    s.simulation.run_for(4s);
+    EXPECT_LE(s.longest_gap(killed), 2500ms);
+    s.expect_good_end();
+}
+
+TEST(DataFaults, an_old_copy_of_the_leaders_directory_is_no_harm_while_the_others_are_there) {
+    DataFaults s;
+    ASSERT_TRUE(s.form());
+    const std::size_t victim = s.leader();
+    const DiskMedia::Copy copy = s.node(victim).media().copy();
+    s.simulation.run_for(2s);
+    ASSERT_TRUE(s.kill_quietly(victim));
+    ASSERT_TRUE(s.run_until(5s, "nobody else leads", [&] { return s.leader() < s.nodes(); }));
+    s.simulation.run_for(500ms);
+    s.node(victim).media().put_back(copy);
+    s.node(victim).start();
+    ASSERT_TRUE(s.run_until(10s, "it is not taken back", [&] { return s.counts(victim); }));
+    s.expect_good_end();
+}
+
+TEST(DataFaults, a_follower_whose_flushes_lied_is_noticed_and_fenced_after_a_power_cut) {
+    for (const env::Durability durability : {env::Durability::none, env::Durability::dsync}) {
+        RunOptions options = scenario_options();
+        options.disk.preferred = durability;
+        DataFaults s(options);
+        ASSERT_TRUE(s.form());
+        const std::size_t victim = s.follower();
+        const Incarnation before = s.incarnation(victim);
+        s.node(victim).media().set_lying(true);
+        s.simulation.run_for(1s);
+        s.node(victim).cut_power(0, SimNode::Claims::lost);
+        s.node(victim).power_on();
+        s.node(victim).start();
+        ASSERT_TRUE(s.is_fenced(victim, before));
+        s.expect_good_end();
+    }
+}
+
+}  // namespace ringfort::sim
