@@ -204,6 +204,9 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     start.range = recovered.range;
     start.hard_state = recovered.hard_state;
     if (recovered.promises_in_doubt) {
+        context_.log_line(env::LogLevel::error, "range " + std::to_string(recovered.range.value) +
+                                                    ": the log lost records of what it promised: it counts for nothing "
+                                                    "until the other replicas have taken it back");
         start.hard_state.in_doubt = !MUTANT(lost_promises_trusted);
         start.hard_state.incarnation =
             std::max(recovered.hard_state.incarnation, context_.links->incarnation.of_replica()).next();
@@ -244,7 +247,8 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
-                context_.log_line(env::LogLevel::error, "checkpoint " + kept->checkpoint.file +
+                context_.log_line(env::LogLevel::error, "range " + std::to_string(kept->range.value) + ": checkpoint " +
+                                                            kept->checkpoint.file +
                                                             " is damaged: the replica is rebuilt from its peers");
                 loaded.hard_state.in_doubt = !MUTANT(damaged_checkpoint_counts);
                 loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();

@@ -1,6 +1,7 @@
 #include "shard/replica.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checksum.h"
 #include "base/mark.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr std::size_t old_read_bytes = 1 * mib;
 constexpr std::size_t apply_reads_max = 4;   // for apply, at once
 constexpr Duration outpaced_needed = 50ms;
+constexpr std::size_t nudges_until_stuck = 3;
 
 raft::InitialState initial_state(const ReplicaStart& start) {
     raft::InitialState state;
@@ -187,7 +189,23 @@ void Replica::nudge() {
     if (raft_->is_damaged()) {
         step(raft::FetchOverdue{});
     }
+    report_damage();
     nudge_stuck_peers();
+}
+
+// What nobody gives back keeps the range from going on here, and perhaps everywhere: once, it is said.
+void Replica::report_damage() {
+    const LogIndex next = applied().next();
+    const bool stuck = raft_->is_damaged() && raft_->damaged().front() == next;
+    if (!stuck || std::exchange(stuck_at_, next) != next) {
+        stuck_at_ = stuck ? next : LogIndex{};
+        stuck_nudges_ = 0;
+    } else if (++stuck_nudges_ == nudges_until_stuck) {
+        context_.log_line(env::LogLevel::error, "range " + std::to_string(range_.value) + ": log entry " +
+                                                    std::to_string(next.value) +
+                                                    " is damaged, and no other replica has given it back: the range "
+                                                    "does not go on here until one does");
+    }
 }
 
 // A follower whose answer was lost would be waited for in vain. Who lies behind and has not moved since the last look is

@@ -156,6 +156,7 @@ class Replica {
     void carry_out(raft::Effects& effects);
     void persist(raft::Effects& effects);
     void on_role_change();
+    void report_damage();
     void nudge_stuck_peers();
     void note_command(LogIndex index, std::uint64_t bytes);
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
@@ -235,6 +236,8 @@ class Replica {
     // Old entries from disk for apply, which is at the first of them or waits for it; the others are read ahead.
     std::deque<std::unique_ptr<OldRead>> apply_reads_;
     std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
+    LogIndex stuck_at_{};                // a damaged entry that is next to be applied, for so many nudges
+    std::size_t stuck_nudges_{0};
 };
 
 }  // namespace ringfort::shard

@@ -181,6 +181,14 @@ void Cluster::describe() {
     }
 }
 
+bool Cluster::harm_is_named() const {
+    return halt_named_range_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+               return node->running() && std::ranges::any_of(node->log_lines(), [](const SimLogSink::Line& line) {
+                          return line.level == env::LogLevel::error && line.text.starts_with("range ");
+                      });
+           });
+}
+
 std::vector<bool> Cluster::present() const {
     std::vector<bool> out = lost_;
     out.flip();
@@ -259,6 +267,7 @@ void Cluster::on_halt(SimNode& node, env::Halt how, std::string_view reason) {
         report(node.name() + " halted by itself: " + std::string(reason));
     }
     halted_.push_back({index, how});
+    halt_named_range_ = halt_named_range_ || reason.starts_with("range ");
 }
 
 }  // namespace ringfort::sim

@@ -45,6 +45,8 @@ class Cluster final : public TurnObserver {
     };
     std::vector<Ended> take_halted() { return std::exchange(halted_, {}); }
 
+    // A process that ended by itself, or a line of one that runs, names a range that is harmed.
+    bool harm_is_named() const;
     // A node that is gone for good; its machine has no power, and nobody expects anything of it.
     void lose_for_ever(std::size_t node) { lost_[node] = true; }
     bool lost(std::size_t node) const { return lost_[node]; }
@@ -86,6 +88,7 @@ class Cluster final : public TurnObserver {
     std::vector<Ended> halted_;
     std::vector<bool> lost_;
     bool formed_{false};
+    bool halt_named_range_{false};
     std::uint64_t turns_seen_{0};
 };
 

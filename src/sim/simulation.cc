@@ -255,7 +255,16 @@ void Simulation::judge_histories() {
     }
 }
 
+// Beyond the budget a cluster may halt or not answer, if it says which range it is for.
+void Simulation::excuse_silence() {
+    if (cluster_.options().beyond_budget && verdict_.kind == VerdictKind::liveness) {
+        verdict_.kind = cluster_.harm_is_named() ? VerdictKind::ok : VerdictKind::liveness;
+        verdict_.text = verdict_.kind == VerdictKind::ok ? "" : verdict_.text + ", and no line names a harmed range";
+    }
+}
+
 Verdict Simulation::finish() {
+    excuse_silence();
     if (verdict_.kind == VerdictKind::ok) {
         judge_histories();
     }

@@ -92,6 +92,7 @@ class Simulation {
     bool fail_with_state(std::string text);
     void start_load(bool bursts = true);
     void stop_load();
+    void excuse_silence();
     void judge_histories();
 
     Cluster cluster_;

@@ -1,5 +1,6 @@
 // Data that is not what was written: each fault by name, and what the cluster makes of it.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "scenario.h"
@@ -166,6 +167,43 @@ TEST(DataFaults, an_old_copy_of_the_leaders_directory_is_no_harm_while_the_other
     s.node(victim).start();
     ASSERT_TRUE(s.run_until(10s, "it is not taken back", [&] { return s.counts(victim); }));
     s.expect_good_end();
+}
+
+// Beyond the budget: the cluster stops, says where, and tells nobody anything else instead.
+TEST(DataFaults, an_entry_that_is_damaged_on_every_node_stops_its_range_which_is_named) {
+    RunOptions options = scenario_options();
+    options.beyond_budget = true;
+    DataFaults s(options);
+    ASSERT_TRUE(s.form());
+    std::vector<std::map<std::uint64_t, std::pair<std::string, LoggedEntry>>> entries(s.nodes());
+    ASSERT_TRUE(s.kill_all_quietly());
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        DiskMedia& media = s.node(i).media();
+        for (const LoggedBatch& batch : logged_batches(media, s.node(i).instance())) {
+            for (const LoggedEntry& entry : entries_of(media, batch).value_or(std::vector<LoggedEntry>{})) {
+                if (batch.claimed && entry.range == data_range && entry.bytes > 0) {
+                    entries[i].emplace(entry.index.value, std::pair(batch.file, entry));
+                }
+            }
+        }
+    }
+    std::uint64_t harmed = 0;
+    for (const auto& [index, place] : entries[0]) {
+        harmed = entries[1].contains(index) && entries[2].contains(index) ? index : harmed;
+    }
+    ASSERT_GT(harmed, 0u);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        const auto& [file, entry] = entries[i].at(harmed);
+        s.node(i).media().file(file)->flip_bit(entry.offset * 8);
+    }
+    s.start_all();
+    s.simulation.run_for(15s);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        EXPECT_TRUE(s.says(i, "range 1: log entry " + std::to_string(harmed) + " is damaged")) << i;
+        EXPECT_EQ(s.view(i).applied, LogIndex(harmed).prev());
+    }
+    EXPECT_FALSE(s.simulation.settle());
+    EXPECT_EQ(s.simulation.finish().text, "");
 }
 
 TEST(DataFaults, a_follower_whose_flushes_lied_is_noticed_and_fenced_after_a_power_cut) {
