@@ -307,7 +307,9 @@ TEST(Clients, whose_long_replies_cannot_begin_before_the_deadline_are_told_so) {
 }
 
 TEST(Clients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_served) {
-    Scenario s(without_load());
+    RunOptions options = without_load();
+    options.election_timeout = 3s;   // so long they wait before they hear that there is no leader
+    Scenario s(options);
     ASSERT_TRUE(form_quietly(s));
     const std::size_t node = s.follower();
     for (std::size_t i = 0; i < s.nodes(); i++) {
