@@ -67,7 +67,7 @@ void draw_bounds(Prng& random, RunOptions& out) {
     };
     maybe(bounds.connection_requests, std::size_t{2});
     maybe(bounds.reply_backlog_bytes, 4 * kib);
-    maybe(bounds.reply_backlog_reads_bytes, 64 * kib);
+    maybe(bounds.reply_backlog_reads_bytes, 2 * mib);   // what one reply has credit for fits
     maybe(bounds.session_replies_bytes, 512 * kib);
     maybe(bounds.streams, std::size_t{1});
     maybe(bounds.unopened_streams, std::size_t{1});
@@ -108,6 +108,8 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
         out.workload.value_bytes_max = static_cast<std::uint32_t>(out.request_bytes + (random.one_in(2) ? 1000 : 0));
         out.workload.think = std::max<Duration>(out.workload.think, 100ms);
         out.workload.keys = std::min<std::uint32_t>(out.workload.keys, 16);
+        // A KiB a round trip would carry so much no sooner than all deadlines.
+        out.network.socket_buffer_bytes = std::max<std::size_t>(out.network.socket_buffer_bytes, 64 * kib);
     }
     for (auto kind = FaultKind::wipe; faults && kind <= FaultKind::trickle; kind = next(kind)) {
         out.fault_mask |= random.one_in(5) ? bit(kind) : 0u;

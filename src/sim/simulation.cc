@@ -4,8 +4,8 @@
 //     alone, are ready (every range has a leader), have answered every request that was pending, have taken a write and a
 //     read of every domain, and are equal.
 //   - Then everybody is healed who is not gone for ever, and the load goes on for 5 s: the same within 60 s.
-//   - After a burst every request of it is answered within 20 s, and then as many requests are answered in 4 s as half of
-//     what were in 4 s before it.
+//   - After a burst every request of it is answered within 20 s, and within 16 s more there are 4 s in which as many
+//     requests are answered as half of what were in 4 s before it.
 #include "sim/simulation.h"
 
 #include <algorithm>
@@ -28,6 +28,7 @@ constexpr Duration settle_max = 60s;
 constexpr Duration ask_max = 16s;   // one attempt
 constexpr Duration burst_max = 20s;
 constexpr Duration burst_window = 4s;
+constexpr int burst_windows = 4;
 
 }  // namespace
 
@@ -182,9 +183,13 @@ bool Simulation::bear_burst() {
         return fail_with_state({});
     }
     start_load(false);
-    const std::uint64_t after = answers_in(burst_window);
+    // What the burst left behind (values to read, connections made anew) may cost a while; who stays slow is what is sought.
+    std::uint64_t after = 0;
+    for (int windows = 0; windows < burst_windows && after * 2 < before; windows++) {
+        after = answers_in(burst_window);
+    }
     if (after * 2 < before) {
-        return fail_with_state("after a burst " + std::to_string(after) + " requests are answered where " +
+        return fail_with_state("long after a burst " + std::to_string(after) + " requests are answered where " +
                                std::to_string(before) + " were before it");
     }
     return verdict_.kind == VerdictKind::ok;
