@@ -82,11 +82,12 @@ class Basic(ClusterCase):
         self.verify_load(load)
 
     def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
-        """The promise is 1 ms of CPU. A host that takes time from this machine looks like one more long turn, so the better
-        of two rounds counts: what is not cut into steps takes long each time."""
+        """The promise is 1 ms of CPU. A host that takes time from this machine, or has yet to find memory for it (11 us a
+        page), looks like one more long turn, so the best of some rounds counts: what is not cut into steps takes long each
+        time."""
         cluster = self.cluster(extra=["--log-level", "debug"])
         keys, longest = 200_000, []
-        for _ in range(2):
+        while len(longest) < 6 and min(longest, default=LONG_TURN_US + 1) > LONG_TURN_US:
             before = [node.log.stat().st_size for node in cluster.nodes]
             load = self.load(cluster, requests=keys, keys=keys, key_bytes=32, extra=["--distribution", "sequential"])
             self.assertEqual(load.result()["failed"], 0)
