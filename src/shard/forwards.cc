@@ -21,7 +21,7 @@ constexpr std::size_t body_keep_max = 4 * kib;
 constexpr std::size_t bucket_count = 16 * 1024;
 constexpr std::uint32_t nowhere = UINT32_MAX;
 
-// A sender stops after the piece that uses its credit up.
+// A sender stops after the piece that uses its credit up, which may be larger by one pair.
 constexpr std::size_t overdraft_bytes = limits::reply_piece_bytes;
 // Of one reply: at first, when it may well be short, and when it has proved long.
 constexpr std::int64_t first_credit_bytes = 64 * static_cast<std::int64_t>(kib);
@@ -109,18 +109,27 @@ Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {
 
 void Forwards::release(Slot& slot) {
     set_passed(slot, 0);
+    drop_body(slot);
     delist(slot);
-    held_bytes_ -= slot.counted_bytes;
     count_--;
     slot.state = State::free;
     slot.by_mail = false;
     slot.answered_partly = false;
     slot.generation += MUTANT(forward_token_reused) ? 0U : 1U;
+    free_.push_back(index_of(slot));
+}
+
+// It is not sent again.
+void Forwards::drop_body(Slot& slot) {
+    held_bytes_ -= slot.counted_bytes;
+    if (Session* session = session_of(slot)) {
+        session->forwarded().request_bytes -= slot.counted_bytes;
+    }
+    slot.counted_bytes = 0;
     slot.body.clear();
     if (slot.body.capacity() > body_keep_max) {
         std::vector<std::byte>().swap(slot.body);
     }
-    free_.push_back(index_of(slot));
 }
 
 void Forwards::enlist(Slot& slot) {
@@ -154,7 +163,6 @@ void Forwards::delist(Slot& slot) {
             slot.session_next;
         (slot.session_next != nowhere ? slots_[slot.session_next].session_previous : account.last) =
             slot.session_previous;
-        account.request_bytes -= slot.counted_bytes;
     }
 }
 
@@ -185,6 +193,7 @@ bool Forwards::try_send(Slot& slot) {
     if (slot.request.long_reply) {
         credit = passable(slot);
         if (credit == 0) {
+            MARK("forwarded reply waits for room");
             return false;
         }
     }
@@ -248,13 +257,15 @@ std::int64_t Forwards::passable(const Slot& slot) {
     }
     ForwardAccount& account = session->forwarded();
     const std::size_t others = session->held_bytes() + account.reserved_bytes - reservation(slot.passed_bytes);
-    const std::int64_t most = slot.answered_partly ? passed_bytes_max : first_credit_bytes;
+    // Alone on its session it always fits.
+    const auto bound = static_cast<std::int64_t>(context_.config.bounds.session_replies_bytes);
+    const std::int64_t alone = std::max(first_credit_bytes, bound - static_cast<std::int64_t>(overdraft_bytes));
+    const std::int64_t most = slot.answered_partly ? std::min(passed_bytes_max, alone) : first_credit_bytes;
     const std::int64_t want = std::min(slot.owed_bytes, most - slot.passed_bytes);
     if (want <= 0) {
         return 0;
     }
     if (others + reservation(slot.passed_bytes + want) > context_.config.bounds.session_replies_bytes) {
-        MARK("forwarded reply waits for room");
         account.wants_room = true;
         return 0;
     }
@@ -345,8 +356,11 @@ bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
     const Origin origin = slot->request.origin;
     const bool more = (flags & wire::flag_more) != 0;
     if (more) {
-        slot->answered_partly = true;
-        set_passed(*slot, std::max<std::int64_t>(slot->passed_bytes - static_cast<std::int64_t>(body.size()), 0));
+        if (!slot->answered_partly) {
+            slot->answered_partly = true;
+            drop_body(*slot);
+        }
+        set_passed(*slot, slot->passed_bytes - static_cast<std::int64_t>(body.size()));
     } else {
         release(*slot);
     }
@@ -488,6 +502,7 @@ void Forwards::sweep_slot(Slot& slot, Instant now) {
     // find another node, and is told that nothing was proposed.
     if (replica != nullptr && !slot.answered_partly &&
         replica->leaderless_for(now) >= context_.config.election_timeout) {
+        MARK("forward gives up: no leader for long");
         answer(slot, api::Errc::no_leader);
         return;
     }

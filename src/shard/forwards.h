@@ -80,8 +80,9 @@ class Forwards {
         std::uint64_t attempt{0};
         ShardId shard{};
         std::int64_t owed_bytes{0};        // credit of the client, not passed on
-        std::int64_t passed_bytes{0};      // passed on; the reply's bytes have not come
-        std::size_t counted_bytes{0};      // in held_bytes_
+        // Passed on, and the reply's bytes have not come. Below 0: a piece took more than there was, and that is owed.
+        std::int64_t passed_bytes{0};
+        std::size_t counted_bytes{0};      // of the body, in held_bytes_
         std::vector<std::byte> body;
         // Lists: slots of the same session, of the same hash of the origin.
         std::uint32_t session_next{UINT32_MAX}, session_previous{UINT32_MAX};
@@ -101,6 +102,7 @@ class Forwards {
     Session* session_of(const Slot& slot) const;
     Slot* take_slot(const Request& request, Bytes body);
     void release(Slot& slot);
+    void drop_body(Slot& slot);
     void enlist(Slot& slot);
     void delist(Slot& slot);
     std::uint32_t& bucket_of(const Origin& origin);

@@ -1,0 +1,77 @@
+// Replies of several frames, from the shard that has the client's connection and from another one: whatever the pairs'
+// sizes are, they go on for as long as the client gives back what it takes.
+#include "quiet_cluster.h"
+
+namespace ringfort::sim {
+namespace {
+
+const api::RangeRequest whole_domain{.key = "d00/", .range_end = "d00/\xff"};
+
+class LongReplies : public QuietCluster {
+  protected:
+    // Asks every shard of every node for everything.
+    void expect_everything(std::size_t pairs) {
+        for (std::size_t node = 0; node < s->nodes(); node++) {
+            for (std::uint32_t shard = 0; shard < s->node(node).shard_count(); shard++) {
+                RawClient client(s->cluster(), node);
+                wire::ClientHello hello;
+                hello.has_shard = true;
+                hello.shard = ShardId(shard);
+                client.greet(hello);
+                client.give_credit_as_it_reads();
+                client.ask(1, whole_domain, 10s);
+                ASSERT_TRUE(s->run_until(10s, "a reply does not go on", [&] { return client.answer(1).ended; }))
+                    << "node " << node << " shard " << shard;
+                EXPECT_EQ(client.answer(1).error, api::Errc::ok);
+                EXPECT_EQ(client.answer(1).pairs, pairs);
+                EXPECT_GT(client.answer(1).frames, 1u);
+            }
+        }
+    }
+};
+
+// A piece may overdraw its credit by more than a reply's whole window: what it took is owed, and the window comes back.
+TEST_F(LongReplies, of_values_larger_than_their_credit_go_on) {
+    RunOptions options = no_load_nor_tails();
+    options.shards = 2;
+    options.request_bytes = limits::request_bytes_default;
+    options.log_window_bytes = options.segment_bytes = 16 * mib;
+    ASSERT_TRUE(begin(options));
+    constexpr std::size_t count = 4;
+    for (std::size_t i = 0; i < count; i++) {
+        const std::string name = "d00/large" + std::to_string(i);
+        clients[s->leader()]->ask(++id, api::PutRequest{.key = name, .value = std::string(1'500'000, 'x')}, 5s);
+        ASSERT_TRUE(answered(s->leader(), id));
+    }
+    expect_everything(count + 1);
+    good_end();
+}
+
+// What a pair costs is what its bytes give back: were it more, the credit would be used up after some ten thousand pairs.
+TEST_F(LongReplies, of_many_small_pairs_go_on) {
+    RunOptions options = no_load_nor_tails();
+    options.shards = 2;
+    ASSERT_TRUE(begin(options));
+    constexpr std::size_t per_transaction = 128;
+    constexpr std::size_t transactions = 1200;
+    const std::string value(64, 'v');
+    for (std::size_t i = 0; i < transactions; i++) {
+        std::vector<std::string> names;
+        for (std::size_t k = 0; k < per_transaction; k++) {
+            names.push_back("d00/small" + std::to_string(10'000'000'000 + i * per_transaction + k));
+        }
+        std::vector<api::RequestOp> puts(per_transaction);
+        for (std::size_t k = 0; k < per_transaction; k++) {
+            puts[k].op = api::PutRequest{.key = names[k], .value = value};
+        }
+        clients[s->leader()]->ask(++id, api::TxnRequest{{}, puts, {}}, 5s);
+        if (i % 100 == 99) {
+            ASSERT_TRUE(answered(s->leader(), id));
+        }
+    }
+    expect_everything(transactions * per_transaction + 1);
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
