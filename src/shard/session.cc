@@ -43,17 +43,25 @@ bool Session::at_bound() const {
            (forwarded_.request_bytes > 0 && context_.forwards->full());
 }
 
-// Only writes wait for room in the log, and what is behind them on their connection.
-bool Session::next_waits_for_log() const {
-    if (context_.router->accepting()) {
-        return false;
-    }
+// Credit and cancels make room and never wait. Only writes wait for room in the log, and what is behind them on their
+// connection.
+Session::Wait Session::next_waits_for() const {
     const auto next = reader_.peek();
-    return next && is_write(static_cast<wire::ClientKind>(next->kind));
+    if (!next) {
+        return Wait::nothing;
+    }
+    const auto kind = static_cast<wire::ClientKind>(next->kind);
+    if (kind == wire::ClientKind::credit || kind == wire::ClientKind::cancel) {
+        return Wait::nothing;
+    }
+    if (at_bound()) {
+        return Wait::room;
+    }
+    return is_write(kind) && !context_.router->accepting() ? Wait::log : Wait::nothing;
 }
 
 bool Session::may_resume() const {
-    return blocked_ && !at_bound() && (!waits_for_log_ || context_.router->accepting());
+    return blocked_ && !at_bound() && (waits_for_ != Wait::log || context_.router->accepting());
 }
 
 void Session::on_received(Bytes bytes) {
@@ -88,10 +96,9 @@ void Session::read_frames() {
         state_ = State::hello;
     }
     while (state_ == State::hello || state_ == State::open) {
-        const bool waits_for_log = state_ == State::open && next_waits_for_log();
-        if (state_ == State::open && (waits_for_log || at_bound())) {
+        waits_for_ = state_ == State::open ? next_waits_for() : Wait::nothing;
+        if (waits_for_ != Wait::nothing) {
             blocked_ = true;
-            waits_for_log_ = waits_for_log;
             set_aside_ = reader_.take_unconsumed();
             reader_ = wire::FrameReader(frame_bytes_max_);
             context_.world.network.pause_receive(connection_);

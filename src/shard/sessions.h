@@ -61,7 +61,9 @@ class Session final : public env::ConnectionHandler {
     bool on_frame(const wire::FrameReader::Frame& frame);
     bool on_hello(const wire::FrameReader::Frame& frame);
     bool at_bound() const;
-    bool next_waits_for_log() const;
+    enum class Wait : std::uint8_t { nothing, room, log };
+    // What has to come before the next frame is read.
+    Wait next_waits_for() const;
     void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void refuse(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
     void drain();
@@ -78,7 +80,7 @@ class Session final : public env::ConnectionHandler {
     wire::OutBuffer out_;
     std::size_t in_flight_{0};
     bool blocked_{false};
-    bool waits_for_log_{false};          // why it is
+    Wait waits_for_{Wait::nothing};      // why it is
     std::vector<std::byte> set_aside_;   // received while blocked; fed on resume
     std::uint32_t credit_bytes_;
     ForwardAccount forwarded_;
