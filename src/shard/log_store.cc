@@ -53,7 +53,6 @@ bool LogStore::Impl::can_append(std::size_t payload, std::size_t entries) const 
     const std::size_t reserve = directory_bytes_max();
     const std::size_t bytes = batch_bytes(payloads, reserve + replicas.state_bytes_max());
     if (log::header_bytes + payloads + reserve > own_bytes_max() || items > reserve / 2 || bytes > window.capacity()) {
-        MARK("entry refused: the open batch is full");
         payload_refused = std::max(payload_refused, payload);
         return false;
     }

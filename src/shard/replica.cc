@@ -318,8 +318,12 @@ bool Replica::expire(Instant now, std::size_t& answers_left) {
             return false;
         }
         answers_left--;
-        MARK("write timed out before its outcome");
         const api::Errc unknown = write.deadline > now ? api::Errc::leader_changed : api::Errc::timed_out;
+        if (unknown == api::Errc::leader_changed) {
+            MARK("write's outcome is not learned here: no leader for long");
+        } else {
+            MARK("write timed out before its outcome");
+        }
         const api::Errc code = MUTANT(expired_write_failed) ? api::Errc::no_leader : unknown;
         context_.router->answer_error(write.origin, code, "", header());
         write.origin.kind = OriginKind::none;
