@@ -9,18 +9,11 @@
 
 namespace ringfort::shard {
 
-namespace {
-
-// More than the nodes of a cluster have under way at a time to one leader (Forwards).
-constexpr std::size_t held_gets_max = 256 * 1024;
-constexpr std::size_t held_gets_bytes_max = 64 * mib;
-
-}  // namespace
-
 bool HeldGets::add(Replica& replica, const PendingRead& read) {
     ASSERT(is_point_get(*read.request));
     const std::size_t bytes = sizeof(Held) + read.request->key.size();
-    if (count_ >= held_gets_max || held_bytes_ + bytes > held_gets_bytes_max) {
+    const ShardBounds& bounds = context_.config.bounds;
+    if (count_ >= bounds.held_gets || held_bytes_ + bytes > bounds.held_get_bytes) {
         return false;
     }
     std::deque<Held>& queue = waiting_[{static_cast<std::uint64_t>(read.origin.kind), read.origin.place}];

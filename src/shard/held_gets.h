@@ -1,5 +1,6 @@
 // Reads of single keys whose answers would pile up where they go to: a link or a connection that does not take what waits
 // for it. They wait here, and are answered in order when it does, from the state of that moment. Nothing is pinned.
+// A deadline is looked at when its turn comes: who is forwarded here is told by his own node. A cancel is not heard.
 #pragma once
 
 #include <array>

@@ -30,11 +30,11 @@ Streams::~Streams() = default;
 
 void Streams::open(Replica& replica, const PendingRead& read) {
     const bool is_get = is_point_get(*read.request);
-    if (is_get ? !gets_.add(replica, read) : unopened_.size() >= context_.config.bounds.unopened_streams) {
+    const bool room = is_get ? gets_.add(replica, read) : unopened_.size() < context_.config.bounds.unopened_streams;
+    if (!room) {
         context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
-        return;
     }
-    if (is_get) {
+    if (!room || is_get) {
         return;
     }
     auto stream = std::make_unique<Stream>();
