@@ -78,7 +78,7 @@ void RingNetwork::note_received(Connection& connection, std::uint16_t buffer, st
         return;
     }
     connection.buffers_held++;
-    if (connection.buffers_held == options_.buffers_per_connection_max) {
+    if (connection.buffers_held >= options_.buffers_per_connection_max && !connection.receive_cancelled) {
         counters_.held_too_many++;
         cancel_receive(connection);
     }
@@ -121,7 +121,7 @@ void RingNetwork::receive_ended(Connection& connection, int result) {
     UNREACHABLE();
 }
 
-// Armed at the end of the next dispatch of its class, when the buffers are back.
+// Armed at the end of a dispatch of its class, when its buffers are back.
 void RingNetwork::want_armed(Connection& connection) {
     if (!connection.listed_for_arming) {
         connection.listed_for_arming = true;
@@ -129,21 +129,24 @@ void RingNetwork::want_armed(Connection& connection) {
     }
 }
 
+// A dispatch hands out only so much: one that still holds its share of the buffers stays listed. As long as it does its
+// events are ready, so that another dispatch of this class follows, and each delivers at least one event.
 void RingNetwork::arm_wanted(ConnectionClass cls) {
-    std::vector<ConnectionId>& wanted = wants_armed_[static_cast<std::size_t>(cls)];
-    for (const ConnectionId id : wanted) {
+    std::erase_if(wants_armed_[static_cast<std::size_t>(cls)], [this](const ConnectionId id) {
         Connection* connection = find(id);
         if (connection == nullptr) {
-            continue;
+            return true;
+        }
+        const bool open = connection->state == State::open && !connection->paused;
+        if (open && connection->buffers_held >= options_.buffers_per_connection_max) {
+            return false;
         }
         connection->listed_for_arming = false;
-        const bool receives = connection->state == State::draining ||
-                              (connection->state == State::open && !connection->paused);
-        if (receives) {
+        if (open || connection->state == State::draining) {
             arm_receive(*connection);
         }
-    }
-    wanted.clear();
+        return true;
+    });
 }
 
 void RingNetwork::pause_receive(ConnectionId id) {

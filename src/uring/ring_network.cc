@@ -41,6 +41,7 @@ RingNetwork::RingNetwork(Ring& ring, ShardMailbox& mailbox, const TurnClock& clo
     : ring_(ring), mailbox_(mailbox), clock_(clock), options_(options),
       resolver_(mailbox.hub().doorbell(mailbox.self().value)) {
     ASSERT(options.connections_max < (std::size_t{1} << slot_bits));
+    ASSERT(options.buffers_per_connection_max > 0 && options.dispatch_bytes > 0);
 }
 
 RingNetwork::~RingNetwork() {

@@ -482,5 +482,25 @@ TEST(Network, a_flood_on_one_connection_leaves_buffers_for_others) {
     EXPECT_GT(counters.held_too_many + counters.buffers_exhausted, 0U);
 }
 
+TEST(Network, a_flood_waits_for_its_own_buffers_when_a_turn_hands_out_few) {
+    NetworkOptions options;
+    // Both ends of a connection receive here, and some more may come in one go before a receive is ended: a quarter of
+    // the ring each is far more than that.
+    options.client_buffer_count = 512;
+    options.client_buffer_bytes = 4096;
+    options.buffers_per_connection_max = 2;
+    options.dispatch_bytes = options.client_buffer_bytes;
+    EchoNode node(Features::all(), options);
+    Client flood(node.world.network(), node.address);
+    ASSERT_TRUE(node.world.turn_until([&] { return flood.connected; }));
+    const std::vector<std::byte> much = pattern(std::size_t{8} * mib, 13);
+    node.world.network().send(flood.id, much);
+    ASSERT_TRUE(node.world.turn_until([&] { return flood.received.size() == much.size(); }));
+    EXPECT_EQ(much, flood.received);
+    const NetworkCounters& counters = node.world.network().counters();
+    EXPECT_EQ(0U, counters.buffers_exhausted);
+    EXPECT_GT(counters.held_too_many, 1U);
+}
+
 }  // namespace
 }  // namespace ringfort::uring
