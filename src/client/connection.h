@@ -84,6 +84,9 @@ class Connection final : public env::ConnectionHandler {
     Instant moved_at{INT64_MIN};        // last followed a leader
     bool heard{false};                  // bytes of a frame that is not whole yet came after received_at
     bool pinged{false};                 // Invariant: a status request of ours is unanswered since received_at
+    Instant leave_at{};                 // while pinged: if it stays silent
+    std::uint64_t pinged_epoch{0};      // of the last status request
+    std::uint64_t carried_epoch{0};     // the server has what was appended in epochs before: it answered something later
     bool retiring{false};               // takes no more requests; closes when the last is answered
     bool queued_for_flush{false};
 

@@ -45,8 +45,9 @@ struct CoreOptions {
     // A connection that owes answers and is silent for so long is asked for its status, and closed when it stays
     // silent for as long again: together less than one and a half times the cluster's default election timeout, so that
     // a node that stands still holds its clients up hardly longer than the cluster. For the question to arrive there is a
-    // second more for each MiB asked before. One request less than the server's
-    // bound is sent, so that it reads the question.
+    // second more for each MiB asked before that the server is not known to have, but not more than the last of those
+    // requests has left until its deadline: then there is nothing to carry. One request less than the server's bound is
+    // sent, so that it reads the question.
     Duration keepalive_time{700ms};
 };
 

@@ -110,14 +110,19 @@ void Core::Impl::start(Connection& connection) {
 }
 
 // The question whether the server is there stands behind all that it was asked, and a slow network takes its time for
-// large values. Left sooner, the same requests would go the same way once more, and never arrive.
+// large values. Left sooner, the same requests would go the same way once more, and never arrive. What it has is not on
+// the way any more, and what has run out of time does not go again.
 Duration Core::Impl::time_to_carry(const Connection& connection) {
     constexpr std::uint64_t bytes_per_ms = 1 * kib;
     std::uint64_t bytes = 0;
+    Instant last_deadline = now;
     for (std::uint32_t i = connection.requests.first; i != no_request; i = pending[i].next) {
-        bytes += pending[i].frame.size();
+        if (pending[i].epoch >= connection.carried_epoch) {
+            bytes += pending[i].frame.size();
+            last_deadline = std::max(last_deadline, pending[i].deadline);
+        }
     }
-    return std::chrono::milliseconds(bytes / bytes_per_ms);
+    return std::min<Duration>(std::chrono::milliseconds(bytes / bytes_per_ms), last_deadline - now);
 }
 
 void Core::Impl::keep_alive(Connection& connection) {
@@ -135,20 +140,23 @@ void Core::Impl::keep_alive(Connection& connection) {
     if (connection.requests.count == 0 || reads_no_ping) {
         connection.received_at = now;   // silence says nothing: it owes nothing, or takes one request at a time
         connection.pinged = false;
-    } else if (silent_until <= now && connection.pinged) {
+    } else if (connection.pinged && connection.leave_at <= now) {
         connection.fail({.text = "the server went silent"});
         return;
-    } else if (silent_until <= now) {
+    } else if (!connection.pinged && silent_until <= now) {
         api::Request ping;
         ping.op = api::StatusRequest{};
         const bool encoded = wire::encode_request(ping_request_id, ping, connection.out());
         ASSERT(encoded);
         connection.note_appended();
         connection.pinged = true;
+        connection.pinged_epoch = connection.epoch();
+        connection.leave_at = now + options.keepalive_time + time_to_carry(connection);
     }
     // Looked at again when the silence is that long, and not a whole period later: a node that stands still is left two
-    // periods after its last frame, if what it was asked is small.
-    const Instant next = connection.pinged ? now + options.keepalive_time + time_to_carry(connection)
+    // periods after its last frame, if what is on the way to it is small. And however long that takes, once a period: it
+    // may answer and then stand still.
+    const Instant next = connection.pinged ? std::min(connection.leave_at, now + options.keepalive_time)
                                            : connection.received_at + options.keepalive_time;
     connection_timers.set(connection.number(), next);
 }

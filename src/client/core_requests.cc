@@ -322,6 +322,7 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
     connection.pinged = false;
     const wire::FrameHeader& header = frame.header;
     if (header.request_id == ping_request_id) {
+        connection.carried_epoch = std::max(connection.carried_epoch, connection.pinged_epoch);
         return;
     }
     const bool last = (header.flags & wire::flag_more) == 0;
@@ -332,6 +333,7 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
         on_unwanted_piece(connection, header);
         return;   // cancelled or expired
     }
+    connection.carried_epoch = std::max(connection.carried_epoch, pending[index].epoch);
     if (header.kind != static_cast<std::uint8_t>(pending[index].kind)) {
         connection.fail({.protocol_error = true, .text = "a reply of another kind than its request"});
         return;

@@ -376,6 +376,53 @@ TEST(ClientConnections, a_silent_server_is_given_the_time_that_large_requests_ta
     EXPECT_TRUE(link.closed);
 }
 
+// An answer shows that what stood before the question has arrived, and the next one waits behind nothing.
+TEST(ClientConnections, a_server_that_stands_still_after_an_answer_is_left_as_soon_as_any) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.put("k", std::string(8 << 20, 'v'), 60s);
+    script.arrived(link);
+    script.pass(1100ms);
+    const Seen ping = script.only(link);
+    api::Response status;
+    status.body = api::Result(api::StatusResponse{});
+    script.reply(ping, status);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    EXPECT_FALSE(link.closed);
+    script.pass(1000ms);
+    EXPECT_TRUE(link.closed);
+}
+
+TEST(ClientConnections, a_large_request_the_server_has_gives_it_no_more_time) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.put("k", std::string(8 << 20, 'v'), 60s);
+    script.arrived(link);
+    script.put("k", "v", 60s);
+    script.reply_put(script.only(link), 2);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    script.pass(1000ms);
+    EXPECT_TRUE(link.closed);
+}
+
+TEST(ClientConnections, a_silent_server_is_not_given_more_time_than_a_large_request_has_left) {
+    CoreScript script;
+    Link& link = script.greet();
+    const std::uint64_t large = script.put("k", std::string(8 << 20, 'v'), 3s);
+    script.arrived(link);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    const std::uint64_t small = script.put("k", "v", 60s);
+    script.pass(2000ms);
+    EXPECT_EQ(script.answer(large).error, api::Errc::timed_out);
+    EXPECT_FALSE(link.closed);
+    script.pass(1000ms);
+    EXPECT_TRUE(link.closed);
+    EXPECT_EQ(script.answer(small).error, api::Errc::connection_lost);
+}
+
 // Counted from its last frame, wherever that stood between two looks of ours.
 TEST(ClientConnections, a_server_is_left_two_keepalive_times_after_its_last_frame) {
     CoreScript script;
