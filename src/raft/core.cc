@@ -79,7 +79,7 @@ void Core::on(const MessageReceived& event, Effects& out) {
     const Message& message = *event.message;
     ASSERT(message.range == options.range);
     ASSERT(message.to == options.self);
-    if (message.from == options.self || !message.from) {
+    if (message.from == options.self || !message.from || message.incarnation > incarnation_last) {
         return;
     }
     if (pass_incarnation(message, out) && pass_term(message, out)) {

@@ -22,7 +22,7 @@ bool payload_is_sound(const Entry& entry) {
         }
         case EntryKind::fence: {
             Fence fence;
-            return decode(entry.payload, fence);
+            return decode(entry.payload, fence) && fence.incarnation <= incarnation_last;
         }
     }
     UNREACHABLE();
@@ -58,6 +58,10 @@ void Core::on_append(const Message& message, Effects& out) {
 }
 
 bool Core::is_well_formed(const Message& append) const {
+    // One that this replica has forgotten has a next.
+    if (append.known > hard_state.incarnation && append.known >= incarnation_last) {
+        return false;
+    }
     EntryId before = append.prev;
     for (const Entry& entry : append.entries) {
         if (entry.id.index != before.index.next() || entry.id.term < before.term || entry.id.term > append.term) {

@@ -26,6 +26,9 @@ enum class EntryKind : std::uint8_t {
     fence = 4,    // an encoded Fence: from here on the member counts again
 };
 
+// Beyond it is nobody's: whatever incarnation a replica is in, it may need the next one.
+inline constexpr Incarnation incarnation_last{UINT64_MAX - 1};
+
 // An entry as it travels and lies in the log. `payload` is a view; who hands an entry over keeps it alive for the call.
 struct Entry {
     EntryId id;

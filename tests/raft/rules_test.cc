@@ -678,6 +678,40 @@ TEST(RaftInput, an_append_with_a_configuration_or_fence_that_cannot_be_read_is_n
     EXPECT_EQ(replica.core().last(), id_of(1, 1)) << "without voters everything would be committed";
 }
 
+TEST(RaftInput, an_append_that_knows_an_incarnation_without_a_next_is_no_append) {
+    for (const std::uint64_t value : {incarnation_last.value, UINT64_MAX}) {
+        Replica replica;
+        OwnedMessage append = Replica::message(MessageType::append, 2, 1);
+        append.message.prev = id_of(1, 1);
+        append.message.known = Incarnation(value);
+        replica->receive(append);
+        EXPECT_TRUE(replica.sent(MessageType::announce).empty());
+        EXPECT_FALSE(replica.core().in_doubt());
+        EXPECT_EQ(replica.core().hard_state().incarnation, Incarnation(0));
+    }
+}
+
+TEST(RaftInput, a_fence_of_an_incarnation_beyond_the_last_is_no_fence) {
+    for (const std::uint64_t member : {1U, 3U}) {
+        Replica replica;
+        StoredEntry fence = command(1, 2);
+        fence.kind = EntryKind::fence;
+        fence.payload = encode(Fence{.member = NodeId(member), .incarnation = Incarnation(UINT64_MAX)});
+        replica.append(2, 1, id_of(1, 1), {fence});
+        EXPECT_TRUE(replica.sent(MessageType::append_response).empty());
+        EXPECT_EQ(replica.core().last(), id_of(1, 1));
+        EXPECT_FALSE(replica.core().in_doubt());
+    }
+}
+
+TEST(RaftInput, a_message_of_an_incarnation_beyond_the_last_is_nobodys) {
+    Replica replica;
+    replica.lead();
+    replica.acknowledge(2, 1, false, Incarnation(UINT64_MAX));
+    replica.acknowledge(2, replica.core().last().index.value);
+    EXPECT_EQ(replica.core().commit(), replica.core().last().index) << "the member itself is heard";
+}
+
 TEST(RaftInput, a_configuration_names_no_more_nodes_than_a_log_record_holds) {
     Configuration configuration;
     for (std::uint64_t node = 1; node <= limits::members_max; node++) {
