@@ -20,6 +20,16 @@ void FenceTable::compact(LogIndex through) {
     std::erase_if(items_, [&](const Item& item) { return item.index <= through; });
 }
 
+Incarnation FenceTable::newest_of(NodeId member) const {
+    Incarnation newest{};
+    for (const Item& item : items_) {
+        if (item.fence.member == member) {
+            newest = std::max(newest, item.fence.incarnation);
+        }
+    }
+    return newest;
+}
+
 LogIndex FenceTable::find(NodeId member, Incarnation incarnation, LogIndex after) const {
     for (const Item& item : items_) {
         if (item.index > after && item.fence.member == member && item.fence.incarnation == incarnation) {

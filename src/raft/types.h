@@ -131,8 +131,8 @@ struct Message {
     // Rejected append: where the logs may agree (thesis 3.2's conflict hint). append: the index is what the leader was
     // told of in this term, whatever `match` says: a follower whose log ends before it has forgotten its own answers.
     EntryId hint{};
-    // append: the highest incarnation of the receiver that the sender has heard of. One above the receiver's own was begun
-    // and forgotten.
+    // append: the highest incarnation of the receiver that the sender has heard of, or has a fence of. One above the
+    // receiver's own was begun and forgotten.
     Incarnation known{};
     bool transfer{false};         // vote: part of a transfer, so a living leader is no reason to refuse
     std::span<const FetchItem> fetch{};  // fetch, fetch_response

@@ -38,5 +38,18 @@ TEST(Raft, a_single_voter_leads_only_once_its_vote_is_durable) {
     EXPECT_EQ(node.core().read_index(), node.core().last().index);
 }
 
+TEST(RaftInput, a_configuration_names_no_more_nodes_than_a_log_record_holds) {
+    Configuration configuration;
+    for (std::uint64_t node = 1; node <= limits::members_max; node++) {
+        configuration.voters.push_back(NodeId(node));
+        configuration.outgoing.push_back(NodeId(node));
+    }
+    Configuration read;
+    EXPECT_TRUE(decode(encode(configuration), read));
+    EXPECT_EQ(read, configuration);
+    configuration.learners.push_back(NodeId(1));
+    EXPECT_FALSE(decode(encode(configuration), read));
+}
+
 }  // namespace
 }  // namespace ringfort::raft
