@@ -1,8 +1,10 @@
 #include "sim/cluster.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <map>
+#include <optional>
 
 #include "base/assertion.h"
 
@@ -73,10 +75,21 @@ std::string progress(const shard::ReplicaView& view) {
            std::to_string(view.last.index.value) + (view.in_doubt ? ", in doubt" : "");
 }
 
+// Of a sentence that begins with `range N`.
+std::optional<RangeId> range_named_in(std::string_view sentence) {
+    constexpr std::string_view begin = "range ";
+    RangeId out;
+    const char* const end = sentence.data() + sentence.size();
+    const bool named = sentence.starts_with(begin) &&
+                       std::from_chars(sentence.data() + begin.size(), end, out.value).ec == std::errc{};
+    return named ? std::optional(out) : std::nullopt;
+}
+
 }  // namespace
 
 Cluster::Cluster(const RunOptions& options)
-    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0), lost_(options.nodes, false) {
+    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0), lost_(options.nodes, false),
+      ended_for_range_(options.nodes, false) {
     network_ = std::make_unique<SimNetwork>(queue_, random_.next(), options_.network);
     make_nodes();
     make_clients();
@@ -181,12 +194,64 @@ void Cluster::describe() {
     }
 }
 
-bool Cluster::harm_is_named() const {
-    return halt_named_range_ || std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
-               return node->running() && std::ranges::any_of(node->log_lines(), [](const SimLogSink::Line& line) {
-                          return line.level == env::LogLevel::error && line.text.starts_with("range ");
-                      });
-           });
+// Nobody leads them, or a replica of theirs is missing, in doubt, does not apply what is committed, or differs.
+std::set<RangeId> Cluster::ranges_in_trouble(const std::vector<bool>& among) {
+    std::set<RangeId> led;
+    std::map<RangeId, std::vector<shard::ReplicaView>> replicas;
+    std::size_t running = 0;
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (!nodes_[i]->running()) {
+            continue;
+        }
+        running += among[i] ? 1u : 0u;
+        for (const auto& view : nodes_[i]->inspect()) {
+            if (view.role == raft::Role::leader) {
+                led.insert(view.range);
+            }
+            if (among[i]) {
+                replicas[view.range].push_back(view);
+            }
+        }
+    }
+    std::set<RangeId> out;
+    for (const auto& [range, views] : replicas) {
+        const auto goes_on = [&](const shard::ReplicaView& view) {
+            return !view.in_doubt && view.applied >= view.commit && view.applied == views.front().applied &&
+                   view.state_hash == views.front().state_hash;
+        };
+        if (!led.contains(range) || views.size() < running || !std::ranges::all_of(views, goes_on)) {
+            out.insert(range);
+        }
+    }
+    return out;
+}
+
+std::set<RangeId> Cluster::ranges_named() const {
+    std::set<RangeId> out = named_by_halts_;
+    for (const auto& node : nodes_) {
+        if (!node->running()) {
+            continue;
+        }
+        for (const SimLogSink::Line& line : node->log_lines()) {
+            const auto named = range_named_in(line.text);
+            if (line.level == env::LogLevel::error && named) {
+                out.insert(*named);
+            }
+        }
+    }
+    return out;
+}
+
+bool Cluster::harm_is_named(const std::vector<bool>& among) {
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (among[i] && ended_for_range_[i] && !nodes_[i]->ready()) {
+            return true;
+        }
+    }
+    const std::set<RangeId> trouble = ranges_in_trouble(among);
+    const std::set<RangeId> named = ranges_named();
+    const bool directory = trouble.contains(directory_range) && named.contains(directory_range);
+    return !trouble.empty() && (directory || std::ranges::includes(named, trouble));
 }
 
 std::vector<bool> Cluster::present() const {
@@ -267,7 +332,11 @@ void Cluster::on_halt(SimNode& node, env::Halt how, std::string_view reason) {
         report(node.name() + " halted by itself: " + std::string(reason));
     }
     halted_.push_back({index, how});
-    halt_named_range_ = halt_named_range_ || reason.starts_with("range ");
+    const auto named = range_named_in(reason);
+    ended_for_range_[index] = named.has_value();
+    if (named) {
+        named_by_halts_.insert(*named);
+    }
 }
 
 }  // namespace ringfort::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ class Cluster final : public TurnObserver {
     std::size_t node_count() const { return nodes_.size(); }
     SimNode& node(std::size_t index) { return *nodes_[index]; }
     std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
+    const std::vector<std::unique_ptr<SimClient>>& clients() const { return clients_; }
     Stranger& stranger() { return *stranger_; }   // silent until it is started
     std::size_t leader_node();   // that leads the most ranges; any if none does
 
@@ -45,8 +47,10 @@ class Cluster final : public TurnObserver {
     };
     std::vector<Ended> take_halted() { return std::exchange(halted_, {}); }
 
-    // A process that ended by itself, or a line of one that runs, names a range that is harmed.
-    bool harm_is_named() const;
+    // What keeps these nodes from serving is harm to data, and was told. Either one of them ended by itself for a range,
+    // and took all its ranges along; or there are ranges that do not go on, and a process that ended or a line of one that
+    // runs names each of them, or the directory if it is one.
+    bool harm_is_named(const std::vector<bool>& among);
     // A node that is gone for good; its machine has no power, and nobody expects anything of it.
     void lose_for_ever(std::size_t node) { lost_[node] = true; }
     bool lost(std::size_t node) const { return lost_[node]; }
@@ -69,6 +73,8 @@ class Cluster final : public TurnObserver {
     void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
 
   private:
+    std::set<RangeId> ranges_in_trouble(const std::vector<bool>& among);
+    std::set<RangeId> ranges_named() const;
     void make_nodes();
     void make_clients();
     std::size_t index_of(const SimNode& node) const;
@@ -88,7 +94,8 @@ class Cluster final : public TurnObserver {
     std::vector<Ended> halted_;
     std::vector<bool> lost_;
     bool formed_{false};
-    bool halt_named_range_{false};
+    std::vector<bool> ended_for_range_;      // by node: so it was when its process ended by itself the last time
+    std::set<RangeId> named_by_halts_;
     std::uint64_t turns_seen_{0};
 };
 

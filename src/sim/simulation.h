@@ -86,7 +86,9 @@ class Simulation {
     void advance(Instant until);
     bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
     bool bear_burst();
-    std::uint64_t answers_in(Duration duration);
+    // Every request has its answer.
+    bool nobody_waits() const;
+    std::uint64_t served_in(Duration duration);
     bool serve_everything(Instant deadline);
     bool ask_until_answered(const RecordedOperation& operation, Instant deadline);
     bool fail_with_state(std::string text);
@@ -97,6 +99,7 @@ class Simulation {
 
     Cluster cluster_;
     FaultScheduler faults_;
+    std::vector<bool> healed_;   // who must serve since the last healing; empty: everybody
     Verdict verdict_;
 };
 

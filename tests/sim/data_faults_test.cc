@@ -206,6 +206,20 @@ TEST(DataFaults, an_entry_that_is_damaged_on_every_node_stops_its_range_which_is
     EXPECT_EQ(s.simulation.finish().text, "");
 }
 
+TEST(DataFaults, silence_beyond_the_budget_is_no_harm_if_no_range_is_named) {
+    RunOptions options = scenario_options();
+    options.beyond_budget = true;
+    DataFaults s(options);
+    ASSERT_TRUE(s.form());
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().hang_until(s.simulation.now() + 300s);
+    }
+    EXPECT_FALSE(s.simulation.heal_majority());
+    const Verdict verdict = s.simulation.finish();
+    EXPECT_EQ(verdict.kind, VerdictKind::liveness);
+    EXPECT_NE(verdict.text.find("no line names a harmed range"), std::string::npos) << verdict.text;
+}
+
 TEST(DataFaults, a_follower_whose_flushes_lied_is_noticed_and_fenced_after_a_power_cut) {
     for (const env::Durability durability : {env::Durability::none, env::Durability::dsync}) {
         RunOptions options = scenario_options();
