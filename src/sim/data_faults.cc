@@ -1,6 +1,4 @@
 // Faults of FaultScheduler that harm data.
-#include <algorithm>
-#include <array>
 #include <vector>
 
 #include "base/assertion.h"
@@ -13,14 +11,6 @@ namespace {
 constexpr std::size_t recent_writes = 32;
 
 }  // namespace
-
-bool FaultScheduler::is_harm(FaultKind kind) {
-    constexpr std::array kinds{FaultKind::wipe,       FaultKind::bit_flip,          FaultKind::bad_sector,
-                               FaultKind::read_error, FaultKind::lost_file,         FaultKind::lost_write,
-                               FaultKind::old_copy,   FaultKind::misdirected_write, FaultKind::misdirected_read,
-                               FaultKind::lying_flush};
-    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
-}
 
 void FaultScheduler::note_recent_writes() {
     const RunOptions& options = cluster_.options();

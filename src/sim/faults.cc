@@ -82,7 +82,7 @@ void FaultScheduler::trace(FaultKind kind, std::size_t index) {
 }
 
 void FaultScheduler::inject(FaultKind kind) {
-    if (is_harm(kind)) {
+    if (harms_data(kind)) {
         break_data(kind);
         return;
     }

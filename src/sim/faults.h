@@ -55,7 +55,6 @@ class FaultScheduler {
     void break_path(FaultKind kind, HostId from, HostId to);
     void break_disk(FaultKind kind, std::size_t index);
     // Harm to data, in data_faults.cc.
-    static bool is_harm(FaultKind kind);
     void note_recent_writes();
     void break_data(FaultKind kind);
     void break_reads(FaultKind kind, std::size_t index);

@@ -1,5 +1,6 @@
 #include "sim/run_options.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/assertion.h"
@@ -116,9 +117,10 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
     for (auto kind = FaultKind::wipe; faults && kind <= FaultKind::trickle; kind = next(kind)) {
         out.fault_mask |= random.one_in(5) ? bit(kind) : 0u;
     }
-    const bool damage = out.enabled(FaultKind::wipe) || out.enabled(FaultKind::bit_flip) ||
-                        out.enabled(FaultKind::bad_sector) || out.enabled(FaultKind::read_error) ||
-                        out.enabled(FaultKind::lost_file);
+    bool damage = false;
+    for (auto kind = FaultKind::wipe; kind <= FaultKind::trickle; kind = next(kind)) {
+        damage = damage || (out.enabled(kind) && harms_data(kind));
+    }
     if (faults && !damage && random.one_in(4)) {
         out.nodes_lost = random.below((out.nodes - 1) / 2 + 1);
     }
@@ -191,6 +193,14 @@ std::optional<FaultKind> fault_kind(std::string_view name) {
         }
     }
     return std::nullopt;
+}
+
+bool harms_data(FaultKind kind) {
+    constexpr std::array kinds{FaultKind::wipe,       FaultKind::bit_flip,          FaultKind::bad_sector,
+                               FaultKind::read_error, FaultKind::lost_file,         FaultKind::lost_write,
+                               FaultKind::old_copy,   FaultKind::misdirected_write, FaultKind::misdirected_read,
+                               FaultKind::lying_flush};
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
 
 namespace {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/instant.h"
@@ -58,9 +59,10 @@ enum class FaultKind : std::uint8_t {
     lying_flush,       // what was flushed is gone after a power cut
     old_copy,          // the data directory as it was is put back
 };
-inline constexpr std::size_t fault_kinds = 37;
+inline constexpr std::size_t fault_kinds = std::to_underlying(FaultKind::old_copy) + 1;   // the last one
 std::string_view to_string(FaultKind kind);
 std::optional<FaultKind> fault_kind(std::string_view name);
+bool harms_data(FaultKind kind);
 
 struct WorkloadOptions {
     std::size_t clients{5};
