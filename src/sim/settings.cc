@@ -207,4 +207,11 @@ std::vector<std::string> settings_that_differ(const RunOptions& options, const R
     return out;
 }
 
+std::vector<std::string_view> setting_names() {
+    std::vector<std::string_view> out;
+    const RunOptions options;
+    each_setting(options, [&](std::string_view name, const auto&) { out.push_back(name); });
+    return out;
+}
+
 }  // namespace ringfort::sim

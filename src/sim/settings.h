@@ -16,5 +16,7 @@ namespace ringfort::sim {
 [[nodiscard]] bool apply_setting(RunOptions& options, std::string_view setting);
 // Every option that differs from `base`, as `name=value`.
 std::vector<std::string> settings_that_differ(const RunOptions& options, const RunOptions& base);
+// Of every option.
+std::vector<std::string_view> setting_names();
 
 }  // namespace ringfort::sim

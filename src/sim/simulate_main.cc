@@ -13,6 +13,7 @@
 
 #include "base/mutant.h"
 #include "sim/mutants.h"
+#include "sim/settings.h"
 #include "sim/simulate_campaign.h"
 #include "sim/simulate_marks.h"
 #include "sim/simulate_run.h"
@@ -42,13 +43,16 @@ struct CommandLine {
 
 void add_run_options(CLI::App& app, CommandLine& line) {
     RunRequest& request = line.campaign.request;
-    app.add_option("--seconds", line.seconds, "virtual seconds under faults")->check(CLI::PositiveNumber);
+    app.add_option("--seconds", line.seconds, "virtual seconds under faults")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     app.add_option("--nodes", request.nodes, "number of nodes (default: by the seed)")->check(CLI::Range(1, 7));
     app.add_option("--shards", request.shards, "shards per node (default: by the seed)")->check(CLI::Range(1, 8));
     app.add_option("--domains", request.domains, "domains (default: by the seed)")->check(CLI::Range(1, 16));
-    app.add_option("--set", request.settings, "an option of the run as name=value, instead of what the seed draws");
+    app.add_option("--set", request.settings,
+                   "an option of the run as name=value, instead of what the seed draws; may be repeated");
     app.add_flag("--no-faults", line.no_faults, "a healthy world");
-    app.add_option("--without", line.without, "leave out the faults of this kind");
+    app.add_option("--without", line.without, "leave out the faults of this kind; may be repeated");
     app.add_option("--skip-faults", line.skip_faults, "leave out these faults, by number: 3,7-9");
     app.add_flag("--light", request.light, "10 clients with 100 operations a second in a healthy world");
     app.add_option("--mutant", request.mutant, "plant this bug (builds with -Dmutants=true)");
@@ -61,13 +65,44 @@ void add_campaign_options(CLI::App& app, CommandLine& line) {
     CampaignOptions& campaign = line.campaign;
     app.add_option("--seed", line.seed, "run this seed; with --seeds or --minutes, the first one");
     app.add_option("--seeds", line.seeds, "how many seeds, or which: A-B");
-    app.add_option("--minutes", campaign.minutes, "begin runs for so long")->check(CLI::PositiveNumber);
-    app.add_option("--jobs", campaign.jobs, "runs at a time (default: one a core)")->check(CLI::Range(1, 1000));
+    app.add_option("--minutes", campaign.minutes, "begin runs for so long (default: 2, if no seeds are named)")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--jobs", campaign.jobs, "runs at a time, one a core unless told")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
     app.add_flag("--json", campaign.json, "the summary as one JSON object");
     app.add_flag("--marks", campaign.show_marks, "list the rare branches of the code and how often they were reached");
     app.add_option("--marks-file", campaign.marks_file, "add to the counts of this file");
     app.add_flag("--shrink", line.shrink, "make the failing run of --seed smaller while it fails alike");
-    app.add_option("--shrink-minutes", line.shrink_minutes, "at most")->check(CLI::PositiveNumber);
+    app.add_option("--shrink-minutes", line.shrink_minutes, "at most")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+}
+
+std::string paragraph(const std::string& title, const std::vector<std::string_view>& words) {
+    constexpr std::size_t columns = 100;
+    std::string out = title + "\n ";
+    std::size_t used = 1;
+    for (const std::string_view word : words) {
+        if (used + 1 + word.size() > columns) {
+            out += "\n ";
+            used = 1;
+        }
+        out += " " + std::string(word);
+        used += 1 + word.size();
+    }
+    return out + "\n";
+}
+
+std::string footer() {
+    std::vector<std::string_view> kinds;
+    for (std::size_t kind = 0; kind < fault_kinds; kind++) {
+        kinds.push_back(to_string(static_cast<FaultKind>(kind)));
+    }
+    return paragraph("Options of a run, for --set; durations carry a unit (ns, us, ms, s):", setting_names()) +
+           paragraph("Kinds of faults, for --without:", kinds) +
+           "Exit codes:\n  0 nothing found, 2 wrong usage, 3 liveness, 4 safety, 5 two runs of a seed differ, 6 crash; "
+           "the worst of all runs";
 }
 
 int complain(const std::string& what) {
@@ -163,7 +198,12 @@ int main(int argc, char** argv) {
     CLI::App app{"Simulates whole clusters under faults and judges what clients saw."};
     add_campaign_options(app, line);
     add_run_options(app, line);
-    CLI11_PARSE(app, argc, argv);
+    app.footer(footer());
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : exit_usage;
+    }
 
     if (line.list_mutants) {
         list_mutants();
@@ -179,6 +219,9 @@ int main(int argc, char** argv) {
     }
     if (line.shrink && (!line.seed || campaign.seeds || campaign.minutes)) {
         return complain("--shrink wants the one --seed that fails");
+    }
+    if (line.shrink && (campaign.json || campaign.show_marks || line.twice)) {
+        return complain("--shrink goes with none of --json, --marks, --check-determinism");
     }
     const bool one = line.seed && !campaign.seeds && !campaign.minutes;
     campaign.request.seed = line.seed ? *line.seed : fresh_seed();

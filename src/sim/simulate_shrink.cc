@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/assertion.h"
 #include "sim/settings.h"
 #include "sim/simulate_run.h"
 
@@ -28,13 +29,15 @@ constexpr Reduction reductions[] = {
     {"keys", {"1", "2", "4"}},
     {"value", {"16", "64", "4000"}},
     {"shard-changes", {"0"}},
-    {"bursts", {"0"}},
+    {"burst", {"0"}},
+    {"bulk", {"0"}},
     {"nodes-lost", {"0"}},
     {"net-loss", {"0"}},
     {"net-reset", {"0"}},
     {"net-tail", {"0"}},
     {"net-split", {"0"}},
     {"net-misaligned", {"0"}},
+    {"net-ghosts", {"0"}},
     {"net-jitter", {"0us"}},
     {"disk-tail", {"0"}},
     {"disk-drain", {"0"}},
@@ -92,9 +95,10 @@ class Shrink {
   private:
     bool time_left() const { return std::chrono::steady_clock::now() < end_; }
 
-    // Keeps the change if the run still fails alike.
+    // Keeps the change if the run still fails alike. Who loses more nodes than a minority fails for that alone.
     bool attempt(const RunRequest& smaller, const std::string& what) {
-        if (!time_left() || !check_settings(smaller).empty()) {
+        const RunOptions options = draw_options(smaller);
+        if (!time_left() || options.nodes_lost > (options.nodes - 1) / 2) {
             return false;
         }
         runs_++;
@@ -149,12 +153,13 @@ class Shrink {
         bool any = false;
         for (const Reduction& reduction : reductions) {
             for (const std::string_view value : reduction.values) {
+                if (value.empty()) {
+                    break;
+                }
                 RunRequest smaller = best_;
                 set(smaller, reduction.name, value);
-                if (value.empty() || !check_settings(smaller).empty() || !lower(smaller)) {
-                    continue;
-                }
-                if (attempt(smaller, std::string(reduction.name) + "=" + std::string(value))) {
+                ASSERT(check_settings(smaller).empty());
+                if (lower(smaller) && attempt(smaller, std::string(reduction.name) + "=" + std::string(value))) {
                     any = true;
                     break;
                 }

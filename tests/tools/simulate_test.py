@@ -56,6 +56,11 @@ class Simulate(unittest.TestCase):
         replay = re.search(r"^replay: tools/simulate (.*)$", text, re.M).group(1)
         self.assertIn("--set net=100s", replay)
         self.assertRegex(replay, r"--set duration=\d\dms")
+        code, text = simulate(*NEVER_FORMS, "--shrink", "--nodes", "5", "--set", "nodes-lost=2", "--set", "burst=20")
+        self.assertEqual(code, 3, text)
+        self.assertIn("--set burst=0", re.search(r"^replay: (.*)$", text, re.M).group(1))
+        # Two of three are no minority: such a run fails for that.
+        self.assertLess(text.index("  nodes-lost=0\n"), text.index("  nodes=3\n"), text)
         code, text = simulate("--seed", "5", "--light", "--seconds", "1", "--shrink")
         self.assertEqual(code, 0)
         self.assertIn("does not fail", text)
@@ -75,8 +80,17 @@ class Simulate(unittest.TestCase):
 
     def test_wrong_usage_is_told(self):
         for wrong in (["--set", "nothing=1"],
-                      ["--without", "luck"], ["--skip-faults", "x"], ["--seeds", "9-3"], ["--shrink"]):
+                      ["--without", "luck"], ["--skip-faults", "x"], ["--seeds", "9-3"], ["--shrink"], ["--nodes", "9"],
+                      ["--seed", "5", "--shrink", "--json"], ["--seed", "5", "--shrink", "--marks"],
+                      ["--seed", "5", "--shrink", "--check-determinism"]):
             self.assertEqual(simulate(*wrong)[0], 2, wrong)
+
+
+    def test_help_names_options_of_runs_kinds_of_faults_and_exit_codes(self):
+        code, text = simulate("--help")
+        self.assertEqual(code, 0)
+        for words in (" net-ghosts ", " disk-dsync ", " kill-all ", " old-copy\n", "2 wrong usage", "=30 "):
+            self.assertIn(words, text)
 
 
 if __name__ == "__main__":
