@@ -1,28 +1,22 @@
 #include "sim/disk_file.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/assertion.h"
 
 namespace ringfort::sim {
 
-namespace {
-
-bool all_zero(Bytes bytes) {
-    return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
-}  // namespace
-
-void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content) {
+void DiskFile::write_volatile(std::uint64_t sequence, std::uint64_t offset, DiskContent content) {
     ASSERT(volatile_.empty() || volatile_.back().sequence < sequence);
     heal(offset, content.size());
     bytes_ = std::max(bytes_, offset + content.size());
-    volatile_.push_back({sequence, offset, {content.begin(), content.end()}, {}, false});
+    volatile_.push_back({sequence, offset, std::move(content), {}, false});
 }
 
-void DiskFile::write_durable(std::uint64_t offset, Bytes content) {
+void DiskFile::write_durable(std::uint64_t offset, const DiskContent& content) {
     heal(offset, content.size());
     const std::uint64_t end = offset + content.size();
     for (auto& write : volatile_) {
@@ -77,7 +71,7 @@ void DiskFile::peek(std::uint64_t offset, MutableBytes out) const {
             const std::size_t sector = (at - write.offset) / sector_bytes;
             if (write.superseded.empty() || !write.superseded[sector]) {
                 const std::size_t part = std::min<std::size_t>(sector_bytes, last - at);
-                std::memcpy(out.data() + (at - offset), write.content.data() + (at - write.offset), part);
+                write.content.read(at - write.offset, out.subspan(at - offset, part));
             }
         }
     }
@@ -143,21 +137,25 @@ void DiskFile::replace_sectors(std::uint64_t offset, Bytes content) {
     store(offset, content);
 }
 
-const std::byte* DiskFile::written_block(std::uint64_t index) const {
-    return index < pages_.size() && pages_[index] ? pages_[index]->data() : nullptr;
+bool DiskFile::read_block(std::uint64_t index, std::span<std::byte, limits::block_bytes> out) const {
+    if (index >= pages_.size() || pages_[index].bytes == 0) {
+        return false;
+    }
+    load(index * limits::block_bytes, out);
+    return true;
 }
 
 std::shared_ptr<DiskFile> DiskFile::copy() const {
     auto out = std::make_shared<DiskFile>(bytes_, growing_);
     for (std::size_t page = 0; page < pages_.size(); page++) {
-        if (pages_[page]) {
-            out->store(page * limits::block_bytes, *pages_[page]);
-        }
+        out->store(page * limits::block_bytes, Bytes(pages_[page].memory.get(), pages_[page].bytes));
     }
     for (const auto& write : volatile_) {
         for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
             if (write.superseded.empty() || !write.superseded[at / sector_bytes]) {
-                out->store(write.offset + at, Bytes(write.content).subspan(at, sector_bytes));
+                std::array<std::byte, sector_bytes> sector;
+                write.content.read(at, sector);
+                out->store(write.offset + at, sector);
             }
         }
     }
@@ -168,44 +166,79 @@ std::shared_ptr<DiskFile> DiskFile::copy() const {
 }
 
 void DiskFile::store(std::uint64_t offset, Bytes content) {
-    const std::size_t pages = div_ceil<std::uint64_t>(offset + content.size(), limits::block_bytes);
-    if (pages_.size() < pages) {
-        pages_.resize(pages);
-    }
     for (std::size_t done = 0; done < content.size();) {
-        auto& page = pages_[(offset + done) / limits::block_bytes];
         const std::size_t within = (offset + done) % limits::block_bytes;
-        const std::size_t part = std::min(content.size() - done, limits::block_bytes - within);
-        const Bytes bytes = content.subspan(done, part);
-        done += part;
-        if (!page && all_zero(bytes)) {
-            continue;   // most of what is ever written: new segments
+        const Bytes part = content.subspan(done, std::min(content.size() - done, limits::block_bytes - within));
+        const std::size_t page = (offset + done) / limits::block_bytes;
+        const std::size_t kept = bytes_before_zeros(part);
+        if (kept > 0) {
+            std::memcpy(reach(page, within + kept) + within, part.data(), kept);
         }
-        if (!page) {
-            page = std::make_unique_for_overwrite<Page>();
-            if (part < page->size()) {
-                page->fill(std::byte{0});
-            }
-        }
-        std::memcpy(page->data() + within, bytes.data(), part);
+        store_zeros(offset + done + kept, part.size() - kept);
+        done += part.size();
     }
+}
+
+void DiskFile::store(std::uint64_t offset, const DiskContent& content) {
+    store(offset, content.kept());
+    store_zeros(offset + content.kept().size(), content.size() - content.kept().size());
+}
+
+void DiskFile::store_zeros(std::uint64_t offset, std::uint64_t bytes) {
+    const std::uint64_t end = std::min<std::uint64_t>(offset + bytes, pages_.size() * limits::block_bytes);
+    while (offset < end) {
+        Page& page = pages_[offset / limits::block_bytes];
+        const std::size_t within = offset % limits::block_bytes;
+        const std::uint64_t part = std::min<std::uint64_t>(end - offset, limits::block_bytes - within);
+        if (within < page.bytes) {
+            std::memset(page.memory.get() + within, 0, std::min<std::uint64_t>(part, page.bytes - within));
+        }
+        offset += part;
+    }
+}
+
+// The page's memory, of at least that many bytes.
+std::byte* DiskFile::reach(std::size_t index, std::size_t bytes) {
+    if (pages_.size() <= index) {
+        pages_.resize(index + 1);
+    }
+    Page& page = pages_[index];
+    if (page.bytes < bytes) {
+        const std::size_t rounded = round_up(bytes, sector_bytes);
+        auto memory = std::make_unique_for_overwrite<std::byte[]>(rounded);
+        if (page.bytes > 0) {
+            std::memcpy(memory.get(), page.memory.get(), page.bytes);
+        }
+        std::memset(memory.get() + page.bytes, 0, rounded - page.bytes);
+        page = {std::move(memory), rounded};
+    }
+    return page.memory.get();
 }
 
 void DiskFile::load(std::uint64_t offset, MutableBytes out) const {
     for (std::size_t done = 0; done < out.size();) {
         const std::size_t page = (offset + done) / limits::block_bytes;
+        if (page >= pages_.size()) {
+            std::memset(out.data() + done, 0, out.size() - done);
+            return;
+        }
         const std::size_t within = (offset + done) % limits::block_bytes;
         const std::size_t part = std::min(out.size() - done, limits::block_bytes - within);
-        if (page < pages_.size() && pages_[page]) {
-            std::memcpy(out.data() + done, pages_[page]->data() + within, part);
-        } else {
-            std::memset(out.data() + done, 0, part);
+        const std::size_t kept = within < pages_[page].bytes ? std::min(part, pages_[page].bytes - within) : 0;
+        if (kept > 0) {
+            std::memcpy(out.data() + done, pages_[page].memory.get() + within, kept);
         }
+        std::memset(out.data() + done + kept, 0, part - kept);
         done += part;
     }
 }
 
 void DiskFile::store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million) {
+    if (write.superseded.empty() && random == nullptr) {
+        store(write.offset, write.content);
+        durable_bytes_ = std::max<std::uint64_t>(durable_bytes_, write.offset + write.content.size());
+        return;
+    }
     for (std::size_t at = 0; at < write.content.size(); at += sector_bytes) {
         if (!write.superseded.empty() && write.superseded[at / sector_bytes]) {
             continue;
@@ -213,7 +246,9 @@ void DiskFile::store_kept(const VolatileWrite& write, Prng* random, std::uint32_
         if (random != nullptr && !random->per_million(keep_per_million)) {
             continue;
         }
-        store(write.offset + at, Bytes(write.content).subspan(at, sector_bytes));
+        std::array<std::byte, sector_bytes> sector;
+        write.content.read(at, sector);
+        store(write.offset + at, sector);
         durable_bytes_ = std::max<std::uint64_t>(durable_bytes_, write.offset + at + sector_bytes);
     }
 }

@@ -2,15 +2,16 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "base/bounds.h"
 #include "base/bytes.h"
 #include "base/prng.h"
+#include "sim/disk_content.h"
 
 namespace ringfort::sim {
 
@@ -27,9 +28,9 @@ class DiskFile {
     void set_aside(std::uint64_t bytes) { set_aside_ = bytes; }
 
     // A plain write has reached the device: readable at once, durable after a sync.
-    void write_volatile(std::uint64_t sequence, std::uint64_t offset, Bytes content);
+    void write_volatile(std::uint64_t sequence, std::uint64_t offset, DiskContent content);
     // A write has reached the medium: earlier volatile versions of these sectors can no longer surface.
-    void write_durable(std::uint64_t offset, Bytes content);
+    void write_durable(std::uint64_t offset, const DiskContent& content);
     // Everything written with a number <= `through` is durable now, and the size.
     void sync(std::uint64_t through);
     // The same said by a device that lies: durable() believes it, a power cut does not.
@@ -55,8 +56,8 @@ class DiskFile {
     bool harmed() const { return harmed_; }   // by one of these, ever
     // As a reader sees them, bad sectors too; zeros beyond the end.
     void peek(std::uint64_t offset, MutableBytes out) const;
-    // A block of the medium; null: it was never written.
-    const std::byte* written_block(std::uint64_t index) const;
+    // A block of the medium. false: nothing but zeros was ever written there.
+    [[nodiscard]] bool read_block(std::uint64_t index, std::span<std::byte, limits::block_bytes> out) const;
     // What a copy of the file has, all of it durable.
     std::shared_ptr<DiskFile> copy() const;
     std::size_t volatile_writes() const { return volatile_.size(); }
@@ -65,18 +66,26 @@ class DiskFile {
     struct VolatileWrite {
         std::uint64_t sequence;
         std::uint64_t offset;
-        std::vector<std::byte> content;
+        DiskContent content;
         std::vector<bool> superseded;   // by sector; empty: none is
         bool claimed{false};            // the device says that it is durable
     };
-    using Page = std::array<std::byte, limits::block_bytes>;
+    // A block without the zeros at its end, by whole sectors.
+    struct Page {
+        std::unique_ptr<std::byte[]> memory;
+        std::size_t bytes{0};
+    };
 
-    void store(std::uint64_t offset, Bytes content);          // into the durable pages
-    void load(std::uint64_t offset, MutableBytes out) const;  // from them
+    // Into the durable pages, and from them.
+    void store(std::uint64_t offset, Bytes content);
+    void store(std::uint64_t offset, const DiskContent& content);
+    void store_zeros(std::uint64_t offset, std::uint64_t bytes);
+    void load(std::uint64_t offset, MutableBytes out) const;
+    std::byte* reach(std::size_t page, std::size_t bytes);
     void store_kept(const VolatileWrite& write, Prng* random, std::uint32_t keep_per_million);
     void heal(std::uint64_t offset, std::uint64_t bytes);
 
-    std::vector<std::unique_ptr<Page>> pages_;   // none: zeros
+    std::vector<Page> pages_;
     std::uint64_t bytes_;           // as running processes see it
     std::uint64_t durable_bytes_;
     std::uint64_t set_aside_{0};

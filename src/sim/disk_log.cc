@@ -31,11 +31,11 @@ std::optional<log::SegmentIdentity> identity_of(const std::string& name, Instanc
 // Of one file.
 void find_batches(const std::string& name, const DiskFile& file, const log::SegmentIdentity& identity,
                   std::vector<LoggedBatch>& out) {
+    std::array<std::byte, limits::block_bytes> block;
     for (std::uint64_t at = 0; at + limits::block_bytes <= file.bytes();) {
-        const std::byte* block = file.written_block(at / limits::block_bytes);
         LoggedBatch batch;
-        if (block != nullptr && log::read_header({block, limits::block_bytes}, identity, at, file.bytes(), batch.header) ==
-                                    log::HeaderState::valid) {
+        if (file.read_block(at / limits::block_bytes, block) &&
+            log::read_header(block, identity, at, file.bytes(), batch.header) == log::HeaderState::valid) {
             batch.file = name;
             at += batch.header.bytes;
             out.push_back(std::move(batch));

@@ -1,7 +1,8 @@
 #include "sim/disk_media.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <utility>
 
 #include "base/assertion.h"
 #include "sim/sim_disk.h"
@@ -11,11 +12,6 @@ namespace ringfort::sim {
 using env::DiskErrc;
 
 namespace {
-
-// The first `bytes` of a write, at most all of it.
-Bytes prefix(const std::vector<std::byte>& content, std::uint64_t bytes) {
-    return Bytes(content).first(std::min<std::uint64_t>(content.size(), bytes));
-}
 
 std::string_view directory_of(std::string_view name) {
     const auto slash = name.rfind('/');
@@ -136,7 +132,7 @@ void DiskMedia::finish(std::uint64_t slot) {
     }
     task.owner = nullptr;
     task.file.reset();
-    task.content.clear();
+    task.content = {};
     task.into = {};
     task.source = nullptr;
     free_.push_back(slot);
@@ -197,7 +193,7 @@ DiskErrc DiskMedia::perform_write(Task& task) {
     counters_.bytes_written += task.content.size();
     if (task.owner != nullptr) {
         // The issuer promised not to touch the memory.
-        ASSERT(std::memcmp(task.source, task.content.data(), task.content.size()) == 0);
+        ASSERT(task.content == Bytes(task.source, task.content.size()));
     }
     const std::uint64_t end = task.offset + task.content.size();
     const std::uint64_t occupied = task.file->occupied();
@@ -207,28 +203,30 @@ DiskErrc DiskMedia::perform_write(Task& task) {
         land_failed_write(task);
         return DiskErrc::write_failed;
     }
-    const Bytes landed = prefix(task.content, task.landed);
-    if (landed.empty()) {
+    const bool durable = task.durability == env::Durability::dsync && task.landed >= task.content.size();
+    task.content.truncate(task.landed);
+    if (task.content.empty()) {
         return DiskErrc::ok;
     }
-    note_recent(task, landed);
-    const bool durable = task.durability == env::Durability::dsync && landed.size() == task.content.size();
+    note_recent(task);
     if (durable && !lying_) {
-        task.file->write_durable(task.offset, landed);
+        task.file->write_durable(task.offset, task.content);
         return DiskErrc::ok;
     }
-    task.file->write_volatile(++write_sequence_, task.offset, landed);
+    task.file->write_volatile(++write_sequence_, task.offset, std::move(task.content));
     if (durable) {
         task.file->claim(write_sequence_);
     }
     return DiskErrc::ok;
 }
 
-void DiskMedia::note_recent(const Task& task, Bytes landed) {
+void DiskMedia::note_recent(const Task& task) {
     if (recent_max_ == 0) {
         return;
     }
-    RecentWrite write{task.file, task.offset, {landed.begin(), landed.end()}, std::vector<std::byte>(landed.size())};
+    const std::vector<std::byte> blank(task.content.size());
+    RecentWrite write{task.file, task.offset, blank, blank};
+    task.content.read(0, write.content);
     task.file->peek(task.offset, write.before);
     recent_.push_back(std::move(write));
     if (recent_.size() > recent_max_) {
@@ -265,8 +263,9 @@ DiskErrc DiskMedia::perform_data(Task& task) {
 void DiskMedia::land_failed_write(Task& task) {
     for (std::uint64_t at = 0; at < task.content.size(); at += sector_bytes) {
         if (task.offset + at + sector_bytes <= task.file->bytes() && random_.one_in(2)) {
-            task.file->write_volatile(++write_sequence_, task.offset + at,
-                                      Bytes(task.content).subspan(at, sector_bytes));
+            std::array<std::byte, sector_bytes> sector;
+            task.content.read(at, sector);
+            task.file->write_volatile(++write_sequence_, task.offset + at, DiskContent(sector));
         }
     }
 }
@@ -411,10 +410,10 @@ void DiskMedia::cut_power(std::uint32_t keep_per_million) {
         std::swap(order[left - 1], order[random_.below(left)]);
         Task& task = *order[left - 1];
         if (task.kind == Kind::write && task.landed > 0) {
-            const Bytes landed = prefix(task.content, task.landed);
-            const std::uint64_t end = task.offset + landed.size();
+            task.content.truncate(task.landed);
+            const std::uint64_t end = task.offset + task.content.size();
             if (end <= task.file->occupied() || has_room(end - task.file->occupied())) {
-                task.file->write_volatile(++write_sequence_, task.offset, landed);
+                task.file->write_volatile(++write_sequence_, task.offset, std::move(task.content));
             }
         } else if (task.kind != Kind::write && task.kind != Kind::read && random_.one_in(2)) {
             static_cast<void>(perform(task));
@@ -488,7 +487,7 @@ bool DiskMedia::misdirect(const RecentWrite& write, DiskFile& to, std::uint64_t 
     if (room == 0 || !take_back(write)) {
         return false;
     }
-    to.replace_sectors(offset, prefix(write.content, room));
+    to.replace_sectors(offset, Bytes(write.content).first(std::min<std::uint64_t>(write.content.size(), room)));
     return true;
 }
 

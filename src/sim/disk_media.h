@@ -138,7 +138,7 @@ class DiskMedia {
         std::uint64_t bytes{0};    // create, create_growing; sync: covers completed writes through this number
         const std::byte* source{nullptr};
         MutableBytes into;
-        std::vector<std::byte> content;   // of writes, as submitted
+        DiskContent content;              // of writes, as submitted
         env::Durability durability{env::Durability::none};
         std::uint64_t landed{0};   // of a dead process's write: this many bytes land
     };
@@ -154,7 +154,7 @@ class DiskMedia {
     env::DiskErrc perform_read(Task& task);
     env::DiskErrc perform_write(Task& task);
     bool read_elsewhere(Task& task);
-    void note_recent(const Task& task, Bytes landed);
+    void note_recent(const Task& task);
     env::DiskErrc perform_name(Task& task);
     env::DiskErrc open_file(Task& task);
     env::DiskErrc make_file(Task& task);

@@ -112,7 +112,7 @@ void SimDisk::read_whole(env::DiskOperation& op, std::string_view name) {
 
 void SimDisk::replace_whole(env::DiskOperation& op, std::string_view name, Bytes content) {
     auto& task = begin(DiskMedia::Kind::replace_whole, op, name);
-    task.content.assign(content.begin(), content.end());
+    task.content = DiskContent(content);
     media_.submit(task);
 }
 
@@ -124,7 +124,7 @@ void SimDisk::write(env::DiskOperation& op, env::FileId file, std::uint64_t offs
     ASSERT(task.file->growing() || offset + bytes.size() <= task.file->bytes());
     task.offset = offset;
     task.source = bytes.data();
-    task.content.assign(bytes.begin(), bytes.end());
+    task.content = DiskContent(bytes);
     task.durability = durability;
     media_.submit(task);
 }

@@ -493,7 +493,7 @@ TEST_F(DiskDeathTest, misuse_of_the_seam_ends_the_run) {
     EXPECT_DEATH(disk_->sync(op, file), "in_flight");
     EXPECT_DEATH(disk_->close(file), "in_flight");
     buffer.data()[7] = std::byte{0};
-    EXPECT_DEATH(settle(), "memcmp");
+    EXPECT_DEATH(settle(), "task.source");
     disk_.reset();   // the write is still on its way: its operation has to outlive the disk
 }
 
