@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 namespace ringfort {
 
 TEST(RingQueue, keeps_order_over_many_turns_and_knows_its_bound) {
@@ -20,6 +22,29 @@ TEST(RingQueue, keeps_order_over_many_turns_and_knows_its_bound) {
     }
     queue.clear();
     EXPECT_TRUE(queue.empty());
+}
+
+TEST(RingQueue, holds_nothing_that_has_left_it) {
+    const auto item = std::make_shared<int>(7);
+    RingQueue<std::shared_ptr<int>> queue(2);
+    for (int turn = 0; turn < 3; turn++) {
+        queue.push(item);
+        queue.push(item);
+        EXPECT_EQ(queue.pop(), item);
+        queue.pop_back();
+        EXPECT_EQ(item.use_count(), 1);
+    }
+    queue.push(item);
+    {
+        const RingQueue<std::shared_ptr<int>> copy = queue;
+        RingQueue<std::shared_ptr<int>> moved = std::move(queue);
+        EXPECT_EQ(item.use_count(), 3);
+        EXPECT_EQ(copy[0], moved[0]);
+        moved.clear();
+        EXPECT_EQ(item.use_count(), 2);
+        EXPECT_TRUE(moved.empty());
+    }
+    EXPECT_EQ(item.use_count(), 1);
 }
 
 TEST(RingQueueDeath, pushing_over_the_bound_is_a_bug) {
