@@ -156,7 +156,7 @@ void FrameReader::drop_given() {
         held_given_ = false;
         held_bytes_ = 0;
         if (held_.capacity() > keep_words_max) {
-            std::vector<std::uint64_t>().swap(held_);
+            Words().swap(held_);
         }
     }
 }
@@ -181,7 +181,7 @@ std::vector<std::byte> FrameReader::take_unconsumed() {
     bytes.insert(bytes.end(), fed_.begin(), fed_.end());
     held_bytes_ = 0;
     fed_ = {};
-    std::vector<std::uint64_t>().swap(held_);
+    Words().swap(held_);
     return bytes;
 }
 

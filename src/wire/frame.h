@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "base/bounds.h"
 #include "base/result.h"
+#include "base/uninitialised.h"
 
 namespace ringfort::wire {
 
@@ -86,6 +87,8 @@ class FrameReader {
     std::size_t held_bytes() const;
 
   private:
+    using Words = std::vector<std::uint64_t, Uninitialised<std::uint64_t>>;
+
     Result<std::optional<Frame>, FrameErrc> next_gathered();
     // Moves fed bytes to held_ until it has that many. False: not enough were fed.
     bool gather(std::size_t bytes);
@@ -94,7 +97,7 @@ class FrameReader {
 
     std::size_t frame_bytes_max_;
     Bytes fed_;                       // not yet consumed part of what was fed
-    std::vector<std::uint64_t> held_; // gathered bytes, in words so that frames are aligned
+    Words held_;                      // gathered bytes, in words so that frames are aligned
     std::size_t held_bytes_{0};       // filled part of held_
     bool held_given_{false};          // the gathered frame was handed out and is dropped at the next call
 };

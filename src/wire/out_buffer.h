@@ -5,12 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/assertion.h"
 #include "base/bytes.h"
+#include "base/uninitialised.h"
 
 namespace ringfort::wire {
 
@@ -59,22 +59,6 @@ class OutBuffer {
     std::vector<std::uint32_t>& offsets() { return offsets_; }
 
   private:
-    // Leaves new bytes as they are: every byte is written by whoever extended the buffer.
-    template <class T>
-    struct Uninitialised : std::allocator<T> {
-        template <class U>
-        struct rebind {
-            using other = Uninitialised<U>;
-        };
-        template <class U>
-        void construct(U* at) {
-            ::new (static_cast<void*>(at)) U;
-        }
-        template <class U, class... Args>
-        void construct(U* at, Args&&... args) {
-            ::new (static_cast<void*>(at)) U(std::forward<Args>(args)...);
-        }
-    };
     using Buffer = std::vector<std::byte, Uninitialised<std::byte>>;
 
     static constexpr std::size_t keep_bytes_max = 1 * mib;
