@@ -1,5 +1,6 @@
 // A test node as a string of bytes: equal strings, equal futures. What only a role uses is written in that role only, and
-// what follows from something else is left out: the memory (disk and batches), runs and configurations (the log).
+// what follows from something else is left out: the memory (disk and batches), runs and configurations (the log). Structs
+// are taken apart into all of their fields: with another one they do not compile until its place here is found.
 #include <type_traits>
 
 #include "base/assertion.h"
@@ -26,8 +27,9 @@ void put(std::string& out, const T& value) {
 }
 
 void put(std::string& out, EntryId id) {
-    put(out, id.term);
-    put(out, id.index);
+    const auto [term, index] = id;
+    put(out, term);
+    put(out, index);
 }
 
 void put(std::string& out, const std::vector<NodeId>& nodes) {
@@ -38,152 +40,175 @@ void put(std::string& out, const std::vector<NodeId>& nodes) {
 }
 
 void put(std::string& out, const Configuration& configuration) {
-    put(out, configuration.voters);
-    put(out, configuration.outgoing);
-    put(out, configuration.learners);
-    put(out, configuration.learners_next);
+    const auto& [voters, outgoing, learners, learners_next] = configuration;
+    put(out, voters);
+    put(out, outgoing);
+    put(out, learners);
+    put(out, learners_next);
 }
 
 void put(std::string& out, const HardState& state) {
-    put(out, state.term);
-    put(out, state.vote);
-    put(out, state.commit);
-    put(out, state.incarnation);
-    put(out, state.in_doubt);
+    const auto& [term, vote, commit, incarnation, in_doubt] = state;
+    put(out, term);
+    put(out, vote);
+    put(out, commit);
+    put(out, incarnation);
+    put(out, in_doubt);
 }
 
 void put(std::string& out, const StoredEntry& entry) {
-    put(out, entry.id);
-    put(out, entry.kind);
-    put(out, entry.checksum);
-    put(out, entry.damaged);
+    const auto& [id, kind, checksum, payload, damaged] = entry;   // the checksum stands for the payload
+    put(out, id);
+    put(out, kind);
+    put(out, checksum);
+    put(out, damaged);
 }
 
 void put(std::string& out, const Checkpoint& checkpoint) {
-    put(out, checkpoint.applied);
-    put(out, checkpoint.configuration);
-    put(out, checkpoint.state_hash);
+    const auto& [applied, configuration, state_hash] = checkpoint;
+    put(out, applied);
+    put(out, configuration);
+    put(out, state_hash);
 }
 
 void put(std::string& out, const Store& store) {
-    put(out, store.hard_state);
-    put(out, store.checkpoint);
-    put(out, static_cast<std::uint8_t>(store.log.size()));
-    for (const StoredEntry& entry : store.log) {
+    const auto& [hard_state, checkpoint, log, lost_from] = store;
+    put(out, hard_state);
+    put(out, checkpoint);
+    put(out, static_cast<std::uint8_t>(log.size()));
+    for (const StoredEntry& entry : log) {
         put(out, entry);
     }
-    put(out, store.lost_from);
+    put(out, lost_from);
 }
 
 void put_peer(std::string& out, const Core& core, const Progress& peer) {
-    put(out, peer.node);
-    put(out, peer.member);
-    put(out, peer.alive);
-    put(out, peer.incarnation);
-    put(out, peer.standing);
+    const auto& [node, member, alive, incarnation, standing, vote, state, match, next, commit_sent, probe_sent, reading,
+                 in_flight] = peer;
+    put(out, node);
+    put(out, member);
+    put(out, alive);
+    put(out, incarnation);
+    put(out, standing);
     if (core.role == Role::pre_candidate || core.role == Role::candidate) {
-        put(out, peer.vote == Vote::granted);   // a vote refused is worth as little as none
+        put(out, vote == Vote::granted);   // a vote refused is worth as little as none
     }
     if (core.role == Role::leader) {
-        ASSERT(!peer.in_flight.full(core.options.window_bytes_max));   // so what else it holds decides nothing
-        put(out, peer.state);
-        put(out, peer.match);
-        put(out, peer.next);
-        put(out, peer.commit_sent);
-        put(out, peer.probe_sent);
-        put(out, peer.reading);
+        ASSERT(!in_flight.full(core.options.window_bytes_max));   // so what else it holds decides nothing
+        put(out, state);
+        put(out, match);
+        put(out, next);
+        put(out, commit_sent);
+        put(out, probe_sent);
+        put(out, reading);
     }
 }
 
-void put_damage(std::string& out, const Core& core) {
-    put(out, core.search.question);
-    if (core.damage.empty()) {
+void put(std::string& out, const DamagedEntry& entry) {
+    // What was found follows from the id: one entry has it.
+    const auto& [id, checksum, kind, known, found, configuration, fence, never] = entry;
+    put(out, id);
+    put(out, checksum.value_or(0));
+    put(out, kind);
+    put(out, known);
+    put(out, found);
+    put(out, never);
+}
+
+void put_damage(std::string& out, const DamagedSet& damage, const Search& search) {
+    const auto& [outstanding, passing, asked_through, asked, question, overdue, compacted] = search;
+    put(out, question);
+    if (damage.empty()) {
         return;
     }
-    for (const DamagedEntry& entry : core.damage) {
+    for (const DamagedEntry& entry : damage) {
         put(out, true);
-        put(out, entry.id);
-        put(out, entry.checksum.value_or(0));
-        put(out, entry.kind);
-        put(out, entry.known);
-        put(out, entry.found);
-        put(out, entry.never);
+        put(out, entry);
     }
     put(out, false);
-    put(out, core.search.outstanding);
-    put(out, core.search.passing);
-    put(out, core.search.asked_through);
-    put(out, core.search.asked);
-    put(out, core.search.overdue);
-    put(out, core.search.compacted);
+    put(out, outstanding);
+    put(out, passing);
+    put(out, asked_through);
+    put(out, asked);
+    put(out, overdue);
+    put(out, compacted);
 }
 
 void put_core(std::string& out, const Core& core) {
-    put(out, core.hard_state);
-    put(out, core.role);
-    put(out, core.leader);
-    put(out, core.durable);
-    put(out, core.durable_term);
-    put(out, core.appends_due);
-    put(out, core.log.snapshot());
-    put(out, core.log.last());
-    put(out, core.log.first_in_memory());
-    put(out, core.configurations.index());
-    put(out, core.configurations.current());
-    if (core.role == Role::leader) {
-        put(out, core.term_start);
-        put(out, core.transferee);
-        put(out, core.handed_over);
+    // The timer decides nothing: the explorer lets anybody stand at any time.
+    const auto& [options, log, configurations, fences, peers, damage, search, hard_state, role, leader, durable,
+                 durable_term, timer_due, term_start, appends_due, transferee, handed_over, answer] = core;
+    put(out, hard_state);
+    put(out, role);
+    put(out, leader);
+    put(out, durable);
+    put(out, durable_term);
+    put(out, appends_due);
+    put(out, log.snapshot());
+    put(out, log.last());
+    put(out, log.first_in_memory());
+    put(out, configurations.index());
+    put(out, configurations.current());
+    if (role == Role::leader) {
+        put(out, term_start);
+        put(out, transferee);
+        put(out, handed_over);
     }
-    put(out, core.answer.due);
-    put(out, core.answer.prev);
-    put(out, core.answer.match);
-    for (const NodeId node : core.configurations.current().voters) {
+    const auto& [due, prev, match] = answer;
+    put(out, due);
+    put(out, prev);
+    put(out, match);
+    for (const NodeId node : configurations.current().voters) {
         for (std::uint64_t i = 0; i < incarnations_shown; i++) {
-            put(out, core.fences.find(node, Incarnation(i), LogIndex{}));
+            put(out, fences.find(node, Incarnation(i), LogIndex{}));
         }
     }
-    for (const Progress& peer : core.peers) {
+    for (const Progress& peer : peers) {
         put_peer(out, core, peer);
     }
     put(out, NodeId{});
-    put_damage(out, core);
+    put_damage(out, damage, search);
 }
 
 }  // namespace
 
 void append_key(const OwnedMessage& owned, std::string& out) {
-    const Message& message = owned.message;
-    put(out, message.type);
-    put(out, message.from);
-    put(out, message.to);
-    put(out, message.incarnation);
-    put(out, message.term);
-    put(out, message.prev);
-    put(out, message.commit);
-    put(out, message.reject);
-    put(out, message.counts);
-    put(out, message.match);
-    put(out, message.hint);
-    put(out, message.known);
-    put(out, message.transfer);
-    put(out, static_cast<std::uint8_t>(owned.entries.size()));
-    for (const StoredEntry& entry : owned.entries) {
+    const auto& [message, entries, fetch] = owned;
+    // There is one range; what the views see is owned, and counted there.
+    const auto& [type, range, from, to, incarnation, term, prev, commit, entry_count, entries_seen, reject, counts, match,
+                 hint, known, transfer, fetch_seen] = message;
+    put(out, type);
+    put(out, from);
+    put(out, to);
+    put(out, incarnation);
+    put(out, term);
+    put(out, prev);
+    put(out, commit);
+    put(out, reject);
+    put(out, counts);
+    put(out, match);
+    put(out, hint);
+    put(out, known);
+    put(out, transfer);
+    put(out, static_cast<std::uint8_t>(entries.size()));
+    for (const StoredEntry& entry : entries) {
         put(out, entry);
     }
-    put(out, static_cast<std::uint8_t>(owned.fetch.size()));
-    for (const FetchItem& item : owned.fetch) {
-        put(out, item.id);
-        put(out, item.checksum);
-        put(out, item.result);
+    put(out, static_cast<std::uint8_t>(fetch.size()));
+    for (const FetchItem& item : fetch) {
+        const auto& [id, checksum, result] = item;
+        put(out, id);
+        put(out, checksum);
+        put(out, result);
     }
 }
 
 void append_key(const SnapshotStream& stream, std::string& out) {
-    put(out, stream.from);
-    put(out, stream.to);
-    put(out, stream.term);
-    put(out, stream.checkpoint);
+    const auto& [from, to, term, checkpoint] = stream;
+    put(out, from);
+    put(out, to);
+    put(out, term);
+    put(out, checkpoint);
 }
 
 void TestNode::append_key(std::string& out) const {
@@ -194,22 +219,26 @@ void TestNode::append_key(std::string& out) const {
     put(out, state_);
     put(out, static_cast<std::uint8_t>(batches_.size()));
     const auto put_batch = [&](const Batch& batch) {
-        put(out, static_cast<std::uint8_t>(batch.operations.size()));
-        for (const Operation& operation : batch.operations) {
-            put(out, operation.truncate_from);
-            put(out, operation.append ? operation.append->id : EntryId{});
-            put(out, operation.append ? operation.append->checksum : 0);
-            put(out, operation.repair ? operation.repair->id : EntryId{});
-            put(out, operation.hard_state.value_or(HardState{}));
-            put(out, operation.snapshot ? operation.snapshot->applied : EntryId{});
-            put(out, operation.log_void);
+        const auto& [operations, messages, notice] = batch;
+        put(out, static_cast<std::uint8_t>(operations.size()));
+        for (const Operation& operation : operations) {
+            const auto& [truncate_from, append, repair, hard_state, snapshot, log_void] = operation;
+            put(out, truncate_from);
+            put(out, append ? append->id : EntryId{});
+            put(out, append ? append->checksum : 0);
+            put(out, repair ? repair->id : EntryId{});
+            put(out, hard_state.has_value());
+            put(out, hard_state.value_or(HardState{}));
+            put(out, snapshot ? snapshot->applied : EntryId{});
+            put(out, log_void);
         }
-        put(out, static_cast<std::uint8_t>(batch.messages.size()));
-        for (const OwnedMessage& message : batch.messages) {
+        put(out, static_cast<std::uint8_t>(messages.size()));
+        for (const OwnedMessage& message : messages) {
             raft::append_key(message, out);
         }
-        put(out, batch.notice.last);
-        put(out, batch.notice.term);
+        const auto& [last, term] = notice;
+        put(out, last);
+        put(out, term);
     };
     for (const Batch& batch : batches_) {
         put_batch(batch);
