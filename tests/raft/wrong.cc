@@ -1,6 +1,4 @@
 // Planted mistakes: most as a hook between the core and who carries out its effects, the rest where their scope is used.
-#include <algorithm>
-
 #include "base/assertion.h"
 #include "inside.h"
 #include "raft/quorum.h"
