@@ -102,6 +102,9 @@ std::vector<std::string> Session::cluster_endpoints() {
 
 void print(const std::string& text) {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        if (errno == EPIPE) {
+            std::exit(static_cast<int>(Exit::error));   // whoever read has seen enough, as `head` has
+        }
         const std::string why = std::strerror(errno);
         fail(Exit::error, "standard output cannot be written: " + why);
     }
