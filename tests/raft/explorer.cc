@@ -250,7 +250,6 @@ bool Explorer::may_forget(const ClusterState& state) const {
 void Explorer::reach(const ClusterState& reached, Action action) {
     ClusterState state = reached;
     report_.transitions++;
-    report_.taken[static_cast<std::size_t>(action.act)]++;
     if (report_.breach.empty()) {
         report_.breach = judge_.end_read(state);
     }

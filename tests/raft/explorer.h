@@ -35,7 +35,6 @@ struct Report {
     std::size_t parcels{0};
     std::size_t depth{0};        // events on the longest of the shortest paths
     std::size_t depth_done{0};   // every state within so many events was looked at
-    std::array<std::uint64_t, act_count> taken{};   // transitions by act
     std::string breach;          // empty: none
     std::vector<std::string> path;   // to the breach, a line an event
 };

@@ -113,9 +113,9 @@ std::string Judge::after_step(const ClusterState& from, ClusterState& to, std::s
         return "";
     }
     History history = *histories_[from.history];
-    std::string wrong = note_votes(history, before, after, outcome);
+    std::string wrong = note_votes(history, after, outcome);
     if (wrong.empty() && begins_to_lead) {
-        wrong = note_leader(history, to, before, after);
+        wrong = note_leader(history, to, after);
     }
     if (wrong.empty() && knows_more) {
         wrong = note_commit(history, to, before, after);
@@ -127,7 +127,7 @@ std::string Judge::after_step(const ClusterState& from, ClusterState& to, std::s
     return wrong;
 }
 
-std::string Judge::note_votes(History& history, const Facts&, const Facts& after, const Outcome& outcome) const {
+std::string Judge::note_votes(History& history, const Facts& after, const Outcome& outcome) const {
     const std::size_t node = after.id.value - 1;
     const auto note = [&](Term term, NodeId candidate) -> std::string {
         ASSERT(term.value < terms_max);
@@ -170,7 +170,7 @@ bool Judge::voted(const ClusterState& state, const Facts& candidate, NodeId vote
     });
 }
 
-std::string Judge::note_leader(History& history, const ClusterState& to, const Facts&, const Facts& after) const {
+std::string Judge::note_leader(History& history, const ClusterState& to, const Facts& after) const {
     const std::string term = std::to_string(after.term.value);
     std::uint8_t& leader = history.leader_of[after.term.value];
     if (leader != 0 && leader != after.id.value) {

@@ -65,7 +65,6 @@ class Judge {
   public:
     Judge(const Scope& scope, ReplicaStates& replicas);
 
-    const History& history(Number number) const { return *histories_[number]; }
     Number first(const ClusterState& start);
     // `to` follows from `from` by a step of replica `node`, which sent these. Sets to.history. Empty: all holds.
     std::string after_step(const ClusterState& from, ClusterState& to, std::size_t node, const Outcome& outcome);
@@ -78,8 +77,8 @@ class Judge {
 
   private:
     Number intern(const History& history);
-    std::string note_votes(History& history, const Facts& before, const Facts& after, const Outcome& outcome) const;
-    std::string note_leader(History& history, const ClusterState& to, const Facts& before, const Facts& after) const;
+    std::string note_votes(History& history, const Facts& after, const Outcome& outcome) const;
+    std::string note_leader(History& history, const ClusterState& to, const Facts& after) const;
     std::string note_commit(History& history, const ClusterState& to, const Facts& before, const Facts& after) const;
     std::string check_doubt(const History& history, const Facts& before, const Facts& after) const;
     bool acknowledged(const ClusterState& state, const Facts& leader, NodeId voter, EntryId id) const;

@@ -55,7 +55,6 @@ Facts ReplicaStates::look(const TestNode& node) const {
     out.term = core.term();
     out.disk_state = node.disk().hard_state;
     out.in_doubt = core.in_doubt();
-    out.damaged = core.is_damaged();
     out.incarnation = core.hard_state().incarnation;
     out.commit = std::min(core.commit(), core.last().index);
     out.applied = node.applied();

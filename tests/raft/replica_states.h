@@ -37,8 +37,6 @@ enum class Act : std::uint8_t {
     confirm,      // the node knows no higher term than the read's
 };
 
-inline constexpr std::size_t act_count = static_cast<std::size_t>(Act::confirm) + 1;
-
 struct Action {
     Act act{};
     std::uint8_t node{};    // 0, 1, 2
@@ -72,7 +70,6 @@ struct Facts {
     Term term;
     HardState disk_state;
     bool in_doubt{false};
-    bool damaged{false};
     Incarnation incarnation;
     LogIndex commit;             // as far as the log goes
     LogIndex applied;

@@ -8,7 +8,6 @@ BLOCK = 4096
 # through, bytes.
 BATCH_HEADER = struct.Struct("<QIIQIIQQQQQQI")
 BATCH_MAGIC = 0x314C474F4C464E52
-OPENING = 1
 
 
 def flip(path, offset):
