@@ -6,7 +6,7 @@ import struct
 
 from cluster_case import ClusterCase
 from processes import wait_until
-from tap import Tap
+from tap import PREAMBLE_BYTES, Tap, frames
 
 MEMORY_GROWTH_MAX = 128 << 20
 VERSION = 1
@@ -19,16 +19,6 @@ def preamble(role, version=VERSION):
 
 def header(length, kind=1, flags=0, reserved=0, request=1):
     return struct.pack("<IBBHQ", length, kind, flags, reserved, request)
-
-
-def frames_of(said):
-    """What a client said behind its preamble, frame by frame."""
-    frames, at = [], 16
-    while at < len(said):
-        length = struct.unpack_from("<I", said, at)[0]
-        frames.append(said[at:at + length])
-        at += length
-    return frames
 
 
 def renumbered(frame, request):
@@ -153,7 +143,7 @@ class BadClients(ClusterCase):
         self.assertEqual(load.result()["failed"], 0)
         tap = Tap(self.node.client)
         self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=tap.address)), 60 << 20)
-        hello, question = frames_of(tap.finish())[:2]
+        hello, question = [frame for _, _, frame in frames(tap.finish()[PREAMBLE_BYTES:])][:2]
         for asked in self.ring.nodes:
             before = [node.memory_bytes() for node in self.ring.nodes]
             stream = self.connect(asked.client)

@@ -1,8 +1,25 @@
 """Stands between those who connect and a node, and keeps what both sides say."""
 import socket
+import struct
 import threading
 
 KEPT_MAX = 4 << 20   # of each direction of a connection; what comes later is forwarded only
+# schemas/README.md: what opens the stream of the one who connects, and the header of a frame.
+PREAMBLE_BYTES = 16
+FRAME_HEADER = struct.Struct("<IBBHQ")
+FRAME_HEADER_BYTES = FRAME_HEADER.size
+
+
+def frames(stream):
+    """(kind, flags, the frame with its header) of each whole frame of a stream, up to a header that cannot be one. What
+    opens the stream must be cut off."""
+    at = 0
+    while at + FRAME_HEADER_BYTES <= len(stream):
+        length, kind, flags, _, _ = FRAME_HEADER.unpack_from(stream, at)
+        if length < FRAME_HEADER_BYTES or at + length > len(stream):
+            return
+        yield kind, flags, stream[at:at + length]
+        at += length
 
 
 class Tap:
