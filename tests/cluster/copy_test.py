@@ -8,7 +8,7 @@ from processes import READY_SECONDS, wait_until
 ROUNDS = 2
 PIECE = 1 << 20
 # What a node may say of a copy that was made file by file while it wrote: src/server/exit_codes.h.
-LOUD = {16: "identity", 30: "log", 31: "range", 32: ""}
+LOUD = {16: "identity", 30: "log", 31: "range", 32: "joins again as one whose data was lost"}
 
 
 def copy_file(source, target):

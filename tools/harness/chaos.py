@@ -3,7 +3,8 @@
 Three or five nodes run in network namespaces of their own, joined by a bridge that exists nowhere else; where the system
 allows none, on loopback addresses, with the faults that are possible there. What clients are told meanwhile is judged:
 answers are strictly serializable, acknowledged writes are there at the end and after all nodes were killed once more,
-every replica holds the same. Ends with a table; exit code 0: no violation, 1: some, 130: interrupted.
+every replica holds the same. Ends with a table; exit code 0: no violation, 1: some, or the run did not come about,
+130: interrupted.
 """
 import argparse
 import json
@@ -21,7 +22,7 @@ from building import ROOT, say
 from faults import Faults
 from historian import Historian
 from load import Load
-from processes import Cluster, Missed, file_system, free_ports, wait_until
+from processes import Cluster, Missed, file_system, free_ports
 from small_disks import SmallDisk, why_no_small_disks
 
 PROGRAMS = ["ringfort", "ringctl", "ringload", "historian"]
@@ -37,7 +38,8 @@ def parse():
     parser = argparse.ArgumentParser(prog="tools/chaos", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=2, help="how long faults happen (default 2)")
-    parser.add_argument("--nodes", type=int, choices=(3, 5), default=3)
+    parser.add_argument("--nodes", type=int, choices=(3, 5), default=3,
+                        help="how many nodes; damage and wipes hit one of 3, two of 5 (default 3)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 2**31),
                         help="of the faults' order and places (default: a new one, printed)")
     parser.add_argument("--pace", type=float, default=2.0, help="seconds between two faults on average (default 2)")
@@ -279,6 +281,16 @@ def main():
     folder = make_folder(options.folder)
     say(f"seed {options.seed}: {options.nodes} nodes "
         f"{'on loopback addresses' if no_network else 'in namespaces of their own'}; logs and data in {folder}")
+    try:
+        return bad_minutes(options, programs, folder, no_network)
+    except Missed as missed:
+        what = str(missed).splitlines()[0].rstrip(":")
+        print(f"chaos: {what}; logs and data: {folder}", file=sys.stderr)
+        return 1
+
+
+def bad_minutes(options, programs, folder, no_network):
+    """One run in its folder, which goes unless it found something; the exit code. Missed when it does not come about."""
     chaos, report = Chaos(options, programs, folder, no_network), None
     try:
         chaos.run()

@@ -70,12 +70,12 @@ class Faults:
         self.watch()
 
     def begin(self):
-        """One more, of any kind that is possible now."""
+        """One more, of any kind that is possible now; it may turn out to be of a lesser kind."""
         kind = self.random.choices(list(self.weights), list(self.weights.values()))[0]
         fault = getattr(self, "begin_" + kind.replace(" ", "_"))()
         if fault:
-            self.counts[kind] += 1
-            self.note(f"{kind}: {fault.what}")
+            self.counts[fault.kind] += 1
+            self.note(f"{fault.kind}: {fault.what}")
             self.active.append(fault)
 
     def watch(self):
@@ -273,7 +273,8 @@ class Faults:
             return None
         self.take_down([node])
         what = self.damage(node, self.random.randint(1, 4))
-        return self.lasting("flip", what or f"{node.name}: too young to damage", lambda: self.bring_up([node]))
+        kind = "flip" if what else "kill"   # too young to damage
+        return self.lasting(kind, what or node.name, lambda: self.bring_up([node]))
 
     def begin_flip_live(self):
         """Found when the node reads it: when it is killed and started, or when a peer asks for old entries."""

@@ -151,9 +151,10 @@ def main():
     parser.add_argument("--only", action="append", metavar="NAME", help="this one; may be repeated")
     parser.add_argument("--budget", type=float, default=BUDGET_SECONDS, metavar="S",
                         help=f"CPU seconds for each (default {BUDGET_SECONDS})")
-    parser.add_argument("--minutes", type=float, default=MINUTES_MAX, help="for all of them")
-    parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=JOBS)
+    parser.add_argument("--minutes", type=float, default=MINUTES_MAX,
+                        help=f"for all of them; who had no turn by then counts as not found (default {MINUTES_MAX})")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed (default 1)")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="runs at a time (default: as many as cores, at least 2)")
     parser.add_argument("--json", metavar="FILE", help="results for machines")
     options = parser.parse_args()
     try:
