@@ -90,10 +90,11 @@ void Core::ensure_fence(const Progress& peer, LogIndex after, Effects& out) {
     }
 }
 
-// The leader was told in its term of entries this log does not have, and nobody truncates those within a term: the disk
-// was rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well. Also
-// incarnations may be: the fence of one begun before would end this doubt, so it is one that nobody has heard of. (Who knows
-// of answers that are forgotten knows the incarnation they were given in.)
+// Peers remember what this replica has forgotten: its leader was told in its term of entries this log does not have, and
+// nobody truncates those within a term; or an append or a fence names an incarnation of it above its own. The disk was
+// rolled back (an older copy of it, a flush that lied), and what else was promised since is forgotten as well. The fence of
+// an incarnation begun before would end this doubt, so it is one that nobody has heard of. (Who knows of answers that are
+// forgotten knows the incarnation they were given in.)
 void Core::begin_doubt(Incarnation known, Effects& out) {
     MARK("rolled-back log found");
     hard_state.in_doubt = true;

@@ -96,7 +96,8 @@ struct Effects {
     // Payloads of damaged entries, found at a peer: write them (append_repaired), then step(EntryRepaired) for each.
     std::vector<Entry> repaired;
     SnapshotFit snapshot_fit{SnapshotFit::none};  // of the SnapshotInstalled just stepped
-    // The disk was rolled back behind what this replica has answered: it is in a new incarnation, in doubt.
+    // A peer remembers entries that this replica had answered for, or an incarnation that it had begun, and that are
+    // forgotten here: the replica is in a new incarnation, in doubt.
     bool doubt_began{false};
     // The committed fence of this replica is durable here: it counts again.
     bool doubt_ended{false};

@@ -408,9 +408,9 @@ void Replica::carry_out(raft::Effects& effects) {
     const bool want_timer = effects.want_election_timer;
     if (effects.doubt_began) {
         context_.log_line(env::LogLevel::error,
-                          "range " + std::to_string(range_.value) + ": the leader was told of entries this data directory "
-                          "does not have: it is an older copy, or its disk lost what it had flushed; the replica counts "
-                          "for nothing until it has caught up");
+                          "range " + std::to_string(range_.value) + ": a peer remembers entries, or a start after lost "
+                          "data, that this data directory has forgotten: it is an older copy, or its disk lost what it had "
+                          "flushed; the replica counts for nothing until it has caught up");
     }
     effects.clear();
     if (want_timer) {
