@@ -12,16 +12,19 @@
 namespace ringfort {
 
 struct alignas(32) Mark {
+    // More tells nobody anything, and what many processes counted can be added up.
+    static constexpr std::uint32_t reached_max = 1U << 16;
+
     const char* name;
     const char* file;
     std::uint32_t line;
-    std::uint32_t reached;   // saturates; exact as long as one thread runs
+    std::uint32_t reached;   // up to reached_max; exact as long as one thread runs
 
     void note() {
         // Shards are threads: what they count together may miss some, and must not tear.
         // tidy-allow(determinism): nothing decides by it
         const std::uint32_t count = __atomic_load_n(&reached, __ATOMIC_RELAXED);
-        if (count != UINT32_MAX) {
+        if (count < reached_max) {
             // tidy-allow(determinism): nothing decides by it
             __atomic_store_n(&reached, count + 1, __ATOMIC_RELAXED);
         }
