@@ -124,8 +124,7 @@ TEST_F(Forwarded, writes_of_a_leader_that_was_cut_off_are_told_so_long_before_th
     const std::size_t leader = s->leader();
     for (std::size_t other = 0; other < 3; other++) {
         if (other != leader) {
-            s->cluster().network().block(s->node(leader).host(), s->node(other).host());
-            s->cluster().network().block(s->node(other).host(), s->node(leader).host());
+            s->block_both(leader, other);
         }
     }
     clients[leader]->ask(++id, api::PutRequest{.key = key, .value = "unknown"}, 60s);

@@ -46,6 +46,22 @@ class QuietScenario : public Scenario {
         }
         return answered;
     }
+    // A follower starts whose log was left behind by more than a checkpoint; its index.
+    testing::AssertionResult leave_behind(std::size_t& out) {
+        if (!simulation.form()) {
+            return testing::AssertionFailure() << simulation.problem();
+        }
+        if (testing::AssertionResult wrote = write(1, 100, 1); !wrote) {
+            return wrote;
+        }
+        out = follower();
+        if (!kill_quietly(out)) {
+            return testing::AssertionFailure() << simulation.problem();
+        }
+        testing::AssertionResult wrote = write(18, 100'000, 5);
+        node(out).start();
+        return wrote;
+    }
     bool caught_up(std::size_t index) { return view(index).applied == view(leader()).applied; }
 
   private:
@@ -56,12 +72,8 @@ class QuietScenario : public Scenario {
 
 TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_the_same) {
     QuietScenario s;
-    ASSERT_TRUE(s.simulation.form());
-    ASSERT_TRUE(s.write(1, 100, 1));
-    const std::size_t follower = s.follower();
-    ASSERT_TRUE(s.kill_quietly(follower));
-    ASSERT_TRUE(s.write(18, 100'000, 5));
-    s.node(follower).start();
+    std::size_t follower = s.nodes();
+    ASSERT_TRUE(s.leave_behind(follower));
     ASSERT_TRUE(s.run_until(10s, "the follower does not start", [&] { return s.view(follower).range == data_range; }));
     // Of each chunk: the load takes 7 of them, one after the other.
     s.node(follower).media().profile().read_latency = 2500ms;
@@ -72,12 +84,8 @@ TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_th
 
 TEST(Snapshots, the_credit_of_their_slices_goes_back_to_the_byte) {
     QuietScenario s;
-    ASSERT_TRUE(s.simulation.form());
-    ASSERT_TRUE(s.write(1, 100, 1));
-    const std::size_t follower = s.follower();
-    ASSERT_TRUE(s.kill_quietly(follower));
-    ASSERT_TRUE(s.write(18, 100'000, 5));
-    s.node(follower).start();
+    std::size_t follower = s.nodes();
+    ASSERT_TRUE(s.leave_behind(follower));
     ASSERT_TRUE(s.run_until(40s, "the snapshot is not installed",
                             [&] { return s.node(follower).ready() && s.caught_up(follower); }));
     ASSERT_TRUE(s.simulation.run_for(2s));
