@@ -161,10 +161,17 @@ void Core::Impl::keep_alive(Connection& connection) {
     connection_timers.set(connection.number(), next);
 }
 
+// What it has is forwarded meanwhile: nobody hurries to where no connection was to be had lately.
+void Core::Impl::move_towards_leader(Connection& connection, std::uint32_t endpoint) {
+    if (endpoints[endpoint].move_at <= now) {
+        move_towards(connection, endpoint);
+    }
+}
+
 void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {
     const bool paused = connection.moved_at.ns != INT64_MIN && connection.moved_at + move_pause > now;
-    const bool unreachable = std::max(endpoints[endpoint].retry_at, endpoints[endpoint].move_at) > now;
-    if (endpoint == connection.endpoint || unreachable || !connection.ready() || connection.retiring || paused) {
+    const bool resting = endpoints[endpoint].retry_at > now;
+    if (endpoint == connection.endpoint || resting || !connection.ready() || connection.retiring || paused) {
         return;
     }
     connection.moved_at = now;

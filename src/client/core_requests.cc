@@ -404,7 +404,8 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         leave(connection);
     } else if (error.code == api::Errc::no_leader) {
-        // The node may be the only one that hears none. By lot: those who leave it must not all meet at the next.
+        // The node may be the only one that hears none, and serves nothing: any other is worth a try, even one that could
+        // not be reached lately. By lot: those who leave it must not all meet at the next.
         const std::uint64_t further = 1 + prng.below(std::max<std::uint64_t>(endpoints.count() - 1, 1));
         move_towards(connection, static_cast<std::uint32_t>((connection.endpoint + further) % endpoints.count()));
     }
@@ -444,7 +445,7 @@ void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::
         route(index);
     }
     if (endpoint) {
-        move_towards(connection, *endpoint);
+        move_towards_leader(connection, *endpoint);
     }
 }
 

@@ -243,6 +243,32 @@ TEST(ClientRequests, a_node_that_knows_no_leader_is_left_for_another) {
     EXPECT_EQ(script.answer(token).revision, 7);
 }
 
+// All others were down a while ago: that keeps nobody at a node that serves nothing.
+TEST(ClientRequests, a_node_that_knows_no_leader_is_left_for_one_that_could_not_be_reached_before) {
+    CoreOptions options;
+    options.endpoints = {{"a", 1}, {"b", 2}};
+    CoreScript script(options);
+    script.turn();
+    while (script.network.newest().address.host != "b") {
+        script.network.refuse(script.network.newest());
+        script.pass(50ms);
+    }
+    script.network.refuse(script.network.newest());
+    script.pass(50ms);
+    Link& link = script.greet();
+    ASSERT_EQ(link.address.host, "a");
+    script.put("k", "v", 10s);
+    const std::size_t before = script.network.link_count();
+    for (int tries = 0; tries < 100 && script.network.link_count() == before; tries++) {
+        for (const Seen& seen : script.arrived(link)) {
+            script.reply_error(seen, api::Errc::no_leader);
+        }
+        script.pass(20ms);
+    }
+    ASSERT_GT(script.network.link_count(), before) << "it stays where nobody leads";
+    EXPECT_EQ(script.network.newest().address.host, "b");
+}
+
 TEST(ClientRequests, no_leader_until_the_deadline_is_answered_as_no_leader) {
     CoreOptions options;
     options.endpoints = {{"a", 1}};
