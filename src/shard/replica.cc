@@ -20,6 +20,7 @@ constexpr std::size_t old_read_bytes = 1 * mib;
 constexpr std::size_t apply_reads_max = 4;   // for apply, at once
 constexpr Duration outpaced_needed = 50ms;
 constexpr std::size_t nudges_until_stuck = 3;
+constexpr std::size_t nudges_until_forsaken = 10;
 
 raft::InitialState initial_state(const ReplicaStart& start) {
     raft::InitialState state;
@@ -190,6 +191,7 @@ void Replica::nudge() {
         step(raft::FetchOverdue{});
     }
     report_damage();
+    report_doubt();
     nudge_stuck_peers();
 }
 
@@ -205,6 +207,17 @@ void Replica::report_damage() {
                                                     std::to_string(next.value) +
                                                     " is damaged, and no other replica has given it back: the range "
                                                     "does not go on here until one does");
+    }
+}
+
+// As long as nobody leads, nobody fences it either. A majority in doubt elects nobody.
+void Replica::report_doubt() {
+    doubtful_nudges_ = raft_->in_doubt() && !raft_->leader() ? doubtful_nudges_ + 1 : 0;
+    if (doubtful_nudges_ == nudges_until_forsaken) {
+        context_.log_line(env::LogLevel::error, "range " + std::to_string(range_.value) +
+                                                    ": this replica lost what it had promised, and for long there is no "
+                                                    "leader that takes it back: if a majority of the members lost it, the "
+                                                    "range does not go on");
     }
 }
 

@@ -157,6 +157,7 @@ class Replica {
     void persist(raft::Effects& effects);
     void on_role_change();
     void report_damage();
+    void report_doubt();
     void nudge_stuck_peers();
     void note_command(LogIndex index, std::uint64_t bytes);
     void start_read(NodeId to, LogIndex first, LogIndex last, std::size_t bytes_max);
@@ -238,6 +239,7 @@ class Replica {
     std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
     LogIndex stuck_at_{};                // a damaged entry that is next to be applied, for so many nudges
     std::size_t stuck_nudges_{0};
+    std::size_t doubtful_nudges_{0};     // in a row, in doubt and without a leader
 };
 
 }  // namespace ringfort::shard

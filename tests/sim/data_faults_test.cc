@@ -206,6 +206,33 @@ TEST(DataFaults, an_entry_that_is_damaged_on_every_node_stops_its_range_which_is
     EXPECT_EQ(s.simulation.finish().text, "");
 }
 
+TEST(DataFaults, promises_that_no_leader_takes_back_are_named_with_their_range) {
+    DataFaults s;
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.kill_quietly(0));
+    s.node(0).wipe();
+    s.node(0).start();
+    const auto in_doubt = [&] {
+        if (!s.node(0).running()) {
+            return false;
+        }
+        const auto views = s.node(0).inspect();
+        return std::ranges::any_of(views, [](const auto& view) { return view.range == data_range && view.in_doubt; });
+    };
+    while (!in_doubt()) {
+        s.simulation.run_for(100us);
+    }
+    ASSERT_TRUE(s.kill_quietly(1));
+    ASSERT_TRUE(s.kill_quietly(2));
+    s.simulation.run_for(8s);
+    EXPECT_FALSE(s.says(0, "range 1: this replica lost what it had promised"));
+    s.simulation.run_for(7s);
+    EXPECT_TRUE(s.says(0, "range 1: this replica lost what it had promised"));
+    s.node(1).start();
+    s.node(2).start();
+    s.expect_good_end();
+}
+
 TEST(DataFaults, silence_beyond_the_budget_is_no_harm_if_no_range_is_named) {
     RunOptions options = scenario_options();
     options.beyond_budget = true;
