@@ -505,8 +505,26 @@ void FaultScheduler::heal_some(const std::vector<bool>& healed, bool power_off_o
         ASSERT(cluster_.node(i).host() == i);
         if (healed[i]) {
             heal_node(i);
-        } else if (power_off_others && cluster_.node(i).powered()) {
+            continue;
+        }
+        if (power_off_others && cluster_.node(i).powered()) {
             cluster_.node(i).cut_power(cluster_.options().keep_per_million);
+        }
+        cut_off_if_hindered(i, healed);
+    }
+}
+
+void FaultScheduler::cut_off_if_hindered(std::size_t index, const std::vector<bool>& healed) {
+    SimNetwork& network = cluster_.network();
+    const auto self = static_cast<HostId>(index);
+    bool hindered = false;
+    for (HostId other = 0; other < healed.size(); other++) {
+        hindered = hindered || (healed[other] && (network.hindered(self, other) || network.hindered(other, self)));
+    }
+    for (HostId other = 0; hindered && other < healed.size(); other++) {
+        if (healed[other]) {
+            network.block(self, other);
+            network.block(other, self);
         }
     }
 }

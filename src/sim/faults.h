@@ -21,7 +21,8 @@ class FaultScheduler {
     // Ends all faults: everybody runs, everything is connected, disks and clocks are well.
     void heal();
     // Ends what is wrong with these nodes, between them and between them and everybody who is no node. The others stay as
-    // broken as they are, and no repair is due to them any more; or they lose their power.
+    // broken as they are, and no repair is due to them any more; or they lose their power. Who cannot talk to each of
+    // these nodes unhindered is cut off from all of them: it could lead with those it reaches, and keep the others waiting.
     void heal_some(const std::vector<bool>& healed, bool power_off_others);
     // By lot, as many nodes as make a majority; all of them if damage leaves too few that are known to be sound.
     std::vector<bool> pick_majority();
@@ -75,6 +76,7 @@ class FaultScheduler {
     void later(Duration delay, Repair what, std::uint64_t x, std::uint64_t y = 0);
     void start_node(std::size_t index);
     void heal_node(std::size_t index);
+    void cut_off_if_hindered(std::size_t index, const std::vector<bool>& healed);
     std::size_t pick_node();
     Duration up_to(Duration bound);
     std::size_t pick_other(std::size_t index);

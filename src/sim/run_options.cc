@@ -37,6 +37,22 @@ void draw_network(Prng& random, RunOptions& out) {
     out.network.misaligned_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 1'000'000});
 }
 
+// What a connection carries in a second: a socket buffer full each way. A long delay is a hundredth of the longest, on
+// average.
+std::int64_t bytes_per_second(const NetworkProfile& network) {
+    const Duration tail = network.tail_max / 100 * network.tail_per_million / 1'000'000;
+    const Duration way = network.latency + network.jitter / 2 + tail;
+    return static_cast<std::int64_t>(network.socket_buffer_bytes) * (Duration(1s) / way);
+}
+
+// Who was away for long has some tens of MB to catch up with, and is waited for no longer than a minute.
+void widen_sockets(NetworkProfile& network) {
+    constexpr std::int64_t slowest = 2 * static_cast<std::int64_t>(mib);
+    while (bytes_per_second(network) < slowest) {
+        network.socket_buffer_bytes *= 2;
+    }
+}
+
 void draw_workload(Prng& random, WorkloadOptions& out) {
     out.clients = random.between(2, 10);
     out.in_flight_max = pick(random, std::array<std::size_t, 4>{1, 2, 4, 16});
@@ -111,7 +127,7 @@ void draw_hardship(Prng& random, bool faults, RunOptions& out) {
         out.workload.value_bytes_max = static_cast<std::uint32_t>(out.request_bytes + (random.one_in(2) ? 1000 : 0));
         out.workload.think = std::max<Duration>(out.workload.think, 100ms);
         out.workload.keys = std::min<std::uint32_t>(out.workload.keys, 16);
-        // A KiB a round trip would carry so much no sooner than all deadlines.
+        // Less a round trip would carry so much no sooner than all deadlines.
         out.network.socket_buffer_bytes = std::max<std::size_t>(out.network.socket_buffer_bytes, 64 * kib);
     }
     for (auto kind = FaultKind::wipe; faults && kind <= FaultKind::trickle; kind = next(kind)) {
@@ -249,6 +265,7 @@ RunOptions draw(const RunRequest& request) {
     if (request.faults && out.nodes_lost == 0) {
         draw_astray(astray, out);
     }
+    widen_sockets(out.network);
     return out;
 }
 

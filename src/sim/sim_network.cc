@@ -461,6 +461,11 @@ void SimNetwork::unblock(HostId from, HostId to) {
 
 bool SimNetwork::blocked(HostId from, HostId to) const { return paths_[from * hosts_.size() + to].blocked; }
 
+bool SimNetwork::hindered(HostId from, HostId to) const {
+    const Path& way = paths_[from * hosts_.size() + to];
+    return way.blocked || way.extra > Duration(0) || way.bytes_per_second > 0;
+}
+
 void SimNetwork::unblock_all() {
     for (HostId from = 0; from < hosts_.size(); from++) {
         for (HostId to = 0; to < hosts_.size(); to++) {

@@ -73,6 +73,8 @@ class SimNetwork {
     void block(HostId from, HostId to);
     void unblock(HostId from, HostId to);
     bool blocked(HostId from, HostId to) const;
+    // Blocked, or slower than the profile says.
+    bool hindered(HostId from, HostId to) const;
     void unblock_all();
     // Added to the latency of the path.
     void set_extra_latency(HostId from, HostId to, Duration extra);

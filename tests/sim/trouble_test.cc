@@ -123,6 +123,26 @@ TEST(HealedMajority, serves_while_the_rest_stays_off) {
     s.expect_good_end();
 }
 
+// It would lead with one of the healed nodes, and the other one would never hear of anything.
+TEST(HealedMajority, is_left_alone_by_a_node_that_some_of_it_cannot_reach) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    SimNetwork& network = s.cluster().network();
+    for (HostId i = 0; i < 3; i++) {
+        for (HostId k = 0; k < 3; k++) {
+            if (i != k && (i == 2 || k == 2)) {
+                network.block(i, k);
+            }
+        }
+    }
+    network.unblock(2, 1);
+    network.unblock(1, 2);
+    s.simulation.faults().heal_some({true, true, false}, false);
+    EXPECT_TRUE(network.blocked(1, 2) && network.blocked(2, 1));
+    EXPECT_FALSE(network.blocked(0, 1) || network.blocked(1, 0));
+    s.expect_good_end();
+}
+
 TEST(HealedMajority, of_nodes_whose_disks_hang_is_found_not_to_serve) {
     Scenario s;
     ASSERT_TRUE(s.form());
