@@ -82,7 +82,8 @@ void draw_bounds(Prng& random, RunOptions& out) {
             bound = tiny;
         }
     };
-    maybe(bounds.connection_requests, std::size_t{2});
+    // One at a time leaves no room for the client's question whether the node is there.
+    maybe(bounds.connection_requests, std::size_t{3});
     maybe(bounds.reply_backlog_bytes, 4 * kib);
     maybe(bounds.reply_backlog_reads_bytes, 2 * mib);   // what one reply has credit for fits
     maybe(bounds.session_replies_bytes, 512 * kib);
