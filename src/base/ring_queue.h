@@ -19,7 +19,7 @@ class RingQueue {
         : mask_(std::bit_ceil(capacity) - 1), items_(std::allocator<T>().allocate(mask_ + 1)) {
         ASSERT(capacity > 0);
     }
-    // A copy is one of the items, in an order of their places of its own.
+    // The same items in the same order; where they lie is the copy's own.
     RingQueue(const RingQueue& other) : RingQueue(other.capacity()) {
         for (std::size_t i = 0; i < other.count(); i++) {
             push(other[i]);

@@ -33,8 +33,9 @@ void Streams::open(Replica& replica, const PendingRead& read) {
     const bool room = is_get ? gets_.add(replica, read) : unopened_.size() < context_.config.bounds.unopened_streams;
     if (!room) {
         context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
+        return;
     }
-    if (!room || is_get) {
+    if (is_get) {
         return;
     }
     auto stream = std::make_unique<Stream>();

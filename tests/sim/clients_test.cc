@@ -230,6 +230,50 @@ TEST(Clients, whose_reads_wait_for_the_node_and_not_for_them_are_not_called_idle
     expect_equal_replicas(s);
 }
 
+// How many of a hundred large values, asked for by one who reads nothing for a while, are refused.
+std::size_t refused_gets(const shard::ShardBounds& bounds) {
+    constexpr std::uint64_t requests = 100;
+    RunOptions options = without_load();
+    options.bounds = bounds;
+    Scenario s(options);
+    EXPECT_TRUE(form_quietly(s));
+    EXPECT_TRUE(fill(s, 1, 120'000));
+    RawClient client(s.cluster(), s.leader());
+    wire::ClientHello hello;
+    hello.has_shard = true;
+    hello.shard = right_shard;
+    client.greet(hello);
+    s.simulation.run_for(100ms);
+    client.stop_reading();
+    const std::string key = fill_key(0);
+    api::RangeRequest read;
+    read.key = key;
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        client.ask(id, read, 60s);
+    }
+    s.simulation.run_for(1s);
+    client.go_on_reading();
+    EXPECT_TRUE(s.run_until(20s, "not every reply ends", [&] { return client.answered() == requests; }));
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        EXPECT_TRUE(client.answer(id).pairs == 1 || client.answer(id).error == api::Errc::too_many_requests) << id;
+    }
+    s.expect_good_end();
+    return client.failed();
+}
+
+TEST(Clients, whose_answers_wait_for_them_are_refused_beyond_the_bounds_of_what_is_held) {
+    shard::ShardBounds bounds;
+    EXPECT_EQ(refused_gets(bounds), 0u);
+    bounds.held_get_bytes = 1;
+    const std::size_t none_held = refused_gets(bounds);
+    EXPECT_GT(none_held, 6u);
+    bounds = {};
+    bounds.held_gets = 5;
+    EXPECT_EQ(refused_gets(bounds), none_held - 5);
+    bounds.held_gets = 6;
+    EXPECT_EQ(refused_gets(bounds), none_held - 6);
+}
+
 TEST(Clients, that_let_much_be_sorted_share_the_memory_for_it) {
     Scenario s(without_load());
     ASSERT_TRUE(form_quietly(s));
