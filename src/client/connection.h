@@ -85,7 +85,8 @@ class Connection final : public env::ConnectionHandler {
     bool heard{false};                  // bytes of a frame that is not whole yet came after received_at
     bool pinged{false};                 // Invariant: a status request of ours is unanswered since received_at
     Instant leave_at{};                 // while pinged: if it stays silent
-    std::uint64_t pinged_epoch{0};      // of the last status request
+    std::uint32_t pings_unanswered{0};  // answers to others of our requests may come before those to status requests
+    std::uint64_t pinged_epoch{0};      // of the oldest of them, or before
     std::uint64_t carried_epoch{0};     // the server has what was appended in epochs before: it answered something later
     bool retiring{false};               // takes no more requests; closes when the last is answered
     bool queued_for_flush{false};

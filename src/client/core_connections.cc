@@ -105,6 +105,7 @@ void Core::Impl::start(Connection& connection) {
         return;
     }
     connection.endpoint = choice;
+    connection.pings_unanswered = 0;
     connection_timers.set(connection.number(), now + options.dial_timeout);
     connection.start(endpoints[choice].address);
 }
@@ -150,7 +151,9 @@ void Core::Impl::keep_alive(Connection& connection) {
         ASSERT(encoded);
         connection.note_appended();
         connection.pinged = true;
-        connection.pinged_epoch = connection.epoch();
+        if (connection.pings_unanswered++ == 0) {
+            connection.pinged_epoch = connection.epoch();
+        }
         connection.leave_at = now + options.keepalive_time + time_to_carry(connection);
     }
     // Looked at again when the silence is that long, and not a whole period later: a node that stands still is left two
@@ -166,6 +169,20 @@ void Core::Impl::move_towards_leader(Connection& connection, std::uint32_t endpo
     if (endpoints[endpoint].move_at <= now) {
         move_towards(connection, endpoint);
     }
+}
+
+// Those who leave a node must not all meet at the next. Who could not be reached lately is taken if all others were not.
+std::uint32_t Core::Impl::lot_among_others(std::uint32_t endpoint) {
+    const std::uint32_t count = endpoints.count();
+    const std::uint64_t further = 1 + prng.below(std::max<std::uint64_t>(count - 1, 1));
+    const auto lot = static_cast<std::uint32_t>((endpoint + further) % count);
+    for (std::uint32_t step = 0; step < count; step++) {
+        const std::uint32_t index = (lot + step) % count;
+        if (index != endpoint && endpoints[index].move_at <= now) {
+            return index;
+        }
+    }
+    return lot;
 }
 
 void Core::Impl::move_towards(Connection& connection, std::uint32_t endpoint) {

@@ -59,6 +59,7 @@ struct Core::Impl final : ConnectionOwner {
     void keep_alive(Connection& connection);
     Duration time_to_carry(const Connection& connection);
     void move_towards(Connection& connection, std::uint32_t endpoint);
+    std::uint32_t lot_among_others(std::uint32_t endpoint);
     void move_towards_leader(Connection& connection, std::uint32_t endpoint);
     void leave(Connection& connection);
     void retire_if_done(Connection& connection);

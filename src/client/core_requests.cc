@@ -323,6 +323,7 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
     const wire::FrameHeader& header = frame.header;
     if (header.request_id == ping_request_id) {
         connection.carried_epoch = std::max(connection.carried_epoch, connection.pinged_epoch);
+        connection.pings_unanswered -= connection.pings_unanswered > 0 ? 1 : 0;
         return;
     }
     const bool last = (header.flags & wire::flag_more) == 0;
@@ -404,10 +405,8 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         leave(connection);
     } else if (error.code == api::Errc::no_leader) {
-        // The node may be the only one that hears none, and serves nothing: any other is worth a try, even one that could
-        // not be reached lately. By lot: those who leave it must not all meet at the next.
-        const std::uint64_t further = 1 + prng.below(std::max<std::uint64_t>(endpoints.count() - 1, 1));
-        move_towards(connection, static_cast<std::uint32_t>((connection.endpoint + further) % endpoints.count()));
+        // The node may be the only one that hears none, and serves nothing.
+        move_towards(connection, lot_among_others(connection.endpoint));
     }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
     if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {

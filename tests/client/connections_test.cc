@@ -407,6 +407,33 @@ TEST(ClientConnections, a_large_request_the_server_has_gives_it_no_more_time) {
     EXPECT_TRUE(link.closed);
 }
 
+// The answer to the first question says nothing of what was sent behind it, however many were asked since.
+TEST(ClientConnections, an_answer_to_an_older_question_carries_nothing_that_was_sent_after_it) {
+    CoreScript script;
+    Link& link = script.greet();
+    script.put("k", "v", 60s);
+    const Seen small = script.only(link);
+    script.put("k", std::string(4 << 20, 'v'), 60s);
+    script.arrived(link);
+    script.pass(1100ms);
+    const Seen ping = script.only(link);
+    script.reply_put(small, 2);
+    script.put("k", std::string(8 << 20, 'v'), 60s);
+    script.put("k", std::string(8 << 20, 'v'), 60s);
+    script.arrived(link);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    api::Response status;
+    status.body = api::Result(api::StatusResponse{});
+    script.reply(ping, status);
+    script.pass(1100ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status);
+    script.pass(10s);
+    EXPECT_FALSE(link.closed) << "16 MiB are on the way";
+    script.pass(10s);
+    EXPECT_TRUE(link.closed);
+}
+
 TEST(ClientConnections, a_silent_server_is_not_given_more_time_than_a_large_request_has_left) {
     CoreScript script;
     Link& link = script.greet();
