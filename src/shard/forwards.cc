@@ -360,7 +360,7 @@ bool Forwards::on_reply(std::uint64_t token, std::uint8_t kind, std::uint8_t fla
             slot->answered_partly = true;
             drop_body(*slot);
         }
-        set_passed(*slot, slot->passed_bytes - static_cast<std::int64_t>(body.size()));
+        set_passed(*slot, slot->passed_bytes - static_cast<std::int64_t>(limits::frame_header_bytes + body.size()));
     } else {
         release(*slot);
     }

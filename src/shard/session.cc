@@ -43,8 +43,8 @@ bool Session::at_bound() const {
            (forwarded_.request_bytes > 0 && context_.forwards->full());
 }
 
-// Credit and cancels make room and never wait. Only writes wait for room in the log, and what is behind them on their
-// connection.
+// Credit and cancels make room and never wait themselves; behind what waits they do. Only writes wait for room in the log,
+// and what is behind them on their connection.
 Session::Wait Session::next_waits_for() const {
     const auto next = reader_.peek();
     if (!next) {

@@ -7,6 +7,7 @@
 #include "shard/request_extent.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
+#include "wire/range_reply.h"
 
 namespace ringfort::shard {
 
@@ -120,12 +121,8 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
     api::Response response;
     response.header = stream.header;
     response.more_frames = step == kv::Step::more;
-    std::int64_t bytes = 0;
-    for (const api::KeyValue& kv : piece.kvs) {
-        bytes += static_cast<std::int64_t>(kv.key.size() + kv.value.size() + 64);
-    }
     response.body = api::Result(piece);
-    stream.credit_bytes -= bytes;
+    stream.credit_bytes -= static_cast<std::int64_t>(wire::range_reply_bytes(piece));
     stream.blocked_since = never;
     stream.began = true;
     if (step == kv::Step::done) {

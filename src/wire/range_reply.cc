@@ -92,6 +92,10 @@ constexpr Front front_template = make_front();
 std::size_t value_at(const api::KeyValue& kv) {
     return sizeof(KeyValueTable) + flat_word_bytes + round_up(kv.key.size(), flat_word_bytes);
 }
+// Of the body.
+std::size_t pairs_at(const api::RangeResponse& range) {
+    return round_up(sizeof(Front) + (1 + range.kvs.size()) * flat_word_bytes, frame_alignment);
+}
 std::size_t pair_bytes(const api::KeyValue& kv) {
     return round_up(value_at(kv) + flat_word_bytes + kv.value.size(), frame_alignment);
 }
@@ -125,14 +129,18 @@ void put_pair(std::byte* at, std::size_t place, std::size_t bytes, const api::Ke
 
 }  // namespace
 
+std::size_t range_reply_bytes(const api::RangeResponse& range) {
+    std::size_t bytes = limits::frame_header_bytes + pairs_at(range);
+    for (const api::KeyValue& kv : range.kvs) {
+        bytes += pair_bytes(kv);
+    }
+    return bytes;
+}
+
 bool encode_range_reply(const FrameHeader& header, const api::ResponseHeader& from, const api::RangeResponse& range,
                         OutBuffer& out) {
     ASSERT(out.pending_bytes() % frame_alignment == 0);
-    const std::size_t pairs_at = round_up(sizeof(Front) + (1 + range.kvs.size()) * flat_word_bytes, frame_alignment);
-    std::size_t length = limits::frame_header_bytes + pairs_at;
-    for (const api::KeyValue& kv : range.kvs) {
-        length += pair_bytes(kv);
-    }
+    const std::size_t length = range_reply_bytes(range);
     if (length > client_frame_bytes_max) {
         return false;
     }
@@ -152,10 +160,10 @@ bool encode_range_reply(const FrameHeader& header, const api::ResponseHeader& fr
     front.range.more = range.more ? 1 : 0;
     store(body, front);
 
-    store(body + pairs_at - flat_word_bytes, std::uint32_t{0});  // padding, if there is any
+    std::size_t place = pairs_at(range);
+    store(body + place - flat_word_bytes, std::uint32_t{0});  // padding, if there is any
     std::size_t offset_at = sizeof(Front);
     store(body + offset_at, static_cast<std::uint32_t>(range.kvs.size()));
-    std::size_t place = pairs_at;
     for (const api::KeyValue& kv : range.kvs) {
         offset_at += flat_word_bytes;
         store(body + offset_at, static_cast<std::uint32_t>(place - offset_at));

@@ -53,12 +53,12 @@ TEST_F(LongReplies, of_many_small_pairs_go_on) {
     options.shards = 2;
     ASSERT_TRUE(begin(options));
     constexpr std::size_t per_transaction = 128;
-    constexpr std::size_t transactions = 1200;
+    constexpr std::size_t transactions = 2500;
     const std::string value(64, 'v');
     for (std::size_t i = 0; i < transactions; i++) {
         std::vector<std::string> names;
         for (std::size_t k = 0; k < per_transaction; k++) {
-            names.push_back("d00/small" + std::to_string(10'000'000'000 + i * per_transaction + k));
+            names.push_back("d00/small" + std::to_string(1'000'000 + i * per_transaction + k));
         }
         std::vector<api::RequestOp> puts(per_transaction);
         for (std::size_t k = 0; k < per_transaction; k++) {
