@@ -633,7 +633,8 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     applied_configuration_ = record.configuration;
     commit_moved_ = true;
     // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
-    while (!pending_.empty() && pending_.front().id.index <= record.applied.index) {
+    while (!pending_.empty() &&
+           (pending_.front().id < record.applied || pending_.front().id.index <= record.applied.index)) {
         MARK("snapshot covers a pending write");
         const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
@@ -660,11 +661,9 @@ void Replica::check_invariants() const {
     if (store_) {
         store_->check_invariants();
     }
-    for (std::size_t i = 0; i < pending_.count(); i++) {
-        ASSERT(pending_[i].id.index > applied());
-        if (i > 0) {
-            ASSERT(pending_[i - 1].id < pending_[i].id);
-        }
+    ASSERT(pending_.empty() || pending_[0].id.index > applied());
+    for (std::size_t i = 1; i < pending_.count(); i++) {
+        ASSERT(pending_[i - 1].id < pending_[i].id);
     }
 }
 

@@ -3,7 +3,7 @@
 // The way of a write: propose() encodes the command into the log's open batch; the batch becomes durable here and on
 // followers; raft moves commit; apply() steps the state machine and answers, in the same turn.
 //
-// Invariants: state machine applied <= raft.appliable(); pending_ is ordered by (term, index) and every index in it is
+// Invariants: state machine applied <= raft.appliable(); pending_ is ordered by (term, index) and its front's index is
 // above applied; nothing is applied while a snapshot is being installed.
 #pragma once
 

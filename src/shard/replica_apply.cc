@@ -215,8 +215,10 @@ void Replica::answer_reclaimed() {
 }
 
 void Replica::drop_overwritten(raft::EntryId applied) {
-    // Terms never fall along a log: what was proposed in an earlier term and is not applied by now never will be.
-    while (!pending_.empty() && pending_.front().id < applied) {
+    // Terms never fall along a log: what was proposed in an earlier term and is not applied by now never will be. Nor will
+    // what was proposed at this index or below, in a later term, too (Raft paper, Figure 8).
+    while (!pending_.empty() && pending_.front().id != applied &&
+           (pending_.front().id < applied || pending_.front().id.index <= applied.index)) {
         const PendingWrite write = pop_pending();
         if (write.origin.kind != OriginKind::none) {
             MARK("pending write was overwritten");
