@@ -46,12 +46,12 @@ class HistoryBuilder {
         out.error = api::Errc::no_leader;
         return out;
     }
-    SerializabilityReport check() const {
+    SerializabilityReport check(std::uint64_t steps_max = 5'000'000) const {
         std::vector<const RecordedOperation*> all;
         for (const auto& operation : history_.operations()) {
             all.push_back(&operation);
         }
-        return check_serializability(all);
+        return check_serializability(all, steps_max);
     }
 
   private:

@@ -101,6 +101,35 @@ TEST(Serializability, an_unknown_write_stands_where_its_value_was_seen_and_touch
     EXPECT_FALSE(report.inconclusive);
 }
 
+TEST(Serializability, gives_up_and_blames_nobody_when_the_search_has_tried_much_or_visited_many_keys) {
+    HistoryBuilder tries;
+    for (int i = 0; i < 30; i++) {
+        tries.unknown(0, B::put("a", std::to_string(i)));
+    }
+    tries.ok(0, 1, 12, B::remove("b"), {{}, 1, false});   // nothing made b, and any ten of them fill the gaps before it
+    EXPECT_TRUE(tries.check(1000).inconclusive);
+    EXPECT_EQ(tries.check(1000).violation, "");
+
+    // A revision of a thousand keys, and twenty reads of all of them.
+    HistoryBuilder visits;
+    auto& many = visits.ok(0, 1, 2, B::put("a", "v"));
+    many.success.clear();
+    for (int i = 0; i < 1000; i++) {
+        many.success.push_back(B::put("a" + std::to_string(i), "v"));
+    }
+    many.results.resize(many.success.size());
+    for (int i = 0; i < 20; i++) {
+        StepRequest all = B::get("a", "b");
+        all.limit = 1;
+        visits.ok(2, 3, 2, all, {{B::kv("a0", "v", 2, 2, 1)}, 1000, true});
+    }
+    visits.ok(4, 5, 3, B::put("c", "v"));
+    EXPECT_FALSE(visits.check(1000).inconclusive);
+    EXPECT_EQ(visits.check(1000).violation, "");
+    EXPECT_TRUE(visits.check(100).inconclusive);
+    EXPECT_EQ(visits.check(100).violation, "");
+}
+
 TEST(Serializability, a_gap_must_be_explained_by_an_unknown_write) {
     HistoryBuilder h;
     h.ok(0, 1, 3, B::put("a", "1"));

@@ -30,10 +30,11 @@ bool beyond(const std::string& key, const StepRequest& step) {
 
 const RecordedKv* KvModel::find(const std::string& key, api::Revision at) const {
     const auto found = keys_.find(key);
-    if (found == keys_.end()) {
-        return nullptr;
-    }
-    const auto& versions = found->second;
+    return found == keys_.end() ? nullptr : find(found->second, at);
+}
+
+const RecordedKv* KvModel::find(const std::vector<Version>& versions, api::Revision at) const {
+    keys_visited_++;
     auto next = std::upper_bound(versions.begin(), versions.end(), at,
                                  [](api::Revision revision, const Version& version) { return revision < version.at; });
     if (next == versions.begin()) {
@@ -51,7 +52,7 @@ bool KvModel::holds(const CompareRequest& compare, api::Revision at) const {
     const StepRequest interval{StepKind::range, compare.key, compare.range_end, {}, false, 0, 0};
     bool any = false;
     for (auto it = keys_.lower_bound(compare.key); it != keys_.end() && !beyond(it->first, interval); ++it) {
-        const RecordedKv* kv = find(it->first, at);
+        const RecordedKv* kv = find(it->second, at);
         any = any || kv != nullptr;
         if (kv != nullptr && !holds_for(compare, kv)) {
             return false;
@@ -77,7 +78,7 @@ StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
         at = step.revision;
     }
     for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
-        if (const RecordedKv* kv = find(it->first, at)) {
+        if (const RecordedKv* kv = find(it->second, at)) {
             out.count++;
             if (step.limit <= 0 || out.count <= step.limit) {
                 out.kvs.push_back(*kv);
@@ -108,7 +109,7 @@ StepResult KvModel::put(const StepRequest& step, api::Revision at) {
 StepResult KvModel::remove(const StepRequest& step, api::Revision at) {
     StepResult out;
     for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
-        if (const RecordedKv* kv = find(it->first, at)) {
+        if (const RecordedKv* kv = find(it->second, at)) {
             out.count++;
             if (step.prev_kv) {
                 out.kvs.push_back(*kv);

@@ -30,6 +30,8 @@ class KvModel {
     const std::vector<std::string>& touched() const { return touched_.back(); }
     // The key at that revision; null: absent.
     const RecordedKv* find(const std::string& key, api::Revision at) const;
+    // So far, by all of the above: what a search costs.
+    std::uint64_t keys_visited() const { return keys_visited_; }
 
   private:
     struct Version {
@@ -37,6 +39,7 @@ class KvModel {
         bool live;
         RecordedKv kv;
     };
+    const RecordedKv* find(const std::vector<Version>& versions, api::Revision at) const;
     bool holds(const CompareRequest& compare, api::Revision at) const;
     static bool holds_for(const CompareRequest& compare, const RecordedKv* kv);
     StepResult range(const StepRequest& step, api::Revision at) const;
@@ -46,6 +49,7 @@ class KvModel {
     api::Revision revision_{1};
     std::map<std::string, std::vector<Version>> keys_;
     std::vector<std::vector<std::string>> touched_;   // by revision, from 2 on
+    mutable std::uint64_t keys_visited_{0};
 };
 
 }  // namespace ringfort::sim

@@ -12,6 +12,17 @@ namespace ringfort::sim {
 
 namespace {
 
+// What the search may visit of the model for each of its steps: an interval of thousands of keys takes as long as hundreds
+// of puts.
+constexpr std::uint64_t keys_per_step = 32;
+
+std::string answered_and_expected(const RecordedOperation& operation, const KvModel::Execution& expected) {
+    RecordedOperation wanted = operation;
+    wanted.succeeded = expected.succeeded;
+    wanted.results = expected.results;
+    return describe(operation) + "\n  expected: " + describe(wanted);
+}
+
 class Search {
   public:
     Search(std::span<const RecordedOperation* const> operations, std::uint64_t steps_max)
@@ -51,7 +62,14 @@ class Search {
     bool try_acknowledged(api::Revision revision, const RecordedOperation& operation);
     bool backtrack();
     bool agrees(api::Revision revision);
-    void fail_at(api::Revision revision, std::string why);
+    // `why`: says it. Asked only when no replay came as far before: a search fails a million times, and texts are long.
+    template <class Why>
+    void fail_at(api::Revision revision, Why why) {
+        if (revision > deepest_) {
+            deepest_ = revision;
+            deepest_why_ = why();
+        }
+    }
 
     std::span<const RecordedOperation* const> operations_;
     std::uint64_t steps_max_;
@@ -194,21 +212,16 @@ void Search::check_real_time() {
     }
 }
 
-void Search::fail_at(api::Revision revision, std::string why) {
-    if (revision > deepest_) {
-        deepest_ = revision;
-        deepest_why_ = std::move(why);
-    }
-}
-
 // Everything that was told about this revision is true in the model.
 bool Search::agrees(api::Revision revision) {
     const auto [first_seen, end_seen] = seen_.equal_range(revision);
     for (auto it = first_seen; it != end_seen; ++it) {
         const RecordedKv* kv = model_.find(it->second.key, revision);
         if (kv == nullptr || *kv != it->second) {
-            fail_at(revision, "an answer shows " + it->second.key + "=" + it->second.value.substr(0, 40) + " of revision " +
-                                  std::to_string(revision) + ", which the replay does not have");
+            fail_at(revision, [&] {
+                return "an answer shows " + it->second.key + "=" + it->second.value.substr(0, 40) + " of revision " +
+                       std::to_string(revision) + ", which the replay does not have";
+            });
             return false;
         }
     }
@@ -216,11 +229,9 @@ bool Search::agrees(api::Revision revision) {
     for (auto it = first_read; it != end_read; ++it) {
         const auto expected = model_.read(*it->second, revision);
         if (expected.modified || expected.succeeded != it->second->succeeded || expected.results != it->second->results) {
-            std::string why = "this answer is not true at its revision:\n  " + describe(*it->second);
-            RecordedOperation wanted = *it->second;
-            wanted.succeeded = expected.succeeded;
-            wanted.results = expected.results;
-            fail_at(revision, why + "\n  expected: " + describe(wanted));
+            fail_at(revision, [&] {
+                return "this answer is not true at its revision:\n  " + answered_and_expected(*it->second, expected);
+            });
             return false;
         }
     }
@@ -231,11 +242,10 @@ bool Search::try_acknowledged(api::Revision revision, const RecordedOperation& o
     report_.steps++;
     const auto made = model_.execute(operation);
     if (!made.modified || made.succeeded != operation.succeeded || made.results != operation.results) {
-        std::string why = "this write's answer does not follow from the state before it:\n  " + describe(operation);
-        RecordedOperation wanted = operation;
-        wanted.succeeded = made.succeeded;
-        wanted.results = made.results;
-        fail_at(revision, why + "\n  expected: " + describe(wanted));
+        fail_at(revision, [&] {
+            return "this write's answer does not follow from the state before it:\n  " +
+                   answered_and_expected(operation, made);
+        });
         if (made.modified) {
             model_.undo();
         }
@@ -267,12 +277,14 @@ bool Search::try_gap(api::Revision revision, std::size_t first) {
         }
         model_.undo();
     }
-    std::string seen;
-    const auto [first_seen, end_seen] = seen_.equal_range(revision);
-    for (auto it = first_seen; it != end_seen; ++it) {
-        seen += " (seen: " + it->second.key + "=" + it->second.value.substr(0, 40) + ")";
-    }
-    fail_at(revision, "no operation explains revision " + std::to_string(revision) + seen);
+    fail_at(revision, [&] {
+        std::string seen;
+        const auto [first_seen, end_seen] = seen_.equal_range(revision);
+        for (auto it = first_seen; it != end_seen; ++it) {
+            seen += " (seen: " + it->second.key + "=" + it->second.value.substr(0, 40) + ")";
+        }
+        return "no operation explains revision " + std::to_string(revision) + seen;
+    });
     return false;
 }
 
@@ -299,7 +311,7 @@ void Search::replay() {
         return;
     }
     while (model_.revision() < last_) {
-        if (report_.steps > steps_max_) {
+        if (report_.steps > steps_max_ || model_.keys_visited() > steps_max_ * keys_per_step) {
             report_.inconclusive = true;
             return;
         }

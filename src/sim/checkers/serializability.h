@@ -26,6 +26,6 @@ struct SerializabilityReport {
 
 // `operations`: of one domain, all of them, values of puts distinct. `steps_max` bounds the search.
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
-                                            std::uint64_t steps_max = 5'000'000);
+                                            std::uint64_t steps_max = 2'000'000);
 
 }  // namespace ringfort::sim
