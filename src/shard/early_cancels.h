@@ -22,7 +22,7 @@ class EarlyCancels {
     static constexpr std::size_t count_max = 4096;
 
     void note(const Origin& origin) {
-        if (young_.size() + old_.size() < count_max) {
+        if (size() < count_max) {
             young_.insert(key_of(origin));
         }
     }
@@ -34,7 +34,8 @@ class EarlyCancels {
         const Key key = key_of(origin);
         return young_.erase(key) + old_.erase(key) > 0;
     }
-    bool empty() const { return young_.empty() && old_.empty(); }
+    bool empty() const { return size() == 0; }
+    std::size_t size() const { return young_.size() + old_.size(); }
     void clear() {
         young_.clear();
         old_.clear();

@@ -117,6 +117,14 @@ void FollowerReads::on_answer(const Link& link, const wire::ReadIndexAnswer& ans
     }
 }
 
+void FollowerReads::list_pools(PoolList& out) const {
+    out.push_back({"reads that wait at a follower", reads_, context_.config.bounds.follower_reads});
+    out.push_back({"bytes of reads that wait at a follower", held_bytes_,
+                   context_.config.bounds.follower_read_bytes + limits::decoded_bytes_max});
+    out.push_back({"ranges with reads that wait at a follower", active_.size()});
+    out.push_back({"cancels of reads at a follower", cancels_.size(), EarlyCancels::count_max});
+}
+
 void FollowerReads::on_cancel(const Origin& origin) {
     if (reads_ > 0) {
         cancels_.note(origin);

@@ -22,6 +22,7 @@
 #include "shard/context.h"
 #include "shard/early_cancels.h"
 #include "shard/inspect.h"
+#include "shard/pool_view.h"
 #include "shard/read_rounds.h"
 #include "wire/peer_codec.h"
 
@@ -43,6 +44,7 @@ class FollowerReads {
     bool idle() const { return active_.empty(); }
     // Memory of reads that wait.
     std::size_t held_bytes() const { return held_bytes_; }
+    void list_pools(PoolList& out) const;
     void fail_all(api::Errc code);
 
     FollowerReadsView counters() const;

@@ -83,6 +83,12 @@ bool Forwards::full() const {
     return held_bytes_ >= context_.config.bounds.forward_bytes || count_ >= context_.config.bounds.forwards;
 }
 
+void Forwards::list_pools(PoolList& out) const {
+    out.push_back({"requests that another place answers", count_, context_.config.bounds.forwards});
+    // Those of this shard's sessions have a bound (Sessions); what other shards pass on has theirs.
+    out.push_back({"bytes of requests that another place answers", held_bytes_});
+}
+
 Forwards::Slot* Forwards::take_slot(const Request& request, Bytes body) {
     if (free_.empty()) {
         if (slots_.size() >= context_.config.bounds.forwards) {

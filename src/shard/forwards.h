@@ -15,6 +15,7 @@
 
 #include "shard/context.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 
 namespace ringfort::shard {
 
@@ -66,6 +67,7 @@ class Forwards {
     // As much is held as may be: sessions that have some of it here are not read.
     bool full() const;
     std::size_t held_bytes() const { return held_bytes_; }
+    void list_pools(PoolList& out) const;
     void fail_all(api::Errc code);
 
   private:

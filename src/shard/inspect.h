@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "raft/types.h"
 #include "shard/link_view.h"
+#include "shard/pool_view.h"
 #include "shard/shard.h"
 
 namespace ringfort::shard {
@@ -17,6 +19,7 @@ struct ReplicaView {
     Term term{};
     NodeId leader{};
     LogIndex commit{};
+    Term commit_term{};            // of the entry there; 0: not in the log, nor the last that the snapshot covers
     LogIndex applied{};
     raft::EntryId last{};
     std::uint64_t state_hash{0};   // at `applied`
@@ -42,7 +45,16 @@ struct HeldView {
 
 HeldView inspect_held(Shard& shard);
 
+// What it holds of everything that has a bound (see PoolView).
+PoolList inspect_pools(Shard& shard);
 std::vector<LinkView> inspect_links(Shard& shard);
+// Files of its log, and whether a checkpoint is being written, loaded, sent or received.
+struct FilesView {
+    std::uint64_t log_files{0};
+    std::vector<std::string> checkpoints;   // that its replicas begin from
+    bool checkpoint_work{false};
+};
+FilesView inspect_files(Shard& shard);
 
 // Linearizable reads that came to a replica that did not lead.
 struct FollowerReadsView {

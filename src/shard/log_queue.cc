@@ -12,6 +12,11 @@ constexpr std::size_t queued_bytes_max = 512 * mib;
 
 }  // namespace
 
+void LogQueue::list_pools(PoolList& out) const {
+    out.push_back({"writes that wait for room in the log", writes_.size()});
+    out.push_back({"bytes of writes that wait for room in the log", held_bytes_, queued_bytes_max});
+}
+
 bool LogQueue::add(QueuedWrite&& write) {
     if (held_bytes_ + write.body.size() > queued_bytes_max) {
         return false;

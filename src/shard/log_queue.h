@@ -10,6 +10,7 @@
 
 #include "shard/context.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 
 namespace ringfort::shard {
 
@@ -31,6 +32,7 @@ class LogQueue {
     bool empty() const { return writes_.empty(); }
     std::size_t count() const { return writes_.size(); }
     std::size_t held_bytes() const { return held_bytes_; }
+    void list_pools(PoolList& out) const;
     // As far as there is room.
     void run();
     // The link's credit begins anew, and nobody waits for these.

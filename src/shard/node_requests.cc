@@ -293,6 +293,12 @@ std::uint64_t NodeRequests::memory_bytes() const {
     return std::accumulate(memory_bytes_.begin(), memory_bytes_.end(), own_memory_bytes());
 }
 
+void NodeRequests::list_pools(PoolList& out) const {
+    const std::size_t jobs = context_.config.bounds.node_jobs;
+    out.push_back({"requests about the node", jobs_.size(), jobs});
+    out.push_back({"hand-overs of leadership", moves_.size(), jobs * context_.config.shard_count});
+}
+
 void NodeRequests::on_memory(ShardId from, std::uint64_t bytes) {
     memory_bytes_[from.value] = bytes;
 }

@@ -11,6 +11,7 @@
 #include "env/mailbox.h"
 #include "shard/context.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 
 namespace ringfort::shard {
 
@@ -31,6 +32,7 @@ class NodeRequests {
     // they said last: they speak up when it moved by a 256th of the limit.
     std::uint64_t memory_bytes() const;
     void on_memory(ShardId from, std::uint64_t bytes);
+    void list_pools(PoolList& out) const;
 
     void on_timers(Instant now);
     Instant next_deadline() const;

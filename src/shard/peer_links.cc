@@ -247,10 +247,18 @@ void PeerLinks::flush() {
     }
 }
 
+void PeerLinks::list_pools(PoolList& out) const {
+    out.push_back({"peer connections without a hello", incoming_.size(), context_.config.bounds.incoming_peers});
+    for (const auto& link : links_) {
+        out.push_back({"appends that wait for credit", link->deferred_.size(), context_.config.bounds.deferred_appends});
+    }
+}
+
 std::vector<LinkView> PeerLinks::inspect() const {
     std::vector<LinkView> out;
     for (const auto& link : links_) {
-        out.push_back({link->node_, link->remote_shard_, link->up(), link->credit_, link->to_grant_});
+        out.push_back({link->node_, link->remote_shard_, link->up(), context_.config.bounds.link_credit_bytes,
+                       link->credit_, link->to_grant_});
     }
     return out;
 }

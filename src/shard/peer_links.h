@@ -15,6 +15,7 @@
 #include "shard/context.h"
 #include "shard/link_view.h"
 #include "shard/owned_message.h"
+#include "shard/pool_view.h"
 #include "shard/retired_sends.h"
 #include "wire/frame.h"
 #include "wire/out_buffer.h"
@@ -160,6 +161,7 @@ class PeerLinks final : public env::ListenerHandler {
     // The disk is slow here, and a living peer's is not. Where all are slow somebody has to lead all the same.
     bool others_should_lead() const;
     const std::string& client_address_of(NodeId node) const;
+    void list_pools(PoolList& out) const;
     std::vector<LinkView> inspect() const;
 
     // What is known of a member, from its hello or ours.

@@ -46,6 +46,15 @@ ReadRounds::Section& ReadRounds::section_of(Round& round, Replica& replica) {
     return round.sections.back();
 }
 
+void ReadRounds::list_pools(PoolList& out) const {
+    const ShardBounds& bounds = context_.config.bounds;
+    out.push_back({"read rounds", out_.size(), rounds_out_max});
+    out.push_back({"reads and questions in the open read round", open_->waiting, bounds.round_reads});
+    out.push_back({"bytes of read rounds", held_bytes(),
+                   (rounds_out_max + 1) * (bounds.round_bytes + limits::decoded_bytes_max + bounds.round_reads * kib)});
+    out.push_back({"cancels of reads in rounds", cancels_.size(), EarlyCancels::count_max});
+}
+
 api::Errc ReadRounds::add(Replica& replica, const PendingRead& read) {
     const ShardBounds& bounds = context_.config.bounds;
     if (open_->waiting >= bounds.round_reads || open_->arena.used_bytes() + read.body.size() > bounds.round_bytes) {

@@ -17,6 +17,7 @@
 #include "shard/context.h"
 #include "shard/early_cancels.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 #include "wire/peer_codec.h"
 
 namespace ringfort::shard {
@@ -46,6 +47,7 @@ class ReadRounds {
     void on_cancel(const Origin& origin);
     // Memory of reads that wait.
     std::size_t held_bytes() const;
+    void list_pools(PoolList& out) const;
 
     void on_round(Link& link, const wire::ReadRound& round);
     void on_answer(NodeId from, const wire::ReadRoundAnswer& answer);

@@ -1,6 +1,7 @@
 #include "shard/replica.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/checksum.h"
@@ -242,6 +243,15 @@ void Replica::nudge_stuck_peers() {
     for (const raft::PeerStatus& peer : peers) {
         last_match_.emplace_back(peer.node, peer.match);
     }
+}
+
+void Replica::list_pools(PoolList& out) const {
+    const ShardBounds& bounds = context_.config.bounds;
+    out.push_back({"proposals", pending_.count(), std::bit_ceil(bounds.pending_writes)});
+    out.push_back({"physical compactions", pending_physical_ + reclaiming_.size(), bounds.physical_compactions});
+    out.push_back({"bytes that proposals may add", pending_bytes_});
+    out.push_back({"reads of old entries for peers", reads_.size()});
+    out.push_back({"reads of old entries for apply", apply_reads_.size(), apply_reads_max});
 }
 
 api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,

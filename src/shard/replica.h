@@ -20,6 +20,7 @@
 #include "raft/raft.h"
 #include "shard/context.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 
 namespace ringfort::shard {
 
@@ -111,6 +112,7 @@ class Replica {
     std::size_t pending_count() const { return pending_live_ + reclaiming_.size(); }
     // Of what this node proposed and has not applied yet: what it may add to the store, and a bound of its largest command.
     std::uint64_t pending_bytes() const { return pending_bytes_; }
+    void list_pools(PoolList& out) const;
     std::uint64_t pending_command_bytes_max() const {
         return pending_.empty() ? 0 : std::max(command_bytes_max_, command_bytes_max_before_);
     }

@@ -262,6 +262,15 @@ const Replica* Replicas::not_caught_up() const {
     return found == replicas_.end() ? nullptr : found->get();
 }
 
+void Replicas::list_pools(PoolList& out) const {
+    // A batch holds something of each replica at most once, and batches are open, closed or in flight.
+    out.push_back({"what is to be durable", notes_.size(), (limits::batches_in_flight_max + 2) * replicas_.size()});
+    out.push_back({"messages that wait for a flush", messages_.size()});
+    for (const auto& replica : replicas_) {
+        replica->list_pools(out);
+    }
+}
+
 std::size_t Replicas::pending_count() const {
     std::size_t count = 0;
     for (const auto& replica : replicas_) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "shard/pool_view.h"
 #include "shard/replica.h"
 
 namespace ringfort::shard {
@@ -58,6 +59,7 @@ class Replicas {
     // The first that has not caught up since the start; null: all have.
     const Replica* not_caught_up() const;
     std::size_t pending_count() const;
+    void list_pools(PoolList& out) const;
 
   private:
     struct DurableNote {

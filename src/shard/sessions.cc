@@ -152,6 +152,27 @@ HeldView Sessions::held() const {
     return view;
 }
 
+void Sessions::list_pools(PoolList& out) const {
+    std::size_t in_flight = 0;
+    std::size_t set_aside = 0;
+    std::size_t forwarded = 0;
+    std::size_t reserved = 0;
+    for (const auto& session : sessions_) {
+        in_flight = std::max(in_flight, session ? session->in_flight() : 0);
+        set_aside += session ? session->set_aside_bytes() : 0;
+        forwarded += session ? session->forwarded().request_bytes : 0;
+        reserved = std::max(reserved, session ? session->forwarded().reserved_bytes : 0);
+    }
+    out.push_back({"bytes of requests set aside", set_aside});
+    out.push_back({"requests in flight on one connection", in_flight, context_.config.bounds.connection_requests});
+    // At the bound every session may have one more.
+    out.push_back({"bytes of own requests that another place answers", forwarded,
+                   context_.config.bounds.forward_bytes + live_ * (context_.request_bytes() + 64 * kib)});
+    out.push_back({"bytes of replies to come on one connection", reserved, context_.config.bounds.session_replies_bytes});
+    out.push_back({"mail for other shards", unposted_.size()});
+    out.push_back({"sessions at a bound", blocked_.size()});
+}
+
 void Sessions::say_goodbye() {
     for (std::size_t i = 0; i < sessions_.size(); i++) {
         if (sessions_[i]) {

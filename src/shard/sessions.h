@@ -15,6 +15,7 @@
 #include "shard/forwards.h"
 #include "shard/inspect.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 #include "shard/retired_sends.h"
 #include "wire/client_codec.h"
 #include "wire/frame.h"
@@ -31,6 +32,7 @@ class Session final : public env::ConnectionHandler {
     // Until when it must have said hello, or have taken its last frame.
     Instant deadline() const { return state_ == State::open ? never : deadline_; }
     std::size_t held_bytes() const { return out_.held_bytes(); }
+    std::size_t in_flight() const { return in_flight_; }
     std::uint32_t credit_bytes() const { return credit_bytes_; }
     // Its requests that other places answer.
     ForwardAccount& forwarded() { return forwarded_; }
@@ -41,6 +43,7 @@ class Session final : public env::ConnectionHandler {
     void resume();
     bool blocked() const { return blocked_; }
     bool may_resume() const;
+    std::size_t set_aside_bytes() const { return set_aside_.size(); }
     // Bytes received and not yet used.
     std::size_t unused_bytes() const { return set_aside_.size() + reader_.held_bytes(); }
     void flush();
@@ -113,6 +116,7 @@ class Sessions final : public env::ListenerHandler {
     Instant next_deadline() const;
     std::size_t count() const { return live_; }
     HeldView held() const;
+    void list_pools(PoolList& out) const;
     RetiredSends& retired() { return retired_; }
     ShardId shard_for(const wire::ClientHello& hello) const;
     void on_closed(Session& session);

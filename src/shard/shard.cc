@@ -328,8 +328,9 @@ std::vector<ReplicaView> inspect(Shard& shard) {
     std::vector<ReplicaView> views;
     for (const auto& replica : shard.impl().replicas.all()) {
         const raft::Raft& raft = replica->raft();
-        views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(), replica->applied(),
-                         raft.last(), replica->state_hash(), raft.in_doubt(),
+        views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(),
+                         raft.term_at(raft.commit()).value_or(Term{}), replica->applied(), raft.last(),
+                         replica->state_hash(), raft.in_doubt(),
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
                          raft.hard_state().incarnation, shard.impl().context.config.instance, raft.durable()});
     }
@@ -345,8 +346,32 @@ HeldView inspect_held(Shard& shard) {
     return view;
 }
 
+PoolList inspect_pools(Shard& shard) {
+    PoolList out;
+    Shard::Impl& impl = shard.impl();
+    impl.forwards.list_pools(out);
+    impl.log_queue.list_pools(out);
+    impl.streams.list_pools(out);
+    impl.rounds.list_pools(out);
+    impl.follower_reads.list_pools(out);
+    impl.router.node_requests().list_pools(out);
+    impl.links.list_pools(out);
+    impl.sessions.list_pools(out);
+    impl.replicas.list_pools(out);
+    return out;
+}
+
 std::vector<LinkView> inspect_links(Shard& shard) {
     return shard.impl().links.inspect();
+}
+
+FilesView inspect_files(Shard& shard) {
+    Shard::Impl& impl = shard.impl();
+    FilesView view{impl.log.counters(impl.context.now).segments, {}, impl.checkpoints.busy()};
+    for (const auto& replica : impl.replicas.all()) {
+        view.checkpoints.push_back(replica->checkpoint().file);
+    }
+    return view;
 }
 
 FollowerReadsView inspect_follower_reads(Shard& shard) {

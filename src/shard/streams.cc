@@ -29,6 +29,17 @@ Streams::~Streams() = default;
 
 // ------------------------------------------------------------------------------------------------ begin
 
+void Streams::list_pools(PoolList& out) const {
+    out.push_back({"long replies", streams_.size(), context_.config.bounds.streams});
+    out.push_back({"long replies not begun", unopened_.size(), context_.config.bounds.unopened_streams});
+    out.push_back({"single reads that wait for their reader", gets_.count(), context_.config.bounds.held_gets});
+    out.push_back({"bytes of single reads that wait", gets_.held_bytes(), context_.config.bounds.held_get_bytes});
+    // One alone may be of any size.
+    const auto sorted = std::ranges::count_if(streams_, [](const auto& stream) { return stream->sort_bytes > 0; });
+    out.push_back({"bytes of references being sorted", sort_bytes_,
+                   sorted > 1 ? context_.config.bounds.sort_bytes : UINT64_MAX});
+}
+
 void Streams::open(Replica& replica, const PendingRead& read) {
     const bool is_get = is_point_get(*read.request);
     const bool room = is_get ? gets_.add(replica, read) : unopened_.size() < context_.config.bounds.unopened_streams;

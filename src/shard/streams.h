@@ -18,6 +18,7 @@
 #include "shard/context.h"
 #include "shard/held_gets.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 
 namespace ringfort::shard {
 
@@ -45,6 +46,7 @@ class Streams {
     Instant next_deadline() const;
     std::size_t count() const { return streams_.size() + unopened_.size() + gets_.count(); }
     std::size_t sort_bytes() const { return sort_bytes_; }
+    void list_pools(PoolList& out) const;
     void fail_all(api::Errc code);
 
   private:

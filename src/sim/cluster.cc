@@ -88,8 +88,8 @@ std::optional<RangeId> range_named_in(std::string_view sentence) {
 }  // namespace
 
 Cluster::Cluster(const RunOptions& options)
-    : options_(options), random_(options.seed ^ 0x5ca1ab1e), expected_halts_(options.nodes, 0), lost_(options.nodes, false),
-      ended_for_range_(options.nodes, false) {
+    : options_(options), random_(options.seed ^ 0x5ca1ab1e), log_judge_(options.nodes), expected_halts_(options.nodes, 0),
+      lost_(options.nodes, false), ended_for_range_(options.nodes, false) {
     network_ = std::make_unique<SimNetwork>(queue_, random_.next(), options_.network);
     make_nodes();
     make_clients();
@@ -117,6 +117,7 @@ void Cluster::make_nodes() {
         node.seed = random_.next();
         node.trace = options_.trace;
         nodes_.push_back(std::make_unique<SimNode>(queue_, *network_, host, node, *this));
+        log_judge_.watch(i, nodes_.back()->media());
     }
 }
 
@@ -307,8 +308,10 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
     turns_seen_++;
     if (options_.invariants_one_in != 0 && turns_seen_ % options_.invariants_one_in == 0) {
         shard.check_invariants();
+        check_held(node);
     }
-    for (const auto& view : shard::inspect(shard)) {
+    const auto views = shard::inspect(shard);
+    for (const auto& view : views) {
         std::string wrong = judge_.observe(node.id(), view);
         if (!wrong.empty()) {
             report(node.name() + " " + wrong);
@@ -317,10 +320,59 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
             narrator_.look(node.id(), node.name(), view);
         }
     }
+    std::string wrong = log_judge_.observe(index_of(node), node.id(), views);
+    if (!wrong.empty()) {
+        report(std::move(wrong));
+    }
+}
+
+void Cluster::check_held(SimNode& node) {
+    for (const Holdings& holdings : node.holdings()) {
+        std::string wrong = check_bounds(holdings);
+        if (!wrong.empty()) {
+            report(std::move(wrong));
+        }
+    }
+}
+
+std::string Cluster::unrest(const std::vector<bool>& among) {
+    std::vector<Holdings> all;
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        if (!among[i]) {
+            continue;
+        }
+        SimNode& node = *nodes_[i];
+        if (!node.running()) {
+            return node.name() + " does not run";
+        }
+        for (Holdings& holdings : node.holdings()) {
+            all.push_back(std::move(holdings));
+        }
+        auto files = node.files();
+        if (files) {
+            files->segments_excused = !node.media().sound();
+        }
+        std::string wrong = files ? check_files(*files) : node.name() + " is at work on a checkpoint";
+        if (!wrong.empty()) {
+            return wrong;
+        }
+    }
+    return check_rest(all);
+}
+
+std::string Cluster::lost_entries(std::size_t node) {
+    for (const shard::ReplicaView& view : nodes_[node]->inspect()) {
+        std::string lost = log_judge_.check_final(node, view);
+        if (!lost.empty()) {
+            return lost;
+        }
+    }
+    return {};
 }
 
 void Cluster::on_end(SimNode& node) {
     judge_.forget(node.id());
+    log_judge_.forget(index_of(node));
     if (options_.trace) {
         narrator_.on_end(node.id(), node.name());
     }

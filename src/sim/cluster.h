@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/checkers/log_judge.h"
 #include "sim/checkers/replicas.h"
 #include "sim/narrator.h"
 #include "sim/run_options.h"
@@ -35,6 +36,7 @@ class Cluster final : public TurnObserver {
 
     // What a judge found first; empty while nothing is wrong.
     const std::string& violation() const { return violation_; }
+    const LogJudge& log_judge() const { return log_judge_; }
     std::uint64_t leaders_seen() const { return judge_.leaders_seen(); }
     void report(std::string violation);
     // Halting for this reason is right now: the node's disk was made to fail, or it was told to stop.
@@ -68,13 +70,20 @@ class Cluster final : public TurnObserver {
     // To be told now and then: whether the cluster is formed.
     void look();
 
+    // What is held or open that nothing needs, once nothing is asked for; empty: nothing.
+    std::string unrest(const std::vector<bool>& among);
+    // What was committed and is not in a replica of this node; empty: nothing. Requires: it runs.
+    std::string lost_entries(std::size_t node);
+
     void after_turn(SimNode& node, shard::Shard& shard) override;
     void on_end(SimNode& node) override;
     void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
+    void on_shard_count(SimNode& node) override { log_judge_.on_move(index_of(node)); }
 
   private:
     std::set<RangeId> ranges_in_trouble(const std::vector<bool>& among);
     std::set<RangeId> ranges_named() const;
+    void check_held(SimNode& node);
     void make_nodes();
     void make_clients();
     std::size_t index_of(const SimNode& node) const;
@@ -85,6 +94,7 @@ class Cluster final : public TurnObserver {
     History history_;
     ReplicaJudge judge_;
     Narrator narrator_{queue_};
+    LogJudge log_judge_;
     std::string violation_;
     std::unique_ptr<SimNetwork> network_;
     std::vector<std::unique_ptr<SimNode>> nodes_;

@@ -145,6 +145,18 @@ bool DiskFile::read_block(std::uint64_t index, std::span<std::byte, limits::bloc
     return true;
 }
 
+std::uint64_t DiskFile::used_bytes() const {
+    std::size_t pages = pages_.size();
+    while (pages > 0 && pages_[pages - 1].bytes == 0) {
+        pages--;
+    }
+    std::uint64_t end = pages * limits::block_bytes;
+    for (const auto& write : volatile_) {
+        end = std::max<std::uint64_t>(end, write.offset + write.content.kept().size());
+    }
+    return std::min(end, bytes_);
+}
+
 std::shared_ptr<DiskFile> DiskFile::copy() const {
     auto out = std::make_shared<DiskFile>(bytes_, growing_);
     for (std::size_t page = 0; page < pages_.size(); page++) {

@@ -58,6 +58,8 @@ class DiskFile {
     void peek(std::uint64_t offset, MutableBytes out) const;
     // A block of the medium. false: nothing but zeros was ever written there.
     [[nodiscard]] bool read_block(std::uint64_t index, std::span<std::byte, limits::block_bytes> out) const;
+    // Behind it are zeros, up to the end.
+    std::uint64_t used_bytes() const;
     // What a copy of the file has, all of it durable.
     std::shared_ptr<DiskFile> copy() const;
     std::size_t volatile_writes() const { return volatile_.size(); }
@@ -90,9 +92,9 @@ class DiskFile {
     std::uint64_t durable_bytes_;
     std::uint64_t set_aside_{0};
     bool growing_;
+    bool harmed_{false};
     std::vector<VolatileWrite> volatile_;        // in the order they completed
     std::set<std::uint64_t> bad_sectors_;
-    bool harmed_{false};
 };
 
 }  // namespace ringfort::sim

@@ -163,11 +163,13 @@ DiskErrc DiskMedia::perform_read(Task& task) {
     }
     if (random_.per_million(profile_.read_error_per_million)) {
         counters_.errors_injected++;
+        misread_ = true;
         return DiskErrc::read_failed;
     }
     if (profile_.misdirected_read_per_million > 0 && random_.per_million(profile_.misdirected_read_per_million) &&
         read_elsewhere(task)) {
         counters_.reads_misdirected++;
+        misread_ = true;
         return DiskErrc::ok;
     }
     return task.file->read(task.offset, task.into) ? DiskErrc::ok : DiskErrc::read_failed;
@@ -452,6 +454,7 @@ void DiskMedia::cut_power(std::uint32_t keep_per_million) {
     durable_ = std::move(survived);
     hang_until_ = queue_.now();
     harmed_ = harmed_ || lying_;
+    rollbacks_ += lying_ ? 1U : 0U;
     lying_ = false;
 }
 
@@ -502,12 +505,18 @@ DiskMedia::Copy DiskMedia::copy() const {
 void DiskMedia::put_back(const Copy& copy) {
     ASSERT(quiet());
     harmed_ = true;
+    rollbacks_ += copy.empty() ? 0U : 1U;   // nobody takes an empty one for what it was
     live_.clear();
     for (const auto& [name, file] : copy) {
         live_[name] = file->copy();
     }
     durable_ = live_;
     recent_.clear();
+}
+
+void DiskMedia::remove_directory(std::string_view name) {
+    ASSERT(quiet());
+    std::erase_if(live_, [&](const auto& item) { return directory_of(item.first) == name; });
 }
 
 void DiskMedia::lose(const std::string& name) {
@@ -517,7 +526,7 @@ void DiskMedia::lose(const std::string& name) {
 }
 
 bool DiskMedia::harmed() const {
-    return harmed_ || std::any_of(live_.begin(), live_.end(), [](const auto& item) { return item.second->harmed(); });
+    return harmed_ || std::ranges::any_of(live_, [](const auto& item) { return item.second->harmed(); });
 }
 
 DiskFile* DiskMedia::file(std::string_view name) {

@@ -24,6 +24,13 @@ namespace ringfort::sim {
 
 class SimDisk;
 
+// Sees every write when it is asked for, before anybody knows what becomes of it.
+class DiskWatcher {
+  public:
+    virtual ~DiskWatcher() = default;
+    virtual void on_write(std::uint64_t offset, Bytes content) = 0;
+};
+
 struct DiskProfile {
     Duration read_latency{80us};
     Duration write_latency{60us};
@@ -74,6 +81,8 @@ class DiskMedia {
     void cut_power(std::uint32_t keep_per_million);
     // The directory is replaced by an empty one. Requires: quiet(), every SimDisk detached.
     void wipe();
+    // All files of a directory are removed, before there is a process. Requires: quiet(), every SimDisk detached.
+    void remove_directory(std::string_view name);
     // The file is gone, as a broken file system loses it. Who has it open keeps it.
     void lose(const std::string& name);
     // While it lies, writes and syncs that say they are durable are not: a power cut takes them like any other. (The file
@@ -109,8 +118,13 @@ class DiskMedia {
     std::vector<std::string> names() const;
 
     // ---- for judges
+    void watch(DiskWatcher& watcher) { watcher_ = &watcher; }
     // Something was not kept as it was written, ever.
     bool harmed() const;
+    // It was never harmed, never failed to give what was written, and says now what is true.
+    bool sound() const { return !lying_ && !misread_ && !harmed(); }
+    // How often the whole directory went back to what it was.
+    std::uint64_t rollbacks() const { return rollbacks_; }
     // Whether a power cut now would keep these bytes whatever the lots.
     bool durable(std::string_view name, std::uint64_t offset, std::uint64_t bytes) const;
     bool durable_name(std::string_view name) const;
@@ -167,6 +181,7 @@ class DiskMedia {
     bool has_room(std::uint64_t bytes) const;
 
     EventQueue& queue_;
+    DiskWatcher* watcher_{nullptr};
     Prng random_;
     DiskProfile profile_;
     DiskCounters counters_;
@@ -180,7 +195,9 @@ class DiskMedia {
     Instant drained_at_{0};             // when all that was written so far is on the medium
     std::uint32_t slow_factor_{1};
     bool lying_{false};
-    bool harmed_{false};
+    bool harmed_{false};                // by more than the files themselves know
+    bool misread_{false};
+    std::uint64_t rollbacks_{0};
     std::size_t recent_max_{0};
     std::deque<RecentWrite> recent_;    // the newest last
 };

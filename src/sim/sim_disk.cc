@@ -126,6 +126,9 @@ void SimDisk::write(env::DiskOperation& op, env::FileId file, std::uint64_t offs
     task.source = bytes.data();
     task.content = DiskContent(bytes);
     task.durability = durability;
+    if (media_.watcher_ != nullptr) {
+        media_.watcher_->on_write(offset, bytes);
+    }
     media_.submit(task);
 }
 

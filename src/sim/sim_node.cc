@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assertion.h"
+#include "base/bounds.h"
 
 namespace ringfort::sim {
 
@@ -93,6 +94,7 @@ void SimNode::begin_life() {
         begin_move(config, stored);
         return;
     }
+    remove_retired_shards();
     life_ = std::make_unique<Life>(queue_, options_, config.shard_count);
     std::vector<NetworkPort*> ports;
     for (std::size_t i = 0; i < life_->slots.size(); i++) {
@@ -126,6 +128,13 @@ std::uint32_t SimNode::stored_shard_count() {
                            : static_cast<std::uint32_t>(std::stoul(std::string(as_text(file->content()))));
 }
 
+// As uring::DataDirectory::remove_retired_shards().
+void SimNode::remove_retired_shards() {
+    for (std::size_t shard = options_.config.shard_count; shard < limits::shards_max; shard++) {
+        media_.remove_directory("shard-" + std::to_string(shard));
+    }
+}
+
 void SimNode::begin_move(shard::NodeConfig config, std::uint32_t from_count) {
     life_ = std::make_unique<Life>(queue_, options_, 1);
     ShardSlot& slot = life_->slots.front();
@@ -157,6 +166,7 @@ void SimNode::end_move() {
 void SimNode::set_shard_count(std::uint32_t count) {
     ASSERT(!running() && count > 0);
     options_.config.shard_count = count;
+    observer_.on_shard_count(*this);
 }
 
 void SimNode::end_life(Death death) {
@@ -292,6 +302,36 @@ shard::FollowerReadsView SimNode::follower_reads() {
 std::vector<shard::LinkView> SimNode::links(ShardId shard) {
     ASSERT(running());
     return shard::inspect_links(*life_->slots[shard.value].shard);
+}
+
+std::vector<Holdings> SimNode::holdings() {
+    ASSERT(running());
+    std::vector<Holdings> out;
+    for (std::size_t i = 0; i < life_->slots.size(); i++) {
+        ShardSlot& slot = life_->slots[i];
+        if (slot.shard) {
+            out.push_back({name() + ", shard " + std::to_string(i), id(), ShardId(i), shard::inspect_pools(*slot.shard),
+                           shard::inspect_held(*slot.shard), shard::inspect_links(*slot.shard)});
+        }
+    }
+    return out;
+}
+
+std::optional<NodeFiles> SimNode::files() {
+    ASSERT(running());
+    NodeFiles out{name(), open_files(), 0, media_.names(), {}, false};
+    for (auto& slot : life_->slots) {
+        if (!slot.shard) {
+            return std::nullopt;
+        }
+        const shard::FilesView view = shard::inspect_files(*slot.shard);
+        if (view.checkpoint_work) {
+            return std::nullopt;
+        }
+        out.log_files += view.log_files;
+        out.checkpoints.insert(out.checkpoints.end(), view.checkpoints.begin(), view.checkpoints.end());
+    }
+    return out;
 }
 
 std::size_t SimNode::open_files() const {

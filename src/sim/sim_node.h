@@ -11,6 +11,7 @@
 #include "shard/inspect.h"
 #include "shard/log_move.h"
 #include "shard/shard.h"
+#include "sim/checkers/rest.h"
 #include "sim/disk_media.h"
 #include "sim/network_port.h"
 #include "sim/sim_clock.h"
@@ -34,6 +35,8 @@ class TurnObserver {
     virtual void on_end(SimNode& node) = 0;
     // The process ended by its own decision; after on_end().
     virtual void on_halt(SimNode& node, env::Halt how, std::string_view reason) = 0;
+    // From the next start on its replicas lie in another number of shards.
+    virtual void on_shard_count(SimNode& node) = 0;
 };
 
 struct SimNodeOptions {
@@ -107,6 +110,10 @@ class SimNode {
     shard::FollowerReadsView follower_reads();
     // Of one of its shards. Requires: running(), and that the shard is there.
     std::vector<shard::LinkView> links(ShardId shard);
+    // Of each of its shards. Requires: running().
+    std::vector<Holdings> holdings();
+    // Nothing while a checkpoint is being written, loaded, sent or received. Requires: running().
+    std::optional<NodeFiles> files();
     std::size_t open_files() const;
 
   private:
@@ -117,6 +124,7 @@ class SimNode {
     void begin_move(shard::NodeConfig config, std::uint32_t from_count);
     std::uint32_t stored_shard_count();
     void end_move();
+    void remove_retired_shards();
     void end_life(Death death);
     void count_towards_crash(CrashPoint::Event event);
     void crash();

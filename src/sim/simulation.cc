@@ -26,6 +26,7 @@ constexpr Duration form_max = 30s;
 constexpr Duration load_goes_on = 5s;
 constexpr Duration majority_max = 45s;
 constexpr Duration settle_max = 60s;
+constexpr Duration rest_max = 30s;   // from there until nothing is held
 constexpr Duration ask_max = 16s;   // one attempt
 constexpr Duration burst_max = 20s;
 constexpr Duration burst_window = 4s;
@@ -155,7 +156,31 @@ bool Simulation::come_to_rest(const std::vector<bool>& among, Instant deadline, 
         verdict_.text += ": " + cluster_.difference(among);
         return false;
     }
-    return true;
+    return check_rest(among, who);
+}
+
+// Nothing is asked for any more: all that was held for somebody is given back, and everything that was ever committed is
+// in every replica.
+bool Simulation::check_rest(const std::vector<bool>& among, std::string_view who) {
+    const auto each = [&](auto&& check) {
+        for (std::size_t i = 0; i < cluster_.node_count(); i++) {
+            std::string found = among[i] ? check(i) : std::string{};
+            if (!found.empty()) {
+                return wrong(VerdictKind::safety, std::move(found));
+            }
+        }
+        return true;
+    };
+    const auto nothing_lost = [&](std::size_t i) { return cluster_.lost_entries(i); };
+    const auto disk_reads = [&](std::size_t i) { return cluster_.log_judge().check_disk(i); };
+    if (!each(nothing_lost) || among != cluster_.present()) {
+        return verdict_.kind == VerdictKind::ok;   // what a broken node has asked for may be held for it
+    }
+    if (!run_until(rest_max, std::string(who) + " does not come to rest", [&] { return cluster_.unrest(among).empty(); })) {
+        verdict_.text += ": " + cluster_.unrest(among);
+        return false;
+    }
+    return each(disk_reads);
 }
 
 std::uint64_t Simulation::served_in(Duration duration) {

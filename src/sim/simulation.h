@@ -85,6 +85,7 @@ class Simulation {
     static constexpr Duration look_interval = 10ms;   // between looks at the whole cluster
     void advance(Instant until);
     bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
+    bool check_rest(const std::vector<bool>& among, std::string_view who);
     bool bear_burst();
     // Every request has its answer.
     bool nobody_waits() const;

@@ -35,6 +35,7 @@ TEST(ReplicaJudge, flags_different_states_at_one_applied_index) {
     EXPECT_EQ(judge.observe(NodeId(2), view(raft::Role::follower, 1, 4, 6)), "");
     EXPECT_EQ(judge.observe(NodeId(2), view(raft::Role::follower, 1, 5, 7)), "");
     EXPECT_NE(judge.observe(NodeId(3), view(raft::Role::follower, 1, 5, 8)), "");
+    EXPECT_NE(judge.observe(NodeId(2), view(raft::Role::follower, 1, 5, 8)), "") << "changed without an entry";
 }
 
 TEST(ReplicaJudge, flags_progress_that_goes_back_within_one_life_only) {

@@ -410,6 +410,7 @@ TEST_F(DiskTest, a_misdirected_read_answers_with_another_block_and_changes_nothi
     media_->profile().misdirected_read_per_million = 0;
     EXPECT_EQ(sectors(file, 0, 3 * block), "aaaaaaaabbbbbbbbcccccccc");
     EXPECT_FALSE(media_->harmed());
+    EXPECT_FALSE(media_->sound());
 }
 
 TEST_F(DiskTest, a_flush_that_lies_is_believed_until_the_power_cut) {
@@ -423,7 +424,10 @@ TEST_F(DiskTest, a_flush_that_lies_is_believed_until_the_power_cut) {
     EXPECT_TRUE(media_->durable("f", 0, 3 * block)) << "it says so";
     EXPECT_EQ(sectors(file, 0, 2 * block), "xxxxxxxxyyyyyyyy");
     EXPECT_FALSE(media_->harmed());
+    EXPECT_FALSE(media_->sound());
+    EXPECT_EQ(media_->rollbacks(), 0u);
     cut_power(0);
+    EXPECT_EQ(media_->rollbacks(), 1u);
     EXPECT_EQ(sectors(open("f"), 0, 2 * block), "aaaaaaaa........");
     EXPECT_TRUE(media_->harmed());
     EXPECT_FALSE(media_->lying());
@@ -436,7 +440,7 @@ TEST_F(DiskTest, when_a_flush_lies_no_more_all_it_said_is_true) {
     media_->set_lying(false);
     cut_power(0);
     EXPECT_EQ(sectors(open("f"), 0, 2 * block), "xxxxxxxx........");
-    EXPECT_FALSE(media_->harmed());
+    EXPECT_TRUE(media_->sound());
 }
 
 TEST_F(DiskTest, an_old_copy_put_back_is_the_whole_directory_of_that_moment) {
@@ -460,6 +464,24 @@ TEST_F(DiskTest, an_old_copy_put_back_is_the_whole_directory_of_that_moment) {
         EXPECT_EQ(write(open("d/f"), 0, 'z', Durability::dsync), DiskErrc::ok);   // the copy stays as it is
     }
     EXPECT_TRUE(media_->harmed());
+    EXPECT_EQ(media_->rollbacks(), 2u);
+    disk_->detach();
+    media_->wipe();
+    EXPECT_EQ(media_->rollbacks(), 2u) << "nobody takes an empty one for what it was";
+}
+
+TEST_F(DiskTest, a_removed_directory_may_come_back_at_a_power_cut) {
+    create("d/f", block);
+    create("d2/f", block);
+    disk_->detach();
+    media_->remove_directory("d");
+    EXPECT_EQ(media_->names(), std::vector<std::string>{"d2/f"});
+    cut_power(0);
+    EXPECT_EQ(media_->names(), (std::vector<std::string>{"d/f", "d2/f"}));
+    disk_->detach();
+    media_->remove_directory("d");
+    cut_power(1'000'000);
+    EXPECT_EQ(media_->names(), std::vector<std::string>{"d2/f"});
 }
 
 TEST_F(DiskTest, a_hung_disk_completes_nothing_until_it_goes_on) {

@@ -11,6 +11,11 @@ std::string place(NodeId node, const shard::ReplicaView& view) {
 }  // namespace
 
 std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
+    const Progress now{view.term, view.commit, view.applied, view.state_hash, view.role, view.incarnation};
+    Progress& progress = progress_[{node, view.range}];
+    if (now == progress) {
+        return {};   // as after the turn before
+    }
     if (view.role == raft::Role::leader) {
         const auto [found, added] = leaders_.emplace(std::pair(view.range, view.term), node);
         if (!added && found->second != node) {
@@ -23,7 +28,6 @@ std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
         return place(node, view) + "incarnation " + std::to_string(view.incarnation.value) +
                " is that of another data directory";
     }
-    Progress& progress = progress_[{node, view.range}];
     if (view.term < progress.term || view.commit < progress.commit || view.applied < progress.applied) {
         return place(node, view) + "term, commit or applied index went back";
     }
@@ -31,14 +35,14 @@ std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
         return place(node, view) + "applied " + std::to_string(view.applied.value) + " beyond commit " +
                std::to_string(view.commit.value);
     }
-    if (view.applied > progress.applied) {
+    if (view.applied != progress.applied || view.state_hash != progress.state_hash) {
         const auto [found, added] = hashes_.emplace(std::pair(view.range, view.applied), view.state_hash);
         if (!added && found->second != view.state_hash) {
             return place(node, view) + "another state than a replica before it at applied index " +
                    std::to_string(view.applied.value);
         }
     }
-    progress = {view.term, view.commit, view.applied};
+    progress = now;
     return {};
 }
 

@@ -25,6 +25,10 @@ class ReplicaJudge {
         Term term{};
         LogIndex commit{};
         LogIndex applied{};
+        std::uint64_t state_hash{0};
+        raft::Role role{};
+        Incarnation incarnation{};
+        bool operator==(const Progress&) const = default;
     };
     std::map<std::pair<RangeId, Term>, NodeId> leaders_;
     std::map<std::pair<RangeId, LogIndex>, std::uint64_t> hashes_;   // of the state after applying the index

@@ -1,0 +1,18 @@
+// Something of bounded size that a shard holds, for judges and tests.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace ringfort::shard {
+
+struct PoolView {
+    std::string_view what;
+    std::uint64_t held{0};
+    std::uint64_t bound{UINT64_MAX};
+};
+// Each part adds what it holds. All of it is empty once nothing is asked for and nothing is under way.
+using PoolList = std::vector<PoolView>;
+
+}  // namespace ringfort::shard

@@ -1,0 +1,135 @@
+#include "sim/checkers/log_judge.h"
+
+#include <utility>
+
+#include "base/assertion.h"
+#include "log/format.h"
+#include "sim/checkers/media_scan.h"
+
+namespace ringfort::sim {
+
+void LogJudge::watch(std::size_t node, DiskMedia& media) {
+    nodes_[node].judge = this;
+    nodes_[node].number = node;
+    nodes_[node].media = &media;
+    media.watch(nodes_[node]);
+}
+
+void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
+    if (content.size() < log::header_bytes || load<std::uint64_t>(content.data()) != log::batch_magic) {
+        return;   // a checkpoint, or zeros
+    }
+    const auto header = load<log::BatchHeader>(content.data());
+    if (header.bytes != content.size() || header.offset != offset) {
+        return;
+    }
+    if (header.shard >= logs.size()) {
+        logs.resize(header.shard + 1);
+    }
+    auto& log = logs[header.shard];
+    if (!log) {
+        log = std::make_unique<MediaLog>(*media, number, header.shard, moved, judge->entries_, judge->promises_);
+    }
+    if (rollbacks != media->rollbacks()) {
+        rollbacks = media->rollbacks();
+        judge->promises_.forget(number);
+    }
+    std::string found = log->on_write(header, content);
+    if (judge->found_.empty()) {
+        judge->found_ = std::move(found);
+    }
+}
+
+void LogJudge::on_move(std::size_t node) {
+    nodes_[node].moved = true;
+    for (auto& log : nodes_[node].logs) {
+        if (log) {
+            log->on_move();
+        }
+    }
+}
+
+const MediaLog* LogJudge::log(std::size_t node, std::uint32_t shard) const {
+    return shard < nodes_[node].logs.size() ? nodes_[node].logs[shard].get() : nullptr;
+}
+
+std::string LogJudge::poll(Node& node) {
+    const std::uint64_t ended = node.media->counters().writes + node.media->counters().syncs;
+    if (ended == node.looked_at) {
+        return {};
+    }
+    node.looked_at = ended;
+    for (auto& log : node.logs) {
+        if (log && log->waits()) {
+            std::string found = log->poll();
+            if (!found.empty()) {
+                return found;
+            }
+        }
+    }
+    return {};
+}
+
+std::optional<Term> LogJudge::term_at(const Node& node, RangeId range, LogIndex index) const {
+    for (const auto& log : node.logs) {
+        const MediaLog::Replica* replica = log ? log->find(range) : nullptr;
+        if (replica != nullptr && index < replica->base.index) {
+            return entries_.committed_term(range, index);   // a checkpoint stands for it
+        }
+        if (const auto term = replica != nullptr ? replica->term_at(index) : std::nullopt) {
+            return term;
+        }
+    }
+    return std::nullopt;
+}
+
+std::string LogJudge::on_leader(Node& node, NodeId id, const shard::ReplicaView& view) const {
+    std::string found = promises_.on_leader(view.range, view.term, id);
+    if (!found.empty()) {
+        return found;
+    }
+    return entries_.on_leader(view.range, view.term, term_at(node, view.range, entries_.committed(view.range)));
+}
+
+std::string LogJudge::observe(std::size_t number, NodeId id, std::span<const shard::ReplicaView> views) {
+    Node& node = nodes_[number];
+    std::string found = found_.empty() ? poll(node) : std::exchange(found_, {});
+    for (std::size_t i = 0; i < views.size() && found.empty(); i++) {
+        const shard::ReplicaView& view = views[i];
+        Seen& seen = node.seen[view.range];
+        if (view.role == raft::Role::leader && (seen.role != view.role || seen.term != view.term)) {
+            found = on_leader(node, id, view);
+        }
+        if (found.empty() && view.commit > seen.commit && view.commit_term) {
+            const LogIndex before = entries_.committed(view.range);
+            found = entries_.on_commit(view.range, {view.commit_term, view.commit});
+            const bool news = entries_.committed(view.range) > before;
+            found = found.empty() && news ? promises_.on_commit(view.range, view.term) : found;
+        }
+        seen = {view.term, view.role, view.commit};
+    }
+    return found;
+}
+
+std::string LogJudge::check_final(std::size_t node, const shard::ReplicaView& view) const {
+    const LogIndex committed = entries_.committed(view.range);
+    if (view.applied >= committed) {
+        return {};
+    }
+    return "range " + std::to_string(view.range.value) + " on node " + std::to_string(node + 1) + " has applied " +
+           std::to_string(view.applied.value) + ", and " + std::to_string(committed.value) + " was committed";
+}
+
+std::string LogJudge::check_disk(std::size_t number) const {
+    const Node& node = nodes_[number];
+    for (std::uint32_t shard = 0; shard < node.logs.size() && !node.moved && node.media->sound(); shard++) {
+        const MediaLog* log = node.logs[shard].get();
+        std::string wrong = log != nullptr && !log->waits() ? check_media(*node.media, shard, *log) : std::string{};
+        if (!wrong.empty()) {
+            return "node " + std::to_string(number + 1) + ": " + wrong;
+        }
+    }
+    return {};
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,70 @@
+#include "sim/checkers/promises.h"
+
+#include <algorithm>
+
+namespace ringfort::sim {
+
+namespace {
+
+std::string place(std::size_t node, RangeId range) {
+    return "range " + std::to_string(range.value) + " on node " + std::to_string(node + 1) + ": ";
+}
+
+}  // namespace
+
+std::string PromiseBook::on_durable(std::size_t node, RangeId range, const raft::HardState& promises) {
+    Promise& newest = newest_[{node, range}];
+    if (promises.incarnation < newest.incarnation) {
+        return place(node, range) + "an older incarnation is promised than before";
+    }
+    if (promises.incarnation == newest.incarnation) {
+        if (promises.term < newest.term) {
+            return place(node, range) + "the term on disk fell from " + std::to_string(newest.term.value) + " to " +
+                   std::to_string(promises.term.value);
+        }
+        if (promises.term == newest.term && newest.vote && promises.vote != newest.vote) {
+            return place(node, range) + "two votes in term " + std::to_string(promises.term.value);
+        }
+    }
+    newest = {promises.incarnation, promises.term, promises.vote};
+    auto& terms = terms_[range];
+    terms.resize(std::max(terms.size(), node + 1));
+    terms[node] = std::max(terms[node], promises.term);
+    if (promises.vote && !promises.in_doubt) {
+        auto& votes = votes_[{range, promises.term}];
+        const bool known = std::ranges::any_of(
+            votes, [&](const Vote& vote) { return vote.node == node && vote.candidate == promises.vote; });
+        if (!known) {
+            votes.push_back({node, promises.vote});
+        }
+    }
+    return {};
+}
+
+void PromiseBook::forget(std::size_t node) {
+    std::erase_if(newest_, [&](const auto& item) { return item.first.first == node; });
+}
+
+std::string PromiseBook::on_leader(RangeId range, Term term, NodeId leader) const {
+    const auto found = votes_.find({range, term});
+    const auto votes = found == votes_.end() ? 0 : std::ranges::count(found->second, leader, &Vote::candidate);
+    if (static_cast<std::size_t>(votes) >= quorum_) {
+        return {};
+    }
+    return "range " + std::to_string(range.value) + ": the leader of term " + std::to_string(term.value) + " has " +
+           std::to_string(votes) + " votes that are durable with nodes that count";
+}
+
+std::string PromiseBook::on_commit(RangeId range, Term term) const {
+    const auto found = terms_.find(range);
+    const auto nodes = found == terms_.end()
+                           ? 0
+                           : std::ranges::count_if(found->second, [&](Term durable) { return durable >= term; });
+    if (static_cast<std::size_t>(nodes) >= quorum_) {
+        return {};
+    }
+    return "range " + std::to_string(range.value) + ": something is committed in term " + std::to_string(term.value) +
+           ", which is durable on " + std::to_string(nodes) + " nodes";
+}
+
+}  // namespace ringfort::sim

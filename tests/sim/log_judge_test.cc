@@ -1,0 +1,96 @@
+#include "sim/checkers/log_judge.h"
+
+#include <gtest/gtest.h>
+
+#include "log_on_disk.h"
+
+namespace ringfort::sim {
+
+// A cluster of one node: what its replica says against what its disk has.
+class LogJudgeTest : public LogOnDisk {
+  protected:
+    void SetUp() override {
+        log_judge_.watch(0, media_);
+        first_ = founded();
+        ASSERT_EQ(write_durably(first_), "");
+    }
+    std::string observe(raft::Role role, std::uint64_t term, std::uint64_t commit_term, std::uint64_t commit) {
+        shard::ReplicaView view;
+        view.range = judged_range;
+        view.role = role;
+        view.term = Term(term);
+        view.commit_term = Term(commit_term);
+        view.commit = view.applied = LogIndex(commit);
+        return log_judge_.observe(0, self, {&view, 1});
+    }
+    void sync() {
+        env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
+        disk_.sync(op, file_);
+        settle();
+    }
+
+    static constexpr NodeId self{9};
+    LogJudge log_judge_{1};
+    BatchBuilder first_;
+};
+
+TEST_F(LogJudgeTest, a_leader_needs_its_vote_on_disk) {
+    EXPECT_EQ(observe(raft::Role::follower, 1, 1, 1), "");
+    EXPECT_NE(observe(raft::Role::leader, 2, 1, 1), "");
+    BatchBuilder second = first_.next();
+    promises(second, 2, self.value);
+    ASSERT_EQ(write_durably(second), "");
+    log_judge_.forget(0);
+    EXPECT_EQ(observe(raft::Role::leader, 2, 1, 1), "");
+}
+
+TEST_F(LogJudgeTest, a_commit_needs_the_entry_on_disk) {
+    BatchBuilder second = first_.next();
+    promises(second, 2, self.value);
+    ASSERT_EQ(write_durably(second), "");
+    EXPECT_EQ(observe(raft::Role::leader, 2, 1, 1), "");
+    BatchBuilder third = second.next();
+    entries(third, 2, 2, "a");
+    ASSERT_EQ(write(third, env::Durability::none), "");
+    EXPECT_NE(observe(raft::Role::leader, 2, 2, 2), "") << "in flight";
+    log_judge_.forget(0);
+    settle();
+    EXPECT_NE(observe(raft::Role::leader, 2, 2, 2), "") << "a power cut may still take it";
+    log_judge_.forget(0);
+    sync();
+    EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+    log_judge_.forget(0);
+    EXPECT_EQ(observe(raft::Role::leader, 2, 1, 1), "") << "its next life has heard less";
+    EXPECT_NE(observe(raft::Role::leader, 2, 1, 2), "") << "another entry";
+}
+
+TEST_F(LogJudgeTest, a_leader_has_what_was_committed) {
+    BatchBuilder second = first_.next();
+    promises(second, 2, self.value);
+    entries(second, 2, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+    BatchBuilder third = second.next();
+    promises(third, 3, self.value);
+    third.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 2);
+    static_cast<void>(write_durably(third));
+    EXPECT_NE(observe(raft::Role::follower, 3, 2, 2), "") << "what was committed is gone";
+    EXPECT_NE(observe(raft::Role::leader, 3, 1, 1), "");
+}
+
+TEST_F(LogJudgeTest, in_the_end_every_replica_has_applied_what_was_committed) {
+    BatchBuilder second = first_.next();
+    promises(second, 2, self.value);
+    entries(second, 2, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+    shard::ReplicaView view;
+    view.range = judged_range;
+    view.applied = LogIndex(1);
+    EXPECT_NE(log_judge_.check_final(0, view), "");
+    view.applied = LogIndex(2);
+    EXPECT_EQ(log_judge_.check_final(0, view), "");
+    EXPECT_EQ(log_judge_.check_disk(0), "");
+}
+
+}  // namespace ringfort::sim

@@ -1,0 +1,193 @@
+#include "sim/checkers/media_log.h"
+
+#include <gtest/gtest.h>
+
+#include "log_on_disk.h"
+
+namespace ringfort::sim {
+
+using MediaLogTest = LogOnDisk;
+
+TEST_F(MediaLogTest, a_batch_counts_from_when_it_is_durable_and_all_before_it) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder plain = first.next();
+    entries(plain, 1, 2, "a");
+    ASSERT_EQ(write(plain, env::Durability::none), "");
+    EXPECT_EQ(judge_->poll(), "");
+    EXPECT_EQ(judge_->durable(), 1u) << "it has not arrived";
+    settle();
+    BatchBuilder durable = plain.next();
+    entries(durable, 1, 3, "b");
+    ASSERT_EQ(write_durably(durable), "");
+    EXPECT_EQ(judge_->durable(), 1u) << "the one before it may still be lost";
+    EXPECT_NE(entries_->on_commit(judged_range, {Term(1), LogIndex(2)}), "");
+    env::DiskOperation sync([](env::DiskOperation&) {}, nullptr);
+    disk_.sync(sync, file_);
+    settle();
+    EXPECT_EQ(judge_->poll(), "");
+    EXPECT_EQ(judge_->durable(), 3u);
+    EXPECT_EQ(entries_->on_commit(judged_range, {Term(1), LogIndex(3)}), "");
+    EXPECT_EQ(judge_->find(judged_range)->last(), (raft::EntryId{Term(1), LogIndex(3)}));
+}
+
+TEST_F(MediaLogTest, takes_a_start_that_counts_what_is_durable_and_states_what_the_log_says) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    promises(second, 2, 9);
+    entries(second, 2, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    BatchBuilder again = opening(second);
+    state(again, {.term = 2, .vote = 9}, 2, 2);
+    EXPECT_EQ(write_durably(again), "");
+    EXPECT_EQ(judge_->durable(), 3u);
+}
+
+TEST_F(MediaLogTest, flags_a_start_that_counts_what_is_not_durable) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 2, "a");
+    ASSERT_EQ(write(second, env::Durability::none), "");
+    settle();
+    BatchBuilder again = opening(second);
+    state(again, {.term = 1}, 1, 2);
+    EXPECT_NE(write_durably(again), "");
+}
+
+TEST_F(MediaLogTest, takes_a_start_that_counts_a_batch_of_which_only_the_rest_is_missing) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 2, "a");
+    ASSERT_EQ(write(second, env::Durability::none), "");
+    settle();
+    DiskFile& file = *media_.file("shard-0/log-0000000000000001");
+    const std::vector<std::byte> older(sector_bytes, std::byte{1});
+    const std::uint64_t end = second.header.offset + second.header.bytes;
+    file.write_durable(end - sector_bytes, DiskContent(older));
+    EXPECT_EQ(judge_->poll(), "");
+    EXPECT_EQ(judge_->durable(), 1u);
+    file.sync(UINT64_MAX);
+    BatchBuilder again = opening(second);
+    state(again, {.term = 1}, 1, 2);
+    EXPECT_EQ(write_durably(again), "");
+}
+
+TEST_F(MediaLogTest, takes_a_start_that_cuts_what_was_not_durable_and_flags_one_that_cuts_more) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 2, "a");
+    ASSERT_EQ(write(second, env::Durability::none), "");
+    settle();
+    number_--;
+    BatchBuilder again = opening(first);
+    again.header.offset = second.header.offset + second.header.bytes;
+    state(again, {.term = 1}, 1, 1);
+    EXPECT_EQ(write_durably(again), "");
+    BatchBuilder third = again.next();
+    entries(third, 1, 2, "b");
+    ASSERT_EQ(write_durably(third), "");
+    BatchBuilder worse = opening(again);
+    worse.header.epoch++;
+    worse.header.offset = third.header.offset + third.header.bytes;
+    EXPECT_NE(write_durably(worse), "");
+}
+
+TEST_F(MediaLogTest, takes_an_epoch_that_is_opened_again_because_its_opening_was_lost) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder lost = opening(first);
+    state(lost, {.term = 1}, 1, 1);
+    ASSERT_EQ(write(lost, env::Durability::none), "");
+    settle();
+    BatchBuilder again = opening(first);
+    again.header.offset = lost.header.offset + lost.header.bytes;
+    state(again, {.term = 1}, 1, 1);
+    EXPECT_EQ(write_durably(again), "");
+    BatchBuilder third = opening(again);
+    state(third, {.term = 1}, 1, 1);
+    EXPECT_EQ(write_durably(third), "") << "the lost one is taken for one that counts";
+}
+
+TEST_F(MediaLogTest, flags_a_start_that_states_other_than_the_log_says) {
+    struct Case {
+        log::HardStateBody body;
+        std::uint64_t term, index;
+    };
+    for (const Case& c : {Case{{.term = 2, .vote = 9}, 1, 1}, Case{{.term = 1}, 2, 2}, Case{{.term = 2, .vote = 8}, 2, 2},
+                          Case{{.term = 2, .vote = 9, .in_doubt = log::doubt_found}, 2, 2}}) {
+        begin_anew();
+        BatchBuilder first = founded();
+        ASSERT_EQ(write_durably(first), "");
+        BatchBuilder second = first.next();
+        promises(second, 2, 9);
+        entries(second, 2, 2, "a");
+        ASSERT_EQ(write_durably(second), "");
+        BatchBuilder again = opening(second);
+        state(again, c.body, c.term, c.index);
+        EXPECT_NE(write_durably(again), "");
+    }
+}
+
+TEST_F(MediaLogTest, flags_a_committed_entry_that_leaves_the_log) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 2, "a");
+    entries(second, 1, 3, "b");
+    ASSERT_EQ(write_durably(second), "");
+    ASSERT_EQ(entries_->on_commit(judged_range, {Term(1), LogIndex(2)}), "");
+    BatchBuilder third = second.next();
+    third.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 3);
+    EXPECT_EQ(write_durably(third), "") << "not committed";
+    BatchBuilder fourth = third.next();
+    fourth.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 2);
+    EXPECT_NE(write_durably(fourth), "");
+}
+
+TEST_F(MediaLogTest, a_checkpoint_takes_committed_entries_only_and_a_snapshot_drops_none) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    for (const std::uint64_t index : {2u, 3u, 4u}) {
+        entries(second, 1, index, "a");
+    }
+    ASSERT_EQ(write_durably(second), "");
+    ASSERT_EQ(entries_->on_commit(judged_range, {Term(1), LogIndex(3)}), "");
+    BatchBuilder third = second.next();
+    third.directory.checkpoint(BatchBuilder::head(RecordType::checkpoint, judged_range.value, ++number_),
+                               checkpoint(1, 2, "shard-0/checkpoint-1"));
+    EXPECT_EQ(write_durably(third), "");
+    EXPECT_EQ(judge_->find(judged_range)->entries.size(), 2u);
+    BatchBuilder fourth = third.next();
+    fourth.directory.checkpoint(BatchBuilder::head(RecordType::checkpoint, judged_range.value, ++number_),
+                                checkpoint(1, 4, "shard-0/checkpoint-2"));
+    EXPECT_NE(write_durably(fourth), "") << "not committed";
+    BatchBuilder fifth = fourth.next();
+    entries(fifth, 1, 5, "b");
+    ASSERT_EQ(write_durably(fifth), "");
+    ASSERT_EQ(entries_->on_commit(judged_range, {Term(1), LogIndex(5)}), "");
+    BatchBuilder sixth = fifth.next();
+    sixth.directory.checkpoint(BatchBuilder::head(RecordType::snapshot_installed, judged_range.value, ++number_),
+                               checkpoint(1, 4, "shard-0/checkpoint-3"));
+    EXPECT_NE(write_durably(sixth), "") << "it drops what was committed behind it";
+}
+
+TEST_F(MediaLogTest, flags_entries_with_a_hole_and_promises_that_are_broken) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 3, "a");
+    EXPECT_NE(write_durably(second), "");
+    BatchBuilder third = second.next();
+    promises(third, 2, 9);
+    EXPECT_EQ(write_durably(third), "");
+    BatchBuilder fourth = third.next();
+    promises(fourth, 2, 8);
+    EXPECT_NE(write_durably(fourth), "");
+}
+
+}  // namespace ringfort::sim
