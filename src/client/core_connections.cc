@@ -138,7 +138,7 @@ void Core::Impl::keep_alive(Connection& connection) {
         return;
     }
     const bool reads_no_ping = connection.unanswered >= connection.requests_max();
-    if (connection.requests.count == 0 || reads_no_ping) {
+    if (connection.unanswered == 0 || reads_no_ping) {
         connection.received_at = now;   // silence says nothing: it owes nothing, or takes one request at a time
         connection.pinged = false;
     } else if (connection.pinged && connection.leave_at <= now) {

@@ -553,6 +553,22 @@ TEST(ClientConnections, a_request_nobody_waits_for_holds_its_place_until_it_is_a
     EXPECT_EQ(script.only(link).key(), "next");
 }
 
+TEST(ClientConnections, a_silent_server_is_left_also_when_nobody_waits_for_its_answers_any_more) {
+    CoreScript script;
+    Link& link = script.greet({.requests_max = 3, .server_version = {}});
+    script.put("k", "v", 100ms);
+    script.put("k", "v", 100ms);
+    ASSERT_EQ(script.arrived(link).size(), 2U);
+    script.pass(900ms);
+    ASSERT_EQ(script.answered(), 2U);
+    script.put("next", "v", 60s);
+    script.pass(200ms);
+    EXPECT_EQ(script.only(link).kind, wire::ClientKind::status) << "both places are held";
+    EXPECT_FALSE(link.closed);
+    script.pass(1000ms);
+    EXPECT_TRUE(link.closed);
+}
+
 TEST(ClientConnections, a_long_frame_on_its_way_is_no_silence) {
     CoreScript script;
     Link& link = script.greet();
