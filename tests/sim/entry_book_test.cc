@@ -99,6 +99,7 @@ TEST(EntryBook, a_leader_has_what_was_committed_before_its_term) {
 TEST(EntryBook, a_range_is_founded_once) {
     EntryBook book(3);
     EXPECT_NE(book.on_durable(0, booked, entry(2, 2, 1), true), "") << "never founded";
+    EXPECT_NE(book.on_commit(booked, id(2, 2)), "") << "never founded";
     EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");
     EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");
     EXPECT_NE(book.on_founded(booked, id(2, 1)), "");

@@ -25,7 +25,7 @@ class LogJudgeTest : public LogOnDisk {
     }
     void sync() {
         env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
-        disk_.sync(op, file_);
+        disk_->sync(op, file_);
         settle();
     }
 
@@ -76,6 +76,27 @@ TEST_F(LogJudgeTest, a_leader_has_what_was_committed) {
     static_cast<void>(write_durably(third));
     EXPECT_NE(observe(raft::Role::follower, 3, 2, 2), "") << "what was committed is gone";
     EXPECT_NE(observe(raft::Role::leader, 3, 1, 1), "");
+}
+
+// Nobody tells it what it promised since; the others know.
+TEST_F(LogJudgeTest, a_node_whose_disk_went_back_may_promise_anew) {
+    const DiskMedia::Copy copy = media_.copy();
+    BatchBuilder second = first_.next();
+    promises(second, 5, self.value);
+    ASSERT_EQ(write_durably(second), "");
+    EXPECT_EQ(observe(raft::Role::leader, 5, 1, 1), "");
+    log_judge_.forget(0);
+    disk_->detach();
+    media_.put_back(copy);
+    restart();
+    BatchBuilder again = opening(first_);
+    state(again, {.term = 1}, 1, 1);
+    static_cast<void>(write_durably(again));
+    EXPECT_EQ(observe(raft::Role::follower, 1, 1, 1), "");
+    BatchBuilder once_more = opening(again);
+    state(once_more, {.term = 0}, 1, 1);
+    static_cast<void>(write_durably(once_more));
+    EXPECT_NE(observe(raft::Role::follower, 1, 1, 1), "") << "it went back once";
 }
 
 TEST_F(LogJudgeTest, in_the_end_every_replica_has_applied_what_was_committed) {

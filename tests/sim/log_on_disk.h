@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "../log/batch_builder.h"
 #include "base/aligned_buffer.h"
@@ -20,17 +21,28 @@ using log::RecordType;
 using test::BatchBuilder;
 
 inline constexpr RangeId judged_range(1);
+inline constexpr std::string_view segment = "shard-0/log-0000000000000001";
 inline constexpr std::uint64_t first_number = std::uint64_t{1} << 20;
+
+inline bool says(const std::string& found, std::string_view what) { return found.find(what) != std::string::npos; }
 
 // One node's disk with a segment of shard 0, and the judge of what is written to it.
 class LogOnDisk : public testing::Test {
   protected:
     LogOnDisk() {
         env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
-        disk_.create(op, "shard-0/log-0000000000000001", 64 * limits::block_bytes);
+        disk_->create(op, segment, 64 * limits::block_bytes);
         settle();
         file_ = op.file;
         begin_anew();
+    }
+    // The next process; what was in flight has landed.
+    void restart() {
+        disk_.emplace(media_, Waker{});
+        env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
+        disk_->open(op, segment);
+        settle();
+        file_ = op.file;
     }
     // Nothing was ever written.
     void begin_anew() {
@@ -40,7 +52,7 @@ class LogOnDisk : public testing::Test {
     }
     void settle() {
         queue_.run_until(queue_.now() + 100s);
-        disk_.dispatch();
+        disk_->dispatch();
     }
     static log::CheckpointBody checkpoint(std::uint64_t term, std::uint64_t index, std::string_view file = {}) {
         log::CheckpointBody out;
@@ -86,7 +98,7 @@ class LogOnDisk : public testing::Test {
         AlignedBuffer& memory = buffers_.emplace_back(bytes.size());
         std::copy(bytes.begin(), bytes.end(), memory.data());
         operations_.emplace_back([](env::DiskOperation&) {}, nullptr);
-        disk_.write(operations_.back(), file_, batch.header.offset, {memory.data(), bytes.size()}, durability);
+        disk_->write(operations_.back(), file_, batch.header.offset, {memory.data(), bytes.size()}, durability);
         return judge_->on_write(batch.header, bytes);
     }
     std::string write_durably(BatchBuilder& batch) {
@@ -97,7 +109,7 @@ class LogOnDisk : public testing::Test {
 
     EventQueue queue_;
     DiskMedia media_{queue_, 1, {}};
-    SimDisk disk_{media_, Waker{}};
+    std::optional<SimDisk> disk_{std::in_place, media_, Waker{}};
     env::FileId file_{0};
     std::optional<EntryBook> entries_;
     std::optional<PromiseBook> promises_;

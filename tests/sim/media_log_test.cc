@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "log_on_disk.h"
 
 namespace ringfort::sim {
@@ -23,7 +25,7 @@ TEST_F(MediaLogTest, a_batch_counts_from_when_it_is_durable_and_all_before_it) {
     EXPECT_EQ(judge_->durable(), 1u) << "the one before it may still be lost";
     EXPECT_NE(entries_->on_commit(judged_range, {Term(1), LogIndex(2)}), "");
     env::DiskOperation sync([](env::DiskOperation&) {}, nullptr);
-    disk_.sync(sync, file_);
+    disk_->sync(sync, file_);
     settle();
     EXPECT_EQ(judge_->poll(), "");
     EXPECT_EQ(judge_->durable(), 3u);
@@ -63,7 +65,7 @@ TEST_F(MediaLogTest, takes_a_start_that_counts_a_batch_of_which_only_the_rest_is
     entries(second, 1, 2, "a");
     ASSERT_EQ(write(second, env::Durability::none), "");
     settle();
-    DiskFile& file = *media_.file("shard-0/log-0000000000000001");
+    DiskFile& file = *media_.file(segment);
     const std::vector<std::byte> older(sector_bytes, std::byte{1});
     const std::uint64_t end = second.header.offset + second.header.bytes;
     file.write_durable(end - sector_bytes, DiskContent(older));
@@ -174,6 +176,102 @@ TEST_F(MediaLogTest, a_checkpoint_takes_committed_entries_only_and_a_snapshot_dr
     sixth.directory.checkpoint(BatchBuilder::head(RecordType::snapshot_installed, judged_range.value, ++number_),
                                checkpoint(1, 4, "shard-0/checkpoint-3"));
     EXPECT_NE(write_durably(sixth), "") << "it drops what was committed behind it";
+}
+
+TEST_F(MediaLogTest, flags_a_checkpoint_and_a_truncation_that_contradict_the_log) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 2, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    BatchBuilder third = second.next();
+    third.directory.checkpoint(BatchBuilder::head(RecordType::checkpoint, judged_range.value, ++number_),
+                               checkpoint(1, 2, "shard-0/checkpoint-1"));
+    EXPECT_PRED2(says, write_durably(third), "a checkpoint stands for 1/2, the log has term 2");
+    BatchBuilder fourth = third.next();
+    fourth.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 1);
+    EXPECT_PRED2(says, write_durably(fourth), "entries from 1 on are void, and a checkpoint stands for 1/1");
+}
+
+TEST_F(MediaLogTest, flags_a_copy_of_an_entry_that_is_another) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    entries(second, 1, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    const auto copy = [&](BatchBuilder& batch, std::string_view payload) {
+        batch.directory.begin_entries(BatchBuilder::head(RecordType::copies, judged_range.value, number_), 2, 1);
+        batch.entry(payload);
+    };
+    BatchBuilder third = second.next();
+    copy(third, "a");
+    EXPECT_EQ(write_durably(third), "");
+    BatchBuilder fourth = third.next();
+    copy(fourth, "b");
+    EXPECT_PRED2(says, write_durably(fourth), "the copy of entry 2 is another");
+}
+
+TEST_F(MediaLogTest, flags_a_directory_that_cannot_be_read) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder second = first.next();
+    second.directory.assign(std::vector<std::byte>(log::record_header_bytes, std::byte{0xff}));
+    EXPECT_PRED2(says, write_durably(second), "the directory of batch 2 cannot be read");
+}
+
+TEST_F(MediaLogTest, flags_an_epoch_without_an_opening) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder again = opening(first);
+    again.header.flags = log::flag_opening;
+    state(again, {.term = 1}, 1, 1);
+    EXPECT_PRED2(says, write(again), "epoch 2 begins without an opening");
+}
+
+TEST_F(MediaLogTest, flags_a_start_that_knows_of_no_replica_where_one_was_durable) {
+    BatchBuilder first = founded();
+    ASSERT_EQ(write_durably(first), "");
+    BatchBuilder again = opening(first);
+    EXPECT_PRED2(says, write_durably(again), "a start found no replica where one was durable");
+}
+
+// What may have been lost with it is not missed.
+TEST_F(MediaLogTest, believes_the_start_after_a_disk_was_harmed_misread_or_lied) {
+    const auto misread = [&] {
+        media_.profile().read_error_per_million = 1'000'000;
+        AlignedBuffer& memory = buffers_.emplace_back(limits::block_bytes);
+        operations_.emplace_back([](env::DiskOperation&) {}, nullptr);
+        disk_->read(operations_.back(), file_, 0, memory.span());
+        settle();
+        media_.profile().read_error_per_million = 0;
+    };
+    const std::function<void()> cases[] = {[&] { media_.set_lying(true); },
+                                           [&] {
+                                               media_.set_lying(false);
+                                               ASSERT_TRUE(media_.sound());
+                                               misread();
+                                           },
+                                           [&] { media_.file(segment)->flip_bit(0); }};
+    for (const auto& spoil : cases) {
+        begin_anew();
+        BatchBuilder first = founded();
+        ASSERT_EQ(write_durably(first), "");
+        BatchBuilder second = first.next();
+        promises(second, 2, 9);
+        entries(second, 2, 2, "a");
+        ASSERT_EQ(write_durably(second), "");
+        spoil();
+        BatchBuilder shorter = opening(second);
+        state(shorter, {.term = 2, .vote = 9}, 1, 1);
+        EXPECT_EQ(write_durably(shorter), "");
+        EXPECT_EQ(judge_->find(judged_range)->last(), (raft::EntryId{Term(1), LogIndex(1)}));
+        BatchBuilder broken = opening(shorter);
+        state(broken, {.term = 2, .vote = 8}, 1, 1);
+        EXPECT_PRED2(says, write_durably(broken), "two votes in term 2") << "no harm is an excuse for that";
+        BatchBuilder none = opening(broken);
+        EXPECT_EQ(write_durably(none), "");
+        EXPECT_EQ(judge_->find(judged_range), nullptr);
+    }
 }
 
 TEST_F(MediaLogTest, flags_entries_with_a_hole_and_promises_that_are_broken) {

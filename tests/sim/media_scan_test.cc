@@ -24,13 +24,13 @@ class MediaScanTest : public LogOnDisk {
         AlignedBuffer& memory = buffers_.emplace_back(bytes.size());
         std::copy(bytes.begin(), bytes.end(), memory.data());
         operations_.emplace_back([](env::DiskOperation&) {}, nullptr);
-        disk_.write(operations_.back(), file_, offset, {memory.data(), bytes.size()}, env::Durability::dsync);
+        disk_->write(operations_.back(), file_, offset, {memory.data(), bytes.size()}, env::Durability::dsync);
         settle();
     }
     // A checkpoint file of one block, and the record that names it.
     log::CheckpointBody checkpoint_file(std::string_view name) {
         env::DiskOperation create([](env::DiskOperation&) {}, nullptr);
-        disk_.create(create, name, limits::block_bytes);
+        disk_->create(create, name, limits::block_bytes);
         settle();
         log::CheckpointBody out = checkpoint(2, 2, name);
         out.bytes = 100;
@@ -55,7 +55,7 @@ TEST_F(MediaScanTest, takes_a_disk_that_holds_what_was_written) {
 
 TEST_F(MediaScanTest, takes_a_segment_that_a_crash_left_in_the_making) {
     env::DiskOperation create([](env::DiskOperation&) {}, nullptr);
-    disk_.create_growing(create, "shard-0/log-0000000000000002", limits::block_bytes);
+    disk_->create_growing(create, "shard-0/log-0000000000000002", limits::block_bytes);
     settle();
     media_.file("shard-0/log-0000000000000002")->write_durable(0, DiskContent(std::vector<std::byte>(sector_bytes)));
     EXPECT_EQ(check(), "");
@@ -100,6 +100,15 @@ TEST_F(MediaScanTest, takes_a_checkpoint_that_is_what_the_log_says) {
 TEST_F(MediaScanTest, flags_a_checkpoint_that_is_missing) {
     EXPECT_EQ(name_checkpoint(checkpoint(2, 2, "shard-0/checkpoint-1-2-1")), "");
     EXPECT_NE(check(), "");
+}
+
+TEST_F(MediaScanTest, flags_a_checkpoint_that_is_not_durable) {
+    const std::string name = "shard-0/checkpoint-1-2-1";
+    EXPECT_EQ(name_checkpoint(checkpoint_file(name)), "");
+    media_.file(name)->write_volatile(1, 0, DiskContent(std::vector<std::byte>(limits::block_bytes)));
+    EXPECT_NE(check(), "");
+    media_.file(name)->sync(1);
+    EXPECT_EQ(check(), "");
 }
 
 TEST_F(MediaScanTest, flags_a_checkpoint_that_is_another) {
