@@ -226,11 +226,10 @@ void DiskMedia::note_recent(const Task& task) {
     if (recent_max_ == 0) {
         return;
     }
-    const std::vector<std::byte> blank(task.content.size());
-    RecentWrite write{task.file, task.offset, blank, blank};
-    task.content.read(0, write.content);
-    task.file->peek(task.offset, write.before);
-    recent_.push_back(std::move(write));
+    scratch_.resize(std::max(scratch_.size(), task.content.size()));
+    const MutableBytes before = MutableBytes(scratch_).first(task.content.size());
+    task.file->peek(task.offset, before);
+    recent_.push_back({task.file, task.offset, task.content, DiskContent(before)});
     if (recent_.size() > recent_max_) {
         recent_.pop_front();
     }
@@ -477,10 +476,11 @@ bool DiskMedia::take_back(const RecentWrite& write) {
         return false;
     }
     write.file->peek(write.offset, now);
-    if (now != write.content) {
+    if (write.content != Bytes(now)) {
         return false;
     }
-    write.file->replace_sectors(write.offset, write.before);
+    write.before.read(0, now);
+    write.file->replace_sectors(write.offset, now);
     return true;
 }
 
@@ -490,7 +490,9 @@ bool DiskMedia::misdirect(const RecentWrite& write, DiskFile& to, std::uint64_t 
     if (room == 0 || !take_back(write)) {
         return false;
     }
-    to.replace_sectors(offset, Bytes(write.content).first(std::min<std::uint64_t>(write.content.size(), room)));
+    std::vector<std::byte> content(std::min<std::uint64_t>(write.content.size(), room));
+    write.content.read(0, content);
+    to.replace_sectors(offset, content);
     return true;
 }
 

@@ -96,8 +96,8 @@ class DiskMedia {
     struct RecentWrite {
         std::shared_ptr<DiskFile> file;
         std::uint64_t offset{0};
-        std::vector<std::byte> content;
-        std::vector<std::byte> before;
+        DiskContent content;
+        DiskContent before;
     };
     void note_recent_writes(std::size_t count) { recent_max_ = count; }
     const std::deque<RecentWrite>& recent_writes() const { return recent_; }
@@ -200,6 +200,7 @@ class DiskMedia {
     std::uint64_t rollbacks_{0};
     std::size_t recent_max_{0};
     std::deque<RecentWrite> recent_;    // the newest last
+    std::vector<std::byte> scratch_;    // as long as the longest write among them
 };
 
 }  // namespace ringfort::sim
