@@ -1,7 +1,8 @@
 """Runs the stages of tools/test and counts.
 
     release    release build, every test of it: one count for each gtest case, one for each other test
-    sanitize   address + undefined: the same tests, a few simulated clusters, and whether they run as in the release build
+    sanitize   address + undefined: the same tests but for those of pace and of the text, a few simulated clusters, and
+               whether they run as in the release build
     threads    thread sanitizer: what runs on several threads (mailboxes, ring, server)
     fuzz       clang and libFuzzer: every decoder for some seconds, one count each
     simulate   whole clusters under virtual time over fixed seeds and a fresh one, and some planted bugs that must be
@@ -121,7 +122,8 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1)
         count.add(name, 0, 1, output="the build has no test for this stage")
     building.build(folder, needed_by(folder, tests) if only else ())
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        parallel = [test for test in tests if test["is_parallel"]]
+        # Who may take longest begins first: else the last one runs alone.
+        parallel = sorted((test for test in tests if test["is_parallel"]), key=lambda test: -test["timeout"])
         for finished in concurrent.futures.as_completed(
                 [pool.submit(run_meson_test, test, count, environment or {}, factor) for test in parallel]):
             finished.result()()
@@ -146,7 +148,7 @@ def stage_release(count, _options):
 
 def stage_sanitize(count, options):
     folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED], count,
-                             lambda test: not any(suite.endswith("tidy") for suite in test["suite"]),
+                             lambda test: not any(suite.endswith(("tidy", "pace")) for suite in test["suite"]),
                              SANITIZER_ENVIRONMENT, factor=5)
     simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
     compare_builds(folder, count)
