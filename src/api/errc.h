@@ -24,6 +24,7 @@ enum class Errc : std::uint16_t {
     crosses_domains = 12,          // keys of more than one domain; `detail` names the boundary
     domain_required = 13,          // several domains and the request names none
     domain_not_found = 14,
+    lease_ttl_too_large = 15,
     // -- the request does not fit the state
     compacted = 20,
     future_revision = 21,
@@ -34,6 +35,7 @@ enum class Errc : std::uint16_t {
     bad_leader_transferee = 26,
     not_leader = 27,               // redirect: `leader` in the error names where to go, 0 if unknown
     stale_route = 28,              // redirect: the range's generation moved on
+    lease_exists = 29,
     // -- the cluster cannot now
     no_leader = 40,                // definite: never proposed
     leader_changed = 41,           // indefinite for writes

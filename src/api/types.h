@@ -120,9 +120,36 @@ struct MoveLeaderRequest {
     std::optional<RangeId> range;
 };
 
-// The protocol's kinds in this order are wire::RequestKind.
+struct LeaseGrantRequest {
+    std::int64_t ttl{0};   // seconds; less than the least is that one, which follows from the election timeout
+    LeaseId id{0};         // 0: the cluster chooses
+};
+
+struct LeaseRevokeRequest {
+    LeaseId id{0};
+};
+
+// etcd has one lease a request; here any number up to limits::lease_keep_alive_ids_max.
+struct LeaseKeepAliveRequest {
+    std::span<const LeaseId> ids;
+};
+
+struct LeaseTimeToLiveRequest {
+    LeaseId id{0};
+    bool keys{false};            // answer with the keys attached, in their order, as many as fit
+    std::string_view from_key;   // from this one on
+};
+
+// In the order of ids, as many as fit.
+struct LeaseListRequest {
+    bool has_after{false};   // those above `after` only
+    LeaseId after{0};
+};
+
+// wire::kind_of has the protocol's number of each.
 using Operation = std::variant<RangeRequest, PutRequest, DeleteRangeRequest, TxnRequest, CompactRequest, StatusRequest,
-                               MemberListRequest, MoveLeaderRequest>;
+                               MemberListRequest, MoveLeaderRequest, LeaseGrantRequest, LeaseRevokeRequest,
+                               LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseListRequest>;
 
 struct Request {
     Operation op;
@@ -209,8 +236,33 @@ struct MemberListResponse {
 
 struct MoveLeaderResponse {};
 
+struct LeaseGrantResponse {
+    LeaseId id{0};
+    std::int64_t ttl{0};   // as granted
+};
+
+struct LeaseRevokeResponse {};
+
+struct LeaseKeepAliveResponse {
+    std::span<const std::int64_t> ttls;   // one for each id asked for: seconds from when it was asked; 0: there is no such lease
+};
+
+struct LeaseTimeToLiveResponse {
+    LeaseId id{0};
+    std::int64_t ttl{0};           // seconds left, rounded down; -1: there is no such lease
+    std::int64_t granted_ttl{0};
+    std::span<const std::string_view> keys;
+    bool more{false};              // there are keys behind these
+};
+
+struct LeaseListResponse {
+    std::span<const LeaseId> ids;
+    bool more{false};
+};
+
 using Result = std::variant<RangeResponse, PutResponse, DeleteRangeResponse, TxnResponse, CompactResponse, StatusResponse,
-                            MemberListResponse, MoveLeaderResponse>;
+                            MemberListResponse, MoveLeaderResponse, LeaseGrantResponse, LeaseRevokeResponse,
+                            LeaseKeepAliveResponse, LeaseTimeToLiveResponse, LeaseListResponse>;
 
 struct ErrorInfo {
     Errc code{Errc::ok};

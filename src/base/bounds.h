@@ -23,6 +23,13 @@ inline constexpr std::size_t txn_depth_max = 16;
 // What a verified request may decode to: FlatBuffers offsets may alias.
 inline constexpr std::size_t decoded_bytes_max = 2 * request_bytes_max;
 
+// ---- leases
+inline constexpr std::int64_t lease_ttl_max_s = 9'000'000'000;             // etcd's
+inline constexpr std::size_t lease_keep_alive_ids_max = 1024;              // of one request
+inline constexpr std::size_t lease_list_ids_max = 1024;                    // of one answer
+inline constexpr std::size_t lease_list_keys_max = 1024;                   // likewise, and of keys no more than
+inline constexpr std::size_t lease_list_key_bytes = 256 * kib;             // so many bytes and one key
+
 // ---- wire
 inline constexpr std::size_t frame_header_bytes = 16;
 inline constexpr std::size_t frame_bytes_max = 16 * mib;      // any frame, header included

@@ -32,7 +32,10 @@ bool is_read(const api::Operation& operation) {
     }
     return std::holds_alternative<api::RangeRequest>(operation) ||
            std::holds_alternative<api::StatusRequest>(operation) ||
-           std::holds_alternative<api::MemberListRequest>(operation);
+           std::holds_alternative<api::MemberListRequest>(operation) ||
+           std::holds_alternative<api::LeaseKeepAliveRequest>(operation) ||
+           std::holds_alternative<api::LeaseTimeToLiveRequest>(operation) ||
+           std::holds_alternative<api::LeaseListRequest>(operation);
 }
 
 Verdict after_error(api::Errc code, const RetryFacts& facts) {
@@ -62,9 +65,11 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
         case crosses_domains:
         case domain_required:
         case domain_not_found:
+        case lease_ttl_too_large:
         case compacted:
         case future_revision:
         case lease_not_found:
+        case lease_exists:
         case no_space:
         case too_many_requests:
         case member_not_found:

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kv/command.h"
+#include "kv/lease_table.h"
 #include "kv/store.h"
 
 namespace ringfort::kv {
@@ -60,12 +61,15 @@ bool adds_data(const api::Operation& operation) {
     if (const auto* txn = std::get_if<api::TxnRequest>(&operation)) {
         return adds_data(*txn);
     }
-    return std::holds_alternative<api::PutRequest>(operation);
+    return std::holds_alternative<api::PutRequest>(operation) || std::holds_alternative<api::LeaseGrantRequest>(operation);
 }
 
 std::uint64_t added_bytes(const api::Operation& operation, const Store& store, std::uint64_t value_bytes_pending) {
     if (!adds_data(operation)) {
         return 0;
+    }
+    if (std::holds_alternative<api::LeaseGrantRequest>(operation)) {
+        return lease_node_bytes;
     }
     const KeptValues kept(store, value_bytes_pending);
     if (const auto* put = std::get_if<api::PutRequest>(&operation)) {

@@ -183,6 +183,14 @@ Errc check(const api::TxnRequest& txn, const RequestLimits& limits) {
     return duplicates ? Errc::duplicate_key : Errc::ok;
 }
 
+Errc check(const api::LeaseGrantRequest& grant) {
+    return grant.ttl > limits::lease_ttl_max_s ? Errc::lease_ttl_too_large : Errc::ok;
+}
+
+Errc check(const api::LeaseKeepAliveRequest& keep_alive) {
+    return keep_alive.ids.size() > limits::lease_keep_alive_ids_max ? Errc::request_too_large : Errc::ok;
+}
+
 template <class Request>
 Errc check_with_size(const Request& request, const RequestLimits& limits) {
     const Errc code = check(request);
@@ -204,6 +212,15 @@ api::Errc check_request(const api::Operation& operation, const RequestLimits& li
     }
     if (const auto* txn = std::get_if<api::TxnRequest>(&operation)) {
         return check(*txn, limits);
+    }
+    if (const auto* grant = std::get_if<api::LeaseGrantRequest>(&operation)) {
+        return check(*grant);
+    }
+    if (const auto* revoke = std::get_if<api::LeaseRevokeRequest>(&operation)) {
+        return revoke->id == 0 ? Errc::lease_not_found : Errc::ok;   // nobody was ever granted that one
+    }
+    if (const auto* keep_alive = std::get_if<api::LeaseKeepAliveRequest>(&operation)) {
+        return check(*keep_alive);
     }
     return Errc::ok;
 }

@@ -2,8 +2,10 @@
 //
 //   block    u32 payload_bytes (1..64 Ki), u32 number (from 0), u64 checksum of the payload seeded with number, payload
 //
-//   items    head, then for each key in key order: key, its versions newest first; then end
+//   items    head; leases, and each lease in the order of ids; for each key in key order: key, its versions newest first; end
 //   head     u8 1, u64 magic, u32 format version, u64 range, u64 applied, i64 revision, i64 compact_revision, u64 hash
+//   leases   u8 5, u32 section version, i64 lease clock, u64 its term, u64 count. Not there if nobody ever spoke of leases
+//   lease    u8 6, i64 id, i64 ttl, i64 deadline, u64 version. Its keys follow from their newest versions
 //   key      u8 2, u32 key_bytes, key
 //   version  u8 3, u8 flags (1 removal, 2 the key's last), i64 mod, u32 sub, i64 create, i64 version, i64 lease,
 //            u32 value_bytes, value; a removal has create, version, lease and value_bytes 0
@@ -23,11 +25,12 @@ namespace ringfort::kv::checkpoint {
 
 inline constexpr std::uint64_t magic = 0x3176'6b63'7466'6e72;   // "rnftckv1"
 inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t leases_version = 1;
 
 inline constexpr std::size_t block_head_bytes = 4 + 4 + 8;
 inline constexpr std::size_t block_payload_bytes_max = 64 * 1024;
 
-enum class ItemKind : std::uint8_t { head = 1, key = 2, version = 3, end = 4 };
+enum class ItemKind : std::uint8_t { head = 1, key = 2, version = 3, end = 4, leases = 5, lease = 6 };
 inline constexpr std::uint8_t removal_flag = 1;
 inline constexpr std::uint8_t last_flag = 2;
 
@@ -35,6 +38,8 @@ inline constexpr std::size_t head_bytes = 1 + 8 + 4 + 8 + 8 + 8 + 8 + 8;
 inline constexpr std::size_t key_fixed_bytes = 1 + 4;
 inline constexpr std::size_t version_fixed_bytes = 1 + 1 + 8 + 4 + 8 + 8 + 8 + 4;
 inline constexpr std::size_t end_bytes = 1 + 8 + 8 + 8;
+inline constexpr std::size_t leases_bytes = 1 + 4 + 8 + 8 + 8;
+inline constexpr std::size_t lease_bytes = 1 + 8 + 8 + 8 + 8;
 inline constexpr std::size_t fixed_bytes_max = head_bytes;
 
 inline std::uint64_t chain_content(std::uint64_t content, std::uint64_t block_checksum) {

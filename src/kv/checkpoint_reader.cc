@@ -2,6 +2,7 @@
 // block borders anywhere. Values go straight into their blocks of the store.
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class StateReader final : public CheckpointReader {
     bool parse_fixed(Bytes payload);
     bool on_fixed();
     bool on_head(ByteReader& reader);
+    bool on_leases(ByteReader& reader);
+    bool on_lease(ByteReader& reader);
     bool on_key_head(ByteReader& reader);
     bool on_key();
     bool on_version(ByteReader& reader);
@@ -73,6 +76,9 @@ class StateReader final : public CheckpointReader {
     char* value_to_{nullptr};
     KeyRecord* record_{nullptr};          // of key_, once its first version came
     Version* newer_{nullptr};             // the version before, of the same key
+    bool leases_seen_{false};
+    std::uint64_t leases_expected_{0};    // to come before anything else
+    std::optional<api::LeaseId> previous_lease_;
     bool versions_expected_{false};       // the key's last version has not come yet
 
     // The youngest records, which the index gets once their slots had the time to come near: a ring.
@@ -218,6 +224,12 @@ bool StateReader::parse_fixed(Bytes payload) {
         case ItemKind::head:
             wanted = head_bytes;
             break;
+        case ItemKind::leases:
+            wanted = leases_bytes;
+            break;
+        case ItemKind::lease:
+            wanted = lease_bytes;
+            break;
         case ItemKind::key:
             wanted = key_fixed_bytes;
             break;
@@ -245,12 +257,17 @@ bool StateReader::on_fixed() {
     ByteReader reader(Bytes(fixed_).first(fixed_count_));
     fixed_count_ = 0;
     const auto kind = static_cast<ItemKind>(reader.number<std::uint8_t>());
-    if ((kind == ItemKind::head) == head_seen_ || (kind == ItemKind::version) != versions_expected_) {
+    if ((kind == ItemKind::head) == head_seen_ || (kind == ItemKind::version) != versions_expected_ ||
+        (kind == ItemKind::lease) != (leases_expected_ > 0)) {
         return false;
     }
     switch (kind) {
         case ItemKind::head:
             return on_head(reader);
+        case ItemKind::leases:
+            return on_leases(reader);
+        case ItemKind::lease:
+            return on_lease(reader);
         case ItemKind::key:
             return on_key_head(reader);
         case ItemKind::version:
@@ -272,6 +289,38 @@ bool StateReader::on_head(ByteReader& reader) {
     head_seen_ = true;
     return found_magic == magic && version == format_version && range == range_ && revision_ >= 1 &&
            revision_ <= number_max && floor_ >= 0 && floor_ <= revision_;
+}
+
+bool StateReader::on_leases(ByteReader& reader) {
+    const auto version = reader.number<std::uint32_t>();
+    LeaseStamp stamp;
+    stamp.at.ns = reader.number<std::int64_t>();
+    stamp.term = Term(reader.number<std::uint64_t>());
+    leases_expected_ = reader.number<std::uint64_t>();
+    const bool first = !leases_seen_ && keys_ == 0;
+    leases_seen_ = true;
+    if (!first || version != leases_version || stamp.at.ns < 0 || stamp.at.ns > lease_clock_max_ns ||
+        (stamp.at == LeaseTime{} && !stamp.term)) {
+        return false;
+    }
+    state_.leases.advance(stamp);
+    return true;
+}
+
+bool StateReader::on_lease(ByteReader& reader) {
+    const auto id = reader.number<std::int64_t>();
+    LeaseFacts facts;
+    facts.ttl = reader.number<std::int64_t>();
+    facts.deadline.ns = reader.number<std::int64_t>();
+    facts.version = LogIndex(reader.number<std::uint64_t>());
+    if (id == 0 || (previous_lease_ && id <= *previous_lease_) || facts.ttl <= 0 || facts.ttl > limits::lease_ttl_max_s ||
+        facts.deadline.ns < 0 || !facts.version || facts.version > applied_) {
+        return false;
+    }
+    previous_lease_ = id;
+    leases_expected_--;
+    state_.leases.add(id, facts);
+    return true;
 }
 
 bool StateReader::on_key_head(ByteReader& reader) {
@@ -322,8 +371,15 @@ bool StateReader::on_version(ByteReader& reader) {
         spec.value_bytes > limits::command_bytes_max || (!last && spec.mod <= floor_)) {
         return false;
     }
+    const bool attached = newer_ == nullptr && spec.lease != 0;
+    if (attached && state_.leases.find(spec.lease) == nullptr) {
+        return false;
+    }
     Version* version = state_.new_version(spec);
     add_version(version, removal, last);
+    if (attached) {
+        state_.leases.move_key(record_, 0, spec.lease);
+    }
     if (spec.value_bytes > 0) {
         value_to_ = value_room(version);
         text_left_ = spec.value_bytes;

@@ -1,11 +1,13 @@
 // Writing a checkpoint while commands go on. The compacted revision of the cut is pinned, so that every version the
 // checkpoint needs stays.
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "kv/byte_reader.h"
 #include "kv/checkpoint_format.h"
 #include "kv/checkpoint_scan.h"
+#include "kv/lease_table.h"
 #include "kv/store_impl.h"
 
 namespace ringfort::kv {
@@ -24,9 +26,11 @@ class StateWriter final : public CheckpointWriter {
           applied_(state.applied),
           hash_(state.hash),
           scan_(state),
+          leases_(state.leases),
           block_(block_head_bytes + block_payload_bytes_max) {
         state_.pin(scan_.floor());
         append_head(range);
+        append_leases();
     }
     ~StateWriter() override { state_.unpin(scan_.floor()); }
 
@@ -35,16 +39,18 @@ class StateWriter final : public CheckpointWriter {
     std::uint64_t hash() const override { return hash_; }
 
   private:
-    enum class Stage : std::uint8_t { keys, end, done };
+    enum class Stage : std::uint8_t { leases, keys, end, done };
 
     std::size_t room() const { return block_.size() - filled_; }
     bool block_empty() const { return filled_ == block_head_bytes; }
     void seal_block();
     void append_head(RangeId range);
+    void append_leases();
     void append_end();
     // Requires: room for them. Ensures: they count as filled, and are the caller's to write.
     MutableBytes append(std::size_t bytes);
     void fill(WorkBudget& budget);
+    bool fill_leases(WorkBudget& budget);
     bool fill_text(WorkBudget& budget);
     bool fill_item(WorkBudget& budget);
     bool fill_key();
@@ -54,8 +60,11 @@ class StateWriter final : public CheckpointWriter {
     LogIndex applied_;
     std::uint64_t hash_;
     CheckpointScan scan_;
+    LeaseSnapshot leases_;
+    std::uint64_t leases_left_{0};
+    std::optional<LeaseSnapshot::Item> lease_;   // the one that comes next, if it is known
 
-    Stage stage_{Stage::keys};
+    Stage stage_{Stage::leases};
     std::vector<std::byte> block_;      // the block being filled
     std::size_t filled_{block_head_bytes};
     bool sealed_{false};                // it only waits to be handed out
@@ -86,6 +95,21 @@ void StateWriter::append_head(RangeId range) {
     writer.number(scan_.revision());
     writer.number(scan_.floor());
     writer.number(hash_);
+    ASSERT(writer.full());
+}
+
+void StateWriter::append_leases() {
+    leases_left_ = leases_.count();
+    if (leases_.clock() == LeaseTime{} && leases_.term() == Term{}) {
+        ASSERT(leases_left_ == 0);
+        return;
+    }
+    ByteWriter writer(append(leases_bytes));
+    writer.number(static_cast<std::uint8_t>(ItemKind::leases));
+    writer.number(leases_version);
+    writer.number(leases_.clock().ns);
+    writer.number(leases_.term().value);
+    writer.number(leases_left_);
     ASSERT(writer.full());
 }
 
@@ -135,6 +159,10 @@ CheckpointWriter::Piece StateWriter::next(MutableBytes out, WorkBudget& budget) 
 
 // Goes on until a block is full, the budget is spent, or everything is written.
 void StateWriter::fill(WorkBudget& budget) {
+    if (stage_ == Stage::leases && !fill_leases(budget)) {
+        seal_block();
+        return;
+    }
     while (stage_ == Stage::keys && !budget.spent()) {
         if (!(text_.empty() ? fill_item(budget) : fill_text(budget))) {
             seal_block();
@@ -149,6 +177,29 @@ void StateWriter::fill(WorkBudget& budget) {
         stage_ = Stage::done;
     }
     seal_block();   // the end stands alone in its block
+}
+
+// False: no room for the next one.
+bool StateWriter::fill_leases(WorkBudget& budget) {
+    for (; leases_left_ > 0 && !budget.spent(); leases_left_--) {
+        lease_ = lease_ ? lease_ : leases_.next(budget);
+        if (!lease_) {
+            return true;   // the budget ended
+        }
+        if (room() < lease_bytes) {
+            return false;
+        }
+        ByteWriter writer(append(lease_bytes));
+        writer.number(static_cast<std::uint8_t>(ItemKind::lease));
+        writer.number(lease_->id);
+        writer.number(lease_->facts.ttl);
+        writer.number(lease_->facts.deadline.ns);
+        writer.number(lease_->facts.version.value);
+        ASSERT(writer.full());
+        lease_.reset();
+    }
+    stage_ = leases_left_ == 0 ? Stage::keys : Stage::leases;
+    return true;
 }
 
 // Appends what fits of the text in progress. False: no room at all.
@@ -215,6 +266,7 @@ bool StateWriter::fill_version() {
 }  // namespace
 
 std::unique_ptr<CheckpointWriter> Store::open_checkpoint() {
+    ASSERT(!applying());
     return std::make_unique<StateWriter>(impl_->state, impl_->range);
 }
 

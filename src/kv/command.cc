@@ -8,6 +8,12 @@
 //   txn       u32 compares, u32 success, u32 failure, the compares, the ops of success, the ops of failure
 //   op        u8 kind (1 put, 2 delete, 3 txn, 4 range), its body
 //   compact   i64 revision, u8 physical
+//   stamp     u64 term, i64 lease clock
+//   grant     stamp, i64 id, i64 ttl
+//   revoke    stamp, i64 id
+//   keep-alive stamp, u32 count, the ids, i64 each
+//   expire    stamp, i64 id, u64 version
+//   tick      stamp
 //
 // Canonical: one request has one form. A value compare carries no number, the others carry no value.
 #include "kv/command.h"
@@ -31,6 +37,21 @@ std::size_t bytes_of(const api::RangeRequest& range) {
 }
 std::size_t bytes_of(const api::CompactRequest&) {
     return compact_fixed_bytes;
+}
+std::size_t bytes_of(const LeaseGrant&) {
+    return lease_grant_bytes;
+}
+std::size_t bytes_of(const LeaseRevoke&) {
+    return lease_revoke_bytes;
+}
+std::size_t bytes_of(const LeaseKeepAlive& keep_alive) {
+    return lease_keep_alive_fixed_bytes + keep_alive.ids.size_bytes();
+}
+std::size_t bytes_of(const LeaseExpire&) {
+    return lease_expire_bytes;
+}
+std::size_t bytes_of(const LeaseTick&) {
+    return lease_stamp_bytes;
 }
 std::size_t bytes_of(const api::Compare& compare) {
     const bool by_value = compare.target == api::CompareTarget::value;
@@ -112,6 +133,34 @@ void encode(ByteWriter& writer, const api::CompactRequest& compact) {
     writer.number(flag(compact.physical, 1));
 }
 
+void encode(ByteWriter& writer, const LeaseStamp& stamp) {
+    writer.number(stamp.term.value);
+    writer.number(stamp.at.ns);
+}
+void encode(ByteWriter& writer, const LeaseGrant& grant) {
+    encode(writer, grant.stamp);
+    writer.number(grant.id);
+    writer.number(grant.ttl);
+}
+void encode(ByteWriter& writer, const LeaseRevoke& revoke) {
+    encode(writer, revoke.stamp);
+    writer.number(revoke.id);
+}
+void encode(ByteWriter& writer, const LeaseKeepAlive& keep_alive) {
+    ASSERT(keep_alive.ids.size() <= lease_keep_alive_ids_max);
+    encode(writer, keep_alive.stamp);
+    writer.number(static_cast<std::uint32_t>(keep_alive.ids.size()));
+    writer.text({reinterpret_cast<const char*>(keep_alive.ids.data()), keep_alive.ids.size_bytes()});
+}
+void encode(ByteWriter& writer, const LeaseExpire& expire) {
+    encode(writer, expire.stamp);
+    writer.number(expire.id);
+    writer.number(expire.version.value);
+}
+void encode(ByteWriter& writer, const LeaseTick& tick) {
+    encode(writer, tick.stamp);
+}
+
 void encode(ByteWriter& writer, const api::TxnRequest& txn);
 
 OpKind op_kind(const api::PutRequest&) { return OpKind::put; }
@@ -145,6 +194,11 @@ CommandKind kind_of(const api::PutRequest&) { return CommandKind::put; }
 CommandKind kind_of(const api::DeleteRangeRequest&) { return CommandKind::delete_range; }
 CommandKind kind_of(const api::TxnRequest&) { return CommandKind::txn; }
 CommandKind kind_of(const api::CompactRequest&) { return CommandKind::compact; }
+CommandKind kind_of(const LeaseGrant&) { return CommandKind::lease_grant; }
+CommandKind kind_of(const LeaseRevoke&) { return CommandKind::lease_revoke; }
+CommandKind kind_of(const LeaseKeepAlive&) { return CommandKind::lease_keep_alive; }
+CommandKind kind_of(const LeaseExpire&) { return CommandKind::lease_expire; }
+CommandKind kind_of(const LeaseTick&) { return CommandKind::lease_tick; }
 
 }  // namespace
 

@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/instant.h"
+#include "kv/lease_commands.h"
 
 namespace ringfort::kv {
 
@@ -34,6 +35,11 @@ enum class CommandKind : std::uint8_t {
     delete_range = 2,
     txn = 3,
     compact = 4,
+    lease_grant = 5,
+    lease_revoke = 6,
+    lease_keep_alive = 7,
+    lease_expire = 8,
+    lease_tick = 9,
     // 16.. belong to the directory (kv/directory.h)
     directory_bootstrap = 16,
 };
@@ -46,7 +52,8 @@ struct CommandHeader {
     std::uint64_t client_sequence{0};
 };
 
-using CommandBody = std::variant<api::PutRequest, api::DeleteRangeRequest, api::TxnRequest, api::CompactRequest>;
+using CommandBody = std::variant<api::PutRequest, api::DeleteRangeRequest, api::TxnRequest, api::CompactRequest, LeaseGrant,
+                                 LeaseRevoke, LeaseKeepAlive, LeaseExpire, LeaseTick>;
 
 struct Command {
     CommandHeader header;
@@ -59,7 +66,7 @@ enum class CommandErrc : std::uint8_t { malformed, unknown_version, unknown_kind
 std::size_t command_bytes(const CommandBody& body);
 // Requires: out.size() == command_bytes(body).
 void encode_command(MutableBytes out, const CommandHeader& header, const CommandBody& body);
-// The arena holds the trees of transactions; it is not touched for the other kinds.
+// The arena holds the trees of transactions and the ids of keep-alives; it is not touched for the other kinds.
 Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena);
 // The kind without decoding the rest; nullopt if the bytes are no command.
 std::optional<CommandKind> command_kind(Bytes bytes);

@@ -67,6 +67,45 @@ class BodyDecoder {
         return out;
     }
 
+    LeaseGrant lease_grant() {
+        LeaseGrant out;
+        out.stamp = lease_stamp();
+        out.id = lease_id();
+        out.ttl = reader_.number<std::int64_t>();
+        reader_.fail_unless(out.ttl > 0 && out.ttl <= limits::lease_ttl_max_s);
+        return out;
+    }
+
+    LeaseRevoke lease_revoke() {
+        const LeaseStamp stamp = lease_stamp();
+        return {stamp, lease_id()};
+    }
+
+    LeaseKeepAlive lease_keep_alive() {
+        LeaseKeepAlive out;
+        out.stamp = lease_stamp();
+        const auto count = reader_.number<std::uint32_t>();
+        reader_.fail_unless(count <= lease_keep_alive_ids_max && reader_.remaining() == count * sizeof(api::LeaseId));
+        if (!reader_.failed()) {
+            const auto ids = arena_.make_array<api::LeaseId>(count);
+            for (api::LeaseId& id : ids) {
+                id = reader_.number<std::int64_t>();   // any: one that is not there is passed over
+            }
+            out.ids = ids;
+        }
+        return out;
+    }
+
+    LeaseExpire lease_expire() {
+        LeaseExpire out;
+        out.stamp = lease_stamp();
+        out.id = lease_id();
+        out.version = LogIndex(reader_.number<std::uint64_t>());
+        return out;
+    }
+
+    LeaseTick lease_tick() { return {lease_stamp()}; }
+
     api::TxnRequest txn(std::size_t depth) {
         const auto compares = reader_.number<std::uint32_t>();
         const auto success = reader_.number<std::uint32_t>();
@@ -93,6 +132,20 @@ class BodyDecoder {
         const auto out = reader_.number<std::uint8_t>();
         reader_.fail_unless(out < bound);
         return out < bound ? out : std::uint8_t{0};
+    }
+
+    LeaseStamp lease_stamp() {
+        LeaseStamp out;
+        out.term = Term(reader_.number<std::uint64_t>());
+        out.at.ns = reader_.number<std::int64_t>();
+        reader_.fail_unless(out.at.ns >= 0 && out.at.ns <= lease_clock_max_ns);
+        return out;
+    }
+
+    api::LeaseId lease_id() {
+        const auto out = reader_.number<std::int64_t>();
+        reader_.fail_unless(out != 0);
+        return out;
     }
 
     std::string_view key(std::uint32_t bytes) {
@@ -184,6 +237,21 @@ Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena) {
             break;
         case CommandKind::compact:
             out.body = decoder.compact();
+            break;
+        case CommandKind::lease_grant:
+            out.body = decoder.lease_grant();
+            break;
+        case CommandKind::lease_revoke:
+            out.body = decoder.lease_revoke();
+            break;
+        case CommandKind::lease_keep_alive:
+            out.body = decoder.lease_keep_alive();
+            break;
+        case CommandKind::lease_expire:
+            out.body = decoder.lease_expire();
+            break;
+        case CommandKind::lease_tick:
+            out.body = decoder.lease_tick();
             break;
         case CommandKind::directory_bootstrap:
             return failure(CommandErrc::unknown_kind);

@@ -24,6 +24,11 @@ std::optional<CommandKind> known_kind(std::uint8_t number) {
         case CommandKind::delete_range:
         case CommandKind::txn:
         case CommandKind::compact:
+        case CommandKind::lease_grant:
+        case CommandKind::lease_revoke:
+        case CommandKind::lease_keep_alive:
+        case CommandKind::lease_expire:
+        case CommandKind::lease_tick:
         case CommandKind::directory_bootstrap:
             return kind;
     }

@@ -2,9 +2,8 @@
 
 namespace ringfort::kv {
 
-api::Errc check_put(const StoreState&, const api::PutRequest& put, const KeyRecord* record) {
-    // There are no leases to attach to.
-    if (put.lease != 0) {
+api::Errc check_put(const StoreState& state, const api::PutRequest& put, const KeyRecord* record) {
+    if (put.lease != 0 && state.leases.find(put.lease) == nullptr) {
         return api::Errc::lease_not_found;
     }
     const bool exists = record != nullptr && !record->latest->tombstone();

@@ -106,7 +106,7 @@ Store::Impl::Stage Store::Impl::begin_body() {
         txn.begin(*request, answer);
         return Stage::txn;
     }
-    return Stage::compact;
+    return std::holds_alternative<api::CompactRequest>(body) ? Stage::compact : begin_lease_body();
 }
 
 void Store::skip(LogIndex index) {
@@ -121,6 +121,8 @@ Step Store::step(WorkBudget& budget) {
     }
     if (impl_->stage == Impl::Stage::txn) {
         impl_->txn.reset();
+    }
+    if (impl_->stage == Impl::Stage::txn || impl_->stage == Impl::Stage::keep_alive) {
         impl_->txn_arena.reset();
     }
     impl_->state.commit();
@@ -154,6 +156,14 @@ Step Store::Impl::step_body(WorkBudget& budget) {
         case Stage::compact:
             step_compact();
             return Step::done;
+        case Stage::lease:
+            step_lease();
+            budget.take(1, 0);
+            return Step::done;
+        case Stage::revoke:
+            return step_revoke(budget);
+        case Stage::keep_alive:
+            return step_keep_alive(budget);
     }
     UNREACHABLE();
 }
@@ -258,6 +268,7 @@ std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revi
 void Store::check_invariants() const {
     const StoreState& state = impl_->state;
     state.tree.check_invariants();
+    state.leases.check_invariants();
     ASSERT(state.compact_revision <= state.revision);
     ASSERT(state.index.size() <= state.tree.totals().records);
     if (!applying()) {
@@ -267,6 +278,9 @@ void Store::check_invariants() const {
         const KeyRecord* record = cursor.record();
         ASSERT(state.find(record->key()) == record);
         ASSERT(cursor.live() == !record->latest->tombstone());
+        if (const api::LeaseId lease = record->latest->lease(); lease != 0) {
+            ASSERT(state.leases.find(lease) != nullptr && state.leases.find(lease)->keys.contains(record->key()));
+        }
         const Version* newer = nullptr;
         for (const Version* version = record->latest; version != nullptr; version = version->older()) {
             ASSERT(version->mod <= state.newest_revision());

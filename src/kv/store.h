@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "api/types.h"
 #include "base/arena.h"
@@ -21,6 +22,7 @@
 #include "base/result.h"
 #include "base/work_budget.h"
 #include "kv/command.h"
+#include "kv/lease_table.h"
 #include "kv/slab.h"
 
 namespace ringfort::kv {
@@ -89,6 +91,32 @@ class Store {
     // too_many_requests (sorted_range_keys_max). The request may die.
     Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
 
+    // ---- leases
+    std::optional<LeaseFacts> lease(api::LeaseId id) const;
+    LeaseTime lease_clock() const;
+    Term lease_term() const;           // of who spoke of leases last
+    std::uint64_t lease_count() const;
+    // Appends ids in their order, those above `after` only. true: there are more. A lease comes and goes with the last step of
+    // its command.
+    bool list_leases(std::optional<api::LeaseId> after, std::size_t most, std::vector<api::LeaseId>& out) const;
+    // Appends the keys attached, in their order, from this one on: while there are fewer and they have fewer bytes. true:
+    // there are more. Requires: !applying(): until a command is done it moves keys one by one.
+    struct LeaseKeysBounds {
+        std::size_t keys;
+        std::size_t bytes;
+    };
+    bool list_lease_keys(api::LeaseId id, std::string_view from, const LeaseKeysBounds& bounds,
+                         std::vector<std::string_view>& out) const;
+    // Appends leases whose time is over at `now`; each again about a second later if it is still there. For who leads: it
+    // is a search and changes no state. true: the budget ended before all were found.
+    struct ExpiredLease {
+        api::LeaseId id;
+        LogIndex version;
+    };
+    bool find_expired(LeaseTime now, WorkBudget& budget, std::vector<ExpiredLease>& out);
+    // Before this reading there is nothing new to find; lease_never: there are no leases.
+    LeaseTime leases_due() const;
+
     // ---- compaction: logical with the command; the space comes back in steps whenever the shard has time. Pending: a
     // step would give something back now; what a pin holds becomes pending when the pin goes.
     bool compaction_pending() const;
@@ -97,6 +125,7 @@ class Store {
     bool reclaimed(api::Revision revision) const;
 
     // ---- checkpoints: the cut is applied() now. Compaction steps wait behind the pin while a writer lives.
+    // Requires: !applying(): what has no revisions (leases) is changed by a command as it goes.
     std::unique_ptr<CheckpointWriter> open_checkpoint();
     // Fills an empty store. Requires: fresh.
     std::unique_ptr<CheckpointReader> load_checkpoint();

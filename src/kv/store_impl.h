@@ -11,7 +11,7 @@
 namespace ringfort::kv {
 
 struct Store::Impl {
-    enum class Stage : std::uint8_t { idle, refused, put, measure, delete_range, txn, compact };
+    enum class Stage : std::uint8_t { idle, refused, put, measure, delete_range, txn, compact, lease, revoke, keep_alive };
 
     explicit Impl(const StoreOptions& store_options)
         : range(store_options.range), state(store_options) {}
@@ -20,12 +20,13 @@ struct Store::Impl {
     StoreState state;
 
     Stage stage{Stage::idle};
-    Arena txn_arena;                 // the tree of the transaction being applied
+    Arena txn_arena;                 // the tree of the transaction being applied, or the ids of a keep-alive
     std::vector<std::byte> kept;     // the command being applied, if it may take more than one step
     CommandBody body;                // of the command being applied; views into its bytes and txn_arena
     Arena* answer{nullptr};
     TxnJob txn;
     DeleteJob removal;
+    std::size_t renewed{0};          // of a keep-alive's ids
     api::RequestOp measured;         // the range deletion whose answer is being measured
     AnswerMeter meter;
     std::variant<api::Result, api::Errc> outcome;
@@ -37,6 +38,12 @@ struct Store::Impl {
     Step step_delete(WorkBudget& budget);
     void step_put(WorkBudget& budget);
     void step_compact();
+
+    // Leases, in store_leases.cc
+    Stage begin_lease_body();
+    void step_lease();
+    Step step_revoke(WorkBudget& budget);
+    Step step_keep_alive(WorkBudget& budget);
 };
 
 }  // namespace ringfort::kv

@@ -54,16 +54,39 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
             tree.set_live(record, true);
         }
     }
+    const api::LeaseId former = alive ? older->lease() : 0;
+    if (former != value.lease) {
+        leases.move_key(record, former, value.lease);
+    }
     mix_change(*record, *version);
 }
 
 void StoreState::remove(KeyRecord& record) {
     ASSERT(!record.latest->tombstone());
+    if (const api::LeaseId lease = record.latest->lease(); lease != 0) {
+        leases.move_key(&record, lease, 0);
+    }
     Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);
     record.latest = tombstone;
     note_superseding(tombstone);
     tree.set_live(&record, false);
     mix_change(record, *tombstone);
+}
+
+void StoreState::grant(api::LeaseId id, std::int64_t ttl) {
+    const LeaseFacts facts{ttl, leases.deadline_of(ttl), pending_index};
+    leases.add(id, facts);
+    mix_lease(id, facts);
+}
+
+void StoreState::renew(Lease& lease) {
+    leases.renew(lease, pending_index);
+    mix_lease(lease.id, lease.facts);
+}
+
+void StoreState::end(Lease& lease) {
+    mix_lease(lease.id, {});
+    leases.erase(lease);
 }
 
 void StoreState::commit() {
@@ -89,6 +112,15 @@ void StoreState::mix_change(const KeyRecord& record, const Version& version) {
     store(fields + 40, std::uint64_t{record.key_bytes} << 32 | version.value_bytes());
     store(fields + 48, checksum(as_bytes(record.key())));
     store(fields + 56, removal ? std::uint64_t{0} : checksum(as_bytes(version.value())));
+    pending_hash = checksum(fields, pending_hash);
+}
+
+void StoreState::mix_lease(api::LeaseId id, const LeaseFacts& facts) {
+    std::byte fields[32];
+    store(fields, id);
+    store(fields + 8, facts.ttl);
+    store(fields + 16, facts.deadline.ns);
+    store(fields + 24, facts.version.value);
     pending_hash = checksum(fields, pending_hash);
 }
 

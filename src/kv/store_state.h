@@ -9,6 +9,7 @@
 #include "kv/garbage_queue.h"
 #include "kv/hash_index.h"
 #include "kv/key_tree.h"
+#include "kv/lease_table.h"
 #include "kv/store.h"
 
 namespace ringfort::kv {
@@ -20,6 +21,7 @@ struct StoreState {
     KeyTree tree{slab};
     HashIndex index;
     GarbageQueue garbage{slab};
+    LeaseTable leases{slab};
 
     // ---- what readers see
     api::Revision revision{1};
@@ -52,6 +54,11 @@ struct StoreState {
     void put(std::string_view key, KeyRecord* record, const NewValue& value);
     // Requires: the record's latest version is no tombstone.
     void remove(KeyRecord& record);
+    // The lease takes effect with the command; requires: there is none of this id.
+    void grant(api::LeaseId id, std::int64_t ttl);
+    void renew(Lease& lease);
+    // Requires: no key hangs on it any more.
+    void end(Lease& lease);
     // Makes everything since begin_command() visible.
     void commit();
 
@@ -90,6 +97,7 @@ struct StoreState {
     std::uint64_t charged_region_moves_{0};
 
     void mix_change(const KeyRecord& record, const Version& version);
+    void mix_lease(api::LeaseId id, const LeaseFacts& facts);
     void free_version(Version* version);
 };
 

@@ -13,9 +13,7 @@ constexpr std::size_t hello_decoded_bytes_max = 1 * mib;
 }  // namespace
 
 ClientKind kind_of(const api::Operation& operation) {
-    static_assert(std::variant_size_v<api::Operation> == 8);
-    static_assert(static_cast<int>(ClientKind::range) == 2 && static_cast<int>(ClientKind::move_leader) == 9);
-    return static_cast<ClientKind>(static_cast<std::uint8_t>(ClientKind::range) + operation.index());
+    return operation_kinds[operation.index()];
 }
 
 void encode_client_hello(const ClientHello& hello, OutBuffer& out) {

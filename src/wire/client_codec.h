@@ -2,9 +2,11 @@
 // everything; this header tells the rest of the code. Only wire/ sees generated types.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "api/types.h"
@@ -30,7 +32,31 @@ enum class ClientKind : std::uint8_t {
     move_leader = 9,
     credit = 10,     // client -> server: more bytes of a long reply may be sent
     cancel = 11,     // client -> server: stop a long reply
+    lease_grant = 12,
+    lease_revoke = 13,
+    lease_keep_alive = 14,
+    lease_time_to_live = 15,
+    lease_list = 16,
 };
+
+// By the number of the operation's alternative; the schema's unions number theirs from 1 in the same order.
+inline constexpr std::array operation_kinds{
+    ClientKind::range,        ClientKind::put,          ClientKind::delete_range,     ClientKind::txn,
+    ClientKind::compact,      ClientKind::status,       ClientKind::member_list,      ClientKind::move_leader,
+    ClientKind::lease_grant,  ClientKind::lease_revoke, ClientKind::lease_keep_alive, ClientKind::lease_time_to_live,
+    ClientKind::lease_list,
+};
+static_assert(operation_kinds.size() == std::variant_size_v<api::Operation>);
+static_assert(operation_kinds.size() == std::variant_size_v<api::Result>);
+// Of the kind's operation and result in their unions; 0: it is no request.
+constexpr std::uint8_t union_number(ClientKind kind) {
+    for (std::size_t i = 0; i < operation_kinds.size(); i++) {
+        if (operation_kinds[i] == kind) {
+            return static_cast<std::uint8_t>(i + 1);
+        }
+    }
+    return 0;
+}
 
 ClientKind kind_of(const api::Operation& operation);
 

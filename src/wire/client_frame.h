@@ -30,6 +30,19 @@ bool append_client_frame(OutBuffer& out, const FrameHeader& header, std::size_t 
     return true;
 }
 
+// A vector of longs as an array in the arena.
+inline std::span<const std::int64_t> numbers(const FlatStructs& from, FlatReader& reader, Arena& arena) {
+    const std::span<std::int64_t> out = reader.take_array<std::int64_t>(arena, from.size());
+    for (std::size_t i = 0; i < out.size(); i++) {
+        out[i] = from.field<std::int64_t>(i, 0);
+    }
+    return out;
+}
+// Absent if there are none.
+inline Flat<flatbuffers::Vector<std::int64_t>> put_numbers(FlatBuilder& builder, std::span<const std::int64_t> from) {
+    return from.empty() ? 0 : builder.CreateVector(from.data(), from.size());
+}
+
 // Enough for the tables of a request or reply with one key.
 inline constexpr std::size_t small_body_bytes = 384;
 

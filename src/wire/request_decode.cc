@@ -28,7 +28,7 @@ class RequestDecoder {
         request.client = table.scalar<std::uint64_t>(Table::VT_CLIENT);
         request.client_sequence = table.scalar<std::uint64_t>(Table::VT_CLIENT_SEQUENCE);
         const auto type = table.scalar<std::uint8_t>(Table::VT_OP_TYPE);
-        if (type == 0 || type + 1 != static_cast<int>(kind)) {
+        if (type == 0 || type != union_number(kind)) {
             reader_.fail(FlatReader::Fault::malformed);
         } else {
             decode_operation(static_cast<protocol::Operation>(type), member(table, Table::VT_OP), request.op);
@@ -78,6 +78,11 @@ class RequestDecoder {
             case protocol::Operation::StatusRequest: out = api::StatusRequest{}; return;
             case protocol::Operation::MemberListRequest: out = member_list(table); return;
             case protocol::Operation::MoveLeaderRequest: out = move_leader(table); return;
+            case protocol::Operation::LeaseGrantRequest: out = lease_grant(table); return;
+            case protocol::Operation::LeaseRevokeRequest: out = lease_revoke(table); return;
+            case protocol::Operation::LeaseKeepAliveRequest: out = lease_keep_alive(table); return;
+            case protocol::Operation::LeaseTimeToLiveRequest: out = lease_time_to_live(table); return;
+            case protocol::Operation::LeaseListRequest: out = lease_list(table); return;
             case protocol::Operation::NONE: break;
         }
         refuse(api::Errc::unsupported_request);
@@ -128,6 +133,28 @@ class RequestDecoder {
             move.range = RangeId(table.scalar<std::uint64_t>(Table::VT_RANGE));
         }
         return move;
+    }
+
+    static api::LeaseGrantRequest lease_grant(const FlatTable& table) {
+        using Table = protocol::LeaseGrantRequest;
+        return {.ttl = table.scalar<std::int64_t>(Table::VT_TTL), .id = table.scalar<std::int64_t>(Table::VT_ID)};
+    }
+    static api::LeaseRevokeRequest lease_revoke(const FlatTable& table) {
+        return {.id = table.scalar<std::int64_t>(protocol::LeaseRevokeRequest::VT_ID)};
+    }
+    api::LeaseKeepAliveRequest lease_keep_alive(const FlatTable& table) {
+        const FlatStructs ids = table.structs(protocol::LeaseKeepAliveRequest::VT_IDS, sizeof(api::LeaseId));
+        return {.ids = numbers(ids, reader_, arena_)};
+    }
+    static api::LeaseTimeToLiveRequest lease_time_to_live(const FlatTable& table) {
+        using Table = protocol::LeaseTimeToLiveRequest;
+        return {.id = table.scalar<std::int64_t>(Table::VT_ID),
+                .keys = table.boolean(Table::VT_KEYS),
+                .from_key = table.bytes(Table::VT_FROM_KEY)};
+    }
+    static api::LeaseListRequest lease_list(const FlatTable& table) {
+        using Table = protocol::LeaseListRequest;
+        return {.has_after = table.boolean(Table::VT_HAS_AFTER), .after = table.scalar<std::int64_t>(Table::VT_AFTER)};
     }
 
     api::TxnRequest txn(const FlatTable& table, std::size_t depth) {
@@ -204,7 +231,7 @@ class RequestDecoder {
 }  // namespace
 
 Result<api::Request, api::Errc> decode_request(ClientKind kind, Bytes body, Arena& arena) {
-    if (kind < ClientKind::range || kind > ClientKind::move_leader) {
+    if (union_number(kind) == 0) {
         return failure(api::Errc::unsupported_request);
     }
     return RequestDecoder(body, arena).decode(kind);

@@ -69,6 +69,24 @@ class RequestEncoder {
             .Union();
     }
 
+    Flat<void> operator()(const api::LeaseGrantRequest& grant) {
+        return protocol::CreateLeaseGrantRequest(builder_, grant.ttl, grant.id).Union();
+    }
+    Flat<void> operator()(const api::LeaseRevokeRequest& revoke) {
+        return protocol::CreateLeaseRevokeRequest(builder_, revoke.id).Union();
+    }
+    Flat<void> operator()(const api::LeaseKeepAliveRequest& keep_alive) {
+        const auto ids = put_numbers(builder_, keep_alive.ids);
+        return protocol::CreateLeaseKeepAliveRequest(builder_, ids).Union();
+    }
+    Flat<void> operator()(const api::LeaseTimeToLiveRequest& question) {
+        const auto from_key = put_bytes(builder_, question.from_key);
+        return protocol::CreateLeaseTimeToLiveRequest(builder_, question.id, question.keys, from_key).Union();
+    }
+    Flat<void> operator()(const api::LeaseListRequest& list) {
+        return protocol::CreateLeaseListRequest(builder_, list.has_after, list.after).Union();
+    }
+
   private:
     Flat<protocol::Compare> put_compare(const api::Compare& compare) {
         const auto key = put_bytes(builder_, compare.key);
@@ -103,6 +121,8 @@ struct RequestData {
         }
         return bytes;
     }
+    std::size_t operator()(const api::LeaseKeepAliveRequest& keep_alive) const { return keep_alive.ids.size_bytes(); }
+    std::size_t operator()(const api::LeaseTimeToLiveRequest& question) const { return question.from_key.size(); }
     template <class Other>
     std::size_t operator()(const Other&) const {
         return 0;

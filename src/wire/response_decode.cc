@@ -19,7 +19,7 @@ class ResponseDecoder {
         Result<api::Response, FrameErrc> out;  // filled in place: responses are large
         out->header = header(table);
         const auto type = table.scalar<std::uint8_t>(Table::VT_RESULT_TYPE);
-        if (type == 0 || type + 1 != static_cast<int>(kind)) {
+        if (type == 0 || type != union_number(kind)) {
             reader_.fail(FlatReader::Fault::malformed);
         } else {
             result(static_cast<protocol::Result>(type), member(table, Table::VT_RESULT),
@@ -77,6 +77,11 @@ class ResponseDecoder {
             case protocol::Result::StatusResponse: out = status(table); return;
             case protocol::Result::MemberListResponse: out = member_list(table); return;
             case protocol::Result::MoveLeaderResponse: out = api::MoveLeaderResponse{}; return;
+            case protocol::Result::LeaseGrantResponse: out = lease_grant(table); return;
+            case protocol::Result::LeaseRevokeResponse: out = api::LeaseRevokeResponse{}; return;
+            case protocol::Result::LeaseKeepAliveResponse: out = lease_keep_alive(table); return;
+            case protocol::Result::LeaseTimeToLiveResponse: out = lease_time_to_live(table); return;
+            case protocol::Result::LeaseListResponse: out = lease_list(table); return;
             case protocol::Result::NONE: break;
         }
         reader_.fail(FlatReader::Fault::malformed);
@@ -191,6 +196,30 @@ class ResponseDecoder {
                                               })};
     }
 
+    static api::LeaseGrantResponse lease_grant(const FlatTable& table) {
+        using Table = protocol::LeaseGrantResponse;
+        return {.id = table.scalar<std::int64_t>(Table::VT_ID), .ttl = table.scalar<std::int64_t>(Table::VT_TTL)};
+    }
+    api::LeaseKeepAliveResponse lease_keep_alive(const FlatTable& table) {
+        const FlatStructs ttls = table.structs(protocol::LeaseKeepAliveResponse::VT_TTLS, sizeof(std::int64_t));
+        return {.ttls = numbers(ttls, reader_, arena_)};
+    }
+    api::LeaseTimeToLiveResponse lease_time_to_live(const FlatTable& table) {
+        using Table = protocol::LeaseTimeToLiveResponse;
+        return {.id = table.scalar<std::int64_t>(Table::VT_ID),
+                .ttl = table.scalar<std::int64_t>(Table::VT_TTL),
+                .granted_ttl = table.scalar<std::int64_t>(Table::VT_GRANTED_TTL),
+                .keys = array<std::string_view>(
+                    table.tables(Table::VT_KEYS),
+                    [](const FlatTable& item) { return item.bytes(protocol::Key::VT_KEY); }),
+                .more = table.boolean(Table::VT_MORE)};
+    }
+    api::LeaseListResponse lease_list(const FlatTable& table) {
+        using Table = protocol::LeaseListResponse;
+        const FlatStructs ids = table.structs(Table::VT_IDS, sizeof(api::LeaseId));
+        return {.ids = numbers(ids, reader_, arena_), .more = table.boolean(Table::VT_MORE)};
+    }
+
     FlatReader reader_;
     Arena& arena_;
 };
@@ -204,7 +233,7 @@ Result<api::Response, FrameErrc> decode_response(ClientKind kind, std::uint8_t f
         }
         return ResponseDecoder(body, arena).decode_error();
     }
-    if (kind < ClientKind::range || kind > ClientKind::move_leader) {
+    if (union_number(kind) == 0) {
         return failure(FrameErrc::unknown_kind);
     }
     auto response = ResponseDecoder(body, arena).decode_result(kind);

@@ -55,6 +55,30 @@ class ResponseEncoder {
         return protocol::CreateMoveLeaderResponse(builder_).Union();
     }
 
+    Flat<void> operator()(const api::LeaseGrantResponse& grant) {
+        return protocol::CreateLeaseGrantResponse(builder_, grant.id, grant.ttl).Union();
+    }
+    Flat<void> operator()(const api::LeaseRevokeResponse&) {
+        return protocol::CreateLeaseRevokeResponse(builder_).Union();
+    }
+    Flat<void> operator()(const api::LeaseKeepAliveResponse& keep_alive) {
+        const auto ttls = put_numbers(builder_, keep_alive.ttls);
+        return protocol::CreateLeaseKeepAliveResponse(builder_, ttls).Union();
+    }
+    Flat<void> operator()(const api::LeaseTimeToLiveResponse& lease) {
+        const auto keys = put_vector<protocol::Key>(builder_, out_, lease.keys, [&](std::string_view key) {
+            const auto bytes = put_bytes(builder_, key);
+            return protocol::CreateKey(builder_, bytes);
+        });
+        return protocol::CreateLeaseTimeToLiveResponse(builder_, lease.id, lease.ttl, lease.granted_ttl, keys,
+                                                       lease.more)
+            .Union();
+    }
+    Flat<void> operator()(const api::LeaseListResponse& list) {
+        const auto ids = put_numbers(builder_, list.ids);
+        return protocol::CreateLeaseListResponse(builder_, ids, list.more).Union();
+    }
+
   private:
     Flat<protocol::KeyValue> put_kv(const api::KeyValue& kv) {
         const auto value = put_bytes(builder_, kv.value);
@@ -113,6 +137,15 @@ struct ResponseData {
         }
         return bytes;
     }
+    std::size_t operator()(const api::LeaseKeepAliveResponse& keep_alive) const { return keep_alive.ttls.size_bytes(); }
+    std::size_t operator()(const api::LeaseTimeToLiveResponse& lease) const {
+        std::size_t bytes = 0;
+        for (const std::string_view key : lease.keys) {
+            bytes += key.size();
+        }
+        return bytes;
+    }
+    std::size_t operator()(const api::LeaseListResponse& list) const { return list.ids.size_bytes(); }
     template <class Other>
     std::size_t operator()(const Other&) const {
         return 0;
@@ -202,8 +235,7 @@ bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Respo
         return encode_error(header, response.header, *error, out);
     }
     const auto& result = *std::get_if<api::Result>(&response.body);
-    static_assert(static_cast<int>(ClientKind::range) == 2);
-    ASSERT(result.index() + 2 == static_cast<std::size_t>(kind));
+    ASSERT(operation_kinds[result.index()] == kind);
     if (const auto* range = std::get_if<api::RangeResponse>(&result)) {
         return encode_range_reply(header, response.header, *range, out);
     }

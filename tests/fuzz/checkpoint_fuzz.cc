@@ -56,6 +56,10 @@ Counts count_items(Bytes items) {
     std::size_t at = std::min(head_bytes, items.size());
     while (at < items.size()) {
         const auto kind = static_cast<ItemKind>(items[at]);
+        if (kind == ItemKind::leases || kind == ItemKind::lease) {
+            at += kind == ItemKind::leases ? leases_bytes : lease_bytes;
+            continue;
+        }
         const bool key = kind == ItemKind::key;
         const std::size_t fixed = key ? key_fixed_bytes : version_fixed_bytes;
         if ((!key && kind != ItemKind::version) || items.size() - at < fixed) {

@@ -147,20 +147,6 @@ TEST(Checkpoint, pieces_and_loading_steps_are_bounded_whatever_the_size_of_a_val
     EXPECT_EQ(store.get("large")->value, std::string(1 << 20, 'x'));
 }
 
-TEST(Checkpoint, cut_while_a_long_command_runs_shows_the_state_before_it) {
-    Driver driver(WorkBudget{3, 1 << 20});
-    for (int i = 0; i < 50; i++) {
-        driver.put("key" + std::to_string(i), "v");
-    }
-    const auto before = written(driver.store);
-    driver.begin(command_of(api::DeleteRangeRequest{.key = endless, .range_end = endless}));
-    ASSERT_EQ(driver.step(), Step::more);
-    EXPECT_EQ(written(driver.store) == before, true);
-    while (driver.step() == Step::more) {
-    }
-    EXPECT_EQ(written(driver.store) == before, false);
-}
-
 TEST(Checkpoint, commands_go_on_over_a_loaded_store_as_over_the_one_it_was_cut_from) {
     Driver driver;
     fill_some(driver);

@@ -41,12 +41,26 @@ class Model {
     struct Compacted {
         bool operator==(const Compacted&) const = default;
     };
-    using Outcome = std::variant<api::Errc, Answer, PutAnswer, DeleteAnswer, TxnAnswer, Compacted>;
+    struct Granted {
+        api::LeaseId id{0};
+        std::int64_t ttl{0};
+        bool operator==(const Granted&) const = default;
+    };
+    struct LeaseDone {   // any other command about leases
+        bool operator==(const LeaseDone&) const = default;
+    };
+    using Outcome = std::variant<api::Errc, Answer, PutAnswer, DeleteAnswer, TxnAnswer, Compacted, Granted, LeaseDone>;
+
+    std::map<api::LeaseId, LeaseFacts> leases;
+    std::int64_t lease_clock_ns{0};
+    std::uint64_t lease_term{0};
+    std::uint64_t applied{0};
 
     api::Revision revision{1};
     api::Revision compacted{0};
 
     Outcome apply(const CommandBody& body) {
+        applied++;
         if (const auto* put = std::get_if<api::PutRequest>(&body)) {
             if (const api::Errc code = check(*put); code != api::Errc::ok) {
                 return code;
@@ -70,6 +84,9 @@ class Model {
             compacted = compact->revision;
             return Compacted{};
         }
+        if (!std::holds_alternative<api::TxnRequest>(body)) {
+            return apply_lease(body);
+        }
         const auto& txn = std::get<api::TxnRequest>(body);
         const Chosen chosen = choose(txn);
         if (const api::Errc code = check(chosen); code != api::Errc::ok) {
@@ -89,6 +106,17 @@ class Model {
             return api::Errc::compacted;
         }
         return range_at(request, at);
+    }
+
+    // Key by key, in order.
+    std::vector<std::string> keys_of(api::LeaseId id) const {
+        std::vector<std::string> out;
+        for (const auto& [key, versions] : keys_) {
+            if (versions.back().pair && versions.back().pair->lease == id) {
+                out.push_back(key);
+            }
+        }
+        return out;
     }
 
     std::map<std::string, Pair> live_at(api::Revision at) const {
@@ -125,6 +153,59 @@ class Model {
         return key >= begin && (end == std::string_view("\0", 1) || key < end);
     }
 
+    void stamp(const LeaseStamp& by) {
+        lease_clock_ns = std::max(lease_clock_ns, by.at.ns);
+        lease_term = std::max(lease_term, by.term.value);
+    }
+    LeaseFacts granted_now(std::int64_t ttl) const {
+        return {ttl, LeaseTime{lease_clock_ns + ttl * 1'000'000'000}, LogIndex(applied)};
+    }
+    Outcome end_lease(api::LeaseId id) {
+        if (leases.erase(id) == 0) {
+            return api::Errc::lease_not_found;
+        }
+        for (auto& [key, versions] : keys_) {
+            if (versions.back().pair && versions.back().pair->lease == id) {
+                versions.push_back({revision + 1, std::nullopt});
+                changed_ = true;
+            }
+        }
+        finish();
+        return LeaseDone{};
+    }
+    Outcome apply_lease(const CommandBody& body) {
+        if (const auto* grant = std::get_if<LeaseGrant>(&body)) {
+            stamp(grant->stamp);
+            if (leases.contains(grant->id)) {
+                return api::Errc::lease_exists;
+            }
+            leases[grant->id] = granted_now(grant->ttl);
+            return Granted{grant->id, grant->ttl};
+        }
+        if (const auto* revoke = std::get_if<LeaseRevoke>(&body)) {
+            stamp(revoke->stamp);
+            return end_lease(revoke->id);
+        }
+        if (const auto* expire = std::get_if<LeaseExpire>(&body)) {
+            const bool deposed = expire->stamp.term.value < lease_term;
+            stamp(expire->stamp);
+            const auto lease = leases.find(expire->id);
+            const bool same = lease != leases.end() && lease->second.version == expire->version;
+            return same && !deposed ? end_lease(expire->id) : api::Errc::lease_not_found;
+        }
+        if (const auto* keep_alive = std::get_if<LeaseKeepAlive>(&body)) {
+            stamp(keep_alive->stamp);
+            for (const api::LeaseId id : keep_alive->ids) {
+                if (leases.contains(id)) {
+                    leases[id] = granted_now(leases[id].ttl);
+                }
+            }
+            return LeaseDone{};
+        }
+        stamp(std::get<LeaseTick>(body).stamp);
+        return LeaseDone{};
+    }
+
     std::optional<Pair> current(std::string_view key) const {
         const auto found = keys_.find(std::string(key));
         return found == keys_.end() ? std::nullopt : found->second.back().pair;
@@ -138,7 +219,7 @@ class Model {
     }
 
     api::Errc check(const api::PutRequest& put) const {
-        if (put.lease != 0) {
+        if (put.lease != 0 && !leases.contains(put.lease)) {
             return api::Errc::lease_not_found;
         }
         return (put.ignore_value || put.ignore_lease) && !current(put.key) ? api::Errc::key_not_found
@@ -147,12 +228,15 @@ class Model {
 
     PutAnswer execute(const api::PutRequest& put) {
         const std::optional<Pair> before = current(put.key);
-        Pair next{std::string(put.key), std::string(put.value), revision + 1, revision + 1, 1, 0};
+        Pair next{std::string(put.key), std::string(put.value), revision + 1, revision + 1, 1, put.lease};
         if (before) {
             next.create = before->create;
             next.version = before->version + 1;
             if (put.ignore_value) {
                 next.value = before->value;
+            }
+            if (put.ignore_lease) {
+                next.lease = before->lease;
             }
         }
         keys_[next.key].push_back({revision + 1, next});
@@ -372,6 +456,13 @@ inline Model::Outcome model_outcome(const std::variant<api::Result, api::Errc>& 
     }
     if (const auto* txn = std::get_if<api::TxnResponse>(&result)) {
         return model_answer(*txn);
+    }
+    if (const auto* grant = std::get_if<api::LeaseGrantResponse>(&result)) {
+        return Model::Granted{grant->id, grant->ttl};
+    }
+    if (std::holds_alternative<api::LeaseRevokeResponse>(result) ||
+        std::holds_alternative<api::LeaseKeepAliveResponse>(result)) {
+        return Model::LeaseDone{};
     }
     EXPECT_TRUE(std::holds_alternative<api::CompactResponse>(result));
     return Model::Compacted{};

@@ -86,6 +86,9 @@ class ModelRun {
     WorkBudget tiny() { return {static_cast<std::int64_t>(maker_.prng.between(1, 3)), 40}; }
 
     void command() {
+        for (const auto& [id, facts] : model_.leases) {
+            maker_.lease_versions[id] = facts.version;
+        }
         const CommandBody body = maker_.command(model_.revision);
         const auto bytes = command_of(body);
         const api::Revision before = store_->revision();
@@ -111,6 +114,7 @@ class ModelRun {
         ASSERT_EQ(store_->compact_revision(), model_.compacted);
         ASSERT_EQ(store_->applied(), index_);
         ASSERT_EQ(store_->key_count(), model_.live_at(model_.revision).size());
+        compare_leases(*store_, model_);
         other_work();
     }
 
@@ -124,7 +128,7 @@ class ModelRun {
         }
         if (checkpoint_) {
             step_checkpoint();
-        } else if (maker_.prng.one_in(60)) {
+        } else if (!store_->applying() && maker_.prng.one_in(20)) {
             checkpoint_ = OpenCheckpoint{store_->open_checkpoint(), {}, model_, store_->hash(), store_->applied()};
         }
     }
@@ -146,6 +150,7 @@ class ModelRun {
         ASSERT_EQ(loaded.revision(), checkpoint_->cut.revision);
         ASSERT_EQ(loaded.compact_revision(), checkpoint_->cut.compacted);
         compare_all(loaded, checkpoint_->cut);
+        compare_leases(loaded, checkpoint_->cut);
         checkpoints_interleaved++;
         checkpoint_.reset();
     }
@@ -207,6 +212,21 @@ class ModelRun {
         store_ = std::move(restored);
     }
 
+    static void compare_leases(const Store& store, const Model& model) {
+        ASSERT_EQ(store.lease_clock().ns, model.lease_clock_ns);
+        ASSERT_EQ(store.lease_term(), Term(model.lease_term));
+        std::vector<api::LeaseId> ids;
+        ASSERT_FALSE(store.list_leases({}, 1000, ids));
+        ASSERT_EQ(ids.size(), model.leases.size());
+        for (const auto& [id, facts] : model.leases) {
+            ASSERT_EQ(store.lease(id), facts);
+            std::vector<std::string_view> keys;
+            ASSERT_FALSE(store.list_lease_keys(id, {}, {1000, 1 << 20}, keys));
+            const auto expected = model.keys_of(id);
+            ASSERT_TRUE(std::equal(keys.begin(), keys.end(), expected.begin(), expected.end()));
+        }
+    }
+
     static void compare_all(Store& store, const Model& model) {
         for (api::Revision at = std::max<api::Revision>(model.compacted, 1); at <= model.revision; at++) {
             api::RangeRequest all;
@@ -255,6 +275,11 @@ TEST(Store, replicas_agree_whatever_their_budgets_answers_seeds_and_compaction) 
         third.wants_answer = false;
         for (int i = 0; i < 200; i++) {
             maker.next_round();
+            for (api::LeaseId id = -3; id < 8; id++) {
+                if (const auto facts = first.store.lease(id)) {
+                    maker.lease_versions[id] = facts->version;
+                }
+            }
             const CommandBody body = maker.command(first.store.revision());
             const Model::Outcome a = model_outcome(first.apply(body));
             const Model::Outcome b = model_outcome(second.apply(body));

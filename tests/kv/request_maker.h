@@ -1,7 +1,9 @@
 // Random requests over a small key space, so that they meet. The texts live as long as the maker's current round.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -49,7 +51,7 @@ class RequestMaker {
         out.ignore_value = prng.one_in(8);
         out.ignore_lease = prng.one_in(8);
         out.value = out.ignore_value ? std::string_view{} : value();
-        out.lease = !out.ignore_lease && prng.one_in(30) ? 5 : 0;
+        out.lease = !out.ignore_lease && prng.one_in(3) ? lease() : 0;
         return out;
     }
     api::DeleteRangeRequest remove() { return {key(), range_end(), prng.one_in(2)}; }
@@ -97,8 +99,49 @@ class RequestMaker {
         return {compares, ops(current, depth), ops(current, depth)};
     }
 
+    api::LeaseId lease() { return static_cast<api::LeaseId>(prng.below(5)) - 2; }
+    api::LeaseId some_lease() {
+        const api::LeaseId id = lease();
+        return id == 0 ? 7 : id;
+    }
+    // Mostly as it is; now and then of a reading, or a leader, of before.
+    LeaseStamp stamp() {
+        lease_clock_ns_ += static_cast<std::int64_t>(prng.below(3'000'000'000));
+        lease_term_ += prng.one_in(20) ? 1u : 0u;
+        const std::int64_t back = prng.one_in(5) ? 4'000'000'000 : 0;
+        return {Term(lease_term_ - (prng.one_in(8) && lease_term_ > 1 ? 1u : 0u)),
+                LeaseTime{std::max<std::int64_t>(lease_clock_ns_ - back, 0)}};
+    }
+    CommandBody lease_command() {
+        switch (prng.below(6)) {
+            case 0:
+            case 1:
+                return LeaseGrant{stamp(), some_lease(), static_cast<std::int64_t>(prng.between(1, 20))};
+            case 2:
+                return LeaseRevoke{stamp(), some_lease()};
+            case 3: {
+                const auto ids = arena_.make_array<api::LeaseId>(prng.below(4));
+                for (api::LeaseId& id : ids) {
+                    id = some_lease();
+                }
+                return LeaseKeepAlive{stamp(), ids};
+            }
+            case 4: {
+                const api::LeaseId id = some_lease();
+                const auto version = lease_versions.find(id);
+                const bool right = version != lease_versions.end() && !prng.one_in(4);
+                return LeaseExpire{stamp(), id, right ? version->second : LogIndex(1)};
+            }
+            default:
+                return LeaseTick{stamp()};
+        }
+    }
+
     CommandBody command(api::Revision current) {
-        const std::uint64_t kind = prng.below(20);
+        const std::uint64_t kind = prng.below(28);
+        if (kind >= 20) {
+            return lease_command();
+        }
         if (kind < 9) {
             return put();
         }
@@ -112,6 +155,7 @@ class RequestMaker {
     }
 
     Prng prng;
+    std::map<api::LeaseId, LogIndex> lease_versions;   // as the caller knows them
 
   private:
     std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }
@@ -138,6 +182,8 @@ class RequestMaker {
         return out;
     }
 
+    std::int64_t lease_clock_ns_{0};
+    std::uint64_t lease_term_{1};
     std::deque<std::string> texts_;
     Arena arena_;
 };

@@ -28,6 +28,14 @@ std::span<const std::string_view> RandomMessages::texts() {
     return out;
 }
 
+std::span<const std::int64_t> RandomMessages::numbers() {
+    const auto out = arena_.make_array<std::int64_t>(prng_.below(5));
+    for (auto& item : out) {
+        item = i64();
+    }
+    return out;
+}
+
 api::KeyValue RandomMessages::kv() {
     return {.key = text(40),
             .create_revision = i64(),
@@ -105,6 +113,11 @@ api::Operation RandomMessages::operation(std::size_t index) {
         case 4: return api::CompactRequest{.revision = i64(), .physical = coin()};
         case 5: return api::StatusRequest{};
         case 6: return api::MemberListRequest{.linearizable = coin()};
+        case 8: return api::LeaseGrantRequest{.ttl = i64(), .id = i64()};
+        case 9: return api::LeaseRevokeRequest{.id = i64()};
+        case 10: return api::LeaseKeepAliveRequest{.ids = numbers()};
+        case 11: return api::LeaseTimeToLiveRequest{.id = i64(), .keys = coin(), .from_key = text(40)};
+        case 12: return api::LeaseListRequest{.has_after = coin(), .after = i64()};
         default: break;
     }
     api::MoveLeaderRequest move{.target = NodeId(u64()), .range = {}};
@@ -180,6 +193,13 @@ api::Result RandomMessages::result(std::size_t index) {
             }
             return api::MemberListResponse{.members = members};
         }
+        case 8: return api::LeaseGrantResponse{.id = i64(), .ttl = i64()};
+        case 9: return api::LeaseRevokeResponse{};
+        case 10: return api::LeaseKeepAliveResponse{.ttls = numbers()};
+        case 11:
+            return api::LeaseTimeToLiveResponse{
+                .id = i64(), .ttl = i64(), .granted_ttl = i64(), .keys = texts(), .more = coin()};
+        case 12: return api::LeaseListResponse{.ids = numbers(), .more = coin()};
         default: return api::MoveLeaderResponse{};
     }
 }
@@ -368,6 +388,11 @@ class Writer {
     void put(const api::StatusRequest&) {}
     void put(const api::MemberListRequest& r) { put(r.linearizable); }
     void put(const api::MoveLeaderRequest& r) { add(r.target, r.range); }
+    void put(const api::LeaseGrantRequest& r) { add(r.ttl, r.id); }
+    void put(const api::LeaseRevokeRequest& r) { put(r.id); }
+    void put(const api::LeaseKeepAliveRequest& r) { put(r.ids); }
+    void put(const api::LeaseTimeToLiveRequest& r) { add(r.id, r.keys, r.from_key); }
+    void put(const api::LeaseListRequest& r) { add(r.has_after, r.after); }
     void put(const api::KeyValue& kv) {
         add(kv.key, kv.create_revision, kv.mod_revision, kv.version, kv.value, kv.lease);
     }
@@ -388,6 +413,11 @@ class Writer {
     void put(const api::Member& m) { add(m.id, m.name, m.peer_urls, m.client_urls, m.is_learner); }
     void put(const api::MemberListResponse& r) { put(r.members); }
     void put(const api::MoveLeaderResponse&) {}
+    void put(const api::LeaseGrantResponse& r) { add(r.id, r.ttl); }
+    void put(const api::LeaseRevokeResponse&) {}
+    void put(const api::LeaseKeepAliveResponse& r) { put(r.ttls); }
+    void put(const api::LeaseTimeToLiveResponse& r) { add(r.id, r.ttl, r.granted_ttl, r.keys, r.more); }
+    void put(const api::LeaseListResponse& r) { add(r.ids, r.more); }
     void put(const api::ErrorInfo& e) { add(e.code, e.detail, e.leader, e.leader_address); }
 
     void put(const raft::EntryId& id) { add(id.term, id.index); }
@@ -455,7 +485,7 @@ std::string text_of(const PeerFrame& frame) {
 }
 
 ClientKind kind_of_result(std::size_t index) {
-    return static_cast<ClientKind>(index + 2);
+    return operation_kinds[index];
 }
 
 void encode_peer_frame(const PeerFrame& frame, OutBuffer& out) {

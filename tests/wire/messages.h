@@ -40,6 +40,7 @@ class RandomMessages {
     }
     std::string_view text(std::size_t bytes_max);
     std::span<const std::string_view> texts();
+    std::span<const std::int64_t> numbers();
     api::KeyValue kv();
     std::span<const api::KeyValue> kvs();
     api::TxnRequest txn(std::size_t depth);

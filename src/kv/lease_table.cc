@@ -1,0 +1,198 @@
+#include "kv/lease_table.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+#include "base/mutant.h"
+
+namespace ringfort::kv {
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+
+}  // namespace
+
+LeaseTable::LeaseTable(Slab& slab)
+    : slab_(slab), leases_(SlabAllocator<std::pair<const api::LeaseId, Lease>>(slab)) {}
+
+void LeaseTable::advance(const LeaseStamp& stamp) {
+    clock_ = std::max(clock_, stamp.at);
+    term_ = std::max(term_, stamp.term);
+}
+
+LeaseTime LeaseTable::deadline_of(std::int64_t ttl) const {
+    const std::int64_t room = (lease_never.ns - clock_.ns) / second_ns;
+    return ttl > room ? lease_never : LeaseTime{clock_.ns + ttl * second_ns};
+}
+
+// ---------------------------------------------------------------------------------------------- leases
+
+Lease* LeaseTable::find(api::LeaseId id) {
+    const auto found = leases_.find(id);
+    return found == leases_.end() ? nullptr : &found->second;
+}
+
+const Lease* LeaseTable::after(std::optional<api::LeaseId> id) const {
+    const auto next = id ? leases_.upper_bound(*id) : leases_.begin();
+    return next == leases_.end() ? nullptr : &next->second;
+}
+
+Lease& LeaseTable::add(api::LeaseId id, const LeaseFacts& facts) {
+    ASSERT(id != 0);
+    note_change(id, nullptr);
+    const auto [place, added] = leases_.try_emplace(id, slab_, id, facts);
+    ASSERT(added);
+    link_by_deadline(place->second, turned_to_ + 1);
+    return place->second;
+}
+
+void LeaseTable::renew(Lease& lease, LogIndex version) {
+    note_change(lease.id, &lease.facts);
+    lease.facts.deadline = deadline_of(lease.facts.ttl);
+    lease.facts.version = version;
+}
+
+void LeaseTable::erase(Lease& lease) {
+    ASSERT(lease.keys.empty());
+    note_change(lease.id, &lease.facts);
+    unlink(lease);
+    leases_.erase(lease.id);
+}
+
+void LeaseTable::move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to) {
+    if (from != 0 && !(MUTANT(moved_key_stays_attached) && to != 0)) {
+        Lease* former = find(from);
+        ASSERT(former != nullptr);
+        const std::size_t erased = former->keys.erase(record);
+        ASSERT(erased == 1);
+    }
+    if (to != 0) {
+        Lease* lease = find(to);
+        ASSERT(lease != nullptr);
+        const bool added = lease->keys.insert(record).second;
+        ASSERT(added || MUTANT(moved_key_stays_attached));
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- the wheel
+
+void LeaseTable::link(Lease& lease, std::int64_t number) {
+    lease.slot = static_cast<std::uint32_t>(number % static_cast<std::int64_t>(wheel_slots));
+    Lease*& head = wheel_[lease.slot];
+    lease.prev = nullptr;
+    lease.next = head;
+    if (head != nullptr) {
+        head->prev = &lease;
+    }
+    head = &lease;
+}
+
+void LeaseTable::unlink(Lease& lease) {
+    (lease.prev == nullptr ? wheel_[lease.slot] : lease.prev->next) = lease.next;
+    if (lease.next != nullptr) {
+        lease.next->prev = lease.prev;
+    }
+    lease.prev = nullptr;
+    lease.next = nullptr;
+}
+
+// Into the slot that begins at its deadline or later, as far ahead as the wheel reaches.
+void LeaseTable::link_by_deadline(Lease& lease, std::int64_t least) {
+    const std::int64_t furthest = turned_to_ + static_cast<std::int64_t>(wheel_slots);
+    link(lease, std::clamp(slot_number(lease.facts.deadline) + 1, std::min(least, furthest), furthest));
+}
+
+bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(void*, Lease&), void* context) {
+    const std::int64_t target = slot_number(now);
+    // Whoever has not turned it for long finds everything within one round.
+    turned_to_ = std::max(turned_to_, target - static_cast<std::int64_t>(wheel_slots));
+    while (turned_to_ < target) {
+        Lease*& head = wheel_[static_cast<std::size_t>(turned_to_ + 1) % wheel_slots];
+        while (head != nullptr) {
+            if (budget.spent()) {
+                return true;
+            }
+            budget.take(1, 0);
+            Lease& lease = *head;
+            unlink(lease);
+            if (lease.facts.deadline <= now) {
+                link(lease, std::min(target + look_again_slots, turned_to_ + static_cast<std::int64_t>(wheel_slots)));
+                found(context, lease);
+            } else {
+                link_by_deadline(lease, target + 1);
+            }
+        }
+        turned_to_++;
+    }
+    return false;
+}
+
+LeaseTime LeaseTable::wheel_due() const {
+    return leases_.empty() ? lease_never : LeaseTime{(turned_to_ + 1) * wheel_slot.count()};
+}
+
+void LeaseTable::check_invariants() const {
+    std::size_t linked = 0;
+    for (std::size_t slot = 0; slot < wheel_slots; slot++) {
+        const Lease* prev = nullptr;
+        for (const Lease* lease = wheel_[slot]; lease != nullptr; lease = lease->next) {
+            ASSERT(lease->slot == slot && lease->prev == prev && find(lease->id) == lease);
+            prev = lease;
+            linked++;
+        }
+    }
+    ASSERT(linked == leases_.size());
+    for (const auto& [id, lease] : leases_) {
+        ASSERT(id == lease.id && id != 0 && lease.facts.ttl > 0 && lease.facts.version);
+        for (const KeyRecord* record : lease.keys) {
+            ASSERT(!record->latest->tombstone() && record->latest->lease() == id);
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------- snapshots
+
+void LeaseTable::note_change(api::LeaseId id, const LeaseFacts* before) {
+    for (LeaseSnapshot* snapshot : snapshots_) {
+        snapshot->note_change(id, before);
+    }
+}
+
+LeaseSnapshot::LeaseSnapshot(LeaseTable& table)
+    : table_(table), clock_(table.clock_), term_(table.term_), count_(table.size()) {
+    table_.snapshots_.push_back(this);
+}
+
+LeaseSnapshot::~LeaseSnapshot() { std::erase(table_.snapshots_, this); }
+
+void LeaseSnapshot::note_change(api::LeaseId id, const LeaseFacts* before) {
+    if (given_ && id <= *given_) {
+        return;
+    }
+    former_.try_emplace(id, before == nullptr ? std::nullopt : std::optional(*before));
+}
+
+std::optional<LeaseSnapshot::Item> LeaseSnapshot::next(WorkBudget& budget) {
+    while (!budget.spent()) {
+        budget.take(1, 0);
+        const Lease* present = table_.after(given_);
+        const auto former = former_.begin();   // all of them are above given_
+        if (former == former_.end() || (present != nullptr && present->id < former->first)) {
+            if (present == nullptr) {
+                return std::nullopt;
+            }
+            given_ = present->id;
+            return Item{present->id, present->facts};
+        }
+        given_ = former->first;
+        const std::optional<LeaseFacts> facts = former->second;
+        former_.erase(former);
+        if (facts) {
+            return Item{*given_, *facts};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace ringfort::kv
