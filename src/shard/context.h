@@ -25,6 +25,7 @@ class Checkpoints;
 class Streams;
 class Forwards;
 class LogQueue;
+class LeaseKeeper;
 
 struct Context {
     env::World& world;
@@ -47,6 +48,7 @@ struct Context {
     Streams* streams{nullptr};
     Forwards* forwards{nullptr};
     LogQueue* log_queue{nullptr};
+    LeaseKeeper* leases{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

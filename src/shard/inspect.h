@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "kv/lease_table.h"
 #include "raft/types.h"
 #include "shard/link_view.h"
 #include "shard/pool_view.h"
@@ -32,6 +33,19 @@ struct ReplicaView {
 };
 
 std::vector<ReplicaView> inspect(Shard& shard);
+
+// The leases of a range as its replica here has them.
+struct LeaseView {
+    api::LeaseId id{0};
+    kv::LeaseFacts facts;
+};
+struct LeasesView {
+    RangeId range{};
+    LogIndex applied{};
+    api::Revision revision{0};       // then
+    std::vector<LeaseView> leases;   // by id
+};
+std::vector<LeasesView> inspect_leases(Shard& shard);
 
 // What clients make the shard hold.
 struct HeldView {

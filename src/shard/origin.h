@@ -15,6 +15,7 @@ enum class OriginKind : std::uint8_t {
     link,      // forwarded by another node: place is the link's place(), token the forwarder's
     mail,      // handed over by another shard of this node: place is the shard, token the sender's
     internal,  // the shard's own proposal
+    leases,    // LeaseKeeper's: place is the range, token its own
 };
 
 struct Origin {

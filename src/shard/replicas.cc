@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shard/directory_view.h"
+#include "shard/lease_keeper.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
 #include "shard/router.h"
@@ -201,6 +202,7 @@ Duration Replicas::election_delay(const Replica& replica, std::uint32_t attempts
 
 void Replicas::on_leader_known(Replica& replica) {
     context_.router->on_leader_known(replica.range());
+    context_.leases->on_leader_known(replica);
     if (replica.directory()) {
         maybe_bootstrap(replica);
     }

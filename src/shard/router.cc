@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "shard/follower_reads.h"
 #include "shard/forwards.h"
+#include "shard/lease_keeper.h"
 #include "shard/log_queue.h"
 #include "shard/mail.h"
 #include "shard/peer_links.h"
@@ -22,7 +23,16 @@ namespace {
 
 bool is_write(const api::Operation& op) {
     return std::holds_alternative<api::PutRequest>(op) || std::holds_alternative<api::DeleteRangeRequest>(op) ||
-           std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op);
+           std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op) ||
+           std::holds_alternative<api::LeaseGrantRequest>(op) || std::holds_alternative<api::LeaseRevokeRequest>(op);
+}
+
+// Without a key: it names its domain.
+bool names_domain(const api::Operation& op) {
+    return std::holds_alternative<api::CompactRequest>(op) || std::holds_alternative<api::LeaseGrantRequest>(op) ||
+           std::holds_alternative<api::LeaseRevokeRequest>(op) ||
+           std::holds_alternative<api::LeaseKeepAliveRequest>(op) ||
+           std::holds_alternative<api::LeaseTimeToLiveRequest>(op) || std::holds_alternative<api::LeaseListRequest>(op);
 }
 
 bool has_long_reply(const api::Operation& op) {
@@ -139,7 +149,7 @@ void Router::take(Taken taken) {
 
 const kv::RangeRecord* Router::range_for(const Taken& taken, const api::Request& request) {
     const kv::Directory& directory = *context_.directory;
-    if (std::holds_alternative<api::CompactRequest>(request.op)) {
+    if (names_domain(request.op)) {
         const auto& ranges = directory.state().ranges;
         if (!request.domain) {
             if (directory.state().domains.size() > 1) {
@@ -196,6 +206,10 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
     }
     if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
         take_read(taken, request, *read, *replica);
+    } else if (const auto* keep_alive = std::get_if<api::LeaseKeepAliveRequest>(&request.op)) {
+        take_keep_alive(taken, request, *keep_alive, *replica);
+    } else if (is_lease_read(taken.origin.request)) {
+        take_lease_read(taken, request, *replica);
     } else {
         take_write(taken, request, *replica);
     }
@@ -228,6 +242,31 @@ void Router::take_linearizable(const Taken& taken, const api::Request& request, 
     }
 }
 
+// Renewing twice is renewing: what is not taken here may be tried again.
+void Router::take_keep_alive(const Taken& taken, const api::Request& request, const api::LeaseKeepAliveRequest& keep_alive,
+                             Replica& replica) {
+    if (!replica.raft().accepts_proposals()) {
+        elsewhere(taken, replica.range(), request.op);
+        return;
+    }
+    const api::Errc code = context_.leases->add(replica, taken.origin, keep_alive.ids, taken.deadline);
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", replica.header());
+    }
+}
+
+// Only who leads knows the time.
+void Router::take_lease_read(const Taken& taken, const api::Request& request, Replica& replica) {
+    if (!replica.raft().is_leader()) {
+        elsewhere(taken, replica.range(), request.op);
+        return;
+    }
+    const api::Errc code = context_.rounds->add(replica, {taken.origin, nullptr, taken.body, taken.deadline, 0});
+    if (code != api::Errc::ok) {
+        answer_error(taken.origin, code, "", replica.header());
+    }
+}
+
 void Router::take_write(const Taken& taken, const api::Request& request, Replica& replica) {
     if (!replica.raft().accepts_proposals()) {
         elsewhere(taken, replica.range(), request.op);
@@ -245,7 +284,10 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     header.proposed_at = context_.world.clock.wall();
     header.client = request.client;
     header.client_sequence = request.client_sequence;
-    const kv::CommandBody body = command_body_of(request.op);
+    const bool about_lease = std::holds_alternative<api::LeaseGrantRequest>(request.op) ||
+                             std::holds_alternative<api::LeaseRevokeRequest>(request.op);
+    const kv::CommandBody body =
+        about_lease ? context_.leases->command_of(request.op, replica) : command_body_of(request.op);
     // First come, first served: what waits has the room that comes.
     const bool others_wait = !taken.queued && taken.origin.kind != OriginKind::session && !context_.log_queue->empty();
     api::Errc code = others_wait ? api::Errc::too_many_requests
@@ -302,6 +344,10 @@ void Router::elsewhere(const Taken& taken, RangeId range, const api::Operation& 
 void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget) {
     budget.take(1, 0);
     if (is_gone(read.origin)) {
+        return;
+    }
+    if (is_lease_read(read.origin.request)) {
+        context_.leases->serve(replica, read);
         return;
     }
     if (read.request == nullptr) {
@@ -376,6 +422,7 @@ void Router::send_response(const Origin& origin, const api::Response& response) 
     switch (origin.kind) {
         case OriginKind::none:
         case OriginKind::internal: return;
+        case OriginKind::leases: context_.leases->on_outcome(origin, response); return;
         case OriginKind::session: context_.sessions->reply(origin, response); return;
         case OriginKind::link:
         case OriginKind::mail: break;
@@ -392,7 +439,8 @@ void Router::send_response(const Origin& origin, const api::Response& response) 
 void Router::relay_reply(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
     switch (origin.kind) {
         case OriginKind::none:
-        case OriginKind::internal: return;
+        case OriginKind::internal:
+        case OriginKind::leases: return;   // it asks its own shard only
         case OriginKind::session: context_.sessions->relay(origin, kind, flags, body); return;
         case OriginKind::link:
             if (Link* link = context_.links->find_origin(origin.place)) {
@@ -421,6 +469,7 @@ std::size_t Router::backlog_bytes(const Origin& origin) const {
     switch (origin.kind) {
         case OriginKind::none:
         case OriginKind::internal:
+        case OriginKind::leases:
         case OriginKind::mail: return 0;   // bounded by the reader's credit
         case OriginKind::session: return context_.sessions->held_bytes(origin.place);
         case OriginKind::link: {
@@ -444,6 +493,7 @@ bool Router::is_gone(const Origin& origin) const {
         case OriginKind::link: return context_.links->find_origin(origin.place) == nullptr;
         case OriginKind::mail:
         case OriginKind::internal:
+        case OriginKind::leases:
         case OriginKind::none: return false;
     }
     UNREACHABLE();

@@ -72,6 +72,9 @@ class Router {
     void take_keyed(const Taken& taken, const api::Request& request);
     void take_node_request(const Taken& taken, const api::Request& request);
     void take_write(const Taken& taken, const api::Request& request, Replica& replica);
+    void take_keep_alive(const Taken& taken, const api::Request& request, const api::LeaseKeepAliveRequest& keep_alive,
+                         Replica& replica);
+    void take_lease_read(const Taken& taken, const api::Request& request, Replica& replica);
     void take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range, Replica& replica);
     void take_linearizable(const Taken& taken, const api::Request& request, const PendingRead& read, Replica& replica);
     void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);

@@ -21,7 +21,8 @@ constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
 bool is_write(wire::ClientKind kind) {
     return kind == wire::ClientKind::put || kind == wire::ClientKind::delete_range || kind == wire::ClientKind::txn ||
-           kind == wire::ClientKind::compact;
+           kind == wire::ClientKind::compact || kind == wire::ClientKind::lease_grant ||
+           kind == wire::ClientKind::lease_revoke || kind == wire::ClientKind::lease_keep_alive;
 }
 
 }  // namespace
@@ -146,6 +147,11 @@ bool Session::on_frame(const wire::FrameReader::Frame& frame) {
         case wire::ClientKind::status:
         case wire::ClientKind::member_list:
         case wire::ClientKind::move_leader:
+        case wire::ClientKind::lease_grant:
+        case wire::ClientKind::lease_revoke:
+        case wire::ClientKind::lease_keep_alive:
+        case wire::ClientKind::lease_time_to_live:
+        case wire::ClientKind::lease_list:
             in_flight_++;
             return context_.router->on_request(origin, frame.body) && state_ == State::open;
         case wire::ClientKind::credit: {

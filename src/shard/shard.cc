@@ -9,6 +9,7 @@
 #include "shard/follower_reads.h"
 #include "shard/forwards.h"
 #include "shard/inspect.h"
+#include "shard/lease_keeper.h"
 #include "shard/log_queue.h"
 #include "shard/peer_links.h"
 #include "shard/read_rounds.h"
@@ -44,6 +45,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Streams streams;
     Forwards forwards;
     LogQueue log_queue;
+    LeaseKeeper leases;
     Router router;
     Sessions sessions;
     Checkpoints checkpoints;
@@ -103,6 +105,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       streams(context),
       forwards(context),
       log_queue(context),
+      leases(context),
       router(context),
       sessions(context),
       checkpoints(context),
@@ -119,6 +122,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.streams = &streams;
     context.forwards = &forwards;
     context.log_queue = &log_queue;
+    context.leases = &leases;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -140,7 +144,8 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
 //      new requests take it;
 //   3. mail, then clients: both only add work that the batch below takes along;
 //   4. timers after input: whoever was heard in this turn is not declared lost in it;
-//   5. raft flush and apply once per replica, so that a turn's requests share one append and one announcement;
+//   5. the turn's keep-alives as one entry; raft flush and apply once per replica, so that a turn's requests share one
+//      append and one announcement;
 //   6. reads after apply: a round confirmed in this turn is served in it;
 //   7. the batch closes last, and then everything is sent: the append leaves with the leader's own write, not after it.
 Instant Shard::Impl::turn() {
@@ -155,7 +160,9 @@ Instant Shard::Impl::turn() {
     }
     bool more = false;
     if (!context.halted) {
+        leases.propose();
         more |= replicas.flush_and_apply();
+        more |= leases.run();
         more |= rounds.run();
         more |= follower_reads.run();
         more |= streams.run();
@@ -202,6 +209,7 @@ void Shard::Impl::timers() {
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
+    leases.on_timers(context.now);
     if (!served && context.now >= start_report_at) {
         start_report_at = context.now + start_report_interval;
         report_start();
@@ -209,7 +217,7 @@ void Shard::Impl::timers() {
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
-                                   rounds.idle() ? never : context.now + 50ms, context.now + 1s});
+                                   rounds.idle() ? never : context.now + 50ms, leases.next_deadline(), context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
 }
 
@@ -275,7 +283,7 @@ void Shard::stop() {
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
     return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() &&
-           forwards.count() == 0 && streams.count() == 0 && log_queue.empty();
+           forwards.count() == 0 && streams.count() == 0 && log_queue.empty() && leases.idle();
 }
 
 bool Shard::Impl::may_end() {
@@ -303,6 +311,7 @@ void Shard::Impl::advance_stop() {
     forwards.fail_all(api::Errc::leader_changed);
     log_queue.fail_all(api::Errc::stopped);
     streams.fail_all(api::Errc::stopped);
+    leases.fail_all(api::Errc::leader_changed);
     sessions.flush();
     stop_told = true;
     context.world.process.halt(env::Halt::stopped, late ? "stopped at the time limit" : "stopped");
@@ -337,9 +346,28 @@ std::vector<ReplicaView> inspect(Shard& shard) {
     return views;
 }
 
+std::vector<LeasesView> inspect_leases(Shard& shard) {
+    std::vector<LeasesView> views;
+    std::vector<api::LeaseId> ids;
+    for (const auto& replica : shard.impl().replicas.all()) {
+        const kv::Store* store = replica->store();
+        if (store == nullptr) {
+            continue;
+        }
+        LeasesView& view = views.emplace_back(LeasesView{replica->range(), replica->applied(), store->revision(), {}});
+        ids.clear();
+        static_cast<void>(store->list_leases({}, SIZE_MAX, ids));
+        for (const api::LeaseId id : ids) {
+            view.leases.push_back({id, *store->lease(id)});
+        }
+    }
+    return views;
+}
+
 HeldView inspect_held(Shard& shard) {
     HeldView view = shard.impl().sessions.held();
-    view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes();
+    view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes() +
+                     shard.impl().leases.held_bytes();
     view.sorted = shard.impl().streams.sort_bytes();
     view.streams = shard.impl().streams.count();
     view.reads = shard.impl().rounds.held_bytes() + shard.impl().follower_reads.held_bytes();

@@ -47,6 +47,8 @@ struct ShardBounds {
     // ---- a replica, a node's shard 0
     std::size_t pending_writes{64 * 1024};    // rounded up to a power of two
     std::size_t physical_compactions{256};
+    std::size_t keep_alives{64 * 1024};       // requests without an answer, of a shard
+    std::size_t keep_alive_ids{1024 * 1024};  // of them
     std::size_t node_jobs{256};               // requests that several shards or nodes answer
 };
 

@@ -1,0 +1,382 @@
+#include "shard/lease_keeper.h"
+
+#include <algorithm>
+
+#include "base/mark.h"
+#include "base/mutant.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
+#include "shard/router.h"
+#include "wire/client_codec.h"
+
+namespace ringfort::shard {
+
+namespace {
+
+// More than this between two looks at the clock is a stop in which nobody was heard.
+constexpr Duration counted_at_once = 500ms;
+constexpr Duration tick_interval = 1s;
+constexpr Duration look_interval = kv::LeaseTable::wheel_slot;
+// Expiries under way in a range; the others wait in the wheel.
+constexpr std::size_t expiring_max = 1024;
+constexpr Duration own_deadline = 10s;
+constexpr std::size_t held_reads_max = 1024;
+constexpr std::int64_t second_ns = 1'000'000'000;
+
+// Of what the keeper proposes for itself; keep-alives have the number of their batch.
+constexpr std::uint64_t own_token = 0;
+
+// etcd's: one and a half election timeouts, in whole seconds.
+std::int64_t least_ttl(Duration election_timeout) {
+    return div_ceil<std::int64_t>(election_timeout.count() * 3 / 2, second_ns);
+}
+
+}  // namespace
+
+LeaseKeeper::LeaseKeeper(Context& context) : context_(context) {}
+
+// ------------------------------------------------------------------------------------------------ the clock
+
+LeaseKeeper::Clock& LeaseKeeper::clock_of(const Replica& replica) {
+    auto found = std::find_if(clocks_.begin(), clocks_.end(),
+                              [&](const Clock& clock) { return clock.range == replica.range(); });
+    if (found == clocks_.end()) {
+        clocks_.push_back({});
+        found = clocks_.end() - 1;
+        found->range = replica.range();
+    }
+    if (const Term term = replica.raft().term(); found->term != term) {
+        found->term = term;
+        found->looked_at = context_.now;
+        found->reading = replica.store()->lease_clock();
+        found->spoke = false;
+    }
+    return *found;
+}
+
+kv::LeaseTime LeaseKeeper::now_of(const Replica& replica) {
+    Clock& clock = clock_of(replica);
+    const Duration passed = std::min<Duration>(context_.now - clock.looked_at, counted_at_once);
+    clock.looked_at = context_.now;
+    clock.reading.ns += passed.count() * (MUTANT(lease_clock_runs_fast) ? 2 : 1);
+    clock.reading = std::clamp(clock.reading, replica.store()->lease_clock(), kv::LeaseTime{kv::lease_clock_max_ns});
+    return clock.reading;
+}
+
+kv::LeaseStamp LeaseKeeper::stamp(const Replica& replica) {
+    const kv::LeaseTime now = now_of(replica);
+    return {replica.raft().term(), now};
+}
+
+void LeaseKeeper::on_leader_known(Replica& replica) {
+    if (replica.store() != nullptr && replica.raft().is_leader()) {
+        static_cast<void>(clock_of(replica));   // from here on this term's time counts
+        next_look_ = context_.now;
+        context_.want_timers(context_.now);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ commands
+
+kv::CommandBody LeaseKeeper::command_of(const api::Operation& op, const Replica& replica) {
+    if (const auto* revoke = std::get_if<api::LeaseRevokeRequest>(&op)) {
+        return kv::LeaseRevoke{stamp(replica), revoke->id};
+    }
+    const auto& grant = std::get<api::LeaseGrantRequest>(op);
+    kv::LeaseGrant out{stamp(replica), grant.id, std::max(grant.ttl, least_ttl(context_.config.election_timeout))};
+    while (out.id == 0 || (grant.id == 0 && replica.store()->lease(out.id))) {
+        out.id = static_cast<api::LeaseId>(context_.prng.next() >> 1);
+    }
+    return out;
+}
+
+bool LeaseKeeper::propose_own(Replica& replica, const kv::CommandBody& body) {
+    kv::CommandHeader header;
+    header.range = replica.range();
+    if (context_.directory != nullptr) {
+        if (const kv::RangeRecord* record = context_.directory->find(replica.range())) {
+            header.generation = record->generation;
+        }
+    }
+    header.proposed_at = context_.world.clock.wall();
+    const Origin origin{OriginKind::leases, wire::ClientKind::lease_revoke, replica.range().value, own_token};
+    return replica.propose(origin, header, body, context_.now + own_deadline) == api::Errc::ok;
+}
+
+// ------------------------------------------------------------------------------------------------ keep-alives
+
+LeaseKeeper::Batch& LeaseKeeper::gathering_batch(Replica& replica) {
+    for (auto batch = batches_.rbegin(); batch != batches_.rend(); ++batch) {
+        if ((*batch)->state == BatchState::gathering && (*batch)->replica == &replica) {
+            return **batch;
+        }
+    }
+    batches_.push_back(std::make_unique<Batch>());
+    batches_.back()->number = next_batch_++;
+    batches_.back()->replica = &replica;
+    return *batches_.back();
+}
+
+api::Errc LeaseKeeper::add(Replica& replica, const Origin& origin, std::span<const api::LeaseId> ids,
+                           Instant deadline) {
+    const std::size_t bytes_max = context_.request_bytes();
+    const std::size_t ids_max = std::min(kv::lease_keep_alive_ids_max, bytes_max / sizeof(api::LeaseId));
+    if (waiting_ >= context_.config.bounds.keep_alives || waiting_ids_ + ids.size() > context_.config.bounds.keep_alive_ids ||
+        ids.size() > ids_max) {
+        MARK("keep-alive refused: too many wait");
+        return api::Errc::too_many_requests;
+    }
+    Batch* batch = &gathering_batch(replica);
+    if (batch->ids.size() + ids.size() > ids_max) {
+        propose(*batch);
+        if (batch->state == BatchState::gathering) {
+            return api::Errc::too_many_requests;
+        }
+        batch = &gathering_batch(replica);
+    }
+    batch->ids.insert(batch->ids.end(), ids.begin(), ids.end());
+    batch->waiters.push_back({origin, batch->ids.size()});
+    batch->deadline = std::max(batch->deadline, deadline);
+    waiting_++;
+    waiting_ids_ += ids.size();
+    return api::Errc::ok;
+}
+
+void LeaseKeeper::propose() {
+    for (std::size_t i = 0; i < batches_.size(); i++) {
+        if (batches_[i]->state == BatchState::gathering) {
+            propose(*batches_[i]);
+        }
+    }
+}
+
+// No room in the log: it goes on gathering.
+void LeaseKeeper::propose(Batch& batch) {
+    Replica& replica = *batch.replica;
+    kv::CommandHeader header;
+    header.range = replica.range();
+    header.generation = context_.directory->find(replica.range())->generation;
+    header.proposed_at = context_.world.clock.wall();
+    const Origin origin{OriginKind::leases, wire::ClientKind::lease_keep_alive, replica.range().value, batch.number};
+    const kv::LeaseKeepAlive body{stamp(replica), batch.ids};
+    const api::Errc code = replica.propose(origin, header, body, batch.deadline);
+    if (code == api::Errc::ok) {
+        batch.state = MUTANT(keep_alive_answered_uncommitted) ? BatchState::done : BatchState::proposed;
+        clock_of(replica).spoke_at = context_.now;
+    } else if (code != api::Errc::too_many_requests || !context_.log->has_space() || context_.now >= batch.deadline) {
+        batch.state = BatchState::done;
+        batch.code = context_.log->has_space() ? code : api::Errc::no_space;
+    }
+}
+
+void LeaseKeeper::on_outcome(const Origin& origin, const api::Response& response) {
+    if (origin.token == own_token) {
+        for (Clock& clock : clocks_) {
+            if (clock.range == RangeId(origin.place) && clock.expiring > 0) {
+                clock.expiring--;
+            }
+        }
+        return;
+    }
+    for (const auto& batch : batches_) {
+        if (batch->number == origin.token && batch->state == BatchState::proposed) {
+            const auto* error = std::get_if<api::ErrorInfo>(&response.body);
+            batch->state = BatchState::done;
+            batch->code = error != nullptr ? error->code : api::Errc::ok;
+        }
+    }
+}
+
+// true: the budget ended.
+bool LeaseKeeper::answer(Batch& batch, WorkBudget& budget) {
+    Replica& replica = *batch.replica;
+    std::size_t begin = batch.answered > 0 ? batch.waiters[batch.answered - 1].ids_end : 0;
+    for (; batch.answered < batch.waiters.size(); batch.answered++) {
+        if (budget.spent()) {
+            return true;
+        }
+        const Waiter& waiter = batch.waiters[batch.answered];
+        const std::span<const api::LeaseId> ids(batch.ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                batch.ids.begin() + static_cast<std::ptrdiff_t>(waiter.ids_end));
+        begin = waiter.ids_end;
+        waiting_--;
+        waiting_ids_ -= ids.size();
+        budget.take(1 + static_cast<std::int64_t>(ids.size()), 0);
+        if (batch.code != api::Errc::ok) {
+            context_.router->answer_error(waiter.origin, batch.code, "", replica.header());
+            continue;
+        }
+        context_.answer_arena.reset();
+        const auto ttls = context_.answer_arena.make_array<std::int64_t>(ids.size());
+        for (std::size_t i = 0; i < ids.size(); i++) {
+            const auto lease = replica.store()->lease(ids[i]);
+            ttls[i] = lease ? lease->ttl : 0;
+        }
+        context_.router->answer(waiter.origin, replica.header(), api::LeaseKeepAliveResponse{ttls});
+    }
+    return false;
+}
+
+bool LeaseKeeper::run() {
+    WorkBudget budget;
+    for (const auto& batch : batches_) {
+        if (batch->state == BatchState::done && answer(*batch, budget)) {
+            return true;
+        }
+    }
+    std::erase_if(batches_, [](const auto& batch) {
+        return batch->state == BatchState::done && batch->answered == batch->waiters.size();
+    });
+    for (std::size_t left = reads_.size(); left > 0 && !budget.spent(); left--) {
+        HeldRead read = std::move(reads_.front());
+        reads_.pop_front();
+        budget.take(1, 0);
+        if (context_.now >= read.deadline) {
+            context_.router->answer_error(read.origin, api::Errc::timed_out, "", read.replica->header());
+        } else if (read.replica->store()->applying()) {
+            reads_.push_back(std::move(read));
+        } else {
+            answer_read(*read.replica, read.origin, read.body);
+        }
+    }
+    return false;   // reads wait for an apply that asks for the next turn itself
+}
+
+// ------------------------------------------------------------------------------------------------ expiry
+
+void LeaseKeeper::on_timers(Instant now) {
+    if (now < next_look_ || context_.stopping) {
+        return;
+    }
+    next_look_ = now + look_interval;
+    propose();   // what was heard in this turn is heard before anything ends
+    for (const auto& replica : context_.replicas->all()) {
+        if (replica->store() != nullptr && replica->store()->lease_count() > 0 && replica->raft().accepts_proposals()) {
+            keep(*replica, now);
+        }
+    }
+}
+
+void LeaseKeeper::keep(Replica& replica, Instant now) {
+    Clock& clock = clock_of(replica);
+    static_cast<void>(now_of(replica));   // it is looked at often enough to count everything
+    const bool known = replica.store()->lease_term() == clock.term;
+    if (!clock.spoke || now - clock.spoke_at >= tick_interval) {
+        if (propose_own(replica, kv::LeaseTick{stamp(replica)})) {
+            clock.spoke = true;
+            clock.spoke_at = now;
+            clock.expiring++;
+        }
+    }
+    if (known) {
+        expire(replica, clock);
+    }
+}
+
+void LeaseKeeper::expire(Replica& replica, Clock& clock) {
+    if (clock.expiring >= expiring_max) {
+        return;
+    }
+    expired_.clear();
+    WorkBudget budget;
+    budget.keys = std::min(budget.keys, static_cast<std::int64_t>(expiring_max - clock.expiring));
+    if (replica.store()->find_expired(now_of(replica), budget, expired_)) {
+        next_look_ = context_.now;
+    }
+    for (const kv::Store::ExpiredLease& lease : expired_) {
+        // What is not proposed now is found again.
+        if (propose_own(replica, kv::LeaseExpire{stamp(replica), lease.id, lease.version})) {
+            clock.spoke_at = context_.now;
+            clock.expiring++;
+        }
+    }
+}
+
+Instant LeaseKeeper::next_deadline() const {
+    const bool kept = std::ranges::any_of(context_.replicas->all(), [](const auto& replica) {
+        return replica->store() != nullptr && replica->store()->lease_count() > 0 && replica->raft().is_leader();
+    });
+    const bool gathering = std::ranges::any_of(
+        batches_, [](const auto& batch) { return batch->state == BatchState::gathering; });
+    return gathering ? context_.now : kept ? next_look_ : never;
+}
+
+// ------------------------------------------------------------------------------------------------ reads
+
+void LeaseKeeper::serve(Replica& replica, const PendingRead& read) {
+    if (!replica.store()->applying()) {
+        answer_read(replica, read.origin, read.body);
+        return;
+    }
+    if (reads_.size() >= held_reads_max) {
+        context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
+        return;
+    }
+    MARK("read of leases waits for the command being applied");
+    reads_.push_back({&replica, read.origin, read.deadline, {read.body.begin(), read.body.end()}});
+}
+
+void LeaseKeeper::answer_read(Replica& replica, const Origin& origin, Bytes body) {
+    context_.answer_arena.reset();
+    const auto request = wire::decode_request(origin.request, body, context_.answer_arena);
+    ASSERT(request.has_value());   // it was when it was taken
+    if (const auto* question = std::get_if<api::LeaseTimeToLiveRequest>(&request->op)) {
+        context_.router->answer(origin, replica.header(), time_to_live(replica, *question));
+    } else {
+        context_.router->answer(origin, replica.header(), list(replica, std::get<api::LeaseListRequest>(request->op)));
+    }
+}
+
+api::LeaseTimeToLiveResponse LeaseKeeper::time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request) {
+    api::LeaseTimeToLiveResponse out;
+    out.id = request.id;
+    out.ttl = -1;
+    const auto lease = replica.store()->lease(request.id);
+    if (!lease) {
+        return out;
+    }
+    // Whoever no longer leads has heard so after the read was confirmed: what it counted so far is good.
+    const kv::LeaseTime now = replica.raft().is_leader() ? now_of(replica) : replica.store()->lease_clock();
+    out.ttl = std::max<std::int64_t>(lease->deadline.ns - now.ns, 0) / second_ns;
+    out.granted_ttl = lease->ttl;
+    if (request.keys) {
+        keys_.clear();
+        out.more = replica.store()->list_lease_keys(request.id, request.from_key,
+                                                    {limits::lease_list_keys_max, limits::lease_list_key_bytes}, keys_);
+        out.keys = keys_;
+    }
+    return out;
+}
+
+api::LeaseListResponse LeaseKeeper::list(Replica& replica, const api::LeaseListRequest& request) {
+    ids_.clear();
+    const auto after = request.has_after ? std::optional(request.after) : std::nullopt;
+    const bool more = replica.store()->list_leases(after, limits::lease_list_ids_max, ids_);
+    return {ids_, more};
+}
+
+// ------------------------------------------------------------------------------------------------ the end
+
+std::size_t LeaseKeeper::held_bytes() const {
+    std::size_t bytes = waiting_ids_ * sizeof(api::LeaseId) + waiting_ * sizeof(Waiter);
+    for (const HeldRead& read : reads_) {
+        bytes += read.body.size();
+    }
+    return bytes;
+}
+
+void LeaseKeeper::fail_all(api::Errc code) {
+    for (const auto& batch : batches_) {
+        batch->code = batch->state == BatchState::done ? batch->code : code;
+        batch->state = BatchState::done;
+        WorkBudget all{INT64_MAX, INT64_MAX};
+        static_cast<void>(answer(*batch, all));
+    }
+    batches_.clear();
+    for (const HeldRead& read : reads_) {
+        context_.router->answer_error(read.origin, code, "", read.replica->header());
+    }
+    reads_.clear();
+}
+
+}  // namespace ringfort::shard
