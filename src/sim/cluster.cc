@@ -88,7 +88,8 @@ std::optional<RangeId> range_named_in(std::string_view sentence) {
 }  // namespace
 
 Cluster::Cluster(const RunOptions& options)
-    : options_(options), random_(options.seed ^ 0x5ca1ab1e), log_judge_(options.nodes), expected_halts_(options.nodes, 0),
+    : options_(options), random_(options.seed ^ 0x5ca1ab1e), log_judge_(options.nodes),
+      lease_judge_(std::max<std::int64_t>(options.drift_ppm_max, 100)), expected_halts_(options.nodes, 0),
       lost_(options.nodes, false), ended_for_range_(options.nodes, false) {
     network_ = std::make_unique<SimNetwork>(queue_, random_.next(), options_.network);
     make_nodes();
@@ -310,6 +311,9 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
         shard.check_invariants();
         check_held(node);
     }
+    if (options_.workload.leases > 0) {
+        look_at_leases(node, shard);
+    }
     const auto views = shard::inspect(shard);
     for (const auto& view : views) {
         std::string wrong = judge_.observe(node.id(), view);
@@ -368,6 +372,18 @@ std::string Cluster::lost_entries(std::size_t node) {
         }
     }
     return {};
+}
+
+// Where something was applied since the last look.
+void Cluster::look_at_leases(SimNode& node, shard::Shard& shard) {
+    for (const shard::LeasesView& view : shard::inspect_leases(shard)) {
+        LogIndex& seen_at = leases_seen_at_[{node.id(), view.range}];
+        std::string wrong = seen_at == view.applied ? std::string{} : lease_judge_.observe(view, queue_.now());
+        seen_at = view.applied;
+        if (!wrong.empty()) {
+            report(node.name() + " " + wrong);
+        }
+    }
 }
 
 void Cluster::on_end(SimNode& node) {

@@ -1,12 +1,14 @@
 // A whole simulated world: network, nodes, clients, their history, and the judges that watch every turn.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "sim/checkers/leases.h"
 #include "sim/checkers/log_judge.h"
 #include "sim/checkers/replicas.h"
 #include "sim/narrator.h"
@@ -38,6 +40,7 @@ class Cluster final : public TurnObserver {
     const std::string& violation() const { return violation_; }
     const LogJudge& log_judge() const { return log_judge_; }
     std::uint64_t leaders_seen() const { return judge_.leaders_seen(); }
+    const LeaseJudge& lease_judge() const { return lease_judge_; }
     void report(std::string violation);
     // Halting for this reason is right now: the node's disk was made to fail, or it was told to stop.
     void expect_halt(std::size_t node, env::Halt how) { expected_halts_[node] |= 1u << static_cast<unsigned>(how); }
@@ -76,6 +79,7 @@ class Cluster final : public TurnObserver {
     std::string lost_entries(std::size_t node);
 
     void after_turn(SimNode& node, shard::Shard& shard) override;
+    void look_at_leases(SimNode& node, shard::Shard& shard);
     void on_end(SimNode& node) override;
     void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
     void on_shard_count(SimNode& node) override { log_judge_.on_move(index_of(node)); }
@@ -93,6 +97,8 @@ class Cluster final : public TurnObserver {
     Prng random_;
     History history_;
     ReplicaJudge judge_;
+    LeaseJudge lease_judge_;
+    std::map<std::pair<NodeId, RangeId>, LogIndex> leases_seen_at_;   // by node: what it had applied then
     Narrator narrator_{queue_};
     LogJudge log_judge_;
     std::string violation_;

@@ -13,7 +13,8 @@ namespace {
 DomainId initial_domain(std::uint32_t number) { return DomainId(number + 1); }
 
 RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version};
+    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version,
+            kv.lease};
 }
 
 api::RangeRequest range_of(const StepRequest& step, bool serializable) {
@@ -30,6 +31,7 @@ api::PutRequest put_of(const StepRequest& step) {
     out.key = step.key;
     out.value = step.value;
     out.prev_kv = step.prev_kv;
+    out.lease = step.lease;
     return out;
 }
 api::DeleteRangeRequest remove_of(const StepRequest& step) { return {step.key, step.range_end, step.prev_kv}; }
@@ -42,7 +44,11 @@ std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, 
             case StepKind::range: out[i].op = range_of(steps[i], false); break;
             case StepKind::put: out[i].op = put_of(steps[i]); break;
             case StepKind::remove: out[i].op = remove_of(steps[i]); break;
-            case StepKind::compact: UNREACHABLE();
+            case StepKind::compact:
+            case StepKind::grant:
+            case StepKind::revoke:
+            case StepKind::keep_alive:
+            case StepKind::time_to_live: UNREACHABLE();
         }
     }
     return out;
@@ -99,8 +105,17 @@ void take_result(RecordedOperation& operation, const api::Response& response) {
         take(operation.results[0], *put);
     } else if (const auto* removed = std::get_if<api::DeleteRangeResponse>(&result)) {
         take(operation.results[0], *removed);
+    } else if (const auto* grant = std::get_if<api::LeaseGrantResponse>(&result)) {
+        operation.results[0].lease = grant->id;
+        operation.results[0].ttl = grant->ttl;
+    } else if (const auto* renewed = std::get_if<api::LeaseKeepAliveResponse>(&result)) {
+        ASSERT(renewed->ttls.size() == 1);
+        operation.results[0].ttl = renewed->ttls[0];
+    } else if (const auto* lease = std::get_if<api::LeaseTimeToLiveResponse>(&result)) {
+        operation.results[0].ttl = lease->ttl;
     } else {
-        ASSERT(std::holds_alternative<api::CompactResponse>(result));
+        ASSERT(std::holds_alternative<api::CompactResponse>(result) ||
+               std::holds_alternative<api::LeaseRevokeResponse>(result));
     }
 }
 
@@ -111,6 +126,10 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::put: out += " put "; break;
             case StepKind::remove: out += " delete "; break;
             case StepKind::compact: out += step.physical ? " compact-physically" : " compact"; break;
+            case StepKind::grant: out += " grant"; break;
+            case StepKind::revoke: out += " revoke"; break;
+            case StepKind::keep_alive: out += " keep-alive"; break;
+            case StepKind::time_to_live: out += " time-to-live"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -118,6 +137,12 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
         }
         if (step.kind == StepKind::put) {
             out += "=" + step.value.substr(0, 24);
+        }
+        if (step.lease != 0) {
+            out += " lease " + std::to_string(step.lease);
+        }
+        if (step.ttl != 0) {
+            out += " for " + std::to_string(step.ttl) + " s";
         }
         if (step.revision > 0) {
             out += "@" + std::to_string(step.revision);
@@ -162,9 +187,24 @@ bool RecordedOperation::modified() const {
 
 bool RecordedOperation::may_modify() const {
     const auto modifies = [](const StepRequest& step) {
-        return step.kind == StepKind::put || step.kind == StepKind::remove;
+        return step.kind == StepKind::put || step.kind == StepKind::remove || step.kind == StepKind::revoke;
     };
     return std::any_of(success.begin(), success.end(), modifies) || std::any_of(failure.begin(), failure.end(), modifies);
+}
+
+api::LeaseId RecordedOperation::about_lease() const {
+    const bool single = success.size() == 1 && !transaction;
+    switch (single ? success[0].kind : StepKind::range) {
+        case StepKind::grant: return success[0].lease != 0 || results.empty() ? success[0].lease : results[0].lease;
+        case StepKind::revoke:
+        case StepKind::keep_alive:
+        case StepKind::time_to_live: return success[0].lease;
+        case StepKind::range:
+        case StepKind::put:
+        case StepKind::remove:
+        case StepKind::compact: return 0;
+    }
+    UNREACHABLE();
 }
 
 bool RecordedOperation::may_compact() const {
@@ -203,7 +243,7 @@ std::string describe(const RecordedOperation& operation) {
         for (const auto& kv : result.kvs) {
             out += " " + kv.key + "=" + kv.value.substr(0, 24) + "@" + std::to_string(kv.mod_revision);
         }
-        out += "]";
+        out += result.ttl != 0 ? " ttl " + std::to_string(result.ttl) + "]" : "]";
     }
     return out;
 }
@@ -229,6 +269,22 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
             out.op = api::CompactRequest{step.revision, step.physical};
             out.domain = initial_domain(operation.domain);
             break;
+        case StepKind::grant:
+            out.op = api::LeaseGrantRequest{step.ttl, step.lease};
+            out.domain = initial_domain(operation.domain);
+            break;
+        case StepKind::revoke:
+            out.op = api::LeaseRevokeRequest{step.lease};
+            out.domain = initial_domain(operation.domain);
+            break;
+        case StepKind::keep_alive:
+            out.op = api::LeaseKeepAliveRequest{std::span(&step.lease, 1)};
+            out.domain = initial_domain(operation.domain);
+            break;
+        case StepKind::time_to_live:
+            out.op = api::LeaseTimeToLiveRequest{.id = step.lease, .keys = false, .from_key = {}};
+            out.domain = initial_domain(operation.domain);
+            break;
     }
     return out;
 }
@@ -239,7 +295,7 @@ bool record_response(RecordedOperation& operation, const api::Response& response
     if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
         operation.error = error->code;
         // A read that failed changed nothing, whatever became of it.
-        const bool lost = api::error_class(error->code) == api::ErrorClass::indefinite && operation.may_modify();
+        const bool lost = api::error_class(error->code) == api::ErrorClass::indefinite && (operation.may_modify() || operation.about_lease() != 0);
         operation.outcome = lost ? Outcome::unknown : Outcome::failed;
         return true;
     }

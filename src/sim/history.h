@@ -12,7 +12,8 @@
 
 namespace ringfort::sim {
 
-enum class StepKind : std::uint8_t { range, put, remove, compact };
+// Those about leases are on their own, but for a put's.
+enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live };
 
 struct StepRequest {
     StepKind kind{StepKind::range};
@@ -23,6 +24,8 @@ struct StepRequest {
     std::int64_t limit{0};         // range
     api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
     bool physical{false};          // compact: answered when the space is free
+    api::LeaseId lease{0};         // put: it hangs on this one; grant: 0 leaves the choice; others about leases: which
+    std::int64_t ttl{0};           // grant: seconds
 };
 
 struct CompareRequest {
@@ -40,6 +43,7 @@ struct RecordedKv {
     api::Revision create_revision{0};
     api::Revision mod_revision{0};
     std::int64_t version{0};
+    api::LeaseId lease{0};
     bool operator==(const RecordedKv&) const = default;
 };
 
@@ -47,6 +51,8 @@ struct StepResult {
     std::vector<RecordedKv> kvs;   // range: the keys; put, remove: what was there before, if asked for
     std::int64_t count{0};         // range: keys that match; remove: keys removed
     bool more{false};              // range: the limit cut it
+    api::LeaseId lease{0};         // grant: its id
+    std::int64_t ttl{0};           // grant, keep_alive, time_to_live: as answered
     bool operator==(const StepResult&) const = default;
 };
 
@@ -77,12 +83,14 @@ struct RecordedOperation {
     bool succeeded{true};
     std::vector<StepResult> results;
 
-    // Whether its answer says that it changed something. Requires: outcome ok.
+    // Whether its answer says that it changed something. A revocation's does not say: false. Requires: outcome ok.
     bool modified() const;
     // Whether it could change something at all.
     bool may_modify() const;
     // Whether it is a compaction that was not definitely refused.
     bool may_compact() const;
+    // The lease it is about by itself, as a grant is; 0: none. Of a grant without an id once it is answered.
+    api::LeaseId about_lease() const;
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
 
@@ -100,6 +108,13 @@ std::string describe(const RecordedOperation& operation);
 api::Request make_request(const RecordedOperation& operation, Arena& arena);
 // Takes in one frame of the answer; true once it was the last.
 bool record_response(RecordedOperation& operation, const api::Response& response, Instant now);
+
+// A lease ended at a revision between these (the second included), if it took keys along.
+struct LeaseEnd {
+    api::LeaseId lease{0};
+    api::Revision after{0};
+    api::Revision by{0};
+};
 
 class History {
   public:

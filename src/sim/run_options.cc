@@ -266,6 +266,11 @@ RunOptions draw(const RunRequest& request) {
     if (request.faults && out.nodes_lost == 0) {
         draw_astray(astray, out);
     }
+    Prng leases(request.seed + 0x3c6ef372fe94f82b);
+    out.workload.leases = pick(leases, std::array<std::uint32_t, 3>{0, 15, 60});
+    if (leases.one_in(8)) {
+        out.bounds.keep_alives = 1;
+    }
     widen_sockets(out.network);
     return out;
 }

@@ -61,6 +61,7 @@ void each_setting(Options& o, Visit visit) {
     visit("range-removes", o.workload.range_removes);
     visit("transactions", o.workload.transactions);
     visit("compactions", o.workload.compactions);
+    visit("leases", o.workload.leases);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
 
@@ -88,6 +89,8 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-writes", o.bounds.pending_writes);
     visit("bound-compactions", o.bounds.physical_compactions);
     visit("bound-jobs", o.bounds.node_jobs);
+    visit("bound-keep-alives", o.bounds.keep_alives);
+    visit("bound-keep-alive-ids", o.bounds.keep_alive_ids);
 
     visit("disk-read", o.disk.read_latency);
     visit("disk-write", o.disk.write_latency);

@@ -134,7 +134,7 @@ void SimClient::on_give_up(void* context, std::uint64_t use, std::uint64_t) {
     RecordedOperation& operation = self.history_[call.number];
     operation.completed = self.queue_.now();
     operation.error = api::Errc::cancelled;
-    operation.outcome = operation.may_modify() ? Outcome::unknown : Outcome::failed;
+    operation.outcome = operation.may_modify() || operation.about_lease() != 0 ? Outcome::unknown : Outcome::failed;
     self.tell(operation);
     self.end(call);
     on_wake(&self, 0);

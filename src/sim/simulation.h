@@ -74,6 +74,8 @@ class Simulation {
     bool heal_majority();
     // Heals everything; the cluster serves, bears a burst if the options have any, and converges. The load ends.
     bool settle();
+    // Nobody keeps leases alive any more: they end, though a leader is lost meanwhile. Requires: settle() was good.
+    bool leases_end();
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
     Verdict finish();
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t bulk_one_in = 12;
 constexpr std::uint32_t large_value_bytes = 60'000;
+constexpr std::size_t leases_max = 4;   // of a client in a domain, at a time
 
 // Of the keys that are few, and of those that are many and lie behind them.
 std::string end_of_few(std::uint32_t domain) { return domain_prefix(domain) + "~"; }
@@ -61,7 +62,9 @@ StepRequest Workload::range(std::uint32_t domain) {
 }
 
 StepRequest Workload::put(std::uint32_t domain) {
-    return {StepKind::put, key(domain), {}, value(), !random_.one_in(4), 0, 0};
+    StepRequest out{StepKind::put, key(domain), {}, value(), !random_.one_in(4), 0, 0};
+    out.lease = options_.leases > 0 && random_.one_in(2) ? lease(domain) : 0;
+    return out;
 }
 
 StepRequest Workload::remove(std::uint32_t domain, bool many) {
@@ -78,7 +81,7 @@ StepRequest Workload::remove(std::uint32_t domain, bool many) {
 CompareRequest Workload::compare(std::uint32_t domain) {
     CompareRequest out;
     out.key = key(domain);
-    out.target = static_cast<api::CompareTarget>(random_.below(4));
+    out.target = static_cast<api::CompareTarget>(random_.below(options_.leases > 0 ? 5 : 4));
     out.result = random_.one_in(3) ? static_cast<api::CompareResult>(random_.below(4)) : api::CompareResult::equal;
     if (random_.one_in(8)) {
         out.range_end = random_.one_in(2) ? key(domain) : end_of_few(domain);
@@ -95,6 +98,7 @@ CompareRequest Workload::compare(std::uint32_t domain) {
         out.value = kv.value;
         out.number = out.target == api::CompareTarget::version  ? kv.version
                      : out.target == api::CompareTarget::create ? kv.create_revision
+                     : out.target == api::CompareTarget::lease  ? kv.lease
                                                                 : kv.mod_revision;
     }
     return out;
@@ -140,6 +144,39 @@ RecordedOperation Workload::compaction(std::uint32_t domain) {
     const auto back = static_cast<api::Revision>(random_.below(40));
     out.success.push_back({StepKind::compact, {}, {}, {}, false, 0, std::max<api::Revision>(seen - back, 1),
                            random_.one_in(4)});
+    return out;
+}
+
+// One of its own; 0: it has none.
+api::LeaseId Workload::lease(std::uint32_t domain) {
+    const auto& mine = leases_[domain];
+    return mine.empty() ? 0 : mine[random_.below(mine.size())];
+}
+
+void Workload::forget(std::uint32_t domain, api::LeaseId lease) { std::erase(leases_[domain], lease); }
+
+// Short ones, some of which are kept alive, and some not often enough.
+RecordedOperation Workload::about_lease(std::uint32_t domain) {
+    RecordedOperation out;
+    StepRequest step;
+    step.lease = lease(domain);
+    const std::uint64_t lot = random_.below(12);
+    if (step.lease == 0 || (lot < 3 && leases_[domain].size() < leases_max)) {
+        step.kind = StepKind::grant;
+        const bool chosen = random_.one_in(4);
+        step.lease = chosen ? 0 : (static_cast<api::LeaseId>(client_) << 32) + ++granted_;
+        step.ttl = static_cast<std::int64_t>(random_.between(1, 5));
+        if (!chosen && random_.one_in(8)) {
+            leases_[domain].push_back(step.lease);   // before it is there
+        }
+    } else if (lot < 8) {
+        step.kind = StepKind::keep_alive;
+    } else if (lot < 9) {
+        step.kind = StepKind::revoke;
+    } else {
+        step.kind = StepKind::time_to_live;
+    }
+    out.success.push_back(std::move(step));
     return out;
 }
 
@@ -189,7 +226,7 @@ RecordedOperation Workload::next() {
     const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
     const auto& o = options_;
     const std::uint64_t total = o.puts + o.gets + o.stale_gets + o.past_gets + o.ranges + o.removes + o.range_removes +
-                                o.transactions + o.compactions;
+                                o.transactions + o.compactions + o.leases;
     std::uint64_t lot = random_.below(total);
     const auto drawn = [&](std::uint32_t weight) {
         const bool hit = lot < weight;
@@ -216,6 +253,8 @@ RecordedOperation Workload::next() {
         out.success.push_back(remove(domain, false));
     } else if (drawn(o.range_removes)) {
         out.success.push_back(remove(domain, true));
+    } else if (drawn(o.leases)) {
+        out = about_lease(domain);
     } else if (drawn(o.compactions)) {
         out = compaction(domain);
     } else {
@@ -230,8 +269,25 @@ RecordedOperation Workload::next() {
 }
 
 void Workload::learn(const RecordedOperation& operation) {
+    if (operation.error == api::Errc::lease_not_found) {
+        for (const auto* branch : {&operation.success, &operation.failure}) {
+            for (const StepRequest& step : *branch) {
+                forget(operation.domain, step.lease);
+            }
+        }
+    }
     if (operation.outcome != Outcome::ok) {
         return;
+    }
+    if (const api::LeaseId lease = operation.about_lease(); lease != 0) {
+        const StepKind kind = operation.success[0].kind;
+        const bool gone = kind == StepKind::revoke || operation.results[0].ttl < (kind == StepKind::keep_alive ? 1 : 0);
+        auto& mine = leases_[operation.domain];
+        if (gone) {
+            forget(operation.domain, lease);
+        } else if (std::ranges::find(mine, lease) == mine.end()) {
+            mine.push_back(lease);
+        }
     }
     api::Revision& revision = revision_[operation.domain];
     revision = std::max(revision, operation.header.revision);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/prng.h"
 #include "sim/history.h"
@@ -21,7 +22,7 @@ class Workload {
 
     // The next operation, without times and outcome.
     RecordedOperation next();
-    // What an answer taught: later compares and past reads use it.
+    // What an answer taught: later compares, past reads and puts on leases use it.
     void learn(const RecordedOperation& operation);
 
   private:
@@ -33,6 +34,9 @@ class Workload {
     StepRequest remove(std::uint32_t domain, bool many);
     RecordedOperation transaction(std::uint32_t domain);
     RecordedOperation compaction(std::uint32_t domain);
+    RecordedOperation about_lease(std::uint32_t domain);
+    api::LeaseId lease(std::uint32_t domain);
+    void forget(std::uint32_t domain, api::LeaseId lease);
     std::string bulk_key(std::uint32_t domain, std::uint64_t number);
     RecordedOperation bulk(std::uint32_t domain);
     RecordedOperation bulk_fill(std::uint32_t domain);
@@ -45,6 +49,8 @@ class Workload {
     std::uint64_t values_{0};
     std::map<std::string, RecordedKv> last_seen_;
     std::map<std::uint32_t, api::Revision> revision_;   // highest seen, by domain
+    std::map<std::uint32_t, std::vector<api::LeaseId>> leases_;   // its own, by domain, as far as it knows
+    api::LeaseId granted_{0};                           // ids it has chosen
 };
 
 }  // namespace ringfort::sim

@@ -67,7 +67,7 @@ bool KvModel::holds_for(const CompareRequest& compare, const RecordedKv* kv) {
         case api::CompareTarget::create: return related(compare.result, kv ? kv->create_revision : 0, compare.number);
         case api::CompareTarget::mod: return related(compare.result, kv ? kv->mod_revision : 0, compare.number);
         case api::CompareTarget::value: return kv != nullptr && related(compare.result, kv->value, compare.value);
-        case api::CompareTarget::lease: return related(compare.result, std::int64_t{0}, compare.number);
+        case api::CompareTarget::lease: return related(compare.result, kv ? kv->lease : 0, compare.number);
     }
     UNREACHABLE();
 }
@@ -93,7 +93,7 @@ StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
 StepResult KvModel::put(const StepRequest& step, api::Revision at) {
     StepResult out;
     const RecordedKv* before = find(step.key, at);
-    RecordedKv now{step.key, step.value, at, at, 1};
+    RecordedKv now{step.key, step.value, at, at, 1, step.lease};
     if (before != nullptr) {
         now.create_revision = before->create_revision;
         now.version = before->version + 1;
@@ -121,6 +121,24 @@ StepResult KvModel::remove(const StepRequest& step, api::Revision at) {
     return out;
 }
 
+bool KvModel::holds_keys(api::LeaseId lease) const {
+    keys_visited_ += keys_.size();
+    return std::ranges::any_of(keys_, [&](const auto& item) {
+        return !item.second.empty() && item.second.back().live && item.second.back().kv.lease == lease;
+    });
+}
+
+// The end of a lease, asked for or not.
+void KvModel::revoke(const StepRequest& step, api::Revision at) {
+    keys_visited_ += keys_.size();
+    for (auto& [key, versions] : keys_) {
+        if (!versions.empty() && versions.back().live && versions.back().kv.lease == step.lease) {
+            versions.push_back({at, false, {}});
+            touched_.back().push_back(key);
+        }
+    }
+}
+
 KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
     Execution out;
     const api::Revision next = revision_ + 1;
@@ -132,7 +150,14 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
             case StepKind::range: out.results.push_back(range(step, next)); break;
             case StepKind::put: out.results.push_back(put(step, next)); break;
             case StepKind::remove: out.results.push_back(remove(step, next)); break;
-            case StepKind::compact: out.results.emplace_back(); break;   // loses old versions, changes no state
+            case StepKind::revoke:
+                revoke(step, next);
+                out.results.emplace_back();
+                break;
+            case StepKind::compact:   // loses old versions, changes no state
+            case StepKind::grant:
+            case StepKind::keep_alive:
+            case StepKind::time_to_live: out.results.emplace_back(); break;
         }
     }
     out.modified = !touched_.back().empty();
@@ -150,7 +175,7 @@ KvModel::Execution KvModel::read(const RecordedOperation& operation, api::Revisi
     out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
                                 [&](const CompareRequest& compare) { return holds(compare, at); });
     for (const auto& step : out.succeeded ? operation.success : operation.failure) {
-        if (step.kind == StepKind::compact) {
+        if (step.kind != StepKind::range && step.kind != StepKind::put && step.kind != StepKind::remove) {
             out.results.emplace_back();
             continue;
         }

@@ -28,6 +28,8 @@ class KvModel {
     void undo();
     // The keys that the newest revision changed. Requires: revision() > 1.
     const std::vector<std::string>& touched() const { return touched_.back(); }
+    // Whether some key of the newest state hangs on the lease.
+    bool holds_keys(api::LeaseId lease) const;
     // The key at that revision; null: absent.
     const RecordedKv* find(const std::string& key, api::Revision at) const;
     // So far, by all of the above: what a search costs.
@@ -45,6 +47,7 @@ class KvModel {
     StepResult range(const StepRequest& step, api::Revision at) const;
     StepResult put(const StepRequest& step, api::Revision at);
     StepResult remove(const StepRequest& step, api::Revision at);
+    void revoke(const StepRequest& step, api::Revision at);
 
     api::Revision revision_{1};
     std::map<std::string, std::vector<Version>> keys_;

@@ -1,6 +1,7 @@
 #include "sim/checkers/serializability.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
@@ -25,8 +26,10 @@ std::string answered_and_expected(const RecordedOperation& operation, const KvMo
 
 class Search {
   public:
-    Search(std::span<const RecordedOperation* const> operations, std::uint64_t steps_max)
-        : operations_(operations), steps_max_(steps_max) {}
+    // `ends` null: nobody looked.
+    Search(std::span<const RecordedOperation* const> operations, const std::span<const LeaseEnd>* ends,
+           std::uint64_t steps_max)
+        : operations_(operations), ends_(ends), steps_max_(steps_max) {}
 
     SerializabilityReport run() {
         collect();
@@ -44,6 +47,7 @@ class Search {
         const RecordedOperation* operation;
         api::Revision floor;      // it stands behind this revision: that one was answered before it was invoked
         api::Revision home{0};    // a value it writes was seen as of this revision: it can stand nowhere else
+        api::Revision ceiling{INT64_MAX};   // it stands no later
         bool used{false};
     };
     // One revision that was replayed.
@@ -55,6 +59,9 @@ class Search {
     void collect();
     void note_seen(const RecordedOperation& operation);
     void find_homes();
+    void add_expiries();
+    void add_expiry(api::LeaseId lease, Instant not_before, api::Revision floor, api::Revision ceiling);
+    std::map<api::LeaseId, Instant> leases_with_keys() const;
     bool disturbs(api::Revision revision) const;
     void check_real_time();
     void replay();
@@ -72,6 +79,7 @@ class Search {
     }
 
     std::span<const RecordedOperation* const> operations_;
+    const std::span<const LeaseEnd>* ends_;
     std::uint64_t steps_max_;
     SerializabilityReport report_;
     KvModel model_;
@@ -82,6 +90,8 @@ class Search {
     // By key: it was seen as of the first revision in a state of the second, so nothing touched it in between.
     std::map<std::string, std::map<api::Revision, api::Revision>> untouched_;
     std::vector<Unknown> unknown_;
+    std::deque<RecordedOperation> expiries_;                           // that may have happened: nobody asked for them
+    std::multimap<api::Revision, const RecordedOperation*> revoked_;   // acknowledged, by revision
     std::vector<Frame> frames_;                                        // frames_[i] made revision i + 2
     api::Revision deepest_{0};
     std::string deepest_why_;
@@ -90,7 +100,9 @@ class Search {
 void Search::collect() {
     for (const auto* operation : operations_) {
         if (operation->outcome == Outcome::unknown || operation->outcome == Outcome::pending) {
-            if (operation->may_modify()) {
+            // The end of a lease that was seen is placed as such, whoever asked for it.
+            const bool seen_elsewhere = ends_ != nullptr && operation->about_lease() != 0;
+            if (operation->may_modify() && !seen_elsewhere) {
                 unknown_.push_back({operation, 1});
             }
             continue;
@@ -105,6 +117,15 @@ void Search::collect() {
         }
         last_ = std::max(last_, revision);
         note_seen(*operation);
+        if (operation->about_lease() != 0) {
+            // Of keys only a revocation says something, and not whether there were any: if so, it made this revision.
+            report_.reads++;
+            if (operation->success[0].kind == StepKind::revoke) {
+                unknown_.push_back({operation, 1, revision});
+                revoked_.emplace(revision, operation);
+            }
+            continue;
+        }
         if (operation->modified()) {
             report_.writes++;
             const auto [other, added] = writes_.emplace(revision, operation);
@@ -120,6 +141,66 @@ void Search::collect() {
     }
     report_.unknown = unknown_.size();
     find_homes();
+    add_expiries();
+    // What has its place comes before what may stand anywhere.
+    std::ranges::stable_sort(unknown_, {}, [](const Unknown& unknown) {
+        return std::pair(unknown.home == 0, unknown.ceiling == INT64_MAX);
+    });
+}
+
+void Search::add_expiry(api::LeaseId lease, Instant not_before, api::Revision floor, api::Revision ceiling) {
+    StepRequest step{StepKind::revoke, {}, {}, {}, false, 0, 0};
+    step.lease = lease;
+    RecordedOperation& expiry = expiries_.emplace_back();
+    expiry.number = UINT64_MAX;
+    expiry.invoked = not_before;
+    expiry.outcome = Outcome::unknown;
+    expiry.success.push_back(std::move(step));
+    unknown_.push_back({.operation = &expiry, .floor = floor, .home = 0, .ceiling = ceiling, .used = false});
+}
+
+// With the time until which each lives at least: acknowledged grants and keep-alives count from when they were asked for.
+// Clocks may run fast, but not by a tenth.
+std::map<api::LeaseId, Instant> Search::leases_with_keys() const {
+    std::map<api::LeaseId, Instant> ends;
+    for (const auto* operation : operations_) {
+        for (const auto* branch : {&operation->success, &operation->failure}) {
+            for (const StepRequest& step : *branch) {
+                if (step.kind == StepKind::put && step.lease != 0) {
+                    ends.emplace(step.lease, Instant{0});
+                }
+            }
+        }
+    }
+    for (const auto* operation : operations_) {
+        const auto found = ends.find(operation->about_lease());
+        const bool lives = found != ends.end() && operation->outcome == Outcome::ok && !operation->results.empty() &&
+                           operation->success[0].kind != StepKind::time_to_live && operation->results[0].ttl > 0;
+        if (lives) {
+            const Duration least = Duration(std::chrono::seconds(operation->results[0].ttl)) * 9 / 10;
+            found->second = std::max(found->second, operation->invoked + least);
+        }
+    }
+    return ends;
+}
+
+// A lease whose time is over takes its keys along, once.
+void Search::add_expiries() {
+    const auto leases = leases_with_keys();
+    if (ends_ == nullptr) {
+        for (const auto& [lease, end] : leases) {
+            add_expiry(lease, end, 1, INT64_MAX);
+        }
+        return;
+    }
+    for (const LeaseEnd& end : *ends_) {
+        const bool revoked = std::ranges::any_of(revoked_, [&](const auto& item) {
+            return item.second->success[0].lease == end.lease;
+        });
+        if (leases.contains(end.lease) && !revoked) {
+            add_expiry(end.lease, Instant{0}, end.after, end.by);   // perhaps somebody revoked it without an answer
+        }
+    }
 }
 
 void Search::note_seen(const RecordedOperation& operation) {
@@ -171,6 +252,9 @@ bool Search::disturbs(api::Revision revision) const {
 void Search::check_real_time() {
     std::vector<const RecordedOperation*> by_invocation;
     std::vector<const RecordedOperation*> by_answer;
+    for (const RecordedOperation& expiry : expiries_) {
+        by_invocation.push_back(&expiry);
+    }
     for (const auto* operation : operations_) {
         by_invocation.push_back(operation);
         if (operation->outcome == Outcome::ok) {
@@ -198,7 +282,7 @@ void Search::check_real_time() {
         }
         const api::Revision floor = highest == nullptr ? 1 : highest->header.revision;
         if (const auto unknown = unknown_place.find(operation); unknown != unknown_place.end()) {
-            unknown_[unknown->second].floor = floor;
+            unknown_[unknown->second].floor = std::max(unknown_[unknown->second].floor, floor);
         }
         if (operation->outcome != Outcome::ok || operation->serializable) {
             continue;
@@ -222,6 +306,14 @@ bool Search::agrees(api::Revision revision) {
                 return "an answer shows " + it->second.key + "=" + it->second.value.substr(0, 40) + " of revision " +
                        std::to_string(revision) + ", which the replay does not have";
             });
+            return false;
+        }
+    }
+    const auto [first_revoked, end_revoked] = revoked_.equal_range(revision);
+    for (auto it = first_revoked; it != end_revoked; ++it) {
+        if (model_.holds_keys(it->second->success[0].lease)) {
+            fail_at(revision,
+                    [&] { return "keys are still there of a lease that was revoked:\n  " + describe(*it->second); });
             return false;
         }
     }
@@ -262,7 +354,7 @@ bool Search::try_acknowledged(api::Revision revision, const RecordedOperation& o
 bool Search::try_gap(api::Revision revision, std::size_t first) {
     for (std::size_t i = first; i < unknown_.size(); i++) {
         Unknown& unknown = unknown_[i];
-        if (unknown.used || unknown.floor >= revision || (unknown.home > 0 && unknown.home != revision)) {
+        if (unknown.used || unknown.floor >= revision || unknown.ceiling < revision || (unknown.home > 0 && unknown.home != revision)) {
             continue;
         }
         report_.steps++;
@@ -329,7 +421,12 @@ void Search::replay() {
 
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
                                             std::uint64_t steps_max) {
-    return Search(operations, steps_max).run();
+    return Search(operations, nullptr, steps_max).run();
+}
+
+SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
+                                            std::span<const LeaseEnd> ends, std::uint64_t steps_max) {
+    return Search(operations, &ends, steps_max).run();
 }
 
 }  // namespace ringfort::sim

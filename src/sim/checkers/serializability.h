@@ -5,6 +5,9 @@
 // the unknown writes, and goes back when a later answer contradicts the choice. Then real time: an operation invoked
 // after another one was answered stands behind it. Reads must be true at their revision; reads that may be stale are
 // exempt only from being recent.
+//
+// Leases: a revision that nobody asked for may also be the end of a lease, with the keys that then hung on it: when it was seen
+// to end, or, if nobody looked, any time after what was acknowledged.
 #pragma once
 
 #include <span>
@@ -27,5 +30,8 @@ struct SerializabilityReport {
 // `operations`: of one domain, all of them, values of puts distinct. `steps_max` bounds the search.
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
                                             std::uint64_t steps_max = 2'000'000);
+// `ends`: of every lease that ended, in whatever domain.
+SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
+                                            std::span<const LeaseEnd> ends, std::uint64_t steps_max = 2'000'000);
 
 }  // namespace ringfort::sim
