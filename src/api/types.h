@@ -244,7 +244,8 @@ struct LeaseGrantResponse {
 struct LeaseRevokeResponse {};
 
 struct LeaseKeepAliveResponse {
-    std::span<const std::int64_t> ttls;   // one for each id asked for: seconds from when it was asked; 0: there is no such lease
+    // One for each id asked for: seconds from when it was asked; 0: there is no such lease.
+    std::span<const std::int64_t> ttls;
 };
 
 struct LeaseTimeToLiveResponse {

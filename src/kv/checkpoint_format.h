@@ -2,7 +2,8 @@
 //
 //   block    u32 payload_bytes (1..64 Ki), u32 number (from 0), u64 checksum of the payload seeded with number, payload
 //
-//   items    head; leases, and each lease in the order of ids; for each key in key order: key, its versions newest first; end
+//   items    head; leases, and each lease in the order of ids; then for each key in key order: key, its versions newest
+//            first; then end
 //   head     u8 1, u64 magic, u32 format version, u64 range, u64 applied, i64 revision, i64 compact_revision, u64 hash
 //   leases   u8 5, u32 section version, i64 lease clock, u64 its term, u64 count. Not there if nobody ever spoke of leases
 //   lease    u8 6, i64 id, i64 ttl, i64 deadline, u64 version. Its keys follow from their newest versions

@@ -64,14 +64,14 @@ void LeaseTable::move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to)
     if (from != 0 && !(MUTANT(moved_key_stays_attached) && to != 0)) {
         Lease* former = find(from);
         ASSERT(former != nullptr);
-        const std::size_t erased = former->keys.erase(record);
+        const std::size_t erased = former->keys.erase(AttachedKey{record});
         ASSERT(erased == 1);
     }
     if (to != 0) {
         Lease* lease = find(to);
         ASSERT(lease != nullptr);
-        const bool added = lease->keys.insert(record).second;
-        ASSERT(added || MUTANT(moved_key_stays_attached));
+        const bool added = lease->keys.insert(AttachedKey{record}).second;
+        ASSERT(added);
     }
 }
 
@@ -117,7 +117,8 @@ bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(
             Lease& lease = *head;
             unlink(lease);
             if (lease.facts.deadline <= now) {
-                link(lease, std::min(target + look_again_slots, turned_to_ + static_cast<std::int64_t>(wheel_slots)));
+                const std::int64_t furthest = turned_to_ + static_cast<std::int64_t>(wheel_slots);
+                link(lease, MUTANT(expiry_tried_once) ? furthest : std::min(target + look_again_slots, furthest));
                 found(context, lease);
             } else {
                 link_by_deadline(lease, target + 1);
@@ -145,7 +146,7 @@ void LeaseTable::check_invariants() const {
     ASSERT(linked == leases_.size());
     for (const auto& [id, lease] : leases_) {
         ASSERT(id == lease.id && id != 0 && lease.facts.ttl > 0 && lease.facts.version);
-        for (const KeyRecord* record : lease.keys) {
+        for (const auto [record] : lease.keys) {
             ASSERT(!record->latest->tombstone() && record->latest->lease() == id);
         }
     }

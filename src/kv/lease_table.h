@@ -52,11 +52,15 @@ class SlabAllocator {
     Slab* slab_;
 };
 
-struct KeyOrder {
+// A key that hangs on a lease, in the order of keys.
+struct AttachedKey {
+    KeyRecord* record;
+};
+struct AttachedKeyOrder {
     using is_transparent = void;
-    bool operator()(const KeyRecord* a, const KeyRecord* b) const { return a->key() < b->key(); }
-    bool operator()(const KeyRecord* a, std::string_view key) const { return a->key() < key; }
-    bool operator()(std::string_view key, const KeyRecord* b) const { return key < b->key(); }
+    bool operator()(const AttachedKey& a, const AttachedKey& b) const { return a.record->key() < b.record->key(); }
+    bool operator()(const AttachedKey& a, std::string_view key) const { return a.record->key() < key; }
+    bool operator()(std::string_view key, const AttachedKey& b) const { return key < b.record->key(); }
 };
 
 // A lease without its keys, as checkpoints and hashes know it.
@@ -68,9 +72,9 @@ struct LeaseFacts {
 };
 
 struct Lease {
-    using Keys = std::set<KeyRecord*, KeyOrder, SlabAllocator<KeyRecord*>>;
+    using Keys = std::set<AttachedKey, AttachedKeyOrder, SlabAllocator<AttachedKey>>;
     Lease(Slab& slab, api::LeaseId lease_id, const LeaseFacts& lease_facts)
-        : id(lease_id), facts(lease_facts), keys(SlabAllocator<KeyRecord*>(slab)) {}
+        : id(lease_id), facts(lease_facts), keys(SlabAllocator<AttachedKey>(slab)) {}
 
     const api::LeaseId id;
     LeaseFacts facts;

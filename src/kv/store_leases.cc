@@ -65,7 +65,7 @@ Step Store::Impl::step_revoke(WorkBudget& budget) {
         if (budget.spent()) {
             return Step::more;
         }
-        KeyRecord& record = **lease.keys.begin();
+        KeyRecord& record = *lease.keys.begin()->record;
         state.remove(record);
         state.charge(budget, ended_key_keys, static_cast<std::int64_t>(record.key_bytes));
     }
@@ -126,8 +126,8 @@ bool Store::list_lease_keys(api::LeaseId id, std::string_view from, const LeaseK
     std::size_t bytes = 0;
     auto next = lease->keys.lower_bound(from);
     for (; next != lease->keys.end() && out.size() < bounds.keys && bytes < bounds.bytes; ++next) {
-        out.push_back((*next)->key());
-        bytes += (*next)->key_bytes;
+        out.push_back(next->record->key());
+        bytes += next->record->key_bytes;
     }
     return next != lease->keys.end();
 }

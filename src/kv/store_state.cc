@@ -63,7 +63,7 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
 
 void StoreState::remove(KeyRecord& record) {
     ASSERT(!record.latest->tombstone());
-    if (const api::LeaseId lease = record.latest->lease(); lease != 0) {
+    if (const api::LeaseId lease = record.latest->lease(); lease != 0 && !MUTANT(deleted_key_stays_attached)) {
         leases.move_key(&record, lease, 0);
     }
     Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);

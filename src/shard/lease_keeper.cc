@@ -121,8 +121,8 @@ api::Errc LeaseKeeper::add(Replica& replica, const Origin& origin, std::span<con
                            Instant deadline) {
     const std::size_t bytes_max = context_.request_bytes();
     const std::size_t ids_max = std::min(kv::lease_keep_alive_ids_max, bytes_max / sizeof(api::LeaseId));
-    if (waiting_ >= context_.config.bounds.keep_alives || waiting_ids_ + ids.size() > context_.config.bounds.keep_alive_ids ||
-        ids.size() > ids_max) {
+    const ShardBounds& bounds = context_.config.bounds;
+    if (waiting_ >= bounds.keep_alives || waiting_ids_ + ids.size() > bounds.keep_alive_ids || ids.size() > ids_max) {
         MARK("keep-alive refused: too many wait");
         return api::Errc::too_many_requests;
     }
@@ -262,7 +262,13 @@ void LeaseKeeper::keep(Replica& replica, Instant now) {
     static_cast<void>(now_of(replica));   // it is looked at often enough to count everything
     const bool known = replica.store()->lease_term() == clock.term;
     if (!clock.spoke || now - clock.spoke_at >= tick_interval) {
-        if (propose_own(replica, kv::LeaseTick{stamp(replica)})) {
+        ids_.clear();
+        if (MUTANT(new_leader_renews_leases) && !clock.spoke) {
+            static_cast<void>(list(replica, {}));
+        }
+        const kv::CommandBody tick = ids_.empty() ? kv::CommandBody(kv::LeaseTick{stamp(replica)})
+                                                  : kv::CommandBody(kv::LeaseKeepAlive{stamp(replica), ids_});
+        if (propose_own(replica, tick)) {
             clock.spoke = true;
             clock.spoke_at = now;
             clock.expiring++;

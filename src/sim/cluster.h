@@ -97,10 +97,10 @@ class Cluster final : public TurnObserver {
     Prng random_;
     History history_;
     ReplicaJudge judge_;
-    LeaseJudge lease_judge_;
-    std::map<std::pair<NodeId, RangeId>, LogIndex> leases_seen_at_;   // by node: what it had applied then
     Narrator narrator_{queue_};
     LogJudge log_judge_;
+    LeaseJudge lease_judge_;
+    std::map<std::pair<NodeId, RangeId>, LogIndex> leases_seen_at_;   // by node: what it had applied then
     std::string violation_;
     std::unique_ptr<SimNetwork> network_;
     std::vector<std::unique_ptr<SimNode>> nodes_;

@@ -295,7 +295,8 @@ bool record_response(RecordedOperation& operation, const api::Response& response
     if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
         operation.error = error->code;
         // A read that failed changed nothing, whatever became of it.
-        const bool lost = api::error_class(error->code) == api::ErrorClass::indefinite && (operation.may_modify() || operation.about_lease() != 0);
+        const bool lost = api::error_class(error->code) == api::ErrorClass::indefinite &&
+                          (operation.may_modify() || operation.about_lease() != 0);
         operation.outcome = lost ? Outcome::unknown : Outcome::failed;
         return true;
     }

@@ -4,8 +4,8 @@
 //     alone, are ready (every range has a leader), have answered every request that was pending, have taken a write and a
 //     read of every domain, and are equal.
 //   - Then everybody is healed who is not gone for ever, and the load goes on for 5 s: the same within 60 s.
-//   - Once nobody keeps them alive, all leases have ended within 12 s: the longest is granted for 5. A node that leads is killed
-//     meanwhile and started again, which costs them no more than two seconds and a half.
+//   - Once nobody keeps them alive, all leases have ended within 12 s: the longest is granted for 5. A node that leads is
+//     killed meanwhile and started again.
 //   - After a burst every request of it is answered within 20 s, and within 16 s more there are 4 s in which at least half
 //     as many requests are served as in 4 s before it. A refusal is no service, but for want of room.
 #include "sim/simulation.h"

@@ -279,7 +279,7 @@ void Workload::learn(const RecordedOperation& operation) {
     if (operation.outcome != Outcome::ok) {
         return;
     }
-    if (const api::LeaseId lease = operation.about_lease(); lease != 0) {
+    if (const api::LeaseId lease = operation.about_lease(); lease != 0 && operation.client == client_) {
         const StepKind kind = operation.success[0].kind;
         const bool gone = kind == StepKind::revoke || operation.results[0].ttl < (kind == StepKind::keep_alive ? 1 : 0);
         auto& mine = leases_[operation.domain];

@@ -46,12 +46,15 @@ class HistoryBuilder {
         out.error = api::Errc::no_leader;
         return out;
     }
-    SerializabilityReport check(std::uint64_t steps_max = 5'000'000) const {
-        std::vector<const RecordedOperation*> all;
+    std::vector<const RecordedOperation*> all() const {
+        std::vector<const RecordedOperation*> out;
         for (const auto& operation : history_.operations()) {
-            all.push_back(&operation);
+            out.push_back(&operation);
         }
-        return check_serializability(all, steps_max);
+        return out;
+    }
+    SerializabilityReport check(std::uint64_t steps_max = 5'000'000) const {
+        return check_serializability(all(), steps_max);
     }
 
   private:

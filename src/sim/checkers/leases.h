@@ -1,9 +1,10 @@
 // When leases end, and that they do.
 //
-// Watches every replica's leases, turn by turn, and hears at the end what clients were told. Nothing here looks at how time is
-// kept: only at true time, within what clocks may drift.
+// Watches every replica's leases, turn by turn, and hears at the end what clients were told. Nothing here looks at how time
+// is kept: only at true time, within what clocks may drift.
 //
-//   early     a lease ended by itself before an acknowledged grant or keep-alive, counted from when it was asked for, was over
+//   early     a lease ended by itself before an acknowledged grant or keep-alive, counted from when it was asked for, was
+//             over
 //   renewed   it has another version than the granted one, and nobody ever asked to keep it alive
 //   moved     two replicas disagree about one version of a lease
 //   denied    somebody was told that it is not there while it was, or could put a key on it when it was gone

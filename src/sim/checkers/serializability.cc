@@ -354,7 +354,8 @@ bool Search::try_acknowledged(api::Revision revision, const RecordedOperation& o
 bool Search::try_gap(api::Revision revision, std::size_t first) {
     for (std::size_t i = first; i < unknown_.size(); i++) {
         Unknown& unknown = unknown_[i];
-        if (unknown.used || unknown.floor >= revision || unknown.ceiling < revision || (unknown.home > 0 && unknown.home != revision)) {
+        if (unknown.used || unknown.floor >= revision || unknown.ceiling < revision ||
+            (unknown.home > 0 && unknown.home != revision)) {
             continue;
         }
         report_.steps++;

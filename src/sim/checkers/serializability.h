@@ -6,8 +6,8 @@
 // after another one was answered stands behind it. Reads must be true at their revision; reads that may be stale are
 // exempt only from being recent.
 //
-// Leases: a revision that nobody asked for may also be the end of a lease, with the keys that then hung on it: when it was seen
-// to end, or, if nobody looked, any time after what was acknowledged.
+// Leases: a revision that nobody asked for may also be the end of a lease, with the keys that then hung on it: when it was
+// seen to end, or, if nobody looked, any time after what was acknowledged.
 #pragma once
 
 #include <span>
