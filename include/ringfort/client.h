@@ -28,6 +28,12 @@
 //         return write_out(part);                                       // false: enough
 //     });
 //
+// A key that is there as long as this process is:
+//
+//     auto lease = client.lease_grant(10);                              // seconds
+//     client.keep_alive(lease->id, lease->ttl, {}, [] { stop_working(); });
+//     client.put("workers/me", "here", {.lease = lease->id});
+//
 // Asynchronous: every call has an _async form whose callback runs once, on the client's thread (or on the one that
 // destroys the client). It must not block, and may start other asynchronous calls. Keys and values are copied before
 // the call returns.
@@ -122,6 +128,18 @@ class Client {
     // Hands what the answering node leads to that member; a client with the leader's endpoint alone is the one to ask.
     Outcome<MoveLeaderReply> move_leader(std::uint64_t target_member, const CallOptions& options = {});
 
+    // ---- leases: time that is kept alive, and keys that go with it. In seconds, counted by the cluster from when it was
+    // asked: one who counts from before the call never believes in a lease that is over.
+    // id 0: the cluster chooses.
+    Outcome<LeaseGrantReply> lease_grant(std::int64_t ttl, std::int64_t id = 0, const LeaseOptions& options = {});
+    // Its keys go with it, at one revision.
+    Outcome<LeaseRevokeReply> lease_revoke(std::int64_t id, const LeaseOptions& options = {});
+    // Any number of them, each to its whole time. Tried again like a read: renewing twice is renewing.
+    Outcome<LeaseKeepAliveReply> lease_keep_alive(const std::vector<std::int64_t>& ids, const LeaseOptions& options = {});
+    // With many keys or leases they are asked for in parts: each part is of one moment.
+    Outcome<LeaseTimeToLiveReply> lease_time_to_live(std::int64_t id, bool keys = false, const LeaseOptions& options = {});
+    Outcome<LeaseListReply> lease_list(const LeaseOptions& options = {});
+
     // ---- asynchronous
     void put_async(std::string_view key, std::string_view value, const PutOptions& options, Callback<PutReply> done);
     void get_async(std::string_view key, const GetOptions& options, Callback<GetReply> done);
@@ -132,6 +150,21 @@ class Client {
     void status_async(const CallOptions& options, Callback<StatusReply> done);
     void member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done);
     void move_leader_async(std::uint64_t target_member, const CallOptions& options, Callback<MoveLeaderReply> done);
+    void lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOptions& options, Callback<LeaseGrantReply> done);
+    void lease_revoke_async(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done);
+    void lease_keep_alive_async(const std::vector<std::int64_t>& ids, const LeaseOptions& options,
+                                Callback<LeaseKeepAliveReply> done);
+    void lease_time_to_live_async(std::int64_t id, bool keys, const LeaseOptions& options,
+                                  Callback<LeaseTimeToLiveReply> done);
+    void lease_list_async(const LeaseOptions& options, Callback<LeaseListReply> done);
+
+    // ---- keeping leases alive
+    // Renews the lease at a third of its time, until stop_keeping_alive() or the client's end. `lost` runs once, if the
+    // lease is gone, or if nobody could be told in time, so that it may be: then what it stands for must end. ttl: as
+    // granted, just before this call.
+    void keep_alive(std::int64_t id, std::int64_t ttl, const LeaseOptions& options, std::function<void()> lost);
+    // After it returned `lost` does not begin any more.
+    void stop_keeping_alive(std::int64_t id);
 
     // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight.
     std::size_t poll(std::int64_t timeout_ms);

@@ -64,7 +64,7 @@ struct GetOptions {
 };
 
 struct PutOptions {
-    std::int64_t lease{0};           // there are none yet: others than 0 get lease_not_found
+    std::int64_t lease{0};           // the key goes when this lease ends; 0: it stays, whatever it hung on before
     bool prev_kv{false};             // the reply carries the pair as it was
     bool ignore_value{false};        // keep the value (give an empty one), change the rest
     bool ignore_lease{false};        // keep the lease
@@ -80,6 +80,11 @@ struct DeleteOptions {
 struct CompactOptions {
     bool physical{false};            // answer when the space is free
     std::uint64_t domain{0};         // whose revision it is; 0: the only one (several: domain_required)
+    std::int64_t timeout_ms{0};
+};
+
+struct LeaseOptions {
+    std::uint64_t domain{0};         // where it lives; 0: the only one (several: domain_required)
     std::int64_t timeout_ms{0};
 };
 
@@ -105,6 +110,34 @@ struct DeleteReply {
 
 struct CompactReply {
     Header header{};
+};
+
+struct LeaseGrantReply {
+    Header header{};
+    std::int64_t id{0};
+    std::int64_t ttl{0};             // seconds, as granted: no less than the cluster's least, 2 by default
+};
+
+struct LeaseRevokeReply {
+    Header header{};                 // the revision its keys went at, or the current one if it had none
+};
+
+struct LeaseKeepAliveReply {
+    Header header{};
+    std::vector<std::int64_t> ttls{};   // one for each id: seconds from when it was asked; 0: there is no such lease
+};
+
+struct LeaseTimeToLiveReply {
+    Header header{};
+    std::int64_t id{0};
+    std::int64_t ttl{0};             // seconds left; -1: there is no such lease
+    std::int64_t granted_ttl{0};
+    std::vector<std::string> keys{}; // in their order
+};
+
+struct LeaseListReply {
+    Header header{};
+    std::vector<std::int64_t> ids{}; // in their order
 };
 
 // ---------------------------------------------------------------------------------------------- transactions

@@ -62,6 +62,31 @@ class CallOf : public Call {
     std::function<void(Outcome<Reply>)> done_;
 };
 
+// An answer that may have to be asked for in parts: `rest` is given each, and says whether it asked for another.
+template <class Reply, class ApiReply>
+class PartsCall final : public CallOf<Reply, ApiReply> {
+  public:
+    using Rest = std::function<bool(Reply& part, bool more)>;
+    PartsCall(Rest rest, std::function<void(Outcome<Reply>)> done)
+        : CallOf<Reply, ApiReply>(std::move(done)), rest_(std::move(rest)) {}
+
+    void finish(const api::Response& response) override {
+        const auto* mine = std::get_if<ApiReply>(&std::get<api::Result>(response.body));
+        if (mine == nullptr) {
+            this->fail(this->unexpected_reply());
+            return;
+        }
+        Reply part = to_public(*mine);
+        set_header(part, to_public(response.header));
+        if (!rest_(part, mine->more)) {
+            this->done_(std::move(part));
+        }
+    }
+
+  private:
+    Rest rest_;
+};
+
 class GetCall final : public CallOf<GetReply, api::RangeResponse> {
   public:
     GetCall(Client::PieceCallback piece, std::function<void(Outcome<GetReply>)> done)

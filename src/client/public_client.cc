@@ -9,6 +9,7 @@
 #include "base/assertion.h"
 #include "client/core.h"
 #include "client/endpoint_table.h"
+#include "client/public_client_leases.h"
 #include "client/public_call.h"
 #include "client/socket_network.h"
 #include "ringfort/client.h"
@@ -119,7 +120,7 @@ struct Client::Impl {
                         "ringfort: not an endpoint: \"" + *invalid + "\"", "host:port or http://host:port is one"});
             return;
         }
-        const bool own_thread = threading == Threading::polled || std::this_thread::get_id() == thread.get_id();
+        const bool own_thread = on_own_thread();
         bool ring = false;
         bool refused = false;
         {
@@ -176,8 +177,18 @@ struct Client::Impl {
                 submit(std::move(call));
             }
             taken.clear();
-            network.wait(core->turn());
+            const Instant renewed = renew();
+            network.wait(std::min(core->turn(), renewed));
         }
+    }
+
+    // Renews what is due; returns when something will be.
+    Instant renew();
+    void list_leases(const LeaseOptions& options, std::shared_ptr<LeaseListReply> so_far, Callback<LeaseListReply> done);
+    void list_lease_keys(std::int64_t id, const LeaseOptions& options, std::shared_ptr<LeaseTimeToLiveReply> so_far,
+                         Callback<LeaseTimeToLiveReply> done);
+    bool on_own_thread() const {
+        return threading == Threading::polled || std::this_thread::get_id() == thread.get_id();
     }
 
     const std::optional<std::string> invalid;
@@ -185,6 +196,7 @@ struct Client::Impl {
     client::SystemClock clock;
     client::SocketNetwork network;
     std::optional<client::Core> core;
+    client::KeptLeases kept;
     Call* first{nullptr};                             // calls in flight; the running thread's
     std::uint64_t answered_count{0};
     std::vector<std::unique_ptr<Call>> taken;
@@ -291,6 +303,125 @@ void Client::move_leader_async(std::uint64_t target_member, const CallOptions& o
     impl_->start(make_call<MoveLeaderReply, api::MoveLeaderResponse>(request, options.timeout_ms, std::move(done)));
 }
 
+// ---------------------------------------------------------------------------------------------- leases
+
+namespace {
+
+template <class Reply, class ApiReply>
+std::unique_ptr<Call> make_lease_call(api::Operation op, const LeaseOptions& options, Client::Callback<Reply> done) {
+    auto call = make_call<Reply, ApiReply>(std::move(op), options.timeout_ms, std::move(done));
+    if (options.domain != 0) {
+        call->request.domain = DomainId(options.domain);
+    }
+    return call;
+}
+
+std::unique_ptr<Call> make_keep_alive(const std::vector<std::int64_t>& ids, const LeaseOptions& options,
+                                      Client::Callback<LeaseKeepAliveReply> done) {
+    auto call = make_lease_call<LeaseKeepAliveReply, api::LeaseKeepAliveResponse>(api::LeaseKeepAliveRequest{}, options,
+                                                                                  std::move(done));
+    const auto copy = call->arena.make_array<api::LeaseId>(ids.size());
+    std::copy(ids.begin(), ids.end(), copy.begin());
+    call->request.op = api::LeaseKeepAliveRequest{copy};
+    return call;
+}
+
+template <class Reply, class ApiReply, class Rest>
+std::unique_ptr<Call> make_parts_call(const LeaseOptions& options, Rest rest, Client::Callback<Reply> done) {
+    auto call = std::make_unique<client::PartsCall<Reply, ApiReply>>(std::move(rest), std::move(done));
+    call->request.timeout = from_ms(options.timeout_ms);
+    if (options.domain != 0) {
+        call->request.domain = DomainId(options.domain);
+    }
+    return call;
+}
+
+}  // namespace
+
+void Client::lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOptions& options,
+                               Callback<LeaseGrantReply> done) {
+    impl_->start(make_lease_call<LeaseGrantReply, api::LeaseGrantResponse>(
+        api::LeaseGrantRequest{.ttl = ttl, .id = id}, options, std::move(done)));
+}
+
+void Client::lease_revoke_async(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done) {
+    impl_->start(make_lease_call<LeaseRevokeReply, api::LeaseRevokeResponse>(api::LeaseRevokeRequest{.id = id}, options,
+                                                                             std::move(done)));
+}
+
+void Client::lease_keep_alive_async(const std::vector<std::int64_t>& ids, const LeaseOptions& options,
+                                    Callback<LeaseKeepAliveReply> done) {
+    impl_->start(make_keep_alive(ids, options, std::move(done)));
+}
+
+void Client::lease_time_to_live_async(std::int64_t id, bool keys, const LeaseOptions& options,
+                                      Callback<LeaseTimeToLiveReply> done) {
+    if (keys) {
+        impl_->list_lease_keys(id, options, std::make_shared<LeaseTimeToLiveReply>(), std::move(done));
+        return;
+    }
+    impl_->start(make_lease_call<LeaseTimeToLiveReply, api::LeaseTimeToLiveResponse>(
+        api::LeaseTimeToLiveRequest{.id = id, .keys = false, .from_key = {}}, options, std::move(done)));
+}
+
+void Client::lease_list_async(const LeaseOptions& options, Callback<LeaseListReply> done) {
+    impl_->list_leases(options, std::make_shared<LeaseListReply>(), std::move(done));
+}
+
+void Client::Impl::list_leases(const LeaseOptions& options, std::shared_ptr<LeaseListReply> so_far,
+                               Callback<LeaseListReply> done) {
+    const auto rest = [this, options, so_far, done](LeaseListReply& part, bool more) {
+        so_far->ids.insert(so_far->ids.end(), part.ids.begin(), part.ids.end());
+        if (more) {
+            list_leases(options, so_far, done);
+            return true;
+        }
+        part.ids = std::move(so_far->ids);
+        return false;
+    };
+    auto call = make_parts_call<LeaseListReply, api::LeaseListResponse>(options, rest, done);
+    call->request.op = api::LeaseListRequest{.has_after = !so_far->ids.empty(),
+                                             .after = so_far->ids.empty() ? 0 : so_far->ids.back()};
+    start(std::move(call));
+}
+
+void Client::Impl::list_lease_keys(std::int64_t id, const LeaseOptions& options,
+                                   std::shared_ptr<LeaseTimeToLiveReply> so_far,
+                                   Callback<LeaseTimeToLiveReply> done) {
+    const auto rest = [this, id, options, so_far, done](LeaseTimeToLiveReply& part, bool more) {
+        so_far->keys.insert(so_far->keys.end(), part.keys.begin(), part.keys.end());
+        if (more) {
+            list_lease_keys(id, options, so_far, done);
+            return true;
+        }
+        part.keys = std::move(so_far->keys);
+        return false;
+    };
+    auto call = make_parts_call<LeaseTimeToLiveReply, api::LeaseTimeToLiveResponse>(options, rest, done);
+    const std::string from = so_far->keys.empty() ? std::string() : so_far->keys.back() + '\0';
+    call->request.op = api::LeaseTimeToLiveRequest{.id = id, .keys = true, .from_key = call->arena.copy(from)};
+    start(std::move(call));
+}
+
+Instant Client::Impl::renew() {
+    return kept.run(clock.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
+        submit(make_keep_alive(ids, options, [this, ids, asked = clock.now()](Outcome<LeaseKeepAliveReply> reply) {
+            kept.on_answer(ids, asked, clock.now(), reply);
+        }));
+    });
+}
+
+void Client::keep_alive(std::int64_t id, std::int64_t ttl, const LeaseOptions& options, std::function<void()> lost) {
+    impl_->kept.add(id, ttl, options, impl_->clock.now(), std::move(lost));
+    if (!impl_->on_own_thread()) {
+        impl_->network.wake();
+    }
+}
+
+void Client::stop_keeping_alive(std::int64_t id) {
+    impl_->kept.remove(id);
+}
+
 // ---------------------------------------------------------------------------------------------- synchronous
 
 namespace {
@@ -366,6 +497,29 @@ Outcome<MoveLeaderReply> Client::move_leader(std::uint64_t target_member, const 
     });
 }
 
+Outcome<LeaseGrantReply> Client::lease_grant(std::int64_t ttl, std::int64_t id, const LeaseOptions& options) {
+    return wait_for<LeaseGrantReply>(*this, impl_->threading,
+                                     [&](auto done) { lease_grant_async(ttl, id, options, std::move(done)); });
+}
+Outcome<LeaseRevokeReply> Client::lease_revoke(std::int64_t id, const LeaseOptions& options) {
+    return wait_for<LeaseRevokeReply>(*this, impl_->threading,
+                                      [&](auto done) { lease_revoke_async(id, options, std::move(done)); });
+}
+Outcome<LeaseKeepAliveReply> Client::lease_keep_alive(const std::vector<std::int64_t>& ids,
+                                                      const LeaseOptions& options) {
+    return wait_for<LeaseKeepAliveReply>(*this, impl_->threading,
+                                         [&](auto done) { lease_keep_alive_async(ids, options, std::move(done)); });
+}
+Outcome<LeaseTimeToLiveReply> Client::lease_time_to_live(std::int64_t id, bool keys, const LeaseOptions& options) {
+    return wait_for<LeaseTimeToLiveReply>(*this, impl_->threading, [&](auto done) {
+        lease_time_to_live_async(id, keys, options, std::move(done));
+    });
+}
+Outcome<LeaseListReply> Client::lease_list(const LeaseOptions& options) {
+    return wait_for<LeaseListReply>(*this, impl_->threading,
+                                    [&](auto done) { lease_list_async(options, std::move(done)); });
+}
+
 // ---------------------------------------------------------------------------------------------- the rest
 
 Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(options)) {}
@@ -381,7 +535,8 @@ std::size_t Client::poll(std::int64_t timeout_ms) {
     client::Core& core = *impl_->core;
     const std::uint64_t answered = impl_->answered_count;
     const Instant until = impl_->clock.now() + from_ms(timeout_ms);
-    const Instant next = core.turn();
+    const Instant renewed = impl_->renew();
+    const Instant next = std::min(core.turn(), renewed);
     // What this turn answered may be what the caller waits for.
     if (impl_->answered_count == answered) {
         impl_->network.wait(std::min(next, until));
@@ -426,6 +581,8 @@ std::string_view version() {
 static_assert(static_cast<int>(ErrorCode::stale_route) == static_cast<int>(api::Errc::stale_route));
 static_assert(static_cast<int>(ErrorCode::unsupported_version) == static_cast<int>(api::Errc::unsupported_version));
 static_assert(static_cast<int>(ErrorCode::too_many_requests) == static_cast<int>(api::Errc::too_many_requests));
+static_assert(static_cast<int>(ErrorCode::lease_exists) == static_cast<int>(api::Errc::lease_exists));
+static_assert(static_cast<int>(ErrorCode::lease_ttl_too_large) == static_cast<int>(api::Errc::lease_ttl_too_large));
 static_assert(static_cast<int>(ErrorCode::lease_not_found) == static_cast<int>(api::Errc::lease_not_found));
 
 }  // namespace ringfort

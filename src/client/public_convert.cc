@@ -162,6 +162,26 @@ MoveLeaderReply to_public(const api::MoveLeaderResponse&) {
     return {};
 }
 
+LeaseGrantReply to_public(const api::LeaseGrantResponse& response) {
+    return {.header = {}, .id = response.id, .ttl = response.ttl};
+}
+LeaseRevokeReply to_public(const api::LeaseRevokeResponse&) {
+    return {};
+}
+LeaseKeepAliveReply to_public(const api::LeaseKeepAliveResponse& response) {
+    return {.header = {}, .ttls = {response.ttls.begin(), response.ttls.end()}};
+}
+LeaseTimeToLiveReply to_public(const api::LeaseTimeToLiveResponse& response) {
+    return {.header = {},
+            .id = response.id,
+            .ttl = response.ttl,
+            .granted_ttl = response.granted_ttl,
+            .keys = to_public(response.keys)};
+}
+LeaseListReply to_public(const api::LeaseListResponse& response) {
+    return {.header = {}, .ids = {response.ids.begin(), response.ids.end()}};
+}
+
 namespace {
 RangeStatus to_public(const api::RangeStatus& from) {
     RangeStatus out;

@@ -26,6 +26,11 @@ CompactReply to_public(const api::CompactResponse& response);
 StatusReply to_public(const api::StatusResponse& response);
 MemberListReply to_public(const api::MemberListResponse& response);
 MoveLeaderReply to_public(const api::MoveLeaderResponse& response);
+LeaseGrantReply to_public(const api::LeaseGrantResponse& response);
+LeaseRevokeReply to_public(const api::LeaseRevokeResponse& response);
+LeaseKeepAliveReply to_public(const api::LeaseKeepAliveResponse& response);
+LeaseTimeToLiveReply to_public(const api::LeaseTimeToLiveResponse& response);
+LeaseListReply to_public(const api::LeaseListResponse& response);
 
 template <class Reply>
 void set_header(Reply& reply, const Header& header) {

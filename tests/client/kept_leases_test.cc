@@ -1,0 +1,124 @@
+// The leases a client keeps alive, without a client: who is asked for when, and when one is lost.
+#include "client/public_client_leases.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/bounds.h"
+
+namespace ringfort::client {
+namespace {
+
+class KeptLeasesTest : public testing::Test {
+  protected:
+    void add(std::int64_t id, std::int64_t ttl, std::uint64_t domain = 0) {
+        kept.add(id, ttl, {.domain = domain}, now, [this, id] { lost.push_back(id); });
+    }
+    Instant run() {
+        asked.clear();
+        return kept.run(now, [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
+            asked.push_back(ids);
+            domains.push_back(options.domain);
+        });
+    }
+    void answer(const std::vector<std::int64_t>& ids, std::vector<std::int64_t> ttls, Duration took = 0s) {
+        kept.on_answer(ids, now - took, now, LeaseKeepAliveReply{.header = {}, .ttls = std::move(ttls)});
+    }
+    void fail(const std::vector<std::int64_t>& ids) { kept.on_answer(ids, now, now, Error{ErrorCode::no_leader}); }
+
+    using Groups = std::vector<std::vector<std::int64_t>>;
+    KeptLeases kept;
+    Instant now{1'000'000'000};
+    Groups asked;
+    std::vector<std::uint64_t> domains;
+    std::vector<std::int64_t> lost;
+};
+
+TEST_F(KeptLeasesTest, are_renewed_at_once_and_at_thirds_of_their_time_from_when_they_were_asked_for) {
+    EXPECT_EQ(run(), never);
+    add(7, 9);
+    run();
+    EXPECT_EQ(asked, Groups{{7}});
+    now = now + 1s;
+    answer({7}, {9}, 1s);
+    EXPECT_EQ(run(), now + 2s);
+    EXPECT_TRUE(asked.empty());
+    now = now + 2s;
+    run();
+    EXPECT_EQ(asked, Groups{{7}});
+    EXPECT_TRUE(lost.empty());
+}
+
+TEST_F(KeptLeasesTest, that_are_due_together_are_asked_for_together_by_domain_and_no_more_than_fit) {
+    for (std::int64_t id = 1; id <= static_cast<std::int64_t>(limits::lease_keep_alive_ids_max) + 10; id++) {
+        add(id, 9);
+    }
+    add(100'000, 9, 3);
+    run();
+    ASSERT_EQ(asked.size(), 3u);
+    EXPECT_EQ(asked[0].size(), limits::lease_keep_alive_ids_max);
+    EXPECT_EQ(asked[1].size() + asked[2].size(), 11u);
+    EXPECT_EQ(domains.back(), 3u);
+}
+
+TEST_F(KeptLeasesTest, are_lost_when_the_cluster_says_so) {
+    add(7, 9);
+    run();
+    answer({7}, {0});
+    EXPECT_TRUE(lost.empty());
+    EXPECT_EQ(run(), never);
+    EXPECT_EQ(lost, std::vector<std::int64_t>{7});
+    EXPECT_TRUE(asked.empty());
+}
+
+TEST_F(KeptLeasesTest, are_lost_when_nobody_was_heard_for_their_time_counted_from_the_question) {
+    add(7, 3);
+    run();
+    answer({7}, {3});
+    const Instant renewed = now;
+    while (now < renewed + 3s) {
+        EXPECT_TRUE(lost.empty());
+        now = std::min(run(), renewed + 3s);
+        if (!asked.empty()) {
+            fail({7});
+        }
+    }
+    run();
+    EXPECT_EQ(lost, std::vector<std::int64_t>{7});
+}
+
+TEST_F(KeptLeasesTest, with_a_question_out_and_no_answer_are_lost_in_time) {
+    add(7, 3);
+    EXPECT_EQ(run(), now + 3s);
+    now = now + 3s;
+    EXPECT_EQ(run(), never);
+    EXPECT_EQ(lost, std::vector<std::int64_t>{7});
+    answer({7}, {3});   // too late
+    EXPECT_EQ(run(), never);
+}
+
+TEST_F(KeptLeasesTest, removed_are_neither_asked_for_nor_lost) {
+    add(7, 3);
+    run();
+    kept.remove(7);
+    answer({7}, {0});
+    now = now + 10s;
+    EXPECT_EQ(run(), never);
+    EXPECT_TRUE(lost.empty());
+}
+
+TEST_F(KeptLeasesTest, may_be_added_and_removed_while_one_is_told_as_lost) {
+    add(8, 30);
+    kept.add(7, 3, {}, now, [this] {
+        kept.remove(8);
+        add(9, 3);
+    });
+    run();
+    answer({7, 8}, {0, 30});
+    run();
+    EXPECT_EQ(asked, Groups{{9}});
+}
+
+}  // namespace
+}  // namespace ringfort::client
