@@ -281,5 +281,41 @@ TEST(PrinterStatus, json_survives_text_that_is_no_utf8) {
     EXPECT_TRUE(nlohmann::json::accept(printer(Form::json)->status({one})));
 }
 
+TEST(PrinterLease, simple_is_etcdctls_sentences) {
+    const auto simple = printer(Form::simple);
+    EXPECT_EQ(simple->lease_grant({.header = header(), .id = 0x1a2b, .ttl = 60}),
+              "lease 0000000000001a2b granted with TTL(60s)\n");
+    EXPECT_EQ(simple->lease_revoke(0x1a2b, {}), "lease 0000000000001a2b revoked\n");
+    EXPECT_EQ(simple->lease_keep_alive(0x1a2b, 60, {}), "lease 0000000000001a2b keepalived with TTL(60)\n");
+    const LeaseTimeToLiveReply there{.header = {}, .id = 0x1a2b, .ttl = 7, .granted_ttl = 60, .keys = {"a", "b"}};
+    EXPECT_EQ(simple->lease_time_to_live(there, false), "lease 0000000000001a2b granted with TTL(60s), remaining(7s)\n");
+    EXPECT_EQ(simple->lease_time_to_live(there, true),
+              "lease 0000000000001a2b granted with TTL(60s), remaining(7s), attached keys([a b])\n");
+    EXPECT_EQ(simple->lease_time_to_live({.header = {}, .id = 0x1a2b, .ttl = -1}, true),
+              "lease 0000000000001a2b already expired\n");
+    EXPECT_EQ(simple->lease_list({.header = {}, .ids = {1, 0x1a2b}}),
+              "found 2 leases\n0000000000000001\n0000000000001a2b\n");
+}
+
+TEST(PrinterLease, json_and_fields_have_the_header_beside_the_rest) {
+    const std::string head = R"({"cluster_id":2748,"member_id":3567,"revision":42,"raft_term":3,)";
+    const auto json = printer(Form::json);
+    EXPECT_EQ(json->lease_grant({.header = header(), .id = 7, .ttl = 60}), head + "\"ID\":7,\"TTL\":60,\"Error\":\"\"}\n");
+    EXPECT_EQ(json->lease_revoke(7, {.header = header()}), json_head + "}\n");
+    EXPECT_EQ(json->lease_keep_alive(7, 60, {.header = header(), .ttls = {60}}), head + "\"ID\":7,\"TTL\":60}\n");
+    LeaseTimeToLiveReply there{.header = header(), .id = 7, .ttl = 5, .granted_ttl = 60, .keys = {"a"}};
+    EXPECT_EQ(json->lease_time_to_live(there, true), head + R"("id":7,"ttl":5,"granted-ttl":60,"keys":["YQ=="]})" + "\n");
+    there.keys.clear();
+    EXPECT_EQ(json->lease_time_to_live(there, true), head + R"("id":7,"ttl":5,"granted-ttl":60,"keys":null})" + "\n");
+    EXPECT_EQ(json->lease_list({.header = header(), .ids = {7}}), head + R"("leases":[{"id":7}]})" + "\n");
+
+    const auto fields = printer(Form::fields);
+    EXPECT_EQ(fields->lease_grant({.header = header(), .id = 7, .ttl = 60}), fields_head + "\"ID\" : 7\n\"TTL\" : 60\n");
+    EXPECT_EQ(fields->lease_list({.header = header(), .ids = {7, 8}}), fields_head + "\"ID\" : 7\n\"ID\" : 8\n");
+    EXPECT_EQ(printer(Form::fields, true)->lease_keep_alive(0x1a2b, 60, {}).find("\"ID\" : 0000000000001a2b") !=
+                  std::string::npos,
+              true);
+}
+
 }  // namespace
 }  // namespace ringctl

@@ -50,7 +50,7 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
 
 // What etcdctl has and this version has not: told apart from what nobody has.
 const char* not_served(const std::string& word) {
-    static constexpr std::string_view commands[] = {"watch", "lease", "lock", "elect",    "auth",        "user", "role",
+    static constexpr std::string_view commands[] = {"watch", "lock", "elect",    "auth",        "user", "role",
                                                     "alarm", "check", "defrag", "snapshot", "make-mirror", "downgrade"};
     static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
     static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
@@ -106,6 +106,7 @@ int main(int argc, char** argv) {
     add_txn_command(app, commands);
     add_endpoint_commands(app, commands);
     add_member_commands(app, commands);
+    add_lease_commands(app, commands);
     add_log_commands(app, commands);
     CLI::App* version = app.add_subcommand("version", "Prints the version of ringctl");
     commands.push_back({version, [](Session&) {

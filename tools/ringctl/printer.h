@@ -43,6 +43,12 @@ class Printer {
     virtual std::string put(const ringfort::PutReply& reply) const = 0;
     virtual std::string del(const ringfort::DeleteReply& reply) const = 0;
     virtual std::string txn(const ringfort::TxnReply& reply) const = 0;
+    virtual std::string lease_grant(const ringfort::LeaseGrantReply& reply) const = 0;
+    virtual std::string lease_revoke(std::int64_t id, const ringfort::LeaseRevokeReply& reply) const = 0;
+    virtual std::string lease_keep_alive(std::int64_t id, std::int64_t ttl,
+                                         const ringfort::LeaseKeepAliveReply& reply) const = 0;
+    virtual std::string lease_time_to_live(const ringfort::LeaseTimeToLiveReply& reply, bool keys) const = 0;
+    virtual std::string lease_list(const ringfort::LeaseListReply& reply) const = 0;
     virtual std::string members(const ringfort::MemberListReply& reply) const = 0;
     virtual std::string health(const std::vector<EndpointHealth>& endpoints) const = 0;
     virtual std::string status(const std::vector<EndpointStatus>& endpoints) const = 0;
@@ -54,6 +60,9 @@ std::unique_ptr<Printer> make_printer(const PrintOptions& options);
 
 // The pair as `simple` writes it: what a streamed get writes piece by piece.
 std::string simple_pair(const ringfort::KeyValue& kv, const PrintOptions& options);
+
+// A lease's id as etcdctl writes it: 16 hexadecimal digits.
+std::string lease_name(std::int64_t id);
 
 // Rows of cells, the first being the head, in a frame.
 std::string framed_table(const std::vector<std::vector<std::string>>& rows);

@@ -43,6 +43,30 @@ class FieldsPrinter final : public Printer {
         }
         return out;
     }
+    std::string lease_grant(const LeaseGrantReply& reply) const override {
+        return header_fields(reply.header) + lease_field(reply.id) + field("TTL", reply.ttl);
+    }
+    std::string lease_revoke(std::int64_t, const LeaseRevokeReply& reply) const override {
+        return header_fields(reply.header);
+    }
+    std::string lease_keep_alive(std::int64_t id, std::int64_t ttl, const LeaseKeepAliveReply& reply) const override {
+        return header_fields(reply.header) + lease_field(id) + field("TTL", ttl);
+    }
+    std::string lease_time_to_live(const LeaseTimeToLiveReply& reply, bool) const override {
+        std::string out = header_fields(reply.header) + lease_field(reply.id) + field("TTL", reply.ttl) +
+                          field("GrantedTTL", reply.granted_ttl);
+        for (const std::string& key : reply.keys) {
+            out += field("Key", in_quotes(key));
+        }
+        return out;
+    }
+    std::string lease_list(const LeaseListReply& reply) const override {
+        std::string out = header_fields(reply.header);
+        for (const std::int64_t id : reply.ids) {
+            out += lease_field(id);
+        }
+        return out;
+    }
     std::string members(const MemberListReply& reply) const override {
         std::string out = header_fields(reply.header);
         for (const Member& member : reply.members) {
@@ -88,6 +112,9 @@ class FieldsPrinter final : public Printer {
   private:
     std::string id_field(std::string_view name, std::uint64_t id) const {
         return hex_ ? field(name, hex_number(id)) : field(name, id);
+    }
+    std::string lease_field(std::int64_t id) const {
+        return hex_ ? field("ID", lease_name(id)) : field("ID", id);
     }
     std::string header_fields(const Header& header) const {
         return id_field("ClusterID", header.cluster_id) + id_field("MemberID", header.member_id) +

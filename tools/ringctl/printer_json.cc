@@ -148,6 +148,45 @@ class JsonPrinter final : public Printer {
     std::string del(const DeleteReply& reply) const override { return line(reply_json(reply)); }
     std::string txn(const TxnReply& reply) const override { return line(reply_json(reply)); }
 
+    // As etcdctl has them: the header's fields beside the others, but for a revocation.
+    std::string lease_grant(const LeaseGrantReply& reply) const override {
+        Json json = header_json(reply.header);
+        json["ID"] = reply.id;
+        json["TTL"] = reply.ttl;
+        json["Error"] = "";
+        return line(json);
+    }
+    std::string lease_revoke(std::int64_t, const LeaseRevokeReply& reply) const override {
+        Json json = Json::object();
+        json["header"] = header_json(reply.header);
+        return line(json);
+    }
+    std::string lease_keep_alive(std::int64_t id, std::int64_t ttl, const LeaseKeepAliveReply& reply) const override {
+        Json json = header_json(reply.header);
+        json["ID"] = id;
+        json["TTL"] = ttl;
+        return line(json);
+    }
+    std::string lease_time_to_live(const LeaseTimeToLiveReply& reply, bool) const override {
+        Json json = header_json(reply.header);
+        json["id"] = reply.id;
+        json["ttl"] = reply.ttl;
+        json["granted-ttl"] = reply.granted_ttl;
+        json["keys"] = nullptr;
+        for (const std::string& key : reply.keys) {
+            json["keys"].push_back(base64(key));
+        }
+        return line(json);
+    }
+    std::string lease_list(const LeaseListReply& reply) const override {
+        Json json = header_json(reply.header);
+        json["leases"] = Json::array();
+        for (const std::int64_t id : reply.ids) {
+            json["leases"].push_back({{"id", id}});
+        }
+        return line(json);
+    }
+
     std::string members(const MemberListReply& reply) const override {
         Json json = Json::object();
         json["header"] = header_json(reply.header, hex_);

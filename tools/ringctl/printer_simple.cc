@@ -29,6 +29,8 @@ std::string joined(const std::vector<std::string>& texts, std::string_view betwe
     return fmt::format("{}", fmt::join(texts, between));
 }
 
+std::string lease_name(std::int64_t id) { return fmt::format("{:016x}", id); }
+
 namespace {
 
 // The first row is the head.
@@ -90,6 +92,30 @@ class SimplePrinter : public Printer {
         std::string out = reply.succeeded ? "SUCCESS\n" : "FAILURE\n";
         for (const OpReply& one : reply.replies) {
             out += "\n" + std::visit([this](const auto& op) { return print(op); }, one);
+        }
+        return out;
+    }
+    std::string lease_grant(const LeaseGrantReply& reply) const override {
+        return fmt::format("lease {} granted with TTL({}s)\n", lease_name(reply.id), reply.ttl);
+    }
+    std::string lease_revoke(std::int64_t id, const LeaseRevokeReply&) const override {
+        return fmt::format("lease {} revoked\n", lease_name(id));
+    }
+    std::string lease_keep_alive(std::int64_t id, std::int64_t ttl, const LeaseKeepAliveReply&) const override {
+        return fmt::format("lease {} keepalived with TTL({})\n", lease_name(id), ttl);
+    }
+    std::string lease_time_to_live(const LeaseTimeToLiveReply& reply, bool keys) const override {
+        if (reply.ttl < 0) {
+            return fmt::format("lease {} already expired\n", lease_name(reply.id));
+        }
+        const std::string attached = keys ? fmt::format(", attached keys([{}])", joined(reply.keys, " ")) : "";
+        return fmt::format("lease {} granted with TTL({}s), remaining({}s){}\n", lease_name(reply.id), reply.granted_ttl,
+                           reply.ttl, attached);
+    }
+    std::string lease_list(const LeaseListReply& reply) const override {
+        std::string out = fmt::format("found {} leases\n", reply.ids.size());
+        for (const std::int64_t id : reply.ids) {
+            out += lease_name(id) + "\n";
         }
         return out;
     }
