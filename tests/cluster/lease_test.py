@@ -1,0 +1,76 @@
+"""Leases on real processes: kept alive over the leader's end, and gone in time when their keeper is."""
+import re
+import subprocess
+import time
+
+from cluster_case import ClusterCase
+from processes import wait_until
+
+TTL_SECONDS = 4
+# A second that a lost leader may not have told anybody, an election, the wheel, and a busy machine.
+LATE_SECONDS = 5
+
+
+class Lease(ClusterCase):
+    def grant(self, cluster, ttl=TTL_SECONDS):
+        said = cluster.must_ctl("lease", "grant", str(ttl))
+        found = re.fullmatch(rf"lease ([0-9a-f]{{16}}) granted with TTL\({ttl}s\)\n", said)
+        self.assertTrue(found, said)
+        return found.group(1)
+
+    def keeper(self, cluster, lease):
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "lease", "keep-alive", lease]
+        keeper = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self.addCleanup(lambda: (keeper.kill(), keeper.wait()))
+        return keeper
+
+    def test_lease_kept_alive_over_the_leaders_end_and_gone_in_time_after_its_keepers(self):
+        cluster = self.cluster()
+        lease = self.grant(cluster)
+        cluster.must_ctl("put", "--lease", lease, "here", "i-am")
+        keeper = self.keeper(cluster, lease)
+        time.sleep(1)
+        leader = cluster.wait_leader()
+        leader.kill()
+        cluster.wait_leader(self.without(cluster, leader))
+        cluster.start(leader)
+        # Time is the condition: without its keeper it would have been over.
+        time.sleep(TTL_SECONDS + 1)
+        self.assertEqual(self.get(cluster, "here"), "i-am")
+        self.assertIsNone(keeper.poll(), "the keeper gave up")
+        said = cluster.must_ctl("lease", "timetolive", lease, "--keys")
+        self.assertIn(f"lease {lease} granted with TTL({TTL_SECONDS}s), remaining(", said)
+        self.assertIn("attached keys([here])", said)
+        self.assertEqual(cluster.must_ctl("lease", "list"), f"found 1 leases\n{lease}\n")
+
+        keeper.kill()
+        keeper.wait()
+        died = time.monotonic()
+        wait_until(lambda: self.get(cluster, "here") is None, TTL_SECONDS + LATE_SECONDS, "the key goes with its lease")
+        lived = time.monotonic() - died
+        self.note(f"gone {lived:.1f} s after its keeper's end")
+        # The keeper renewed it within the last third of its time before it died.
+        self.assertGreaterEqual(lived, TTL_SECONDS * 2 / 3 - 1)
+        self.assertEqual(cluster.must_ctl("lease", "timetolive", lease), f"lease {lease} already expired\n")
+        self.same_state(cluster)
+
+    def test_lease_is_asked_for_at_any_node_and_outlives_a_restart_of_all(self):
+        cluster = self.cluster()
+        lease = self.grant(cluster, 60)
+        for number, node in enumerate(cluster.nodes):
+            cluster.must_ctl("put", "--lease", lease, f"key{number}", "v", endpoints=node.client)
+        for node in cluster.nodes:
+            node.kill()
+        cluster.start()
+        cluster.wait_ready()
+        said = cluster.must_ctl("lease", "timetolive", lease, "--keys", endpoints=cluster.nodes[1].client)
+        self.assertIn("attached keys([key0 key1 key2])", said)
+        for node in cluster.nodes:
+            said = cluster.must_ctl("lease", "keep-alive", "--once", lease, endpoints=node.client)
+            self.assertEqual(said, f"lease {lease} keepalived with TTL(60)\n")
+        self.assertEqual(cluster.must_ctl("lease", "revoke", lease), f"lease {lease} revoked\n")
+        self.assertIsNone(self.get(cluster, "key1"))
+        code, _, error = cluster.ctl("put", "--lease", lease, "key", "v")
+        self.assertEqual(code, 1)
+        self.assertIn("requested lease not found", error)
+        self.same_state(cluster)
