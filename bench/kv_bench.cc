@@ -442,6 +442,69 @@ void delete_all_and_compact(benchmark::State& state) {
     state.SetItemsProcessed(state.range(0) * state.iterations());
 }
 
+std::vector<std::byte> encoded(const CommandBody& body) {
+    std::vector<std::byte> out(command_bytes(body));
+    encode_command(out, {}, body);
+    return out;
+}
+
+// One command that renews every lease there is, in its steps.
+void keep_alive_all(benchmark::State& state) {
+    Store store(StoreOptions{RangeId(1), 42, &uring::populate});
+    LogIndex index{};
+    std::vector<api::LeaseId> ids;
+    const auto apply = [&](const CommandBody& body) {
+        const std::vector<std::byte> command = encoded(body);
+        index = index.next();
+        store.begin(command, index.value, index, nullptr);
+        timed_steps(state, [&] {
+            WorkBudget budget;
+            return store.step(budget) == Step::more;
+        });
+    };
+    for (std::int64_t i = 0; i < state.range(0); i++) {
+        ids.push_back(1 + i * 7919 % state.range(0));
+        apply(LeaseGrant{{Term(1), LeaseTime{1}}, ids.back(), 60});
+    }
+    for (auto _ : state) {
+        apply(LeaseKeepAlive{{Term(1), LeaseTime{static_cast<std::int64_t>(index.value)}}, ids});
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
+// A lease ends that so many keys hang on.
+void end_lease(benchmark::State& state) {
+    for (auto _ : state) {
+        state.PauseTiming();
+        Store store(StoreOptions{RangeId(1), 42, &uring::populate});
+        LogIndex index{};
+        const auto apply = [&](const CommandBody& body, bool measured) {
+            const std::vector<std::byte> command = encoded(body);
+            index = index.next();
+            store.begin(command, index.value, index, nullptr);
+            const auto step = [&] {
+                WorkBudget budget;
+                return store.step(budget) == Step::more;
+            };
+            if (measured) {
+                timed_steps(state, step);
+            } else {
+                while (step()) {
+                }
+            }
+        };
+        apply(LeaseGrant{{Term(1), LeaseTime{1}}, 7, 60}, false);
+        for (std::int64_t i = 0; i < state.range(0); i++) {
+            char key[key_bytes + 1];
+            write_key(key, static_cast<std::uint64_t>(i * 7919 % state.range(0)));
+            apply(api::PutRequest{.key = {key, key_bytes}, .value = "v", .lease = 7}, false);
+        }
+        state.ResumeTiming();
+        apply(LeaseRevoke{{Term(1), LeaseTime{2}}, 7}, true);
+    }
+    state.SetItemsProcessed(state.range(0) * state.iterations());
+}
+
 BENCHMARK(make_key);
 BENCHMARK(put_overwrite)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(put_overwrite_ahead)->Arg(10'000)->Arg(1'000'000);
@@ -456,6 +519,8 @@ BENCHMARK(checkpoint_write_steps)->Arg(10'000)->Unit(benchmark::kMillisecond)->I
 BENCHMARK(checkpoint_load)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK(checkpoint_load_chains)->Arg(10'000)->Unit(benchmark::kMillisecond)->Iterations(2);
 BENCHMARK(delete_all_and_compact)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(keep_alive_all)->Arg(100'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(end_lease)->Arg(100'000)->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(load_random)->Arg(1'000'000)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace

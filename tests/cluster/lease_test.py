@@ -54,6 +54,17 @@ class Lease(ClusterCase):
         self.assertEqual(cluster.must_ctl("lease", "timetolive", lease), f"lease {lease} already expired\n")
         self.same_state(cluster)
 
+    def test_keep_alives_of_many_leases_share_entries(self):
+        cluster = self.cluster()
+        load = self.load(cluster, op="lease-keepalive", keys=2000, seconds=3)
+        result = load.result()
+        self.assertEqual(result["failed"], 0)
+        leases = int(cluster.must_ctl("lease", "list").split()[1])
+        self.assertEqual(leases, 2000)
+        entries = max(index for index, _ in cluster.same_state().values()) - leases
+        self.note(f"{result['requests']} keep-alives, {entries} entries")
+        self.assertLess(entries, result["requests"] / 4)
+
     def test_lease_is_asked_for_at_any_node_and_outlives_a_restart_of_all(self):
         cluster = self.cluster()
         lease = self.grant(cluster, 60)

@@ -122,11 +122,12 @@ bool all_there(const Options& options, client::Core& core, client::SocketNetwork
 }  // namespace
 
 std::string prefill(const Options& options, const volatile std::sig_atomic_t& interrupted) {
-    if (options.prefill == Prefill::never || (options.prefill == Prefill::automatic && !options.reads())) {
+    const bool wanted = options.reads() || options.keeps_leases();
+    if (options.prefill == Prefill::never || (options.prefill == Prefill::automatic && !wanted)) {
         return {};
     }
     Options fill = options;
-    fill.op = "put";
+    fill.op = options.keeps_leases() ? "lease-grant" : "put";
     fill.requests = options.keys;
     fill.seconds = 0;
     fill.warmup_seconds = 0;
@@ -136,10 +137,11 @@ std::string prefill(const Options& options, const volatile std::sig_atomic_t& in
     client::SystemClock clock;
     client::SocketNetwork network;
     client::Core core(network, clock, options.seed, core_options(fill));
-    if (options.prefill == Prefill::automatic && all_there(options, core, network, clock)) {
+    if (options.prefill == Prefill::automatic && !options.keeps_leases() && all_there(options, core, network, clock)) {
         return {};
     }
-    std::fprintf(stderr, "writing %llu keys first\n", static_cast<unsigned long long>(options.keys));
+    std::fprintf(stderr, options.keeps_leases() ? "taking %llu leases first\n" : "writing %llu keys first\n",
+                 static_cast<unsigned long long>(options.keys));
     HistoryWriter none;
     Load load(fill, core, clock, none);
     load.begin();

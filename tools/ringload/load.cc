@@ -16,6 +16,8 @@ namespace {
 // A request that fails sooner than this would only be repeated in a tight loop: its slot rests.
 constexpr Duration failed_at_once = std::chrono::milliseconds(1);
 constexpr Duration rest_time = std::chrono::milliseconds(5);
+// Granted for this run; they end by themselves soon after it.
+constexpr std::int64_t lease_ttl_s = 60;
 
 Duration from_seconds(double seconds) {
     return Duration(static_cast<std::int64_t>(seconds * 1e9));
@@ -142,6 +144,12 @@ void Load::note_backlog(Instant now) {
 }
 
 Operation Load::choose_operation() {
+    if (options_.keeps_leases()) {
+        return Operation::lease_keep_alive;
+    }
+    if (options_.op == "lease-grant") {
+        return Operation::lease_grant;
+    }
     if (options_.op == "mixed") {
         return prng_.below(100) < options_.read_percent ? Operation::get : Operation::put;
     }
@@ -177,6 +185,13 @@ void Load::start(Slot& slot, Instant intended) {
         case Operation::txn:
             write_sequence(slot.sequence, value_.data(), value_.size());
             build_txn(key, value_);
+            break;
+        case Operation::lease_grant:
+            request_.op = api::LeaseGrantRequest{.ttl = lease_ttl_s, .id = options_.lease_of(slot.key)};
+            break;
+        case Operation::lease_keep_alive:
+            lease_ = options_.lease_of(slot.key);
+            request_.op = api::LeaseKeepAliveRequest{.ids = {&lease_, 1}};
             break;
     }
     started_++;

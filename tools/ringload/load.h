@@ -89,6 +89,7 @@ class Load {
     ringfort::api::Request request_;
     ringfort::api::Compare compare_;
     ringfort::api::RequestOp success_[2];
+    ringfort::api::LeaseId lease_{0};
 
     Instant begin_{};
     Instant measure_from_{};

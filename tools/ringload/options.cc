@@ -95,7 +95,8 @@ Options read_options(int argc, char** argv) {
     std::string warmup = "0";
     std::string target = "all";
     app.add_option("--endpoints", endpoints, "nodes, separated by commas")->delimiter(',')->envname("RINGCTL_ENDPOINTS");
-    app.add_option("--op", options.op, "what to do")->check(CLI::IsMember({"put", "get", "sget", "mixed", "txn"}));
+    app.add_option("--op", options.op, "what to do")
+        ->check(CLI::IsMember({"put", "get", "sget", "mixed", "txn", "lease-keepalive"}));
     add_number(app, "--read-percent", options.read_percent, "share of gets in --op mixed", 0, 100);
     add_number(app, "--connections,--conns", options.connections, "connections", 1, 10000);
     auto* in_flight = add_number(app, "--in-flight", options.in_flight, "requests in flight per connection", 1, 1'000'000);
@@ -106,7 +107,8 @@ Options read_options(int argc, char** argv) {
     app.add_option("--warmup", warmup, "run so long before measuring");
     app.add_option("--rate", options.rate, "open loop: requests per second (0: closed loop)")
         ->check(CLI::Range(0.0, 1e9));
-    add_number(app, "--keys", options.keys, "how many keys", 1, (std::uint64_t{1} << 40) - 1);
+    add_number(app, "--keys", options.keys, "how many keys; of --op lease-keepalive how many leases", 1,
+               (std::uint64_t{1} << 40) - 1);
     add_number(app, "--key-bytes", options.key_bytes, "length of a key, prefix included", 1, 65536);
     add_number(app, "--value-bytes", options.value_bytes, "length of a value", 0, 1 << 21);
     app.add_option("--prefix", options.prefix, "what keys begin with");

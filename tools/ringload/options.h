@@ -10,12 +10,12 @@
 
 namespace ringload {
 
-enum class Operation : std::uint8_t { put, get, sget, txn };
+enum class Operation : std::uint8_t { put, get, sget, txn, lease_grant, lease_keep_alive };
 enum class Prefill : std::uint8_t { automatic, always, never };
 
 struct Options {
     std::vector<ringfort::env::Address> endpoints;
-    std::string op{"put"};              // as given: put, get, sget, mixed or txn
+    std::string op{"put"};              // as given: put, get, sget, mixed, txn, lease-keepalive; lease-grant before that
     unsigned read_percent{50};          // of mixed
     std::size_t connections{16};
     std::size_t in_flight{16};          // per connection
@@ -47,6 +47,11 @@ struct Options {
     bool open_loop() const { return rate > 0; }
     bool writes() const { return op == "put" || op == "mixed" || op == "txn"; }
     bool reads() const { return op == "get" || op == "sget" || op == "mixed"; }
+    bool keeps_leases() const { return op == "lease-keepalive"; }
+    // Of the lease that stands for a key. Runs have their own.
+    std::int64_t lease_of(std::uint64_t key) const {
+        return static_cast<std::int64_t>((seed & 0x3fff'ffff) << 32) + static_cast<std::int64_t>(key) + 1;
+    }
     std::size_t slots() const {
         if (concurrent > 0) {
             return concurrent;
