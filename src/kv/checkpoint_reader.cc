@@ -30,6 +30,7 @@ class StateReader final : public CheckpointReader {
     }
 
     bool feed(Bytes bytes, WorkBudget& budget, std::size_t& consumed) override;
+    bool settle(WorkBudget& budget) override;
     bool finish() override;
 
   private:
@@ -113,12 +114,17 @@ bool StateReader::feed(Bytes bytes, WorkBudget& budget, std::size_t& consumed) {
     return !failed_;
 }
 
-bool StateReader::finish() {
-    // What a spent budget left of the last block.
-    WorkBudget rest{INT64_MAX, INT64_MAX};
+bool StateReader::settle(WorkBudget& budget) {
     if (!failed_ && block_open_) {
-        failed_ = !parse(rest);
+        failed_ = !parse(budget);
     }
+    return failed_ || (!block_open_ && state_.history.merge(budget));
+}
+
+bool StateReader::finish() {
+    WorkBudget rest{INT64_MAX, INT64_MAX};
+    const bool settled = settle(rest);
+    ASSERT(settled);
     if (failed_ || !end_seen_ || !block_.empty()) {
         failed_ = true;
         return false;
@@ -128,6 +134,8 @@ bool StateReader::finish() {
     }
     state_.revision = revision_;
     state_.compact_revision = floor_;
+    // Removals at the compacted revision do not stand in a checkpoint: there may have been some.
+    state_.history.set_lost_at(floor_);
     state_.applied = applied_;
     state_.hash = hash_;
     state_.key_count = state_.tree.totals().live;
@@ -397,8 +405,8 @@ void StateReader::add_version(Version* version, bool removal, bool last) {
     if (removal) {
         version->extension()->create = static_cast<api::Revision>(reinterpret_cast<std::uintptr_t>(record_));
     }
-    if (!last) {
-        state_.garbage.load(version);
+    if (version->mod > floor_) {
+        state_.history.load(record_, version);
     }
     newer_ = version;
     versions_expected_ = !last;

@@ -1,5 +1,5 @@
-// Giving back what compaction made unreachable: each entry of the garbage queue costs one bounded piece of work, so a
-// compaction costs what it frees, not what the store holds.
+// Giving back what compaction made unreachable: each change of the history costs one bounded piece of work, so a compaction
+// costs what it frees, not what the store holds.
 #include "base/mutant.h"
 #include "kv/store_impl.h"
 
@@ -8,28 +8,50 @@ namespace ringfort::kv {
 namespace {
 
 // In keys walked. With a removal its key may leave both indexes.
-constexpr std::int64_t version_cost = 2, key_cost = 6;
+constexpr std::int64_t change_cost = 1, version_cost = 2, key_cost = 6;
+
+// Kept for watches that begin at a revision that was compacted, and not any more.
+bool oldest_may_go(const StoreState& state, api::Revision limit) {
+    const History& history = state.history;
+    if (history.begin() == history.reclaimed()) {
+        return false;
+    }
+    const api::Revision oldest = history[history.begin()].mod();
+    return oldest < limit || (oldest == limit && history.lost_at() == limit);   // with a hole it is of no use
+}
+
+bool can_reclaim(const StoreState& state, api::Revision limit) {
+    const History& history = state.history;
+    return history.reclaimed() < history.end() && history[history.reclaimed()].mod() <= limit;
+}
 
 }  // namespace
 
 bool Store::compaction_pending() const {
     const StoreState& state = impl_->state;
     const api::Revision limit = state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
-    return !state.garbage.empty() && state.garbage.front()->mod <= limit;
+    return can_reclaim(state, limit) || oldest_may_go(state, limit);
 }
 
 bool Store::reclaimed(api::Revision revision) const {
-    const GarbageQueue& garbage = impl_->state.garbage;
-    return garbage.empty() || garbage.front()->mod > revision;
+    return !can_reclaim(impl_->state, revision);
 }
 
+// A change below the limit goes before the version it names can: that is freed by the change that superseded it.
 void Store::compact_step(WorkBudget& budget) {
     StoreState& state = impl_->state;
+    History& history = state.history;
     while (!budget.spent() && compaction_pending()) {
-        Version* version = state.garbage.front();
-        state.garbage.pop();
-        const std::int64_t cost = version->tombstone() ? key_cost : version_cost;
-        state.forget(version);
+        const api::Revision limit = state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
+        if (oldest_may_go(state, limit)) {
+            history.pop();
+            budget.take(change_cost, 0);
+            continue;
+        }
+        const std::uint64_t next = history.reclaimed();
+        const std::int64_t cost = history[next].version->tombstone() ? key_cost : version_cost;
+        state.forget_below(next);
+        history.reclaim();
         state.charge(budget, cost, 0);
     }
 }

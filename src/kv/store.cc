@@ -35,7 +35,7 @@ Store::~Store() {
 bool Store::dismantle(WorkBudget& budget) {
     StoreState& state = impl_->state;
     ASSERT(state.pins.empty());
-    return state.garbage.dismantle(budget) && state.index.dismantle(budget) && state.slab.dismantle(budget);
+    return state.history.dismantle(budget) && state.index.dismantle(budget) && state.slab.dismantle(budget);
 }
 
 // ---------------------------------------------------------------------------------------------- apply
@@ -243,11 +243,11 @@ std::uint64_t Store::key_count() const {
 }
 std::uint64_t Store::live_bytes() const {
     const StoreState& state = impl_->state;
-    return state.slab.block_bytes() + state.index.memory_bytes() + state.garbage.heap_bytes();
+    return state.slab.block_bytes() + state.index.memory_bytes() + state.history.heap_bytes();
 }
 std::uint64_t Store::reserved_bytes() const {
     const StoreState& state = impl_->state;
-    return state.slab.reserved_bytes() + state.index.memory_bytes() + state.garbage.heap_bytes();
+    return state.slab.reserved_bytes() + state.index.memory_bytes() + state.history.heap_bytes();
 }
 
 std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revision) const {
@@ -263,6 +263,59 @@ std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revi
         return std::nullopt;
     }
     return key_value(*record, *version);
+}
+
+// ---------------------------------------------------------------------------------------------- changes
+
+std::uint64_t Store::changes_begin() const {
+    return impl_->state.history.begin();
+}
+std::uint64_t Store::changes_end() const {
+    // Those of the command in progress are not visible yet.
+    return impl_->state.history.end() - (MUTANT(half_applied_is_seen) ? 0 : impl_->state.changes);
+}
+std::uint64_t Store::first_change(api::Revision revision) const {
+    return std::min(impl_->state.history.first_at(revision), changes_end());
+}
+
+api::Revision Store::changes_whole_from() const {
+    const StoreState& state = impl_->state;
+    const bool hole = state.history.lost_at() == state.compact_revision && state.compact_revision > 0;
+    return state.compact_revision + (hole ? 1 : 0);
+}
+
+std::optional<Store::Change> Store::change(std::uint64_t number) const {
+    ASSERT(number >= changes_begin() && number < changes_end());
+    const History& history = impl_->state.history;
+    const auto [record, version] = history[number];
+    if (record == nullptr) {
+        return std::nullopt;
+    }
+    Change out;
+    out.sub = version->sub;
+    out.whole = number + 1 == changes_end() || history[number + 1].mod() != version->mod;
+    if (version->tombstone()) {
+        out.event.type = api::EventType::remove;
+        out.event.kv.key = record->key();
+        out.event.kv.mod_revision = version->mod;
+    } else {
+        out.event.kv = key_value(*record, *version);
+    }
+    const Version* former = version->older();
+    while (former != nullptr && former->mod == version->mod) {
+        former = former->older();
+    }
+    if (former != nullptr && !former->tombstone()) {
+        out.event.prev_kv = key_value(*record, *former);
+    }
+    return out;
+}
+
+void Store::pin(api::Revision revision) {
+    impl_->state.pin(revision);
+}
+void Store::unpin(api::Revision revision) {
+    impl_->state.unpin(revision);
 }
 
 void Store::check_invariants() const {

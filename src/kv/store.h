@@ -117,6 +117,26 @@ class Store {
     // Before this reading there is nothing new to find; lease_never: there are no leases.
     LeaseTime leases_due() const;
 
+    // ---- changes, numbered in the order in which they were made: by revision, and within one in that of its command's ops.
+    // Those kept and visible: [changes_begin(), changes_end()).
+    struct Change {
+        std::uint32_t sub{0};        // place among those of its revision, from 0
+        bool whole{false};           // it is the last of its revision
+        api::Event event;            // kv.mod_revision is its revision
+    };
+    std::uint64_t changes_begin() const;
+    std::uint64_t changes_end() const;
+    // The first of that revision or a later one; changes_end() if there is none.
+    std::uint64_t first_change(api::Revision revision) const;
+    // The least revision from which on every change is there: the compacted one, or the next.
+    api::Revision changes_whole_from() const;
+    // nullopt: it was given back. prev_kv: the pair before that revision, if it is kept. Views live until the next apply step
+    // or compact_step.
+    std::optional<Change> change(std::uint64_t number) const;
+    // What a reader at that revision needs, and every change behind it, is kept until it is unpinned.
+    void pin(api::Revision revision);
+    void unpin(api::Revision revision);
+
     // ---- compaction: logical with the command; the space comes back in steps whenever the shard has time. Pending: a
     // step would give something back now; what a pin holds becomes pending when the pin goes.
     bool compaction_pending() const;
@@ -172,7 +192,9 @@ class CheckpointReader {
     // Takes any cut of the stream's bytes. false: the bytes are no checkpoint (then the store must be thrown away).
     // Steps: returns after the budget is spent; call again with the rest. `consumed` says how far it came.
     virtual bool feed(Bytes bytes, WorkBudget& budget, std::size_t& consumed) = 0;
-    // After the last byte: true if the stream was whole and the state's hash is the one it names.
+    // After the last byte: what is left to do, in steps; true when it is done.
+    virtual bool settle(WorkBudget& budget) = 0;
+    // Does at once what settle() has left: true if the stream was whole and the state's hash is the one it names.
     virtual bool finish() = 0;
 };
 

@@ -49,7 +49,6 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
         record = new_record(key, index.hash(key), version, true);
     } else {
         record->latest = version;
-        note_superseding(version);
         if (!alive) {
             tree.set_live(record, true);
         }
@@ -58,6 +57,7 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
     if (former != value.lease) {
         leases.move_key(record, former, value.lease);
     }
+    history.append(record, version);
     mix_change(*record, *version);
 }
 
@@ -68,7 +68,7 @@ void StoreState::remove(KeyRecord& record) {
     }
     Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);
     record.latest = tombstone;
-    note_superseding(tombstone);
+    history.append(&record, tombstone);
     tree.set_live(&record, false);
     mix_change(record, *tombstone);
 }
@@ -190,25 +190,39 @@ api::Revision StoreState::forget_limit() const {
     return pinned ? std::min(compact_revision, pins.begin()->first) : compact_revision;
 }
 
-// `version` is the oldest entry of the garbage queue, and compacted.
-void StoreState::forget(Version* version) {
-    if (Version* older = version->extension()->older; older != nullptr) {
-        ASSERT(older->older() == nullptr);   // whatever it superseded stood before it in the queue
+void StoreState::forget_below(std::uint64_t change) {
+    const auto [record, version] = history[change];
+    if (Version* older = version->older(); older != nullptr) {
+        ASSERT(older->older() == nullptr);   // whatever it superseded came before
+        lose_same_revision(change, older);
         free_version(older);
         version->extension()->older = nullptr;
     }
     if (!version->tombstone()) {
         return;
     }
-    KeyRecord* record = version->record();
     if (record->latest != version && !MUTANT(compaction_drops_living_key)) {
         return;   // put again since: the version that did so will free this one
     }
+    history.lose(change);
     tree.erase(record);
     // False: it had been declined.
     static_cast<void>(MUTANT(index_keeps_dead_key) || index.erase(record, index.hash(record->key())));
     free_version(version);
     slab.release(record, KeyRecord::bytes(record->key_bytes));
+}
+
+// A command that was never checked for duplicates may change a key twice: then the older of the two changes is kept as
+// long as the newer one, and must not outlive its version.
+void StoreState::lose_same_revision(std::uint64_t change, const Version* older) {
+    const api::Revision mod = history[change].mod();
+    while (older->mod == mod && change > history.begin()) {
+        change--;
+        if (history[change].record != nullptr && history[change].version == older) {
+            history.lose(change);
+            return;
+        }
+    }
 }
 
 void StoreState::pin(api::Revision at) {

@@ -6,8 +6,8 @@
 
 #include <map>
 
-#include "kv/garbage_queue.h"
 #include "kv/hash_index.h"
+#include "kv/history.h"
 #include "kv/key_tree.h"
 #include "kv/lease_table.h"
 #include "kv/store.h"
@@ -20,8 +20,8 @@ struct StoreState {
     Slab slab;
     KeyTree tree{slab};
     HashIndex index;
-    GarbageQueue garbage{slab};
     LeaseTable leases{slab};
+    History history{slab};
 
     // ---- what readers see
     api::Revision revision{1};
@@ -64,7 +64,9 @@ struct StoreState {
 
     // Compaction may forget what is superseded at this revision or before.
     api::Revision forget_limit() const;
-    void forget(Version* version);
+    // Forgets what the change superseded, and, if it is a removal and the newest of its key, the key with it. Requires: it is
+    // the oldest for which that was not done, and compacted.
+    void forget_below(std::uint64_t change);
 
     void pin(api::Revision at);
     void unpin(api::Revision at);
@@ -90,8 +92,6 @@ struct StoreState {
     void charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes);
     static constexpr std::int64_t split_keys = 100;
 
-    void note_superseding(Version* version) { garbage.append(version); }
-
   private:
     std::uint64_t charged_splits_{0};
     std::uint64_t charged_region_moves_{0};
@@ -99,6 +99,7 @@ struct StoreState {
     void mix_change(const KeyRecord& record, const Version& version);
     void mix_lease(api::LeaseId id, const LeaseFacts& facts);
     void free_version(Version* version);
+    void lose_same_revision(std::uint64_t change, const Version* older);
 };
 
 // The bytes of a version's value, writable: for the one who has just made it.

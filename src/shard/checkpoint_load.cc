@@ -132,7 +132,7 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             if (chunks_fed_ < chunks_read_) {
                 return feed(budget);
             }
-            if (paced_) {
+            if (paced_ || (reader_ && !reader_->settle(budget))) {
                 return false;
             }
             if (is_directory()) {

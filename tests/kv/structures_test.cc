@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "kv/garbage_queue.h"
 #include "kv/hash_index.h"
 #include "kv/key_tree.h"
 #include "kv/slab.h"
@@ -284,34 +283,6 @@ TEST(KeyTree, ascending_keys_fill_their_leaves) {
     tree.check_invariants();
     const std::uint64_t tree_bytes = records.slab.block_bytes() - before - record_bytes;
     EXPECT_LT(tree_bytes, 100000u * 19) << "sixteen bytes a key and little more";
-}
-
-TEST(GarbageQueue, loaded_entries_come_first_oldest_first_and_appended_ones_follow_in_order) {
-    Slab slab;
-    GarbageQueue queue(slab);
-    Prng prng(4);
-    std::vector<Version> versions(3000);
-    for (std::size_t i = 0; i < versions.size(); i++) {
-        versions[i] = {static_cast<api::Revision>(i / 3), 0, static_cast<std::uint32_t>(i % 3)};
-    }
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < 1000; i++) {
-        order.insert(order.begin() + static_cast<std::ptrdiff_t>(prng.below(order.size() + 1)), i);
-    }
-    for (const std::size_t i : order) {
-        queue.load(&versions[i]);
-    }
-    for (std::size_t i = 1000; i < 3000; i++) {
-        queue.append(&versions[i]);
-    }
-    EXPECT_EQ(queue.size(), 3000u);
-    for (Version& version : versions) {
-        ASSERT_FALSE(queue.empty());
-        ASSERT_EQ(queue.front(), &version);
-        queue.pop();
-    }
-    EXPECT_TRUE(queue.empty());
-    EXPECT_EQ(slab.block_bytes(), 0u);
 }
 
 }  // namespace

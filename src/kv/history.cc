@@ -1,0 +1,101 @@
+#include "kv/history.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+
+namespace ringfort::kv {
+
+void History::append(KeyRecord* record, Version* version) {
+    if (end_ % chunk_changes == 0 || chunks_.empty()) {
+        chunks_.push_back(static_cast<Chunk*>(slab_.allocate(sizeof(Chunk))));
+    }
+    chunks_.back()->change[end_ % chunk_changes] = {record, version};
+    end_++;
+}
+
+// ---------------------------------------------------------------------------------------------- loading
+
+void History::load(KeyRecord* record, Version* version) {
+    ASSERT(end_ == 0 && !merging_);
+    if (runs_.empty() || runs_.back().loaded.size() == run_changes) {
+        sort_last_run();
+        runs_.emplace_back().loaded.reserve(run_changes);
+    }
+    runs_.back().loaded.push_back({version->mod, record, version});
+    loaded_++;
+}
+
+void History::sort_last_run() {
+    if (!runs_.empty()) {
+        std::sort(runs_.back().loaded.begin(), runs_.back().loaded.end(), earlier);
+    }
+}
+
+bool History::merge(WorkBudget& budget) {
+    if (!merging_) {
+        merging_ = true;
+        sort_last_run();
+        std::make_heap(runs_.begin(), runs_.end(), later);
+    }
+    while (!runs_.empty() && !budget.spent()) {
+        std::pop_heap(runs_.begin(), runs_.end(), later);
+        Run& oldest = runs_.back();
+        append(oldest.front().record, oldest.front().version);
+        oldest.at++;
+        loaded_--;
+        if (oldest.at == oldest.loaded.size()) {
+            runs_.pop_back();
+        } else {
+            std::push_heap(runs_.begin(), runs_.end(), later);
+        }
+        budget.take(1, 0);
+    }
+    return runs_.empty();
+}
+
+// ---------------------------------------------------------------------------------------------- places
+
+std::uint64_t History::first_at(api::Revision revision) const {
+    ASSERT(runs_.empty());
+    std::uint64_t low = begin_;
+    std::uint64_t high = end_;
+    while (low < high) {
+        const std::uint64_t middle = low + (high - low) / 2;
+        if ((*this)[middle].mod() < revision) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// ---------------------------------------------------------------------------------------------- compaction
+
+void History::lose(std::uint64_t number) {
+    Change& change = chunk_of(number)->change[number % chunk_changes];
+    lost_at_ = change.mod();
+    change = {nullptr, reinterpret_cast<Version*>(static_cast<std::uintptr_t>(lost_at_))};
+}
+
+void History::pop() {
+    ASSERT(begin_ < reclaimed_);
+    begin_++;
+    if (begin_ % chunk_changes == 0 || begin_ == end_) {
+        slab_.release(chunks_.front(), sizeof(Chunk));
+        chunks_.pop_front();
+    }
+}
+
+bool History::dismantle(WorkBudget& budget) {
+    constexpr std::int64_t run_keys = 64;
+    for (; !runs_.empty() && !budget.spent(); budget.take(run_keys, 0)) {
+        loaded_ -= runs_.back().loaded.size() - runs_.back().at;
+        runs_.pop_back();
+    }
+    chunks_.clear();   // of addresses: the blocks are the slab's
+    return runs_.empty();
+}
+
+}  // namespace ringfort::kv
