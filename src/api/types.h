@@ -146,10 +146,23 @@ struct LeaseListRequest {
     LeaseId after{0};
 };
 
+// Every change of a key, or of an interval, from a revision on, until it is cancelled.
+struct WatchRequest {
+    std::string_view key;            // empty: "\0"
+    std::string_view range_end;
+    Revision start_revision{0};      // 0: what comes after the revision that `created` is answered with
+    bool progress_notify{false};     // a mark now and then when there was nothing else to say
+    bool prev_kv{false};
+    bool no_put{false};              // filters
+    bool no_delete{false};
+    bool require_leader{false};      // ends when this node has heard of no leader for three election timeouts
+};
+
 // wire::kind_of has the protocol's number of each.
 using Operation = std::variant<RangeRequest, PutRequest, DeleteRangeRequest, TxnRequest, CompactRequest, StatusRequest,
                                MemberListRequest, MoveLeaderRequest, LeaseGrantRequest, LeaseRevokeRequest,
-                               LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseListRequest>;
+                               LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseListRequest,
+                               WatchRequest>;
 
 struct Request {
     Operation op;
@@ -261,9 +274,29 @@ struct LeaseListResponse {
     bool more{false};
 };
 
+// An event of a watch (etcd's mvccpb.Event). For a removal kv has only key and mod_revision.
+enum class EventType : std::uint8_t { put = 0, remove = 1 };
+struct Event {
+    EventType type{EventType::put};
+    KeyValue kv;
+    std::optional<KeyValue> prev_kv;
+};
+
+// One frame of a watch. The first is `created`, the last, without Response::more_frames, `canceled`; an error in the place
+// of either ends it too. Everything up to the header's revision has been told, that revision apart if it `goes_on`.
+struct WatchResponse {
+    bool created{false};
+    bool canceled{false};
+    Revision compact_revision{0};    // why it was cancelled: the least revision a watch may begin at
+    std::string_view cancel_reason;
+    std::span<const Event> events;   // of one revision
+    bool goes_on{false};             // frames with more of this revision follow (etcd: fragment)
+};
+
 using Result = std::variant<RangeResponse, PutResponse, DeleteRangeResponse, TxnResponse, CompactResponse, StatusResponse,
                             MemberListResponse, MoveLeaderResponse, LeaseGrantResponse, LeaseRevokeResponse,
-                            LeaseKeepAliveResponse, LeaseTimeToLiveResponse, LeaseListResponse>;
+                            LeaseKeepAliveResponse, LeaseTimeToLiveResponse, LeaseListResponse,
+                            WatchResponse>;
 
 struct ErrorInfo {
     Errc code{Errc::ok};
@@ -280,14 +313,6 @@ struct Response {
     bool more_frames{false};
 
     bool ok() const { return std::holds_alternative<Result>(body); }
-};
-
-// An event of a watch (etcd's mvccpb.Event). For a removal kv has only key and mod_revision.
-enum class EventType : std::uint8_t { put = 0, remove = 1 };
-struct Event {
-    EventType type{EventType::put};
-    KeyValue kv;
-    std::optional<KeyValue> prev_kv;
 };
 
 }  // namespace ringfort::api

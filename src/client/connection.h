@@ -77,7 +77,9 @@ class Connection final : public env::ConnectionHandler {
 
     // The owner's bookkeeping, kept here because it is per connection.
     PendingList requests;               // on this connection, oldest first
-    std::size_t unanswered{0};          // sent or to be sent; those nobody waits for any more included
+    std::size_t unanswered{0};          // sent or to be sent; those nobody waits for any more included; no watches
+    std::uint32_t watches_open{0};      // of its requests, watches that are created
+    std::uint64_t cancelled_last{0};    // a request whose reply is not wanted, and whose server was told
     std::uint32_t endpoint{0};
     std::uint32_t next_endpoint{0};     // where to start looking when it goes down
     Instant received_at{};              // of the last frame, or when it became ready

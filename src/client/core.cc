@@ -18,6 +18,12 @@ std::uint64_t Core::submit(const api::Request& request, Callback callback, void*
 void Core::cancel(std::uint64_t token) {
     impl_->cancel(token);
 }
+void Core::grant(std::uint64_t token, std::uint32_t bytes, bool progress) {
+    impl_->grant(token, bytes, progress);
+}
+std::uint32_t Core::frame_bytes() const {
+    return impl_->frame_length;
+}
 Instant Core::turn() {
     return impl_->turn();
 }

@@ -133,7 +133,7 @@ void Core::Impl::keep_alive(Connection& connection) {
         connection.pinged = false;
     }
     const Instant silent_until = connection.received_at + options.keepalive_time;
-    if (connection.retiring && connection.requests.count == 0) {
+    if (connection.retiring && connection.requests.count == connection.watches_open) {
         retire_if_done(connection);
         return;
     }
@@ -213,8 +213,9 @@ void Core::Impl::leave(Connection& connection) {
     retire_if_done(connection);
 }
 
+// Watches never end by themselves: they go on elsewhere.
 void Core::Impl::retire_if_done(Connection& connection) {
-    if (connection.ready() && connection.retiring && connection.requests.count == 0) {
+    if (connection.ready() && connection.retiring && connection.requests.count == connection.watches_open) {
         connection.fail({.text = "moved to another node"});
     }
 }

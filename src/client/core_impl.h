@@ -24,6 +24,8 @@ struct Core::Impl final : ConnectionOwner {
     // ---- the way of a request
     std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh);
     void cancel(std::uint64_t token);
+    void grant(std::uint64_t token, std::uint32_t bytes, bool progress);
+    void stop_at_source(Connection& connection, std::uint64_t token);
     void route(std::uint32_t index);                         // onto a connection, or to those waiting for one
     bool place(std::uint32_t index, Connection& connection); // false: answered, the server takes no frame so large
     Connection* pick(std::uint32_t avoid);
@@ -83,6 +85,7 @@ struct Core::Impl final : ConnectionOwner {
     CoreCounters counters;
     Instant now{};
     bool in_turn{false};
+    std::uint32_t frame_length{0};    // of the frame being handled
 
     EndpointTable endpoints;
     PendingTable pending;

@@ -85,7 +85,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
         slot.connection = connection->number();
         slot.epoch = connection->epoch();
         pending.append(connection->requests, index);
-        connection->unanswered++;
+        connection->unanswered += slot.kind != wire::ClientKind::watch ? 1 : 0;
         connection->note_appended();
         return token;
     }
@@ -183,7 +183,7 @@ bool Core::Impl::place(std::uint32_t index, Connection& connection) {
     slot.connection = connection.number();
     slot.epoch = connection.epoch();
     pending.append(connection.requests, index);
-    connection.unanswered++;
+    connection.unanswered += slot.kind != wire::ClientKind::watch ? 1 : 0;
     connection.note_appended();
     return true;
 }
@@ -213,10 +213,34 @@ void Core::Impl::detach(std::uint32_t index) {
     Connection& connection = *connections[slot.connection];
     pending.remove(connection.requests, index);
     slot.connection = no_connection;
+    connection.watches_open -= slot.kind == wire::ClientKind::watch && slot.pieces_seen ? 1 : 0;
     // A long reply nobody waits for any more is stopped at its source.
-    if (connection.ready() && slot.kind == wire::ClientKind::range && slot.reply_open) {
-        wire::encode_cancel(pending.token_of(index), connection.out());
+    if (connection.ready() && slot.reply_open) {
+        stop_at_source(connection, pending.token_of(index));
+    }
+}
+
+void Core::Impl::stop_at_source(Connection& connection, std::uint64_t token) {
+    if (connection.cancelled_last != token) {
+        connection.cancelled_last = token;
+        wire::encode_cancel(token, connection.out());
         connection.note_appended();
+    }
+}
+
+void Core::Impl::grant(std::uint64_t token, std::uint32_t bytes, bool progress) {
+    const std::uint32_t index = pending.find(token);
+    if (index == no_request || !pending[index].reply_open) {
+        return;   // over, or going on with credit of its own
+    }
+    Pending& slot = pending[index];
+    ASSERT(slot.kind == wire::ClientKind::watch);
+    slot.credit_due_bytes += bytes;
+    Connection& connection = *connections[slot.connection];
+    if (connection.ready() && (progress || slot.credit_due_bytes >= options.reply_credit_bytes / 2)) {
+        wire::encode_credit(token, wire::CreditGrant{slot.credit_due_bytes, progress}, connection.out());
+        connection.note_appended();
+        slot.credit_due_bytes = 0;
     }
 }
 
@@ -327,7 +351,9 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
         return;
     }
     const bool last = (header.flags & wire::flag_more) == 0;
-    connection.unanswered -= last && connection.unanswered > 0 ? 1 : 0;
+    const bool watch = header.kind == static_cast<std::uint8_t>(wire::ClientKind::watch);
+    connection.unanswered -= last && !watch && connection.unanswered > 0 ? 1 : 0;
+    frame_length = header.length;
     answered_last = connection.number();
     const std::uint32_t index = pending.find(header.request_id);
     if (index == no_request || pending[index].connection != connection.number()) {
@@ -358,27 +384,33 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
 
 // Nobody waited any more when the first piece of a long reply came: the server is told, else it waits for its credit.
 void Core::Impl::on_unwanted_piece(Connection& connection, const wire::FrameHeader& header) {
-    if ((header.flags & wire::flag_more) != 0 && header.kind == static_cast<std::uint8_t>(wire::ClientKind::range)) {
+    const auto kind = static_cast<wire::ClientKind>(header.kind);
+    if ((header.flags & wire::flag_more) != 0 && (kind == wire::ClientKind::range || kind == wire::ClientKind::watch)) {
         MARK("unwanted long reply is cancelled");
-        wire::encode_cancel(header.request_id, connection.out());
-        connection.note_appended();
+        stop_at_source(connection, header.request_id);
     }
 }
 
 void Core::Impl::on_piece(Connection& connection, std::uint32_t index, const api::Response& response,
                           std::uint32_t frame_bytes) {
     Pending& slot = pending[index];
-    if (slot.kind != wire::ClientKind::range) {
+    const bool watch = slot.kind == wire::ClientKind::watch;
+    if (slot.kind != wire::ClientKind::range && !watch) {
         connection.fail({.protocol_error = true, .text = "a reply in pieces to a request that has none"});
         return;
+    }
+    if (watch && !slot.pieces_seen) {
+        connection.watches_open++;
+        slot.deadline = never;
+        request_timers.clear(index);
     }
     slot.pieces_seen = true;
     slot.reply_open = true;
     const std::uint64_t token = pending.token_of(index);
     slot.callback(slot.context, token, response);
     // The callback may have cancelled it.
-    if (pending.find(token) == no_request || !connection.ready()) {
-        return;
+    if (pending.find(token) == no_request || !connection.ready() || watch) {
+        return;   // of a watch the caller says when it has dealt with it
     }
     slot.credit_due_bytes += frame_bytes;
     if (slot.credit_due_bytes >= options.reply_credit_bytes / 2) {

@@ -33,7 +33,7 @@ struct Pending {
     std::uint8_t redirects{0};            // saturates
     bool read{false};
     bool pieces_seen{false};              // the callback has seen a part of this try's reply
-    bool reply_open{false};               // the server has begun a reply of several frames
+    bool reply_open{false};               // the server has begun a reply of several frames; of a watch: it is created
     api::Errc last_error{api::Errc::ok};  // that invited another try
     bool waiting{false};                  // in the list of those that need a connection
     std::vector<std::byte> frame;         // as encoded, for the next try

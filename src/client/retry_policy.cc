@@ -35,7 +35,8 @@ bool is_read(const api::Operation& operation) {
            std::holds_alternative<api::MemberListRequest>(operation) ||
            std::holds_alternative<api::LeaseKeepAliveRequest>(operation) ||
            std::holds_alternative<api::LeaseTimeToLiveRequest>(operation) ||
-           std::holds_alternative<api::LeaseListRequest>(operation);
+           std::holds_alternative<api::LeaseListRequest>(operation) ||
+           std::holds_alternative<api::WatchRequest>(operation);
 }
 
 Verdict after_error(api::Errc code, const RetryFacts& facts) {

@@ -35,8 +35,8 @@ struct RetryFacts {
     bool handed_out{false};   // a part of the answer, for good
 };
 
-// Whether the request changes nothing, or the same however often it is sent: ranges, status, member list, transactions of
-// ranges alone, what a lease's time and keys are; and keep-alives.
+// Whether the request changes nothing, or the same however often it is sent: ranges, watches, status, member list,
+// transactions of ranges alone, what a lease's time and keys are; and keep-alives.
 bool is_read(const api::Operation& operation);
 
 Verdict after_error(api::Errc code, const RetryFacts& facts);

@@ -7,8 +7,8 @@
 // watcher that is behind. To keep the newest changes alone bounds the memory, but needs that walk for the rest.
 //
 // Compaction at revision C passes two places. Below `reclaimed()` what a change superseded is gone. Those at C itself are
-// kept on: a watch may begin at C. A removal whose key goes with it leaves a hole, and then it may not (`lost_at()`), and all
-// of them go.
+// kept on: a watch may begin at C. A removal whose key goes with it leaves a hole; then it may not (`lost_at()`), and all of
+// them go.
 //
 // Commands append in order; changes of a loaded checkpoint come in key order, as sorted runs, and are merged before the
 // first command.

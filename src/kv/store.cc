@@ -306,7 +306,7 @@ std::optional<Store::Change> Store::change(std::uint64_t number) const {
         former = former->older();
     }
     if (former != nullptr && !former->tombstone()) {
-        out.event.prev_kv = key_value(*record, *former);
+        out.event.prev_kv = key_value(*record, MUTANT(former_pair_is_new) && !version->tombstone() ? *version : *former);
     }
     return out;
 }

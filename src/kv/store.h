@@ -130,8 +130,8 @@ class Store {
     std::uint64_t first_change(api::Revision revision) const;
     // The least revision from which on every change is there: the compacted one, or the next.
     api::Revision changes_whole_from() const;
-    // nullopt: it was given back. prev_kv: the pair before that revision, if it is kept. Views live until the next apply step
-    // or compact_step.
+    // nullopt: it was given back. prev_kv: the pair before that revision, if it is kept. Views live until the next apply
+    // step or compact_step.
     std::optional<Change> change(std::uint64_t number) const;
     // What a reader at that revision needs, and every change behind it, is kept until it is unpinned.
     void pin(api::Revision revision);

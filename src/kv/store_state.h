@@ -64,8 +64,8 @@ struct StoreState {
 
     // Compaction may forget what is superseded at this revision or before.
     api::Revision forget_limit() const;
-    // Forgets what the change superseded, and, if it is a removal and the newest of its key, the key with it. Requires: it is
-    // the oldest for which that was not done, and compacted.
+    // Forgets what the change superseded, and, if it is a removal and the newest of its key, the key with it. Requires: it
+    // is the oldest for which that was not done, and compacted.
     void forget_below(std::uint64_t change);
 
     void pin(api::Revision at);

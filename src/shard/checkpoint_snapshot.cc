@@ -3,6 +3,7 @@
 #include "base/mark.h"
 #include "shard/checkpoint_jobs.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 #include <algorithm>
 #include <cstring>
@@ -342,6 +343,7 @@ bool Checkpoints::ReceiveJob::step() {
             const std::string former = replica_.checkpoint().file;
             if (record_.applied.index > replica_.raft().appliable()) {
                 owner_.context_.streams->on_store_replaced(replica_);
+                owner_.context_.watches->on_store_replaced(replica_);
                 owner_.on_store_replaced(replica_);
             }
             if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {

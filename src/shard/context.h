@@ -26,6 +26,7 @@ class Streams;
 class Forwards;
 class LogQueue;
 class LeaseKeeper;
+class Watches;
 
 struct Context {
     env::World& world;
@@ -49,6 +50,7 @@ struct Context {
     Forwards* forwards{nullptr};
     LogQueue* log_queue{nullptr};
     LeaseKeeper* leases{nullptr};
+    Watches* watches{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

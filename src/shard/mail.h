@@ -30,6 +30,18 @@ enum class MailKind : std::uint32_t {
     node_part = 10,
     // words: bytes; the memory the sender's data takes
     memory = 11,
+    // Watches of a session here whose range is there. words: session, request id, credit; buffer: the request's body
+    watch_open = 12,
+    // words: session, requests among them that are answered by it; buffer: whole frames
+    watch_frames = 13,
+    // words: session, bytes of frames that its connection has taken
+    watch_took = 14,
+    // words: session, request id, bytes, whether a mark is wanted
+    watch_grant = 15,
+    // words: session, request id
+    watch_cancel = 16,
+    // words: session; all of its watches end
+    watch_gone = 17,
 };
 
 }  // namespace ringfort::shard

@@ -39,6 +39,7 @@ struct NodeConfig {
     Duration heartbeat_interval{100ms};
     Duration election_timeout{1000ms};
     Duration request_timeout{7s};            // etcd: 5 s + 2 x election timeout
+    Duration watch_progress_interval{10min};  // between marks of a watch that wants them
     std::uint64_t memory_quota_bytes{0};     // of the node, all its shards together; 0: none
     std::size_t connections_max{4096};       // client connections of this shard
     std::size_t segment_bytes{limits::segment_bytes_default};

@@ -56,6 +56,8 @@ Extent extent_of(const api::Operation& op) {
         extent.add(removal->key, removal->range_end);
     } else if (const auto* txn = std::get_if<api::TxnRequest>(&op)) {
         add_txn(extent, *txn);
+    } else if (const auto* watch = std::get_if<api::WatchRequest>(&op)) {
+        extent.add(watch->key, watch->range_end);
     } else {
         UNREACHABLE();
     }

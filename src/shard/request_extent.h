@@ -22,7 +22,7 @@ struct Extent {
     bool reaches(std::string_view bound) const { return no_end || last_point >= bound || end > bound; }
 };
 
-// Requires: the request has keys (Range, Put, DeleteRange, Txn). A transaction without any key has the extent of "".
+// Requires: the request has keys (Range, Put, DeleteRange, Txn, Watch). A transaction without any key has the extent of "".
 Extent extent_of(const api::Operation& op);
 
 // A single key at the latest revision without options: the store's shortest way.

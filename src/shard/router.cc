@@ -16,6 +16,7 @@
 #include "shard/request_extent.h"
 #include "shard/sessions.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 namespace ringfort::shard {
 
@@ -181,11 +182,23 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         answer_error(taken.origin, api::Errc::no_leader, "the cluster is not bootstrapped yet", {});
         return;
     }
+    const auto* watch = std::get_if<api::WatchRequest>(&request.op);
+    if (watch != nullptr && taken.origin.kind != OriginKind::session) {
+        answer_error(taken.origin, api::Errc::unsupported_request, "", {});   // it is served where it was asked for
+        return;
+    }
+    if (watch != nullptr && context_.watches->refuse(taken.origin, *watch)) {
+        return;
+    }
     const kv::RangeRecord* range = range_for(taken, request);
     if (range == nullptr) {
         return;
     }
     const ShardId shard = shard_of(range->id, context_.config.shard_count);
+    if (watch != nullptr && shard != context_.config.shard) {
+        context_.watches->open_elsewhere(taken.origin, shard, taken.body, taken.credit);
+        return;
+    }
     if (shard != context_.config.shard) {
         if (taken.origin.kind != OriginKind::session) {
             answer_error(taken.origin, api::Errc::stale_route, "", {});
@@ -204,7 +217,9 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         answer_error(taken.origin, api::Errc::no_leader, "the range's replica is being made", {});
         return;
     }
-    if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
+    if (watch != nullptr) {
+        context_.watches->open(taken.origin, *watch, *replica, taken.credit);
+    } else if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
         take_read(taken, request, *read, *replica);
     } else if (const auto* keep_alive = std::get_if<api::LeaseKeepAliveRequest>(&request.op)) {
         take_keep_alive(taken, request, *keep_alive, *replica);

@@ -12,6 +12,7 @@
 #include "shard/router.h"
 #include "shard/sessions.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 namespace ringfort::shard {
 
@@ -139,6 +140,12 @@ void Router::on_mail(ShardId from, env::Mail mail) {
         case MailKind::node_ask: node_requests_.on_ask(from, mail); break;
         case MailKind::memory: node_requests_.on_memory(from, mail.words[0]); break;
         case MailKind::node_part: node_requests_.on_part(mail); break;
+        case MailKind::watch_open:
+        case MailKind::watch_frames:
+        case MailKind::watch_took:
+        case MailKind::watch_grant:
+        case MailKind::watch_cancel:
+        case MailKind::watch_gone: context_.watches->on_mail(from, mail); break;
         case MailKind::return_buffer: return;   // destroyed here, where it was made
     }
     if (mail.buffer && mail.buffer->owner != context_.config.shard) {

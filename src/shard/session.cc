@@ -6,6 +6,7 @@
 #include "shard/router.h"
 #include "shard/sessions.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 namespace ringfort::shard {
 
@@ -152,21 +153,28 @@ bool Session::on_frame(const wire::FrameReader::Frame& frame) {
         case wire::ClientKind::lease_keep_alive:
         case wire::ClientKind::lease_time_to_live:
         case wire::ClientKind::lease_list:
+        case wire::ClientKind::watch:
             in_flight_++;
             return context_.router->on_request(origin, frame.body) && state_ == State::open;
         case wire::ClientKind::credit: {
-            const auto bytes = wire::decode_credit(frame.body);
-            if (!bytes) {
+            const auto credit = wire::decode_credit(frame.body);
+            if (!credit) {
                 refuse(frame.header.request_id, kind, api::Errc::malformed_request, "credit");
                 return false;
             }
+            if (context_.watches->on_credit(origin, *credit)) {
+                return true;
+            }
             Origin stream = origin;
             stream.request = wire::ClientKind::range;
-            context_.streams->on_credit(stream, *bytes);
-            context_.forwards->on_credit(stream, *bytes);
+            context_.streams->on_credit(stream, credit->bytes);
+            context_.forwards->on_credit(stream, credit->bytes);
             return true;
         }
         case wire::ClientKind::cancel: {
+            if (context_.watches->on_cancel(origin)) {
+                return true;
+            }
             Origin stream = origin;
             stream.request = wire::ClientKind::range;
             context_.router->on_cancel(stream);
@@ -266,6 +274,33 @@ void Session::reply(const Origin& origin, const api::Response& response) {
     }
 }
 
+void Session::answer_watch(const Origin& origin, const api::Response& response) {
+    reply(origin, response);
+    if (response.more_frames) {
+        end_request();
+    }
+}
+
+wire::OutBuffer& Session::watch_frames() {
+    context_.sessions->mark_dirty(*this);
+    return out_;
+}
+
+void Session::end_watch_requests(std::size_t count) {
+    for (; count > 0; count--) {
+        end_request();
+    }
+}
+
+Session::WatchShard& Session::watch_shard(ShardId shard) {
+    for (WatchShard& there : watch_shards) {
+        if (there.shard == shard) {
+            return there;
+        }
+    }
+    return watch_shards.emplace_back(WatchShard{shard, 0});
+}
+
 void Session::relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body) {
     if ((flags & (wire::flag_more | wire::flag_error)) == 0 && overfull(origin)) {
         return;
@@ -333,6 +368,9 @@ void Session::on_sent() {
     out_.send_done();
     context_.sessions->mark_dirty(*this);
     context_.forwards->on_room(*this);
+    if (watch_sink != no_slot || !watch_shards.empty()) {
+        context_.watches->on_room(*this);
+    }
 }
 
 void Session::on_closed(env::CloseReason) {

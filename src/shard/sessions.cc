@@ -4,6 +4,7 @@
 
 #include "shard/forwards.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 namespace ringfort::shard {
 
@@ -59,6 +60,7 @@ void Sessions::on_closed(Session& session) {
     const std::uint64_t id = session.id();
     const auto slot = static_cast<std::uint32_t>(id & 0xffff'ffffU);
     context_.streams->on_origin_gone(OriginKind::session, id);
+    context_.watches->on_session_gone(session);
     context_.forwards->on_session_gone(session);
     closed_.push_back(std::move(sessions_[slot]));
     generations_[slot]++;

@@ -17,6 +17,7 @@
 #include "shard/origin.h"
 #include "shard/pool_view.h"
 #include "shard/retired_sends.h"
+#include "shard/slot_pool.h"
 #include "wire/client_codec.h"
 #include "wire/frame.h"
 #include "wire/out_buffer.h"
@@ -39,6 +40,20 @@ class Session final : public env::ConnectionHandler {
 
     void reply(const Origin& origin, const api::Response& response);
     void relay(const Origin& origin, std::uint8_t kind, std::uint8_t flags, Bytes body);
+    // The first frame of a watch: with it the request counts as answered.
+    void answer_watch(const Origin& origin, const api::Response& response);
+    // Where frames of watches are appended, whole.
+    wire::OutBuffer& watch_frames();
+    // So many requests for watches were answered by what was appended.
+    void end_watch_requests(std::size_t count);
+    // What Watches keeps with a session: its sink (watcher.h), and other shards where it has watches.
+    std::uint32_t watch_sink{no_slot};
+    struct WatchShard {
+        ShardId shard{};
+        std::size_t owed_bytes{0};   // of frames from there, not yet reported as taken
+    };
+    std::vector<WatchShard> watch_shards;
+    WatchShard& watch_shard(ShardId shard);
     // Continues with frames that were set aside while the shard or this connection was at a bound.
     void resume();
     bool blocked() const { return blocked_; }

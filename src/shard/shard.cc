@@ -18,6 +18,7 @@
 #include "shard/router.h"
 #include "shard/sessions.h"
 #include "shard/streams.h"
+#include "shard/watches.h"
 
 namespace ringfort::shard {
 
@@ -46,6 +47,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Forwards forwards;
     LogQueue log_queue;
     LeaseKeeper leases;
+    Watches watches;
     Router router;
     Sessions sessions;
     Checkpoints checkpoints;
@@ -106,6 +108,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       forwards(context),
       log_queue(context),
       leases(context),
+      watches(context),
       router(context),
       sessions(context),
       checkpoints(context),
@@ -123,6 +126,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.forwards = &forwards;
     context.log_queue = &log_queue;
     context.leases = &leases;
+    context.watches = &watches;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -146,7 +150,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
 //   4. timers after input: whoever was heard in this turn is not declared lost in it;
 //   5. the turn's keep-alives as one entry; raft flush and apply once per replica, so that a turn's requests share one
 //      append and one announcement;
-//   6. reads after apply: a round confirmed in this turn is served in it;
+//   6. reads after apply: a round confirmed in this turn is served in it; watches likewise, and before compaction;
 //   7. the batch closes last, and then everything is sent: the append leaves with the leader's own write, not after it.
 Instant Shard::Impl::turn() {
     context.now = context.world.clock.now();
@@ -166,6 +170,7 @@ Instant Shard::Impl::turn() {
         more |= rounds.run();
         more |= follower_reads.run();
         more |= streams.run();
+        more |= watches.run();
         more |= checkpoints.run();
         more |= compact();
         log.close_batch(context.now);
@@ -205,6 +210,7 @@ void Shard::Impl::timers() {
     rounds.expire(context.now);
     forwards.on_timers(context.now);
     streams.on_timers(context.now);
+    watches.on_timers(context.now);
     router.node_requests().on_timers(context.now);
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
@@ -215,7 +221,8 @@ void Shard::Impl::timers() {
         report_start();
     }
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
-                                   streams.next_deadline(), sessions.next_deadline(), auto_compaction.next_deadline(),
+                                   streams.next_deadline(), watches.next_deadline(), sessions.next_deadline(),
+                                   auto_compaction.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, leases.next_deadline(), context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
@@ -277,13 +284,14 @@ void Shard::stop() {
     impl.replicas.transfer_all();
     impl.context.stopping = true;
     impl.sessions.say_goodbye();
+    impl.watches.stop();
     impl.timers_at = impl.context.now;
 }
 
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
     return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() &&
-           forwards.count() == 0 && streams.count() == 0 && log_queue.empty() && leases.idle();
+           forwards.count() == 0 && streams.count() == 0 && watches.count() == 0 && log_queue.empty() && leases.idle();
 }
 
 bool Shard::Impl::may_end() {

@@ -24,6 +24,12 @@ struct ShardBounds {
     // Replies from elsewhere: waiting here, and passed on to come. At least one piece more than the first credit of a reply.
     std::size_t session_replies_bytes{8 * mib};
 
+    // ---- watches
+    std::size_t connection_watches{64 * 1024};
+    std::size_t watches{4 * 1024 * 1024};
+    // Bytes that wait for a connection: above this its watches are told nothing.
+    std::size_t watch_backlog_bytes{1 * mib};
+
     // ---- reads
     std::size_t streams{1024};
     std::size_t unopened_streams{64 * 1024};

@@ -77,21 +77,23 @@ Result<ClientHelloReply, FrameErrc> decode_client_hello_reply(Bytes body) {
     return reply;
 }
 
-void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out) {
+void encode_credit(std::uint64_t request_id, const CreditGrant& credit, OutBuffer& out) {
     const FrameHeader header{.kind = static_cast<std::uint8_t>(ClientKind::credit), .request_id = request_id};
     const bool fits = append_client_frame(out, header, small_body_bytes, [&](FlatBuilder& builder) {
-        return protocol::CreateCredit(builder, bytes);
+        return protocol::CreateCredit(builder, credit.bytes, credit.progress);
     });
     ASSERT(fits);
 }
 
-Result<std::uint32_t, FrameErrc> decode_credit(Bytes body) {
+Result<CreditGrant, FrameErrc> decode_credit(Bytes body) {
     FlatReader reader(body, hello_decoded_bytes_max);
-    const auto bytes = reader.root().scalar<std::uint32_t>(protocol::Credit::VT_BYTES);
+    const FlatTable table = reader.root();
+    const CreditGrant credit{table.scalar<std::uint32_t>(protocol::Credit::VT_BYTES),
+                        table.boolean(protocol::Credit::VT_PROGRESS)};
     if (!reader.ok()) {
         return failure(FrameErrc::malformed_body);
     }
-    return bytes;
+    return credit;
 }
 
 void encode_cancel(std::uint64_t request_id, OutBuffer& out) {

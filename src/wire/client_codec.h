@@ -31,12 +31,13 @@ enum class ClientKind : std::uint8_t {
     member_list = 8,
     move_leader = 9,
     credit = 10,     // client -> server: more bytes of a long reply may be sent
-    cancel = 11,     // client -> server: stop a long reply
+    cancel = 11,     // client -> server: stop a long reply or a watch
     lease_grant = 12,
     lease_revoke = 13,
     lease_keep_alive = 14,
     lease_time_to_live = 15,
     lease_list = 16,
+    watch = 17,
 };
 
 // By the number of the operation's alternative; the schema's unions number theirs from 1 in the same order.
@@ -44,7 +45,7 @@ inline constexpr std::array operation_kinds{
     ClientKind::range,        ClientKind::put,          ClientKind::delete_range,     ClientKind::txn,
     ClientKind::compact,      ClientKind::status,       ClientKind::member_list,      ClientKind::move_leader,
     ClientKind::lease_grant,  ClientKind::lease_revoke, ClientKind::lease_keep_alive, ClientKind::lease_time_to_live,
-    ClientKind::lease_list,
+    ClientKind::lease_list,   ClientKind::watch,
 };
 static_assert(operation_kinds.size() == std::variant_size_v<api::Operation>);
 static_assert(operation_kinds.size() == std::variant_size_v<api::Result>);
@@ -99,7 +100,15 @@ void encode_client_hello_reply(const ClientHelloReply& reply, OutBuffer& out);
 // `kind`: of the request. Requires: the result is of that kind; an error may be of any.
 [[nodiscard]] bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response,
                                    OutBuffer& out);
-void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out);
+struct CreditGrant {
+    std::uint32_t bytes{0};
+    bool progress{false};   // of a watch: a mark is wanted
+    bool operator==(const CreditGrant&) const = default;
+};
+void encode_credit(std::uint64_t request_id, const CreditGrant& credit, OutBuffer& out);
+inline void encode_credit(std::uint64_t request_id, std::uint32_t bytes, OutBuffer& out) {
+    encode_credit(request_id, CreditGrant{.bytes = bytes}, out);
+}
 void encode_cancel(std::uint64_t request_id, OutBuffer& out);
 
 // Bodies are checked as they are read (bounds, depth, decoded size: flat_reader.h), at any alignment. Views point into
@@ -113,6 +122,6 @@ Result<ClientHelloReply, FrameErrc> decode_client_hello_reply(Bytes body);
 Result<api::Request, api::Errc> decode_request(ClientKind kind, Bytes body, Arena& arena);
 // `kind` and `flags` of the frame's header. An error reply may be of any kind of request.
 Result<api::Response, FrameErrc> decode_response(ClientKind kind, std::uint8_t flags, Bytes body, Arena& arena);
-Result<std::uint32_t, FrameErrc> decode_credit(Bytes body);
+Result<CreditGrant, FrameErrc> decode_credit(Bytes body);
 
 }  // namespace ringfort::wire

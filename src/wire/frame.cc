@@ -12,7 +12,7 @@ namespace ringfort::wire {
 namespace {
 
 constexpr std::string_view magic = "RINGFORT";
-constexpr std::uint8_t known_flags = flag_more | flag_error;
+constexpr std::uint8_t known_flags = flag_more | flag_error | flag_goes_on;
 // Gathered bytes beyond this are given back once their frame was consumed.
 constexpr std::size_t keep_words_max = 64 * kib / sizeof(std::uint64_t);
 

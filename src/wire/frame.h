@@ -49,6 +49,7 @@ std::string_view to_string(FrameErrc code);
 enum FrameFlags : std::uint8_t {
     flag_more = 1,         // replies: another frame of the same request follows
     flag_error = 2,        // replies: the body is an Error
+    flag_goes_on = 4,      // watches: frames with more of the same revision follow
 };
 
 struct FrameHeader {

@@ -83,6 +83,7 @@ class RequestDecoder {
             case protocol::Operation::LeaseKeepAliveRequest: out = lease_keep_alive(table); return;
             case protocol::Operation::LeaseTimeToLiveRequest: out = lease_time_to_live(table); return;
             case protocol::Operation::LeaseListRequest: out = lease_list(table); return;
+            case protocol::Operation::WatchRequest: out = watch(table); return;
             case protocol::Operation::NONE: break;
         }
         refuse(api::Errc::unsupported_request);
@@ -155,6 +156,17 @@ class RequestDecoder {
     static api::LeaseListRequest lease_list(const FlatTable& table) {
         using Table = protocol::LeaseListRequest;
         return {.has_after = table.boolean(Table::VT_HAS_AFTER), .after = table.scalar<std::int64_t>(Table::VT_AFTER)};
+    }
+    static api::WatchRequest watch(const FlatTable& table) {
+        using Table = protocol::WatchRequest;
+        return {.key = table.bytes(Table::VT_KEY),
+                .range_end = table.bytes(Table::VT_RANGE_END),
+                .start_revision = table.scalar<std::int64_t>(Table::VT_START_REVISION),
+                .progress_notify = table.boolean(Table::VT_PROGRESS_NOTIFY),
+                .prev_kv = table.boolean(Table::VT_PREV_KV),
+                .no_put = table.boolean(Table::VT_NO_PUT),
+                .no_delete = table.boolean(Table::VT_NO_DELETE),
+                .require_leader = table.boolean(Table::VT_REQUIRE_LEADER)};
     }
 
     api::TxnRequest txn(const FlatTable& table, std::size_t depth) {

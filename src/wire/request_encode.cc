@@ -68,6 +68,13 @@ class RequestEncoder {
                                                  move.range.value_or(RangeId()).value)
             .Union();
     }
+    Flat<void> operator()(const api::WatchRequest& watch) {
+        const auto key = put_bytes(builder_, watch.key);
+        const auto range_end = put_bytes(builder_, watch.range_end);
+        return protocol::CreateWatchRequest(builder_, key, range_end, watch.start_revision, watch.progress_notify,
+                                            watch.prev_kv, watch.no_put, watch.no_delete, watch.require_leader)
+            .Union();
+    }
 
     Flat<void> operator()(const api::LeaseGrantRequest& grant) {
         return protocol::CreateLeaseGrantRequest(builder_, grant.ttl, grant.id).Union();
@@ -109,6 +116,7 @@ struct RequestData {
     std::size_t operator()(const api::DeleteRangeRequest& remove) const {
         return remove.key.size() + remove.range_end.size();
     }
+    std::size_t operator()(const api::WatchRequest& watch) const { return watch.key.size() + watch.range_end.size(); }
     std::size_t operator()(const api::TxnRequest& txn) const {
         std::size_t bytes = 0;
         for (const api::Compare& compare : txn.compare) {

@@ -82,6 +82,7 @@ class ResponseDecoder {
             case protocol::Result::LeaseKeepAliveResponse: out = lease_keep_alive(table); return;
             case protocol::Result::LeaseTimeToLiveResponse: out = lease_time_to_live(table); return;
             case protocol::Result::LeaseListResponse: out = lease_list(table); return;
+            case protocol::Result::WatchResponse: out = watch(table); return;
             case protocol::Result::NONE: break;
         }
         reader_.fail(FlatReader::Fault::malformed);
@@ -219,6 +220,27 @@ class ResponseDecoder {
         const FlatStructs ids = table.structs(Table::VT_IDS, sizeof(api::LeaseId));
         return {.ids = numbers(ids, reader_, arena_), .more = table.boolean(Table::VT_MORE)};
     }
+    api::WatchResponse watch(const FlatTable& table) {
+        using Table = protocol::WatchResponse;
+        return {.created = table.boolean(Table::VT_CREATED),
+                .canceled = table.boolean(Table::VT_CANCELED),
+                .compact_revision = table.scalar<std::int64_t>(Table::VT_COMPACT_REVISION),
+                .cancel_reason = table.bytes(Table::VT_CANCEL_REASON),
+                .events = array<api::Event>(table.tables(Table::VT_EVENTS),
+                                            [&](const FlatTable& item) { return event(item); })};
+    }
+    api::Event event(const FlatTable& table) {
+        using Table = protocol::Event;
+        const auto type = table.scalar<std::uint8_t>(Table::VT_TYPE);
+        if (type > static_cast<std::uint8_t>(protocol::EventType::MAX)) {
+            reader_.fail(FlatReader::Fault::malformed);
+        }
+        api::Event out{.type = static_cast<api::EventType>(type), .kv = kv(member(table, Table::VT_KV)), .prev_kv = {}};
+        if (const FlatTable prev_kv = table.table(Table::VT_PREV_KV)) {
+            out.prev_kv = kv(prev_kv);
+        }
+        return out;
+    }
 
     FlatReader reader_;
     Arena& arena_;
@@ -239,6 +261,9 @@ Result<api::Response, FrameErrc> decode_response(ClientKind kind, std::uint8_t f
     auto response = ResponseDecoder(body, arena).decode_result(kind);
     if (response) {
         response->more_frames = (flags & flag_more) != 0;
+        if (kind == ClientKind::watch) {
+            std::get<api::WatchResponse>(*std::get_if<api::Result>(&response->body)).goes_on = (flags & flag_goes_on) != 0;
+        }
     }
     return response;
 }

@@ -54,6 +54,14 @@ class ResponseEncoder {
     Flat<void> operator()(const api::MoveLeaderResponse&) {
         return protocol::CreateMoveLeaderResponse(builder_).Union();
     }
+    Flat<void> operator()(const api::WatchResponse& watch) {
+        const auto reason = put_text(builder_, watch.cancel_reason);
+        const auto events = put_vector<protocol::Event>(builder_, out_, watch.events,
+                                                        [&](const api::Event& event) { return put_event(event); });
+        return protocol::CreateWatchResponse(builder_, watch.created, watch.canceled, watch.compact_revision, reason,
+                                             events)
+            .Union();
+    }
 
     Flat<void> operator()(const api::LeaseGrantResponse& grant) {
         return protocol::CreateLeaseGrantResponse(builder_, grant.id, grant.ttl).Union();
@@ -80,6 +88,11 @@ class ResponseEncoder {
     }
 
   private:
+    Flat<protocol::Event> put_event(const api::Event& event) {
+        const Flat<protocol::KeyValue> prev_kv = event.prev_kv ? put_kv(*event.prev_kv) : 0;
+        const auto kv = put_kv(event.kv);
+        return protocol::CreateEvent(builder_, static_cast<protocol::EventType>(event.type), kv, prev_kv);
+    }
     Flat<protocol::KeyValue> put_kv(const api::KeyValue& kv) {
         const auto value = put_bytes(builder_, kv.value);
         const auto key = put_bytes(builder_, kv.key);
@@ -146,6 +159,13 @@ struct ResponseData {
         return bytes;
     }
     std::size_t operator()(const api::LeaseListResponse& list) const { return list.ids.size_bytes(); }
+    std::size_t operator()(const api::WatchResponse& watch) const {
+        std::size_t bytes = 0;
+        for (const api::Event& event : watch.events) {
+            bytes += of(event.kv) + (event.prev_kv ? of(*event.prev_kv) : 0);
+        }
+        return bytes;
+    }
     template <class Other>
     std::size_t operator()(const Other&) const {
         return 0;
@@ -227,9 +247,9 @@ bool encode_error(FrameHeader header, const api::ResponseHeader& from, const api
 }  // namespace
 
 bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Response& response, OutBuffer& out) {
-    const FrameHeader header{.kind = static_cast<std::uint8_t>(kind),
-                             .flags = response.more_frames ? std::uint8_t{flag_more} : std::uint8_t{0},
-                             .request_id = request_id};
+    FrameHeader header{.kind = static_cast<std::uint8_t>(kind),
+                       .flags = response.more_frames ? std::uint8_t{flag_more} : std::uint8_t{0},
+                       .request_id = request_id};
     if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
         ASSERT(error->code != api::Errc::ok && !response.more_frames);
         return encode_error(header, response.header, *error, out);
@@ -238,6 +258,9 @@ bool encode_response(std::uint64_t request_id, ClientKind kind, const api::Respo
     ASSERT(operation_kinds[result.index()] == kind);
     if (const auto* range = std::get_if<api::RangeResponse>(&result)) {
         return encode_range_reply(header, response.header, *range, out);
+    }
+    if (const auto* watch = std::get_if<api::WatchResponse>(&result); watch != nullptr && watch->goes_on) {
+        header.flags |= flag_goes_on;
     }
     if (const auto* put = std::get_if<api::PutResponse>(&result); put != nullptr && !put->prev_kv) {
         static const BarePutReply bare_put_reply;

@@ -142,7 +142,7 @@ std::vector<Seen> CoreScript::arrived(Link& link) {
         } else if (one.kind == wire::ClientKind::credit) {
             const auto credit = wire::decode_credit(one.body);
             EXPECT_TRUE(credit);
-            one.credit_bytes = credit ? *credit : 0;
+            one.credit_bytes = credit ? credit->bytes : 0;
         } else if (one.kind != wire::ClientKind::cancel) {
             const auto request = wire::decode_request(one.kind, one.body, *one.arena);
             EXPECT_TRUE(request);

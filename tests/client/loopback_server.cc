@@ -150,7 +150,7 @@ struct LoopbackServer::Session {
                 }
                 const auto granted = wire::decode_credit(body);
                 ASSERT(granted && static_cast<wire::ClientKind>(header.kind) == wire::ClientKind::credit);
-                credit += *granted;
+                credit += granted->bytes;
                 server.largest_debt_bytes_ = std::max<std::int64_t>(server.largest_debt_bytes_, credit - reply_credit_bytes);
             }
             credit -= bytes;

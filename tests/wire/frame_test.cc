@@ -69,7 +69,7 @@ TEST(Frame, reserved_bits_must_be_zero) {
     for (const std::size_t at : {5u, 6u, 7u}) {
         std::byte bytes[limits::frame_header_bytes];
         encode_frame_header(bytes, {.length = 16});
-        bytes[at] = std::byte{4};
+        bytes[at] = std::byte{8};
         const auto header = decode_frame_header(bytes, frame_max);
         ASSERT_FALSE(header) << at;
         EXPECT_EQ(header.error(), FrameErrc::reserved_not_zero) << at;

@@ -118,6 +118,10 @@ api::Operation RandomMessages::operation(std::size_t index) {
         case 10: return api::LeaseKeepAliveRequest{.ids = numbers()};
         case 11: return api::LeaseTimeToLiveRequest{.id = i64(), .keys = coin(), .from_key = text(40)};
         case 12: return api::LeaseListRequest{.has_after = coin(), .after = i64()};
+        case 13:
+            return api::WatchRequest{.key = text(40), .range_end = text(40), .start_revision = i64(),
+                                     .progress_notify = coin(), .prev_kv = coin(), .no_put = coin(),
+                                     .no_delete = coin(), .require_leader = coin()};
         default: break;
     }
     api::MoveLeaderRequest move{.target = NodeId(u64()), .range = {}};
@@ -200,6 +204,17 @@ api::Result RandomMessages::result(std::size_t index) {
             return api::LeaseTimeToLiveResponse{
                 .id = i64(), .ttl = i64(), .granted_ttl = i64(), .keys = texts(), .more = coin()};
         case 12: return api::LeaseListResponse{.ids = numbers(), .more = coin()};
+        case 13: {
+            const auto events = arena_.make_array<api::Event>(prng_.below(4));
+            for (auto& item : events) {
+                item = {.type = coin() ? api::EventType::put : api::EventType::remove, .kv = kv(), .prev_kv = {}};
+                if (coin()) {
+                    item.prev_kv = kv();
+                }
+            }
+            return api::WatchResponse{.created = coin(), .canceled = coin(), .compact_revision = i64(),
+                                      .cancel_reason = text(40), .events = events, .goes_on = coin()};
+        }
         default: return api::MoveLeaderResponse{};
     }
 }
@@ -393,6 +408,9 @@ class Writer {
     void put(const api::LeaseKeepAliveRequest& r) { put(r.ids); }
     void put(const api::LeaseTimeToLiveRequest& r) { add(r.id, r.keys, r.from_key); }
     void put(const api::LeaseListRequest& r) { add(r.has_after, r.after); }
+    void put(const api::WatchRequest& r) {
+        add(r.key, r.range_end, r.start_revision, r.progress_notify, r.prev_kv, r.no_put, r.no_delete, r.require_leader);
+    }
     void put(const api::KeyValue& kv) {
         add(kv.key, kv.create_revision, kv.mod_revision, kv.version, kv.value, kv.lease);
     }
@@ -418,6 +436,10 @@ class Writer {
     void put(const api::LeaseKeepAliveResponse& r) { put(r.ttls); }
     void put(const api::LeaseTimeToLiveResponse& r) { add(r.id, r.ttl, r.granted_ttl, r.keys, r.more); }
     void put(const api::LeaseListResponse& r) { add(r.ids, r.more); }
+    void put(const api::Event& e) { add(e.type, e.kv, e.prev_kv); }
+    void put(const api::WatchResponse& r) {
+        add(r.created, r.canceled, r.compact_revision, r.cancel_reason, r.events, r.goes_on);
+    }
     void put(const api::ErrorInfo& e) { add(e.code, e.detail, e.leader, e.leader_address); }
 
     void put(const raft::EntryId& id) { add(id.term, id.index); }

@@ -104,7 +104,7 @@ TEST(WireRoundTrip, hello_credit_and_cancel) {
         EXPECT_EQ(frame.header.request_id, seed);
         auto decoded_credit = decode_credit(frame.body);
         ASSERT_TRUE(decoded_credit);
-        ASSERT_EQ(*decoded_credit, credit);
+        ASSERT_EQ(*decoded_credit, CreditGrant{.bytes = credit});
 
         out.truncate(0);
         encode_cancel(seed, out);

@@ -1,0 +1,108 @@
+// What a node keeps of a watch, and of whom its frames go to. A watch at rest takes less than 200 bytes: a Watcher, its
+// group in the index (watch_index.h), and its keys.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "api/types.h"
+#include "base/ids.h"
+#include "shard/origin.h"
+#include "shard/slot_pool.h"
+#include "wire/out_buffer.h"
+
+namespace ringfort::shard {
+
+// A change by its revision and its place in it.
+struct ChangeId {
+    api::Revision revision{0};
+    std::uint32_t sub{0};
+    auto operator<=>(const ChangeId&) const = default;
+};
+
+enum class WatcherState : std::uint8_t {
+    free,
+    in_pass,   // in that pass's index and list
+    pending,   // of its feed: waits for a pass over what it has missed
+    parked,    // in its sink's list: the connection is behind
+    starved,   // in no list: the client grants no credit
+};
+
+struct Watcher {
+    std::uint64_t request_id{0};
+    // The first change it has not been told. In a pass, what lies before the pass has been told, whatever stands here.
+    ChangeId next{};
+    const char* text{nullptr};              // first key, then end
+    std::uint32_t begin_bytes{0};
+    std::uint32_t end_bytes{0};
+    std::int32_t credit_bytes{0};
+    std::uint32_t sink{no_slot};
+    std::uint32_t sink_next{no_slot}, sink_previous{no_slot};     // of the same sink
+    std::uint32_t origin_next{no_slot};                           // of the same hash of sink and request id
+    std::uint32_t list_next{no_slot}, list_previous{no_slot};     // of its pass, of those pending, or of those parked
+    std::uint32_t group{no_slot};                                 // in the pass's index
+    std::uint32_t group_next{no_slot}, group_previous{no_slot};
+    std::uint16_t feed{0};
+    std::uint8_t pass{0};                   // of the feed
+    WatcherState state{WatcherState::free};
+    bool no_end : 1 {false};                // its interval has none
+    bool prev_kv : 1 {false};
+    bool no_put : 1 {false};
+    bool no_delete : 1 {false};
+    bool require_leader : 1 {false};
+    bool progress_notify : 1 {false};
+    bool progress_wanted : 1 {false};       // asked for, and not answered
+    bool spoke : 1 {false};                 // since it was looked at last for a mark
+    bool open : 1 {false};                  // it was told a part of a revision, and not yet that this was all
+
+    std::string_view begin() const { return {text, begin_bytes}; }
+    // Of an interval without end nothing.
+    std::string_view end() const { return {text + begin_bytes, end_bytes}; }
+    bool ends_behind(std::string_view key) const { return no_end || key < end(); }
+};
+static_assert(sizeof(Watcher) <= 96);
+
+// A list through list_next and list_previous.
+struct WatcherList {
+    std::uint32_t first{no_slot};
+    std::uint32_t last{no_slot};
+    std::size_t count{0};
+};
+
+class Watchers : public SlotPool<Watcher> {
+  public:
+    void append(WatcherList& list, std::uint32_t slot) {
+        Watcher& watcher = (*this)[slot];
+        watcher.list_previous = list.last;
+        watcher.list_next = no_slot;
+        (list.last != no_slot ? (*this)[list.last].list_next : list.first) = slot;
+        list.last = slot;
+        list.count++;
+    }
+    void remove(WatcherList& list, std::uint32_t slot) {
+        Watcher& watcher = (*this)[slot];
+        ASSERT(list.count > 0);
+        (watcher.list_previous != no_slot ? (*this)[watcher.list_previous].list_next : list.first) = watcher.list_next;
+        (watcher.list_next != no_slot ? (*this)[watcher.list_next].list_previous : list.last) = watcher.list_previous;
+        watcher.list_next = watcher.list_previous = no_slot;
+        list.count--;
+    }
+};
+
+// A client connection as watches see it: of this shard, or of another one of the node.
+struct WatchSink {
+    std::uint64_t session{0};
+    ShardId shard{};                        // where it is
+    std::uint32_t first{no_slot};           // its watches, through sink_next
+    std::size_t count{0};
+    WatcherList parked;
+    bool in_rooms{false};                   // listed: those parked are being fetched
+    bool in_dirty{false};                   // listed: `out` is to be mailed
+    // Of another shard's: frames that wait for the end of the turn, first answers among them, and bytes mailed there that
+    // its client has not taken.
+    wire::OutBuffer out;
+    std::uint32_t answered{0};
+    std::size_t mailed_bytes{0};
+};
+
+}  // namespace ringfort::shard
