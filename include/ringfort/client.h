@@ -34,6 +34,19 @@
 //     client.keep_alive(lease->id, lease->ttl, {}, [] { stop_working(); });
 //     client.put("workers/me", "here", {.lease = lease->id});
 //
+// Watch:
+//
+//     auto watcher = client.watch("app/", ringfort::watch_prefix("app/"));
+//     while (auto reply = watcher.next()) {                             // waits
+//         for (const ringfort::Event& event : reply->events) { ... }    // all of one revision
+//         if (reply->canceled) { break; }                               // reply->compact_revision: history was compacted
+//     }
+//
+// A watch goes on by itself over lost connections and nodes, behind the last revision it told: no event is missed or told
+// twice. It ends when it is cancelled, when what it needs next was compacted (read the keys anew, and watch from the
+// revision of that answer, plus one), or with an error that would meet every try. A reader that is slow makes the
+// servers wait, not this process grow: at most about 1 MiB of each watch is held here, and a revision always whole.
+//
 // Asynchronous: every call has an _async form whose callback runs once, on the client's thread (or on the one that
 // destroys the client). It must not block, and may start other asynchronous calls. Keys and values are copied before
 // the call returns.
@@ -99,6 +112,38 @@ inline GetOptions prefix(std::string_view text) {
     return options;
 }
 
+// Options of a watch of every key that starts with `text` (which is also the key to give).
+inline WatchOptions watch_prefix(std::string_view text) {
+    WatchOptions options;
+    options.range_end = prefix_end(text);
+    return options;
+}
+
+class Client;
+
+// A watch, read one reply at a time, by one thread at a time. Ends with its destructor, which comes before its client's.
+class Watcher {
+  public:
+    Watcher(Watcher&& other) noexcept;
+    Watcher& operator=(Watcher&& other) noexcept;
+    ~Watcher();
+
+    // The next reply. Waits at most `timeout_ms` (below 0: for as long as it takes): then the error is timed_out, and the
+    // watch goes on. Behind the last reply (canceled) and after cancel(): the error `cancelled`.
+    Outcome<WatchReply> next(std::int64_t timeout_ms = -1);
+    // A reply without events, soon: everything up to its revision has been told.
+    void request_progress();
+    void cancel();
+    std::uint64_t id() const { return id_; }
+
+  private:
+    friend class Client;
+    Watcher(Client& client, std::uint64_t id);
+    void* state_{nullptr};   // null: cancelled
+    void* owner_{nullptr};
+    std::uint64_t id_{0};
+};
+
 class Client {
   public:
     template <class T>
@@ -140,6 +185,17 @@ class Client {
     Outcome<LeaseTimeToLiveReply> lease_time_to_live(std::int64_t id, bool keys = false, const LeaseOptions& options = {});
     Outcome<LeaseListReply> lease_list(const LeaseOptions& options = {});
 
+    // ---- watches
+    // Key empty: the smallest key, etcd's "\0".
+    Watcher watch(std::string_view key, const WatchOptions& options = {});
+    // Each reply goes to `on_reply`, on the client's thread; the last, `canceled` or an error, is the end. Until it returns
+    // nothing more of this watch is taken from the network. Returns the watch's id.
+    using WatchCallback = std::function<void(Outcome<WatchReply>)>;
+    std::uint64_t watch_async(std::string_view key, const WatchOptions& options, WatchCallback on_reply);
+    // Of a watch of watch_async(). No more replies once this has taken effect on the client's thread.
+    void cancel_watch(std::uint64_t id);
+    void request_progress(std::uint64_t id);
+
     // ---- asynchronous
     void put_async(std::string_view key, std::string_view value, const PutOptions& options, Callback<PutReply> done);
     void get_async(std::string_view key, const GetOptions& options, Callback<GetReply> done);
@@ -172,6 +228,7 @@ class Client {
     std::optional<std::string> invalid_endpoint() const;
 
   private:
+    friend class Watcher;
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

@@ -140,6 +140,37 @@ struct LeaseListReply {
     std::vector<std::int64_t> ids{}; // in their order
 };
 
+// ---------------------------------------------------------------------------------------------- watches
+
+struct WatchOptions {
+    std::string range_end{};
+    std::int64_t start_revision{0};  // 0: what comes from now on
+    bool progress_notify{false};     // a mark now and then when there is nothing to tell
+    bool prev_kv{false};             // events carry the pair as it was
+    bool no_put{false};              // filters: no events of that type
+    bool no_delete{false};
+    bool require_leader{false};      // ends when the serving node has heard of no leader for three election timeouts
+};
+
+enum class EventType : std::uint8_t { put = 0, remove = 1 };
+struct Event {
+    EventType type{EventType::put};
+    KeyValue kv{};                   // of a removal: key and mod_revision
+    std::optional<KeyValue> prev_kv{};
+};
+
+// What a watch tells at a time.
+struct WatchReply {
+    Header header{};                 // everything up to its revision has been told
+    std::uint64_t watch_id{0};       // of this client: 0, 1, 2, ...
+    bool created{false};             // the first
+    bool canceled{false};            // the last
+    std::int64_t compact_revision{0};    // why: history is compacted, and a watch may begin here
+    std::string cancel_reason{};
+    std::vector<Event> events{};     // of one revision, all that match
+    bool is_progress() const { return events.empty() && !created && !canceled; }
+};
+
 // ---------------------------------------------------------------------------------------------- transactions
 
 enum class CompareResult : std::uint8_t { equal = 0, greater = 1, less = 2, not_equal = 3 };

@@ -1,7 +1,9 @@
 // The public library: the core, plain sockets, and, unless polled, a thread of its own.
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <iterator>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -11,6 +13,7 @@
 #include "client/endpoint_table.h"
 #include "client/public_client_leases.h"
 #include "client/public_call.h"
+#include "client/public_client_watch.h"
 #include "client/socket_network.h"
 #include "ringfort/client.h"
 #include "wire/client_codec.h"
@@ -97,6 +100,7 @@ struct Client::Impl {
             network.wake();
             thread.join();
         }
+        watches.clear();
         core.reset();
         while (first != nullptr) {
             const std::unique_ptr<Call> call(first);
@@ -141,6 +145,62 @@ struct Client::Impl {
         }
     }
 
+    // Runs it on the client's thread, now or soon; never, if the client is being closed.
+    void run_there(std::function<void()> job) {
+        if (threading == Threading::polled || std::this_thread::get_id() == thread.get_id()) {
+            job();
+            return;
+        }
+        {
+            const std::lock_guard lock(mutex);
+            jobs.push_back(std::move(job));
+        }
+        network.wake();
+    }
+    client::PublicWatch* watch(std::string_view key, const WatchOptions& options, WatchCallback callback) {
+        const std::uint64_t id = next_watch_id++;
+        auto made = std::make_unique<client::PublicWatch>(*core, answered_count, id, key, options, std::move(callback));
+        client::PublicWatch* const watch = made.get();
+        // A job is copied: what it owns stands in a list.
+        {
+            const std::lock_guard lock(mutex);
+            watches_handed_in.push_back(std::move(made));
+        }
+        run_there([this] { take_watches(); });
+        return watch;
+    }
+    void take_watches() {
+        std::vector<std::unique_ptr<client::PublicWatch>> handed;
+        {
+            const std::lock_guard lock(mutex);
+            handed.swap(watches_handed_in);
+        }
+        for (auto& one : handed) {
+            client::PublicWatch& watch = *one;
+            watches.emplace(watch.id(), std::move(one));
+            watch.watch().start();
+        }
+    }
+    client::PublicWatch* find_watch(std::uint64_t id) {
+        const auto at = watches.find(id);
+        return at != watches.end() ? at->second.get() : nullptr;
+    }
+    // A callback of its own may run: it goes when that has returned.
+    void cancel_watch(std::uint64_t id) {
+        run_there([this, id] {
+            if (client::PublicWatch* watch = find_watch(id)) {
+                watch->close();
+                watches_over.push_back(id);
+            }
+        });
+    }
+    void drop_watches() {
+        for (const std::uint64_t id : watches_over) {
+            watches.erase(id);
+        }
+        watches_over.clear();
+    }
+
     void submit(std::unique_ptr<Call> owned) {
         Call* const call = owned.release();
         call->next = first;
@@ -150,6 +210,23 @@ struct Client::Impl {
         first = call;
         call->owner = this;
         core->submit(call->request, &Impl::on_response, call, call->gathers() ? &Impl::begin_afresh : nullptr);
+    }
+
+    std::size_t poll(std::int64_t timeout_ms) {
+        if (!core) {
+            return 0;
+        }
+        drop_watches();
+        const std::uint64_t answered = answered_count;
+        const Instant until = clock.now() + from_ms(timeout_ms);
+        const Instant renewed = renew();
+        const Instant next = std::min(core->turn(), renewed);
+        // What this turn answered may be what the caller waits for.
+        if (answered_count == answered) {
+            network.wait(std::min(next, until));
+            core->turn();
+        }
+        return core->pending();
     }
 
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
@@ -172,13 +249,20 @@ struct Client::Impl {
                     return;
                 }
                 taken.swap(handed_in);
+                jobs_taken.swap(jobs);
             }
+            for (const auto& job : jobs_taken) {
+                job();
+            }
+            jobs_taken.clear();
             for (auto& call : taken) {
                 submit(std::move(call));
             }
             taken.clear();
             const Instant renewed = renew();
-            network.wait(std::min(core->turn(), renewed));
+            const Instant next = std::min(core->turn(), renewed);
+            drop_watches();
+            network.wait(next);
         }
     }
 
@@ -201,8 +285,15 @@ struct Client::Impl {
     std::uint64_t answered_count{0};
     std::vector<std::unique_ptr<Call>> taken;
 
-    std::mutex mutex;                                 // guards the two below
+    std::map<std::uint64_t, std::unique_ptr<client::PublicWatch>> watches;   // the running thread's
+    std::vector<std::uint64_t> watches_over;
+    std::vector<std::function<void()>> jobs_taken;
+    std::atomic<std::uint64_t> next_watch_id{0};
+
+    std::mutex mutex;                                 // guards what is below, the thread apart
     std::vector<std::unique_ptr<Call>> handed_in;     // not yet taken by the thread
+    std::vector<std::unique_ptr<client::PublicWatch>> watches_handed_in;
+    std::vector<std::function<void()>> jobs;
     bool stopping{false};
     std::thread thread;
 };
@@ -520,6 +611,103 @@ Outcome<LeaseListReply> Client::lease_list(const LeaseOptions& options) {
                                     [&](auto done) { lease_list_async(options, std::move(done)); });
 }
 
+// ---------------------------------------------------------------------------------------------- watches
+
+Watcher::Watcher(Client& client, std::uint64_t id) : owner_(client.impl_.get()), id_(id) {}
+
+Watcher::Watcher(Watcher&& other) noexcept { *this = std::move(other); }
+Watcher& Watcher::operator=(Watcher&& other) noexcept {
+    if (this != &other) {
+        cancel();
+        state_ = std::exchange(other.state_, nullptr);
+        owner_ = other.owner_;
+        id_ = other.id_;
+    }
+    return *this;
+}
+Watcher::~Watcher() { cancel(); }
+
+void Watcher::cancel() {
+    if (state_ != nullptr) {
+        static_cast<Client::Impl*>(owner_)->cancel_watch(id_);
+    }
+    state_ = nullptr;
+}
+
+void Watcher::request_progress() {
+    if (state_ == nullptr) {
+        return;
+    }
+    auto& impl = *static_cast<Client::Impl*>(owner_);
+    impl.run_there([&impl, id = id_] {
+        if (client::PublicWatch* watch = impl.find_watch(id)) {
+            watch->watch().ask_mark();
+        }
+    });
+}
+
+Outcome<WatchReply> Watcher::next(std::int64_t timeout_ms) {
+    if (state_ == nullptr) {
+        return Error{ErrorCode::cancelled, ErrorClass::definite, "etcdserver: watch canceled", {}};
+    }
+    auto& impl = *static_cast<Client::Impl*>(owner_);
+    auto& watch = *static_cast<client::PublicWatch*>(state_);
+    const Instant until = timeout_ms < 0 ? never : impl.clock.now() + std::chrono::milliseconds(timeout_ms);
+    for (;;) {
+        if (auto taken = watch.take()) {
+            if (taken->bytes > 0) {
+                impl.run_there([&impl, id = id_, token = taken->token, bytes = taken->bytes] {
+                    if (client::PublicWatch* still = impl.find_watch(id)) {
+                        still->done(token, bytes);
+                    }
+                });
+            }
+            return std::move(taken->reply);
+        }
+        const Duration left = until - impl.clock.now();
+        if (until != never && left <= Duration(0)) {
+            return Error{ErrorCode::timed_out, ErrorClass::definite, "etcdserver: request timed out", "nothing came"};
+        }
+        const std::int64_t left_ms = until == never ? -1 : std::max<std::int64_t>(left / 1ms, 1);
+        if (impl.threading == Threading::polled) {
+            impl.poll(left_ms < 0 ? 1000 : std::min<std::int64_t>(left_ms, 1000));
+        } else {
+            watch.wait(left_ms);
+        }
+    }
+}
+
+Watcher Client::watch(std::string_view key, const WatchOptions& options) {
+    Watcher watcher(*this, 0);
+    if (impl_->core) {
+        client::PublicWatch* const made = impl_->watch(key, options, {});
+        watcher.state_ = made;
+        watcher.id_ = made->id();
+    }
+    return watcher;
+}
+
+std::uint64_t Client::watch_async(std::string_view key, const WatchOptions& options, WatchCallback on_reply) {
+    if (!impl_->core) {
+        on_reply(Error{ErrorCode::unsupported_request, ErrorClass::definite,
+                       "ringfort: not an endpoint: \"" + *impl_->invalid + "\"", {}});
+        return 0;
+    }
+    return impl_->watch(key, options, std::move(on_reply))->id();
+}
+
+void Client::cancel_watch(std::uint64_t id) {
+    impl_->cancel_watch(id);
+}
+
+void Client::request_progress(std::uint64_t id) {
+    impl_->run_there([impl = impl_.get(), id] {
+        if (client::PublicWatch* watch = impl->find_watch(id)) {
+            watch->watch().ask_mark();
+        }
+    });
+}
+
 // ---------------------------------------------------------------------------------------------- the rest
 
 Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(options)) {}
@@ -529,20 +717,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 std::size_t Client::poll(std::int64_t timeout_ms) {
     ASSERT(impl_->threading == Threading::polled);
-    if (!impl_->core) {
-        return 0;
-    }
-    client::Core& core = *impl_->core;
-    const std::uint64_t answered = impl_->answered_count;
-    const Instant until = impl_->clock.now() + from_ms(timeout_ms);
-    const Instant renewed = impl_->renew();
-    const Instant next = std::min(core.turn(), renewed);
-    // What this turn answered may be what the caller waits for.
-    if (impl_->answered_count == answered) {
-        impl_->network.wait(std::min(next, until));
-        core.turn();
-    }
-    return core.pending();
+    return impl_->poll(timeout_ms);
 }
 
 std::optional<std::string> Client::invalid_endpoint() const {

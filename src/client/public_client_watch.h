@@ -1,0 +1,55 @@
+// A watch of the public library: the core's watch, and where its replies wait for their reader.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "client/watch.h"
+#include "ringfort/client.h"
+
+namespace ringfort::client {
+
+class PublicWatch {
+  public:
+    // `callback` empty: replies wait for take(). `answered`: counts replies.
+    PublicWatch(Core& core, std::uint64_t& answered, std::uint64_t id, std::string_view key, const WatchOptions& options,
+                Client::WatchCallback callback);
+
+    std::uint64_t id() const { return id_; }
+    // ---- on the client's thread
+    Watch& watch() { return *watch_; }
+    // Nothing comes any more; who waits is told.
+    void close();
+    void done(std::uint64_t token, std::uint64_t bytes) { watch_->done(token, bytes); }
+
+    // ---- on any thread
+    struct Taken {
+        Outcome<WatchReply> reply;
+        std::uint64_t token{0};
+        std::uint64_t bytes{0};   // to be given back with done(), if not 0
+    };
+    // Nothing: none is there.
+    std::optional<Taken> take();
+    // Waits until one is there, or so long; below 0 for ever.
+    void wait(std::int64_t timeout_ms);
+
+  private:
+    static void on_news(void* context, const WatchNews& news);
+    void tell(Outcome<WatchReply> reply, std::uint64_t token, std::uint64_t bytes);
+
+    std::uint64_t& answered_;
+    const std::uint64_t id_;
+    std::string key_, range_end_;
+    Client::WatchCallback callback_;
+    std::optional<Watch> watch_;
+
+    std::mutex mutex_;                // guards the rest
+    std::condition_variable there_;
+    std::deque<Taken> waiting_;
+    bool over_{false};                // the last reply was put there
+};
+
+}  // namespace ringfort::client
