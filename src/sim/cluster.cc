@@ -49,6 +49,7 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.heartbeat_interval = options.heartbeat_interval;
     out.election_timeout = options.election_timeout;
     out.request_timeout = 5s + 2 * options.election_timeout;
+    out.watch_progress_interval = options.watch_progress_interval;
     out.segment_bytes = options.segment_bytes;
     out.log_window_bytes = options.log_window_bytes;
     out.checkpoint_log_bytes = options.checkpoint_log_bytes;
@@ -142,10 +143,12 @@ void Cluster::make_clients() {
         }
         client.core.first_endpoint = i % options_.nodes;
         client.core.connections = random_.between(1, 2);
+        client.core.reply_credit_bytes = options_.workload.reply_credit_bytes;
         client.core.name = "c" + std::to_string(i + 1);
         client.seed = random_.next();
         client.trace = options_.trace;
-        clients_.push_back(std::make_unique<SimClient>(queue_, *network_, hosts[i], options_.workload, client, history_));
+        clients_.push_back(std::make_unique<SimClient>(queue_, *network_, hosts[i], options_.workload, client, history_,
+                                                       watch_records_));
     }
 }
 

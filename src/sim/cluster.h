@@ -29,6 +29,7 @@ class Cluster final : public TurnObserver {
     const RunOptions& options() const { return options_; }
     Prng& prng() { return random_; }
     History& history() { return history_; }
+    WatchRecords& watch_records() { return watch_records_; }
     std::size_t node_count() const { return nodes_.size(); }
     SimNode& node(std::size_t index) { return *nodes_[index]; }
     std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
@@ -96,6 +97,7 @@ class Cluster final : public TurnObserver {
     EventQueue queue_;
     Prng random_;
     History history_;
+    WatchRecords watch_records_;
     ReplicaJudge judge_;
     Narrator narrator_{queue_};
     LogJudge log_judge_;

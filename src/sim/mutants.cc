@@ -168,6 +168,23 @@ constexpr Mutant table[] = {
     {"count_is_of_today", "kv/range_scan.cc", "a read of the past counts the keys of today", "etcd KV API"},
     {"range_holds_its_end", "kv/range_scan.cc", "a range holds the key at its end", "etcd KV API"},
     {"past_read_sees_newest", "kv/range_scan.cc", "a read of the past sees newer versions", "etcd KV API"},
+    // ---- watches
+    {"watch_forgets_its_place", "shard/watch_feed.cc", "a watch that falls behind misses the rest of the revision it is at",
+     "etcd 1.7: atomic, reliable"},
+    {"watch_told_what_it_knows", "shard/watch_feed.cc", "a pass over history tells its watches what they were told before",
+     "etcd 1.7: unique, resumable"},
+    {"watch_loses_at_hand_over", "shard/watch_feed.cc", "a change is lost where a watch goes from history to the present",
+     "etcd 1.7: reliable"},
+    {"watch_survives_compaction", "shard/watch_feed.cc", "a watch goes on where compaction left a gap",
+     "etcd 1.7: reliable"},
+    {"progress_runs_ahead", "shard/watch_feed.cc", "a mark names a revision that was not told yet",
+     "etcd 1.7: bookmarkable"},
+    {"revision_told_in_parts", "shard/watch_feed.cc", "a revision's changes come as if each were all of it",
+     "etcd 1.7: atomic"},
+    {"watch_filter_ignored", "shard/watches.cc", "removals are told to who does not want them", "etcd 1.7: filtered"},
+    {"watch_resumes_at_last", "client/watch.cc", "an interrupted watch asks for its last revision again",
+     "etcd 1.7: resumable"},
+    {"former_pair_is_new", "kv/store.cc", "prev_kv of an event is the pair it made", "etcd 1.7: prev_kv"},
 };
 
 }  // namespace

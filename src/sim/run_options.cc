@@ -158,6 +158,18 @@ void draw_astray(Prng& random, RunOptions& out) {
     out.beyond_budget = random.one_in(16);
 }
 
+// From a generator of their own.
+void draw_watches(Prng& random, bool tight, RunOptions& out) {
+    out.workload.watches = pick(random, std::array<std::size_t, 4>{0, 1, 3, 3});
+    out.workload.reply_credit_bytes = pick(random, std::array<std::uint32_t, 3>{4 * kib, 64 * kib, 1 * mib});
+    out.watch_progress_interval = pick(random, std::array<Duration, 3>{200ms, 3s, 10min});
+    if (tight) {
+        out.bounds.watch_backlog_bytes = random.one_in(3) ? 1 * kib : out.bounds.watch_backlog_bytes;
+        out.bounds.connection_watches = random.one_in(3) ? 1 : out.bounds.connection_watches;
+        out.bounds.watches = random.one_in(3) ? 4 : out.bounds.watches;
+    }
+}
+
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
@@ -271,6 +283,8 @@ RunOptions draw(const RunRequest& request) {
     if (leases.one_in(8)) {
         out.bounds.keep_alives = 1;
     }
+    Prng watching(request.seed + 0xbb67ae8584caa73b);
+    draw_watches(watching, watching.one_in(3), out);
     widen_sockets(out.network);
     return out;
 }

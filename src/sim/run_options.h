@@ -84,6 +84,8 @@ struct WorkloadOptions {
     std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
     std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
     std::uint64_t operations_max{0};       // of a client; 0: it goes on asking until the load ends
+    std::size_t watches{0};                // of a client, at a time
+    std::uint32_t reply_credit_bytes{1 << 20};   // of a long reply or a watch
 };
 
 struct RunOptions {
@@ -110,6 +112,7 @@ struct RunOptions {
     // At most one of them is not 0: compaction without being asked.
     Duration auto_compaction_period{0};
     std::int64_t auto_compaction_revisions{0};
+    Duration watch_progress_interval{10min};
     Duration turn_cost{10us};              // virtual CPU time of a turn, on average
     std::uint32_t invariants_one_in{64};   // turns after which a shard checks its invariants
     DiskProfile disk;

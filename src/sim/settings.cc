@@ -28,6 +28,7 @@ void each_setting(Options& o, Visit visit) {
     visit("quota", o.memory_quota_bytes);
     visit("compaction-period", o.auto_compaction_period);
     visit("compaction-revisions", o.auto_compaction_revisions);
+    visit("watch-progress", o.watch_progress_interval);
     visit("turn-cost", o.turn_cost);
     visit("invariants", o.invariants_one_in);
     visit("drift", o.drift_ppm_max);
@@ -64,12 +65,17 @@ void each_setting(Options& o, Visit visit) {
     visit("leases", o.workload.leases);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
+    visit("watches", o.workload.watches);
+    visit("reply-credit", o.workload.reply_credit_bytes);
 
     visit("bound-requests", o.bounds.connection_requests);
     visit("bound-backlog", o.bounds.reply_backlog_bytes);
     visit("bound-backlog-reads", o.bounds.reply_backlog_reads_bytes);
     visit("bound-backlog-end", o.bounds.reply_backlog_end_bytes);
     visit("bound-replies", o.bounds.session_replies_bytes);
+    visit("bound-connection-watches", o.bounds.connection_watches);
+    visit("bound-watches", o.bounds.watches);
+    visit("bound-watch-backlog", o.bounds.watch_backlog_bytes);
     visit("bound-streams", o.bounds.streams);
     visit("bound-unopened", o.bounds.unopened_streams);
     visit("bound-held-gets", o.bounds.held_gets);

@@ -12,7 +12,7 @@ constexpr Duration client_wake_latency = 5us;
 }  // namespace
 
 SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
-                     const SimClientOptions& options, History& history)
+                     const SimClientOptions& options, History& history, WatchRecords& watch_records)
     : queue_(queue),
       workload_options_(workload),
       history_(history),
@@ -22,7 +22,11 @@ SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const 
       random_(options.seed + 1),
       clock_(queue, {}),
       port_(network, host, Waker{&SimClient::on_wake, this, 0}),
-      core_(port_, clock_, options.seed + 2, options.core) {}
+      core_(port_, clock_, options.seed + 2, options.core),
+      watches_(queue, core_, workload,
+               {options.number, options.domains, options.seed + 3, [](void* self) { on_wake(self, 0); }, this,
+                options.trace ? name_.c_str() : nullptr},
+               watch_records) {}
 
 SimClient::~SimClient() { port_.detach(Death::noticed); }
 
@@ -30,6 +34,7 @@ void SimClient::start(bool bursts) {
     load_++;
     schedule_turn(queue_.now());
     think_again();
+    watches_.start();
     if (bursts) {
         schedule_burst();
     }
@@ -37,6 +42,7 @@ void SimClient::start(bool bursts) {
 
 void SimClient::stop() {
     load_++;
+    watches_.stop();
 }
 
 void SimClient::think_again() {
@@ -112,6 +118,9 @@ void SimClient::on_response(void* context, std::uint64_t, const api::Response& r
     if (record_response(operation, response, self.queue_.now())) {
         self.queue_.note((operation.number << 8) ^ static_cast<std::uint64_t>(operation.header.revision));
         self.workload_.learn(operation);
+        if (operation.outcome == Outcome::ok) {
+            self.watches_.learn(operation.domain, operation.header.revision);
+        }
         self.tell(operation);
         self.end(*call);
     }

@@ -9,6 +9,7 @@
 #include "client/core.h"
 #include "sim/network_port.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_watches.h"
 #include "sim/workload.h"
 
 namespace ringfort::sim {
@@ -24,7 +25,7 @@ struct SimClientOptions {
 class SimClient {
   public:
     SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
-              const SimClientOptions& options, History& history);
+              const SimClientOptions& options, History& history, WatchRecords& watch_records);
     ~SimClient();
     SimClient(const SimClient&) = delete;
     SimClient& operator=(const SimClient&) = delete;
@@ -37,6 +38,7 @@ class SimClient {
     // Asks for this now. Returns its number in the history.
     // Its number in the history. `timeout`: at least this long, else the workload's.
     std::uint64_t ask(RecordedOperation operation, Duration timeout = {});
+    SimWatches& watches() { return watches_; }
     // Operations without an answer yet.
     std::size_t pending() const { return pending_; }
 
@@ -70,6 +72,7 @@ class SimClient {
     SimClock clock_;
     NetworkPort port_;
     client::Core core_;
+    SimWatches watches_;
     Arena arena_;
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<Call*> free_;

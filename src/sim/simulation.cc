@@ -19,6 +19,7 @@
 #include "base/assertion.h"
 #include "sim/checkers/compaction.h"
 #include "sim/checkers/serializability.h"
+#include "sim/checkers/watch.h"
 
 namespace ringfort::sim {
 
@@ -133,7 +134,8 @@ bool Simulation::settle() {
     }
     const Instant rested = now();
     stop_load();
-    if (!come_to_rest(cluster_.present(), rested + settle_max - load_goes_on, "the healed cluster")) {
+    const Instant deadline = rested + settle_max - load_goes_on;
+    if (!come_to_rest(cluster_.present(), deadline, "the healed cluster") || !tell_watches(deadline)) {
         return false;
     }
     verdict_.all_took = load_goes_on + (now() - rested);
@@ -198,6 +200,33 @@ bool Simulation::check_rest(const std::vector<bool>& among, std::string_view who
         return false;
     }
     return each(disk_reads);
+}
+
+// Every watch that is there is told everything.
+bool Simulation::tell_watches(Instant deadline) {
+    std::vector<api::Revision> newest(cluster_.options().domains, 0);
+    for (const auto& operation : cluster_.history().operations()) {
+        if (operation.outcome == Outcome::ok) {
+            newest[operation.domain] = std::max(newest[operation.domain], operation.header.revision);
+        }
+    }
+    const auto told = [&] {
+        bool all = true;
+        for (auto& client : cluster_.clients()) {
+            all &= client->watches().told_through(newest);
+        }
+        return all;
+    };
+    if (run_until(deadline - now(), "a watch is not told everything in time", told)) {
+        return true;
+    }
+    for (auto& client : cluster_.clients()) {
+        if (const std::string untold = client->watches().describe_untold(); !untold.empty()) {
+            verdict_.text += "\n  " + untold;
+            break;
+        }
+    }
+    return fail_with_state({});
 }
 
 std::uint64_t Simulation::served_in(Duration duration) {
@@ -302,13 +331,65 @@ void Simulation::judge_histories() {
             wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + compaction);
             return;
         }
-        const auto report = leased ? check_serializability(operations, ends) : check_serializability(operations);
-        verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
-        if (!report.violation.empty()) {
-            wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + report.violation);
+        if (!judge_writes(domain, operations, leased ? &ends : nullptr)) {
             return;
         }
     }
+}
+
+// What watches were told says which write stands where nobody knows. If that fits no order, and one is found without it, a
+// watch was told something wrong.
+bool Simulation::judge_writes(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                              const std::vector<LeaseEnd>* ends) {
+    std::vector<const RecordedWatch*> watches;
+    for (const RecordedWatch& watch : cluster_.watch_records()) {
+        if (watch.domain == domain) {
+            watches.push_back(&watch);
+        }
+    }
+    const WatchWitness witness(watches);
+    KvModel model;
+    const std::span<const LeaseEnd> ended = ends != nullptr ? std::span(*ends) : std::span<const LeaseEnd>();
+    SearchAids aids{.ends = ends != nullptr ? &ended : nullptr, .witness = &witness, .model = &model};
+    auto report = check_serializability(operations, aids);
+    std::string told_wrong;
+    if (!report.violation.empty()) {
+        told_wrong = std::exchange(report.violation, {});
+        aids.witness = nullptr;
+        report = check_serializability(operations, aids);
+    }
+    verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
+    if (!report.violation.empty()) {
+        return wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + report.violation);
+    }
+    if (report.inconclusive) {
+        return true;
+    }
+    return judge_watches(domain, operations, watches, model) &&
+           (told_wrong.empty() || wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + told_wrong));
+}
+
+bool Simulation::judge_watches(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                               std::span<const RecordedWatch* const> watches, const KvModel& model) {
+    const RunOptions& options = cluster_.options();
+    WatchTruth truth{&model, 0};
+    for (const auto* operation : operations) {
+        if (operation->may_compact()) {
+            truth.compacted_max = std::max(truth.compacted_max, operation->success[0].revision);
+        }
+    }
+    if (options.auto_compaction_period > 0s || options.auto_compaction_revisions > 0) {
+        truth.compacted_max = model.revision();
+    }
+    for (const RecordedWatch* watch : watches) {
+        const std::string broken = check_watch(*watch, truth);
+        if (!broken.empty()) {
+            return wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": a watch is not " + broken);
+        }
+        verdict_.watches++;
+        verdict_.watch_revisions += watch->told.size();
+    }
+    return true;
 }
 
 // Beyond the budget a cluster may halt or not answer, if it says which range it is for.
@@ -369,7 +450,8 @@ std::string describe(const Figures& v) {
     return "operations " + std::to_string(v.operations) + " (ok " + std::to_string(v.acknowledged) + ", failed " +
            std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " +
            std::to_string(std::accumulate(v.faults.begin(), v.faults.end(), std::uint64_t{0})) +
-           " leaders " + std::to_string(v.leaders) + " turns " + std::to_string(v.turns) + " events " +
+           " watches " + std::to_string(v.watches) + " (told " + std::to_string(v.watch_revisions) + ") leaders " +
+           std::to_string(v.leaders) + " turns " + std::to_string(v.turns) + " events " +
            std::to_string(v.events) + " majority " + std::to_string(v.majority_took.count() / 1'000'000) + "ms all " +
            std::to_string(v.all_took.count() / 1'000'000) + "ms" +
            (v.inconclusive ? " (search for unknown writes gave up)" : "");

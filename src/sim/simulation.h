@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "sim/checkers/kv_model.h"
 #include "sim/cluster.h"
 #include "sim/faults.h"
 #include "sim/run_options.h"
@@ -30,6 +32,8 @@ struct Figures {
     std::uint64_t acknowledged{0};
     std::uint64_t failed{0};
     std::uint64_t unknown{0};
+    std::uint64_t watches{0};         // made
+    std::uint64_t watch_revisions{0}; // told, with marks
     std::uint64_t leaders{0};         // (range, term) pairs that had one
     Duration majority_took{0};        // from the healing of a majority to its convergence; 0: was not tried
     Duration all_took{0};             // the same of everybody
@@ -89,6 +93,11 @@ class Simulation {
     bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
     bool check_rest(const std::vector<bool>& among, std::string_view who);
     bool bear_burst();
+    bool tell_watches(Instant deadline);
+    bool judge_writes(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                      const std::vector<LeaseEnd>* ends);
+    bool judge_watches(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                       std::span<const RecordedWatch* const> watches, const KvModel& model);
     // Every request has its answer.
     bool nobody_waits() const;
     std::uint64_t served_in(Duration duration);

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/arena.h"
 #include "sim/cluster.h"
@@ -24,6 +25,8 @@ class RawClient final : public env::ConnectionHandler {
         NodeId leader{};     // that an error named
         std::size_t pairs{0};
         std::string value;   // of the last pair
+        std::vector<std::string> told;   // of a watch, a frame each: "created at 5", "put k=v at 6", "removed k at 7 ...",
+                                         // "mark 8", "cancelled compacted 3: why"
         Instant at{};        // of the last frame
     };
 
@@ -56,6 +59,10 @@ class RawClient final : public env::ConnectionHandler {
     }
     void credit(std::uint64_t id, std::uint32_t bytes) {
         wire::encode_credit(id, bytes, out_);
+        flush();
+    }
+    void ask_mark(std::uint64_t id) {
+        wire::encode_credit(id, wire::CreditGrant{0, true}, out_);
         flush();
     }
     void cancel(std::uint64_t id) {
@@ -102,6 +109,23 @@ class RawClient final : public env::ConnectionHandler {
     }
 
   private:
+    static std::string told(const api::WatchResponse& watch, api::Revision revision) {
+        std::string out = watch.created ? "created at " + std::to_string(revision) : "";
+        if (watch.canceled) {
+            out += std::string(watch.created ? ", " : "") + "cancelled";
+            out += watch.compact_revision > 0 ? " compacted " + std::to_string(watch.compact_revision) : "";
+            out += watch.cancel_reason.empty() ? "" : ": " + std::string(watch.cancel_reason);
+        }
+        for (const api::Event& event : watch.events) {
+            const bool put = event.type == api::EventType::put;
+            out += (put ? "put " : "removed ") + std::string(event.kv.key) + (put ? "=" + std::string(event.kv.value) : "") +
+                   (event.prev_kv ? " was " + std::string(event.prev_kv->value) : "") + " at " +
+                   std::to_string(event.kv.mod_revision);
+            EXPECT_EQ(event.kv.mod_revision, revision);
+        }
+        out += out.empty() ? "mark " + std::to_string(revision) : "";
+        return out + (watch.goes_on ? " ..." : "");
+    }
     void on_frame(const wire::FrameReader::Frame& frame) {
         const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
         Answer& answer = answers_[frame.header.request_id];
@@ -118,6 +142,8 @@ class RawClient final : public env::ConnectionHandler {
         if (const auto* error = std::get_if<api::ErrorInfo>(&response->body)) {
             answer.error = error->code;
             answer.leader = error->leader;
+        } else if (const auto* watch = std::get_if<api::WatchResponse>(&std::get<api::Result>(response->body))) {
+            answer.told.push_back(told(*watch, response->header.revision));
         } else if (const auto* range = std::get_if<api::RangeResponse>(&std::get<api::Result>(response->body))) {
             answer.pairs += range->kvs.size();
             answer.value = range->kvs.empty() ? std::string() : std::string(range->kvs.back().value);

@@ -30,6 +30,8 @@ class KvModel {
     const std::vector<std::string>& touched() const { return touched_.back(); }
     // Whether some key of the newest state hangs on the lease.
     bool holds_keys(api::LeaseId lease) const;
+    // Those that another revision changed, in the order of its changes. Requires: 1 < at <= revision().
+    const std::vector<std::string>& touched(api::Revision at) const { return touched_[static_cast<std::size_t>(at - 2)]; }
     // The key at that revision; null: absent.
     const RecordedKv* find(const std::string& key, api::Revision at) const;
     // So far, by all of the above: what a search costs.

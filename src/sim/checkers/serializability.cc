@@ -26,10 +26,8 @@ std::string answered_and_expected(const RecordedOperation& operation, const KvMo
 
 class Search {
   public:
-    // `ends` null: nobody looked.
-    Search(std::span<const RecordedOperation* const> operations, const std::span<const LeaseEnd>* ends,
-           std::uint64_t steps_max)
-        : operations_(operations), ends_(ends), steps_max_(steps_max) {}
+    Search(std::span<const RecordedOperation* const> operations, const SearchAids& aids, std::uint64_t steps_max)
+        : operations_(operations), ends_(aids.ends), steps_max_(steps_max), witness_(aids.witness) {}
 
     SerializabilityReport run() {
         collect();
@@ -41,6 +39,7 @@ class Search {
         }
         return report_;
     }
+    const KvModel& model() const { return model_; }
 
   private:
     struct Unknown {
@@ -81,6 +80,7 @@ class Search {
     std::span<const RecordedOperation* const> operations_;
     const std::span<const LeaseEnd>* ends_;
     std::uint64_t steps_max_;
+    const Witness* witness_;
     SerializabilityReport report_;
     KvModel model_;
     api::Revision last_{1};                                            // the highest revision anybody saw
@@ -140,6 +140,14 @@ void Search::collect() {
         }
     }
     report_.unknown = unknown_.size();
+    last_ = std::max(last_, witness_ != nullptr ? witness_->newest() : 0);
+    for (const RecordedKv& kv : witness_ != nullptr ? witness_->seen() : std::span<const RecordedKv>()) {
+        const auto [first, end] = seen_.equal_range(kv.mod_revision);
+        if (std::none_of(first, end, [&](const auto& one) { return one.second == kv; })) {
+            seen_.emplace(kv.mod_revision, kv);
+            last_ = std::max(last_, kv.mod_revision);
+        }
+    }
     find_homes();
     add_expiries();
     // What has its place comes before what may stand anywhere.
@@ -327,6 +335,12 @@ bool Search::agrees(api::Revision revision) {
             return false;
         }
     }
+    if (witness_ != nullptr && revision > 1) {
+        if (std::string why = witness_->contradiction(model_, writes_.contains(revision)); !why.empty()) {
+            fail_at(revision, [&] { return why; });
+            return false;
+        }
+    }
     return true;
 }
 
@@ -422,12 +436,22 @@ void Search::replay() {
 
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
                                             std::uint64_t steps_max) {
-    return Search(operations, nullptr, steps_max).run();
+    return check_serializability(operations, SearchAids{}, steps_max);
 }
 
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
                                             std::span<const LeaseEnd> ends, std::uint64_t steps_max) {
-    return Search(operations, &ends, steps_max).run();
+    return check_serializability(operations, SearchAids{.ends = &ends}, steps_max);
+}
+
+SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations, const SearchAids& aids,
+                                            std::uint64_t steps_max) {
+    Search search(operations, aids, steps_max);
+    SerializabilityReport report = search.run();
+    if (aids.model != nullptr) {
+        *aids.model = search.model();
+    }
+    return report;
 }
 
 }  // namespace ringfort::sim

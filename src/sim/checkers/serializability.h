@@ -17,6 +17,8 @@
 
 namespace ringfort::sim {
 
+class KvModel;
+
 struct SerializabilityReport {
     std::string violation;            // empty: none
     bool inconclusive{false};         // the search gave up; not a violation
@@ -27,11 +29,33 @@ struct SerializabilityReport {
     std::uint64_t steps{0};
 };
 
+inline constexpr std::uint64_t search_steps_max = 2'000'000;
+
+// What somebody else than the clients that wrote saw of the domain: it decides where writes of unknown outcome stand.
+class Witness {
+  public:
+    virtual ~Witness() = default;
+    // Pairs, each as it was at its mod_revision.
+    virtual std::span<const RecordedKv> seen() const = 0;
+    // The highest revision of which it saw a change.
+    virtual api::Revision newest() const = 0;
+    // Why the newest revision of the model cannot be as it is; empty if it can. `acknowledged`: its write is known.
+    virtual std::string contradiction(const KvModel& model, bool acknowledged) const = 0;
+};
+
 // `operations`: of one domain, all of them, values of puts distinct. `steps_max` bounds the search.
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
-                                            std::uint64_t steps_max = 2'000'000);
+                                            std::uint64_t steps_max = search_steps_max);
 // `ends`: of every lease that ended, in whatever domain.
 SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations,
-                                            std::span<const LeaseEnd> ends, std::uint64_t steps_max = 2'000'000);
+                                            std::span<const LeaseEnd> ends, std::uint64_t steps_max = search_steps_max);
+
+struct SearchAids {
+    const std::span<const LeaseEnd>* ends{nullptr};   // null: nobody looked
+    const Witness* witness{nullptr};
+    KvModel* model{nullptr};   // where to leave what was found; meaningless if there is a violation or the search gave up
+};
+SerializabilityReport check_serializability(std::span<const RecordedOperation* const> operations, const SearchAids& aids,
+                                            std::uint64_t steps_max = search_steps_max);
 
 }  // namespace ringfort::sim

@@ -1,0 +1,269 @@
+// Watches as a client sees them, frame by frame: what is told, in which order, at the bounds, and to who does not read.
+#include "quiet_cluster.h"
+
+namespace ringfort::sim {
+namespace {
+
+using Told = std::vector<std::string>;
+
+class WatchFrames : public QuietCluster {
+  protected:
+    // Of d00/, from that revision on, through that node.
+    std::uint64_t watch(std::size_t node, api::Revision start = 0, bool prev_kv = false) {
+        api::WatchRequest request{.key = "d00/", .range_end = "d00/\xff"};
+        request.start_revision = start;
+        request.prev_kv = prev_kv;
+        clients[node]->ask(++id, request);
+        return id;
+    }
+    const Told& told(std::size_t node, std::uint64_t request) { return answer(node, request).told; }
+    testing::AssertionResult comes(std::size_t node, std::uint64_t request, const Told& wanted, Duration at_most = 5s) {
+        static_cast<void>(s->simulation.run_until(at_most, "", [&] { return told(node, request).size() >= wanted.size(); }));
+        s->simulation.run_for(50ms);
+        if (told(node, request) == wanted) {
+            return testing::AssertionSuccess();
+        }
+        auto out = testing::AssertionFailure() << "it was told";
+        for (const std::string& frame : told(node, request)) {
+            out << "\n  " << frame;
+        }
+        return out;
+    }
+    testing::AssertionResult wrote(std::size_t node, const api::Operation& op) {
+        clients[node]->ask(++id, op, 5s);
+        return answered(node, id);
+    }
+};
+
+// The put of begin() is revision 2.
+TEST_F(WatchFrames, tell_what_comes_from_any_node_and_end_when_cancelled) {
+    ASSERT_TRUE(begin());
+    for (std::size_t node = 0; node < s->nodes(); node++) {
+        const std::uint64_t one = watch(node, 0, true);
+        ASSERT_TRUE(comes(node, one, {"created at " + std::to_string(2 + 2 * node)}));
+        ASSERT_TRUE(put(s->leader(), "v" + std::to_string(node + 1)));
+        ASSERT_TRUE(wrote(s->leader(), api::DeleteRangeRequest{.key = "d00/none", .range_end = {}}));
+        ASSERT_TRUE(wrote(s->leader(), api::PutRequest{.key = "d00/other", .value = "x"}));
+        clients[node]->cancel(one);
+        const std::string was = node == 0 ? "v0" : "v" + std::to_string(node);
+        const std::string at = std::to_string(3 + 2 * node), next = std::to_string(4 + 2 * node);
+        EXPECT_TRUE(comes(node, one, {"created at " + std::to_string(2 + 2 * node),
+                                      "put d00/key=v" + std::to_string(node + 1) + " was " + was + " at " + at,
+                                      "put d00/other=x" + std::string(node == 0 ? "" : " was x") + " at " + next,
+                                      "cancelled"}));
+        EXPECT_TRUE(answer(node, one).ended);
+    }
+    good_end();
+}
+
+TEST_F(WatchFrames, begin_in_the_past_or_in_the_future) {
+    ASSERT_TRUE(begin());
+    ASSERT_TRUE(put(s->leader(), "v1"));
+    const std::uint64_t past = watch(0, 2);
+    const std::uint64_t future = watch(0, 5);
+    EXPECT_TRUE(comes(0, past, {"created at 3", "put d00/key=v0 at 2", "put d00/key=v1 at 3"}));
+    ASSERT_TRUE(put(s->leader(), "v2"));
+    ASSERT_TRUE(put(s->leader(), "v3"));
+    EXPECT_TRUE(comes(0, past, {"created at 3", "put d00/key=v0 at 2", "put d00/key=v1 at 3", "put d00/key=v2 at 4",
+                                "put d00/key=v3 at 5"}));
+    EXPECT_TRUE(comes(0, future, {"created at 3", "put d00/key=v3 at 5"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, of_what_is_compacted_are_created_and_then_cancelled) {
+    ASSERT_TRUE(begin());
+    for (const char* value : {"v1", "v2", "v3"}) {
+        ASSERT_TRUE(put(s->leader(), value));
+    }
+    ASSERT_TRUE(wrote(s->leader(), api::CompactRequest{.revision = 4}));
+    s->simulation.run_for(1s);
+    const std::uint64_t before = watch(0, 3), at = watch(0, 4);
+    EXPECT_TRUE(comes(0, before, {"created at 5", "cancelled compacted 4"}));
+    EXPECT_TRUE(answer(0, before).ended);
+    EXPECT_TRUE(comes(0, at, {"created at 5", "put d00/key=v2 at 4", "put d00/key=v3 at 5"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, of_nothing_or_of_before_the_beginning_are_created_and_cancelled_at_once) {
+    ASSERT_TRUE(begin());
+    clients[0]->ask(++id, api::WatchRequest{.key = "b", .range_end = "a"});
+    EXPECT_TRUE(comes(0, id, {"created at 0, cancelled: mvcc: watcher range is empty"}));
+    const std::uint64_t negative = watch(0, -1);
+    EXPECT_TRUE(comes(0, negative, {"created at 0, cancelled: etcdserver: mvcc: required revision has been compacted"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, tell_a_revision_of_many_changes_in_parts_that_say_so) {
+    ASSERT_TRUE(begin());
+    const std::uint64_t all = watch(0), filtered = ++id;
+    clients[0]->ask(filtered, api::WatchRequest{.key = "d00/a", .range_end = "d00/c", .no_delete = true});
+    ASSERT_TRUE(comes(0, all, {"created at 2"}));
+    const api::RequestOp ops[] = {{api::PutRequest{.key = "d00/a", .value = "1"}},
+                                  {api::PutRequest{.key = "d00/b", .value = "2"}},
+                                  {api::PutRequest{.key = "d00/c", .value = "3"}}};
+    ASSERT_TRUE(wrote(s->leader(), api::TxnRequest{{}, ops, {}}));
+    ASSERT_TRUE(wrote(s->leader(), api::DeleteRangeRequest{.key = "d00/a", .range_end = "d00/c"}));
+    EXPECT_TRUE(comes(0, all, {"created at 2", "put d00/a=1 at 3 ...", "put d00/b=2 at 3 ...", "put d00/c=3 at 3",
+                               "removed d00/a at 4 ...", "removed d00/b at 4"}));
+    EXPECT_TRUE(comes(0, filtered, {"created at 2", "put d00/a=1 at 3 ...", "put d00/b=2 at 3 ...", "mark 3"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, give_a_mark_when_asked) {
+    ASSERT_TRUE(begin());
+    const std::uint64_t one = watch(0);
+    ASSERT_TRUE(comes(0, one, {"created at 2"}));
+    ASSERT_TRUE(wrote(s->leader(), api::PutRequest{.key = "other", .value = "x"}));
+    s->simulation.run_for(500ms);
+    clients[0]->ask_mark(one);
+    EXPECT_TRUE(comes(0, one, {"created at 2", "mark 3"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, give_a_mark_now_and_then_if_wanted_and_nothing_else_is_said) {
+    RunOptions options = no_load();
+    options.watch_progress_interval = 1s;
+    ASSERT_TRUE(begin(options));
+    clients[0]->ask(++id, api::WatchRequest{.key = "d00/key", .range_end = {}, .progress_notify = true});
+    const std::uint64_t marked = id, plain = watch(0);
+    s->simulation.run_for(5s);
+    EXPECT_GE(told(0, marked).size(), 4u);
+    EXPECT_LE(told(0, marked).size(), 6u);
+    EXPECT_EQ(told(0, marked).back(), "mark 2");
+    EXPECT_TRUE(comes(0, plain, {"created at 2"}));
+    good_end();
+}
+
+TEST_F(WatchFrames, beyond_the_bounds_are_refused) {
+    RunOptions options = no_load();
+    options.bounds.connection_watches = 2;
+    options.bounds.watches = 3;
+    ASSERT_TRUE(begin(options));
+    const std::uint64_t first = watch(0);
+    watch(0);
+    const std::uint64_t third = watch(0);
+    ASSERT_TRUE(answered(0, third));
+    EXPECT_EQ(answer(0, third).error, api::Errc::too_many_requests);
+    RawClient other(s->cluster(), 0);
+    other.greet();
+    const api::WatchRequest request{.key = "k", .range_end = {}};
+    other.ask(1, request);
+    other.ask(2, request);
+    ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return other.answer(2).ended; }));
+    EXPECT_EQ(other.answer(2).error, api::Errc::too_many_requests);
+    EXPECT_EQ(other.answer(1).told, Told{"created at 2"});
+    clients[0]->cancel(first);
+    s->simulation.run_for(100ms);
+    other.ask(3, request);
+    s->simulation.run_for(100ms);
+    EXPECT_EQ(other.answer(3).told, Told{"created at 2"}) << "there is room again";
+    good_end();
+}
+
+TEST_F(WatchFrames, of_a_request_id_that_is_in_use_cost_the_connection) {
+    ASSERT_TRUE(begin());
+    const std::uint64_t one = watch(0);
+    ASSERT_TRUE(comes(0, one, {"created at 2"}));
+    clients[0]->ask(one, api::WatchRequest{.key = "k", .range_end = {}});
+    ASSERT_TRUE(s->run_until(5s, "it stays", [&] { return clients[0]->closed(); }));
+    EXPECT_EQ(answer(0, one).error, api::Errc::malformed_request);
+    good_end();
+}
+
+// Without credit a watch is told nothing, and without a reader a connection; both go on where they were.
+TEST_F(WatchFrames, wait_for_credit_and_for_readers_and_miss_nothing) {
+    RunOptions options = no_load_nor_tails();
+    options.bounds.watch_backlog_bytes = 4 * kib;
+    options.network.socket_buffer_bytes = 64 * kib;
+    ASSERT_TRUE(begin(options));
+    const std::size_t leader = s->leader();
+    wire::ClientHello hello;
+    hello.reply_credit_bytes = 2000;
+    RawClient poor(s->cluster(), leader), lazy(s->cluster(), leader);
+    poor.greet(hello);
+    lazy.greet();
+    const api::WatchRequest request{.key = "d00/", .range_end = "d00/\xff"};
+    poor.ask(1, request);
+    lazy.ask(1, request);
+    const std::uint64_t other = watch(leader);
+    s->simulation.run_for(100ms);
+    lazy.stop_reading();
+    constexpr std::size_t puts = 300;
+    const std::string value(1000, 'v');
+    for (std::size_t i = 0; i < puts; i++) {
+        ASSERT_TRUE(put(leader, value));
+    }
+    EXPECT_EQ(told(leader, other).size(), puts + 1) << "others are told everything meanwhile";
+    EXPECT_LE(poor.answer(1).told.size(), 4u);
+    EXPECT_LT(lazy.answer(1).told.size(), 200u);
+    EXPECT_LE(s->node(leader).held().replies, 16 * kib);
+    poor.give_credit_as_it_reads();
+    poor.credit(1, 10'000);
+    lazy.go_on_reading();
+    ASSERT_TRUE(s->run_until(10s, "they are not told the rest", [&] {
+        return poor.answer(1).told.size() == puts + 1 && lazy.answer(1).told.size() == puts + 1;
+    }));
+    s->simulation.run_for(500ms);
+    EXPECT_EQ(poor.answer(1).told, told(leader, other));
+    EXPECT_EQ(lazy.answer(1).told, told(leader, other));
+    good_end();
+}
+
+// The connection is on one shard, the range on the other.
+TEST_F(WatchFrames, cross_shards) {
+    RunOptions options = no_load();
+    options.shards = 2;
+    options.bounds.watch_backlog_bytes = 1 * kib;
+    ASSERT_TRUE(begin(options));
+    std::vector<std::unique_ptr<RawClient>> at;
+    for (std::uint32_t shard = 0; shard < 2; shard++) {
+        at.push_back(std::make_unique<RawClient>(s->cluster(), 0));
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = ShardId(shard);
+        at.back()->greet(hello);
+        at.back()->ask(1, api::WatchRequest{.key = "d00/", .range_end = "d00/\xff", .start_revision = 2});
+    }
+    for (int i = 1; i < 100; i++) {
+        ASSERT_TRUE(put(s->leader(), "v" + std::to_string(i)));
+    }
+    ASSERT_TRUE(s->run_until(5s, "not everything is told", [&] {
+        return at[0]->answer(1).told.size() == 101 && at[1]->answer(1).told.size() == 101;
+    }));
+    EXPECT_EQ(at[0]->answer(1).told.back(), "put d00/key=v99 at 101");
+    EXPECT_EQ(at[1]->answer(1).told.back(), "put d00/key=v99 at 101");
+    for (auto& client : at) {
+        client->ask_mark(1);
+        client->cancel(1);
+    }
+    s->simulation.run_for(500ms);
+    EXPECT_TRUE(at[0]->answer(1).ended && at[1]->answer(1).ended);
+    EXPECT_EQ(at[1]->answer(1).told.back(), "cancelled");
+    EXPECT_EQ(at[0]->answer(1).told[101], "mark 101");
+    EXPECT_EQ(at[1]->answer(1).told[101], "mark 101");
+    good_end();
+}
+
+TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election_timeouts) {
+    ASSERT_TRUE(begin());
+    const std::size_t alone = s->follower();
+    clients[alone]->ask(++id, api::WatchRequest{.key = "d00/key", .range_end = {}, .require_leader = true});
+    const std::uint64_t wants = id, patient = watch(alone);
+    ASSERT_TRUE(comes(alone, wants, {"created at 2"}));
+    for (std::size_t i = 0; i < s->nodes(); i++) {
+        if (i != alone) {
+            s->block_both(alone, i);
+        }
+    }
+    s->simulation.run_for(2s);
+    EXPECT_FALSE(answer(alone, wants).ended);
+    EXPECT_TRUE(comes(alone, wants, {"created at 2", "cancelled: etcdserver: no leader"}));
+    clients[alone]->ask(++id, api::WatchRequest{.key = "d00/key", .range_end = {}, .require_leader = true});
+    ASSERT_TRUE(answered(alone, id));
+    EXPECT_EQ(answer(alone, id).error, api::Errc::no_leader);
+    EXPECT_TRUE(comes(alone, patient, {"created at 2"}));
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
