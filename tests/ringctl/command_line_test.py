@@ -38,7 +38,7 @@ class CommandLine(unittest.TestCase):
         self.refused(128, 'unknown command "foo" of ringctl endpoint', "endpoint", "foo")
         self.refused(128, 'unknown flag "--nosuch" of ringctl get', "get", "k", "--nosuch")
         self.refused(128, 'unknown argument "more" of ringctl txn', "txn", "more")
-        self.refused(128, 'command "watch" of ringctl: a command of etcdctl that this version does not serve', "watch", "k")
+        self.refused(128, 'command "auth" of ringctl: a command of etcdctl that this version does not serve', "auth", "k")
         self.refused(128, 'flag "--cacert" of ringctl get: this version speaks no TLS', "--cacert", "x", "get", "k")
         self.refused(4, "membership cannot be changed in this version", "member", "add")
 

@@ -209,4 +209,31 @@ Parsed<OpDelete> DeleteFlags::to_op() const {
     return op;
 }
 
+void WatchFlags::add_to(CLI::App& app) {
+    add_words(app, arguments, "the key, or the first key and the end of a range [key, range_end)");
+    app.add_flag("-i,--interactive", interactive, "read watch and progress commands from standard input");
+    app.add_flag("--prefix", prefix, "watch keys with matching prefix");
+    app.add_flag("--from-key", from_key, "watch keys that are greater than or equal to the given key");
+    add_number(app, "--rev", revision, "the revision to begin at (0: what comes from now on)");
+    app.add_flag("--prev-kv", prev_kv, "get the pair as it was before each event");
+    app.add_flag("--progress-notify", progress_notify, "get marks from the server now and then");
+}
+
+Parsed<WatchFlags::Watched> WatchFlags::to_watch() const {
+    if (arguments.empty() || arguments.size() > 2) {
+        return UsageError{"watch command needs one argument as key and an optional argument as range_end"};
+    }
+    auto keys = keys_of(arguments, prefix, from_key);
+    if (auto* error = std::get_if<UsageError>(&keys)) {
+        return *error;
+    }
+    Watched out;
+    out.key = std::get<Keys>(keys).key;
+    out.options.range_end = std::get<Keys>(keys).range_end;
+    out.options.start_revision = revision;
+    out.options.prev_kv = prev_kv;
+    out.options.progress_notify = progress_notify;
+    return out;
+}
+
 }  // namespace ringctl

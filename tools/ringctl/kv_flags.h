@@ -65,4 +65,21 @@ struct DeleteFlags {
     Parsed<ringfort::OpDelete> to_op() const;
 };
 
+struct WatchFlags {
+    std::vector<std::string> arguments;      // key [range_end]
+    bool prefix{false};
+    bool from_key{false};
+    bool prev_kv{false};
+    bool progress_notify{false};
+    bool interactive{false};
+    std::int64_t revision{0};
+
+    void add_to(CLI::App& app);
+    struct Watched {
+        std::string key;
+        ringfort::WatchOptions options;
+    };
+    Parsed<Watched> to_watch() const;
+};
+
 }  // namespace ringctl

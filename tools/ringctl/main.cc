@@ -48,9 +48,21 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
     return arguments;
 }
 
+// Of `watch KEY -- PROGRAM ARGUMENT...`: the program, which is no business of the command line's. `arguments` are back to
+// front.
+std::vector<std::string> cut_program(std::vector<std::string> arguments, Globals& globals) {
+    const auto dashes = std::find(arguments.rbegin(), arguments.rend(), "--");
+    const bool watches = std::find(arguments.rbegin(), dashes, "watch") != dashes;
+    if (watches && dashes != arguments.rend()) {
+        globals.program.assign(dashes + 1, arguments.rend());
+        arguments.erase(arguments.begin(), dashes.base());
+    }
+    return arguments;
+}
+
 // What etcdctl has and this version has not: told apart from what nobody has.
 const char* not_served(const std::string& word) {
-    static constexpr std::string_view commands[] = {"watch", "lock", "elect",    "auth",        "user", "role",
+    static constexpr std::string_view commands[] = {"lock", "elect",    "auth",        "user", "role",
                                                     "alarm", "check", "defrag", "snapshot", "make-mirror", "downgrade"};
     static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
     static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
@@ -104,6 +116,7 @@ int main(int argc, char** argv) {
                "Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 128 wrong usage.");
     add_key_commands(app, commands);
     add_txn_command(app, commands);
+    add_watch_command(app, commands);
     add_endpoint_commands(app, commands);
     add_member_commands(app, commands);
     add_lease_commands(app, commands);
@@ -116,7 +129,7 @@ int main(int argc, char** argv) {
         command->fallthrough();
     }
     try {
-        app.parse(arguments_of(argc, argv));
+        app.parse(cut_program(arguments_of(argc, argv), globals));
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) {
             return app.exit(error);

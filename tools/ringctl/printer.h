@@ -52,6 +52,9 @@ class Printer {
     virtual std::string members(const ringfort::MemberListReply& reply) const = 0;
     virtual std::string health(const std::vector<EndpointHealth>& endpoints) const = 0;
     virtual std::string status(const std::vector<EndpointStatus>& endpoints) const = 0;
+    virtual std::string watch(const ringfort::WatchReply& reply) const = 0;
+    // Whether it has a form for what a watch tells.
+    virtual bool prints_watches() const { return true; }
     // Whether it has a form for keys and values; a table has none, like etcdctl's.
     virtual bool prints_keys() const { return true; }
 };

@@ -26,6 +26,8 @@ class FieldsPrinter final : public Printer {
         }
         return out + field("More", reply.more) + field("Count", reply.count);
     }
+    std::string watch(const WatchReply&) const override { return {}; }
+    bool prints_watches() const override { return false; }   // as etcdctl
     std::string put(const PutReply& reply) const override {
         return header_fields(reply.header) + (reply.prev_kv ? pair_fields("Prev", *reply.prev_kv) : std::string());
     }

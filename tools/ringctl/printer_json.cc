@@ -79,6 +79,28 @@ Json reply_json(const GetReply& reply) {
     return json;
 }
 
+// etcdctl prints its client's structure, whose fields have no names of their own.
+Json reply_json(const WatchReply& reply) {
+    Json json = Json::object();
+    json["Header"] = header_json(reply.header);
+    json["Events"] = Json::array();
+    for (const Event& event : reply.events) {
+        Json one = Json::object();
+        if (event.type == EventType::remove) {
+            one["type"] = 1;
+        }
+        one["kv"] = pair_json(event.kv);
+        if (event.prev_kv) {
+            one["prev_kv"] = pair_json(*event.prev_kv);
+        }
+        json["Events"].push_back(std::move(one));
+    }
+    json["CompactRevision"] = reply.compact_revision;
+    json["Canceled"] = reply.canceled;
+    json["Created"] = reply.created;
+    return json;
+}
+
 Json reply_json(const PutReply& reply) {
     Json json = Json::object();
     json["header"] = header_json(reply.header);
@@ -145,6 +167,7 @@ class JsonPrinter final : public Printer {
 
     std::string get(const GetReply& reply) const override { return line(reply_json(reply)); }
     std::string put(const PutReply& reply) const override { return line(reply_json(reply)); }
+    std::string watch(const WatchReply& reply) const override { return line(reply_json(reply)); }
     std::string del(const DeleteReply& reply) const override { return line(reply_json(reply)); }
     std::string txn(const TxnReply& reply) const override { return line(reply_json(reply)); }
 

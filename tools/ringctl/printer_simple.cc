@@ -78,6 +78,15 @@ class SimplePrinter : public Printer {
         }
         return out;
     }
+    std::string watch(const WatchReply& reply) const override {
+        std::string text;
+        for (const Event& event : reply.events) {
+            text += event.type == EventType::put ? "PUT\n" : "DELETE\n";
+            text += event.prev_kv ? simple_pair(*event.prev_kv, options_) : "";
+            text += simple_pair(event.kv, options_);
+        }
+        return text + (reply.is_progress() ? "progress notify: " + std::to_string(reply.header.revision) + "\n" : "");
+    }
     std::string put(const PutReply& reply) const override {
         return "OK\n" + (reply.prev_kv ? simple_pair(*reply.prev_kv, options_) : std::string());
     }

@@ -91,6 +91,12 @@ ringfort::Client Session::client_of(const std::vector<std::string>& endpoints) c
     return ringfort::Client(client_options(endpoints));
 }
 
+ringfort::Client Session::watching_client() const {
+    ringfort::ClientOptions options = client_options(globals_.endpoints);
+    options.threading = ringfort::Threading::background;
+    return ringfort::Client(options);
+}
+
 std::vector<std::string> Session::cluster_endpoints() {
     std::vector<std::string> endpoints;
     // From the asked node's own state: it is to work when the cluster does not.

@@ -23,6 +23,7 @@ struct Globals {
     std::string write_out{"simple"};
     bool hex{false};
     bool debug{false};
+    std::vector<std::string> program;   // of a watch: what stands behind "--"
 };
 
 class Session {
@@ -42,6 +43,8 @@ class Session {
     ringfort::Client& client();
     // Of these alone. Any thread may ask for its own.
     ringfort::Client client_of(const std::vector<std::string>& endpoints) const;
+    // With a thread of its own: what comes unasked arrives while others are asked.
+    ringfort::Client watching_client() const;
     // The client addresses of all members, instead of the given endpoints. Ends the process if nobody knows them.
     std::vector<std::string> cluster_endpoints();
 

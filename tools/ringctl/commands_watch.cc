@@ -1,0 +1,171 @@
+#include <iostream>
+#include <memory>
+#include <mutex>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "kv_flags.h"
+#include "text.h"
+
+namespace ringctl {
+
+namespace {
+
+using ringfort::Event;
+using ringfort::EventType;
+using ringfort::Outcome;
+using ringfort::WatchReply;
+
+// etcdctl's names: programs that it runs can be run by ringctl.
+void set_environment(const Event& event) {
+    setenv("ETCD_WATCH_REVISION", std::to_string(event.kv.mod_revision).c_str(), 1);
+    setenv("ETCD_WATCH_EVENT_TYPE", in_quotes(event.type == EventType::put ? "PUT" : "DELETE").c_str(), 1);
+    setenv("ETCD_WATCH_KEY", in_quotes(event.kv.key).c_str(), 1);
+    setenv("ETCD_WATCH_VALUE", in_quotes(event.kv.value).c_str(), 1);
+}
+
+void run_program(const std::vector<std::string>& program, const Event& event) {
+    std::vector<char*> words;
+    for (const std::string& word : program) {
+        words.push_back(const_cast<char*>(word.c_str()));
+    }
+    words.push_back(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+        set_environment(event);
+        execvp(words[0], words.data());
+        std::fprintf(stderr, "Error: %s cannot be run\n", words[0]);
+        _exit(127);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) < 0) {
+        fail(Exit::error, program.front() + " cannot be run");
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fail(Exit::error, program.front() + " failed");
+    }
+}
+
+// One watch's replies, as they come. Several watches may tell at a time.
+class Teller {
+  public:
+    Teller(const Session& session, std::vector<std::string> program)
+        : printer_(session.printer()), program_(std::move(program)) {}
+
+    // false: it was the last.
+    bool tell(const Outcome<WatchReply>& reply) const {
+        if (!reply) {
+            fail(reply.error(), Effect::read);
+        }
+        if (reply->canceled) {
+            tell_end(*reply);
+            return false;
+        }
+        const std::string text = printer_->watch(*reply);
+        if (!text.empty() && !reply->created) {
+            print(text);
+        }
+        for (const Event& event : reply->events) {
+            if (!program_.empty()) {
+                run_program(program_, event);
+            }
+        }
+        return true;
+    }
+
+  private:
+    void tell_end(const WatchReply& reply) const {
+        std::string why = reply.cancel_reason.empty() ? "etcdserver: watch canceled" : reply.cancel_reason;
+        if (reply.compact_revision > 0) {
+            why = "etcdserver: mvcc: required revision has been compacted; the first one kept is " +
+                  std::to_string(reply.compact_revision);
+        }
+        std::fprintf(stderr, "watch was canceled (%s)\n", why.c_str());
+    }
+
+    std::unique_ptr<Printer> printer_;
+    std::vector<std::string> program_;
+};
+
+void run_once(Session& session, const WatchFlags& flags) {
+    auto watched = flags.to_watch();
+    if (const auto* error = std::get_if<UsageError>(&watched)) {
+        fail(Exit::bad_arguments, error->text);
+    }
+    const auto& [key, options] = std::get<WatchFlags::Watched>(watched);
+    const Teller teller(session, session.globals().program);
+    auto watcher = session.client().watch(key, options);
+    while (teller.tell(watcher.next())) {
+    }
+    fail(Exit::error, "watch is canceled by the server");
+}
+
+// A line is one watch more, or asks all of them for a mark.
+void run_interactive(Session& session) {
+    ringfort::Client client = session.watching_client();
+    std::mutex telling;
+    std::vector<std::unique_ptr<Teller>> tellers;
+    std::vector<std::uint64_t> ids;
+    std::string line;
+    while (std::getline(std::cin, line)) {
+        auto words = split_words(line);
+        if (!words || words->empty()) {
+            continue;
+        }
+        if (words->front() == "progress") {
+            for (const std::uint64_t id : ids) {
+                client.request_progress(id);
+            }
+            continue;
+        }
+        const auto dashes = std::find(words->begin(), words->end(), "--");
+        const std::vector<std::string> program(dashes == words->end() ? dashes : dashes + 1, words->end());
+        CLI::App app{"watch"};
+        WatchFlags flags;
+        flags.add_to(app);
+        std::vector<std::string> arguments(words->begin() + 1, dashes);
+        std::reverse(arguments.begin(), arguments.end());
+        bool good = words->front() == "watch";
+        try {
+            app.parse(arguments);
+        } catch (const CLI::ParseError&) {
+            good = false;
+        }
+        auto watched = flags.to_watch();
+        if (const auto* error = std::get_if<UsageError>(&watched); error != nullptr || !good) {
+            std::fprintf(stderr, "Invalid command %s (%s)\n", line.c_str(),
+                         error != nullptr && good ? error->text.c_str() : "only support watch or progress");
+            continue;
+        }
+        const auto& [key, options] = std::get<WatchFlags::Watched>(watched);
+        tellers.push_back(std::make_unique<Teller>(session, program));
+        ids.push_back(client.watch_async(key, options, [&telling, teller = tellers.back().get()](Outcome<WatchReply> reply) {
+            const std::lock_guard lock(telling);
+            teller->tell(reply);
+        }));
+    }
+}
+
+}  // namespace
+
+void add_watch_command(CLI::App& app, Commands& commands) {
+    auto flags = std::make_shared<WatchFlags>();
+    CLI::App* command = app.add_subcommand("watch", "Watches events stream on keys or prefixes");
+    flags->add_to(*command);
+    command->footer("Goes on by itself over lost nodes: no event is left out or told twice.\n"
+                    "Behind \"--\": a program to run for each event; it finds ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,\n"
+                    "ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment.\n"
+                    "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\".\n\n"
+                    "Examples:\n  ringctl watch hello\n  ringctl watch app/ --prefix --rev 7 -w json\n"
+                    "  ringctl watch config --prev-kv -- sh -c 'echo \"$ETCD_WATCH_VALUE\" >> log'");
+    commands.push_back({command, [flags](Session& session) {
+                            if (!session.printer()->prints_keys() || !session.printer()->prints_watches()) {
+                                fail(Exit::bad_feature, session.globals().write_out + " not supported as output format");
+                            }
+                            flags->interactive ? run_interactive(session) : run_once(session, *flags);
+                        }});
+}
+
+}  // namespace ringctl
