@@ -229,14 +229,19 @@ bool Simulation::tell_watches(Instant deadline) {
     return fail_with_state({});
 }
 
-std::uint64_t Simulation::served_in(Duration duration) {
+Served Simulation::served_in(Duration duration) {
     const auto count = [&] {
-        const auto& all = cluster_.history().operations();
-        return static_cast<std::uint64_t>(std::count_if(all.begin(), all.end(), is_served));
+        Served out;
+        for (const auto& operation : cluster_.history().operations()) {
+            out.all += is_served(operation) ? 1u : 0u;
+            out.done += operation.outcome == Outcome::ok ? 1u : 0u;
+        }
+        return out;
     };
-    const std::uint64_t before = count();
+    const Served before = count();
     static_cast<void>(run_for(duration));
-    return count() - before;
+    const Served after = count();
+    return {after.all - before.all, after.done - before.done};
 }
 
 bool Simulation::bear_burst() {
@@ -246,7 +251,7 @@ bool Simulation::bear_burst() {
     }
     stop_load();
     start_load(false);
-    const std::uint64_t before = served_in(burst_window);
+    const Served before = served_in(burst_window);
     stop_load();
     for (auto& client : cluster_.clients()) {
         client->burst(requests);
@@ -256,13 +261,14 @@ bool Simulation::bear_burst() {
     }
     start_load(false);
     // What the burst left behind (values to read, connections made anew) may cost a while; who stays slow is what is sought.
-    std::uint64_t after = 0;
-    for (int windows = 0; windows < burst_windows && after * 2 < before; windows++) {
+    Served after;
+    for (int windows = 0; windows < burst_windows && !after.as_much_as_half_of(before); windows++) {
         after = served_in(burst_window);
     }
-    if (after * 2 < before) {
-        return fail_with_state("long after a burst " + std::to_string(after) + " requests are served where " +
-                               std::to_string(before) + " were before it");
+    if (!after.as_much_as_half_of(before)) {
+        return fail_with_state("long after a burst " + std::to_string(after.all) + " requests are served where " +
+                               std::to_string(before.all) + " were before it (done: " + std::to_string(after.done) +
+                               " where " + std::to_string(before.done) + " were)");
     }
     return verdict_.kind == VerdictKind::ok;
 }

@@ -45,6 +45,16 @@ struct Verdict : Figures {
     std::string text;                 // what is wrong; empty if nothing is
 };
 
+// Requests served, and those of them that were done. A refusal for want of space takes no time, a large value does: a
+// store that was full before a burst and is not after it serves less and does more.
+struct Served {
+    std::uint64_t all{0};
+    std::uint64_t done{0};
+    bool as_much_as_half_of(const Served& other) const {
+        return all * 2 >= other.all || (done > 0 && done * 2 >= other.done);
+    }
+};
+
 // A run in its phases. Between them a test may break things by hand: the same judges watch every turn, and settle()
 // repairs whatever is still broken. Each phase returns false, for good, once something is wrong; finish() says what.
 class Simulation {
@@ -100,7 +110,7 @@ class Simulation {
                        std::span<const RecordedWatch* const> watches, const KvModel& model);
     // Every request has its answer.
     bool nobody_waits() const;
-    std::uint64_t served_in(Duration duration);
+    Served served_in(Duration duration);
     bool serve_everything(Instant deadline);
     bool ask_until_answered(const RecordedOperation& operation, Instant deadline);
     bool fail_with_state(std::string text);

@@ -156,6 +156,14 @@ TEST(HealedMajority, of_nodes_whose_disks_hang_is_found_not_to_serve) {
 
 // ------------------------------------------------------------------------------------------- load
 
+TEST(Burst, is_borne_when_half_as_much_is_served_as_before_or_half_as_much_done) {
+    const Served full{.all = 974, .done = 100};
+    EXPECT_TRUE((Served{.all = 487, .done = 0}).as_much_as_half_of(full));
+    EXPECT_TRUE((Served{.all = 193, .done = 50}).as_much_as_half_of(full)) << "the store has room again";
+    EXPECT_FALSE((Served{.all = 193, .done = 49}).as_much_as_half_of(full));
+    EXPECT_FALSE((Served{.all = 0, .done = 0}).as_much_as_half_of({.all = 974, .done = 0}));
+}
+
 TEST(Burst, over_capacity_is_borne_and_the_throughput_returns) {
     RunOptions options = scenario_options();
     options.workload.burst_requests = 500;
