@@ -1,0 +1,71 @@
+"""Watches on real processes: over the leader's end, and that of the node they are served by, without a gap or a repeat."""
+import base64
+import json
+import subprocess
+import tempfile
+
+from cluster_case import ClusterCase
+from processes import wait_until
+
+PUTS = 40
+
+
+class Watch(ClusterCase):
+    def watch(self, cluster, *arguments):
+        told = tempfile.NamedTemporaryFile("w+")
+        self.addCleanup(told.close)
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "watch", *arguments]
+        watcher = subprocess.Popen(command, stdout=told)
+        self.addCleanup(lambda: (watcher.kill(), watcher.wait()))
+        return told.name
+
+    @staticmethod
+    def events(told):
+        with open(told, encoding="utf-8") as lines:
+            replies = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [(event["kv"]["mod_revision"], base64.b64decode(event["kv"].get("value", "")).decode())
+                for reply in replies for event in reply["Events"]]
+
+    def test_watches_over_the_leaders_end_tell_every_change_once(self):
+        cluster = self.cluster()
+        cluster.must_ctl("put", "begin", "x")
+        watches = [self.watch(cluster, "w/", "--prefix", "--rev", "1", "-w", "json") for _ in range(3)]
+        written = []
+        for number in range(PUTS):
+            if number == PUTS // 2:
+                leader = cluster.wait_leader()
+                leader.kill()
+                cluster.wait_leader(self.without(cluster, leader))
+            cluster.must_ctl("put", f"w/{number % 3}", str(number))
+            written.append(str(number))
+        cluster.start(leader)
+        cluster.wait_ready()
+        for told in watches:
+            wait_until(lambda told=told: len(self.events(told)) >= PUTS, 20, "everything is told")
+            revisions = [revision for revision, _ in self.events(told)]
+            self.assertEqual([value for _, value in self.events(told)], written)
+            self.assertEqual(revisions, sorted(set(revisions)))
+        self.same_state(cluster)
+
+    def test_watch_runs_a_program_for_each_event_and_prints_as_etcdctl(self):
+        cluster = self.cluster()
+        program = ["sh", "-c", "echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY"]
+        told = self.watch(cluster, "k", "--rev", "1", "--prev-kv", "--", *program)
+        cluster.must_ctl("put", "k", "one")
+        cluster.must_ctl("put", "k", "two")
+        cluster.must_ctl("del", "k")
+        wanted = 'PUT\nk\none\n"PUT" "k"\nPUT\nk\none\nk\ntwo\n"PUT" "k"\nDELETE\nk\ntwo\nk\n\n"DELETE" "k"\n'
+
+        def everything():
+            with open(told, encoding="utf-8") as lines:
+                return lines.read() == wanted
+        wait_until(everything, 10, "the events are printed, and the program was run")
+
+    def test_watch_of_what_is_compacted_says_where_one_may_begin(self):
+        cluster = self.cluster()
+        for number in range(5):
+            cluster.must_ctl("put", "k", str(number))
+        cluster.must_ctl("compaction", "4")
+        code, _, error = cluster.ctl("watch", "k", "--rev", "2")
+        self.assertEqual(code, 1)
+        self.assertIn("required revision has been compacted; the first one kept is 4", error)
