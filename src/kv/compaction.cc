@@ -20,6 +20,10 @@ bool oldest_may_go(const StoreState& state, api::Revision limit) {
     return oldest < limit || (oldest == limit && history.lost_at() == limit);   // with a hole it is of no use
 }
 
+api::Revision limit_of(const StoreState& state) {
+    return state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
+}
+
 bool can_reclaim(const StoreState& state, api::Revision limit) {
     const History& history = state.history;
     return history.reclaimed() < history.end() && history[history.reclaimed()].mod() <= limit;
@@ -29,7 +33,7 @@ bool can_reclaim(const StoreState& state, api::Revision limit) {
 
 bool Store::compaction_pending() const {
     const StoreState& state = impl_->state;
-    const api::Revision limit = state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
+    const api::Revision limit = limit_of(state);
     return can_reclaim(state, limit) || oldest_may_go(state, limit);
 }
 
@@ -42,8 +46,7 @@ void Store::compact_step(WorkBudget& budget) {
     StoreState& state = impl_->state;
     History& history = state.history;
     while (!budget.spent() && compaction_pending()) {
-        const api::Revision limit = state.forget_limit() + (MUTANT(compacts_one_too_far) ? 1 : 0);
-        if (oldest_may_go(state, limit)) {
+        if (oldest_may_go(state, limit_of(state))) {
             history.pop();
             budget.take(change_cost, 0);
             continue;

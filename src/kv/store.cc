@@ -272,7 +272,7 @@ std::uint64_t Store::changes_begin() const {
 }
 std::uint64_t Store::changes_end() const {
     // Those of the command in progress are not visible yet.
-    return impl_->state.history.end() - (MUTANT(half_applied_is_seen) ? 0 : impl_->state.changes);
+    return impl_->state.history.end() - impl_->state.changes;
 }
 std::uint64_t Store::first_change(api::Revision revision) const {
     return std::min(impl_->state.history.first_at(revision), changes_end());

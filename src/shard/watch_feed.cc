@@ -312,8 +312,7 @@ bool WatchFeed::advance(std::uint8_t number, WorkBudget& budget) {
     if (pass.stage == Stage::gather && !gather(number, budget)) {
         return true;
     }
-    if (pass.stage == Stage::walk && pass.next.revision < store_->changes_whole_from() &&
-        !MUTANT(watch_survives_compaction)) {
+    if (pass.stage == Stage::walk && pass.next.revision < store_->changes_whole_from()) {
         MARK("compaction overtakes a watch");
         pass.stage = Stage::leave;
     }

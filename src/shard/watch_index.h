@@ -23,6 +23,8 @@ class WatchIndex {
     // Tells what was its group if the group went with it; else no_slot.
     std::uint32_t erase(std::uint32_t watcher);
     std::size_t groups() const { return groups_.used(); }
+    // What a group takes.
+    static constexpr std::size_t group_bytes = 20;
 
     // Where a search for a key goes on: behind this interval.
     struct After {
@@ -41,6 +43,7 @@ class WatchIndex {
         std::uint32_t last_end{no_slot};    // the group that ends last, of those here and below
         std::uint32_t first{no_slot};       // its watches, never none
     };
+    static_assert(sizeof(Group) == group_bytes);
 
     const Watcher& of(std::uint32_t group) const { return watchers_[groups_[group].first]; }
     void update(std::uint32_t group);
