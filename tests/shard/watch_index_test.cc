@@ -1,0 +1,113 @@
+// The interval index of watches, against looking at each of them; and what a watch at rest takes.
+#include "shard/watch_index.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "kv/slab.h"
+
+namespace ringfort::shard {
+namespace {
+
+struct Keys {
+    std::string begin, end;
+    bool no_end;
+};
+
+class WatchIndexing : public testing::Test {
+  protected:
+    std::uint32_t add(Keys keys) {
+        const std::uint32_t slot = watchers.take();
+        texts.resize(std::max<std::size_t>(texts.size(), slot + 1));
+        texts[slot] = keys.begin + keys.end;
+        Watcher& watcher = watchers[slot];
+        watcher.text = texts[slot].data();
+        watcher.begin_bytes = static_cast<std::uint32_t>(keys.begin.size());
+        watcher.end_bytes = static_cast<std::uint32_t>(keys.end.size());
+        watcher.no_end = keys.no_end;
+        index.insert(slot);
+        there.push_back(slot);
+        return slot;
+    }
+    void remove(std::size_t at) {
+        index.erase(there[at]);
+        watchers.give_back(there[at]);
+        there.erase(there.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    std::vector<std::uint32_t> found(const std::string& key, std::size_t at_once) const {
+        std::vector<std::uint32_t> out, groups;
+        WatchIndex::After after;
+        for (index.find(key, at_once, after, groups); !groups.empty(); index.find(key, at_once, after, groups)) {
+            for (const std::uint32_t group : groups) {
+                for (std::uint32_t at = index.first_of(group); at != no_slot; at = watchers[at].group_next) {
+                    out.push_back(at);
+                }
+            }
+        }
+        std::sort(out.begin(), out.end());
+        return out;
+    }
+    std::vector<std::uint32_t> looked_at(const std::string& key) const {
+        std::vector<std::uint32_t> out;
+        for (const std::uint32_t slot : there) {
+            if (watchers[slot].begin() <= key && watchers[slot].ends_behind(key)) {
+                out.push_back(slot);
+            }
+        }
+        std::sort(out.begin(), out.end());
+        return out;
+    }
+
+    Watchers watchers;
+    WatchIndex index{watchers, 7};
+    std::deque<std::string> texts;   // addresses stay
+    std::vector<std::uint32_t> there;
+};
+
+TEST_F(WatchIndexing, finds_the_watches_of_a_key_and_no_others) {
+    Prng prng(3);
+    const auto key = [&] { return std::to_string(prng.below(300)); };
+    for (int round = 0; round < 3000; round++) {
+        if (there.size() > 200 || (!there.empty() && prng.one_in(3))) {
+            remove(prng.below(there.size()));
+        } else if (prng.one_in(3)) {
+            const std::string point = key();
+            add({point, point + std::string(1, '\0'), false});
+        } else if (prng.one_in(10)) {
+            add({key(), "", true});
+        } else {
+            std::string begin = key(), end = key();
+            if (begin == end) {
+                continue;
+            }
+            add({std::min(begin, end), std::max(begin, end), false});
+        }
+        const std::string wanted = key();
+        ASSERT_EQ(found(wanted, prng.between(1, 5)), looked_at(wanted)) << wanted << " in round " << round;
+    }
+    while (!there.empty()) {
+        remove(there.size() - 1);
+    }
+    EXPECT_EQ(index.groups(), 0u);
+}
+
+TEST_F(WatchIndexing, holds_watches_of_one_interval_in_one_group) {
+    for (int i = 0; i < 1000; i++) {
+        add({"app/", "app0", false});
+    }
+    EXPECT_EQ(index.groups(), 1u);
+    EXPECT_EQ(found("app/x", 64).size(), 1000u);
+    EXPECT_EQ(found("app0", 64).size(), 0u);
+}
+
+// With keys of 32 bytes: what Watches keeps of it, and four bytes of a free list.
+TEST(Watcher, at_rest_takes_less_than_200_bytes) {
+    constexpr std::size_t key_bytes = 32;
+    const std::size_t texts = kv::Slab::block_bytes(2 * key_bytes + 1);
+    EXPECT_LE(sizeof(Watcher) + WatchIndex::group_bytes + texts + 4, 200u);
+}
+
+}  // namespace
+}  // namespace ringfort::shard
