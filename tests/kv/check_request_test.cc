@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounds.h"
 #include "kv/command.h"
 #include "store_driver.h"
 
@@ -102,6 +103,16 @@ TEST(CheckRequest, a_request_is_as_large_as_its_command_and_is_measured_before_i
     EXPECT_EQ(check_request(removal, {.command_bytes = command_bytes(removal)}), Errc::ok);
     EXPECT_EQ(check_request(removal, {.command_bytes = command_bytes(removal) - 1}), Errc::request_too_large);
     EXPECT_EQ(check_request(api::RangeRequest{.key = "a", .range_end = {}}, {.command_bytes = 0}), Errc::ok);
+}
+
+TEST(CheckRequest, leases_are_bounded_at_the_bound) {
+    EXPECT_EQ(check(api::LeaseGrantRequest{.ttl = limits::lease_ttl_max_s}), Errc::ok);
+    EXPECT_EQ(check(api::LeaseGrantRequest{.ttl = limits::lease_ttl_max_s + 1}), Errc::lease_ttl_too_large);
+    EXPECT_EQ(check(api::LeaseGrantRequest{.ttl = INT64_MIN}), Errc::ok) << "less than the least is the least";
+    EXPECT_EQ(check(api::LeaseRevokeRequest{.id = 0}), Errc::lease_not_found);
+    const std::vector<api::LeaseId> ids(limits::lease_keep_alive_ids_max + 1, 7);
+    EXPECT_EQ(check(api::LeaseKeepAliveRequest{ids}), Errc::request_too_large);
+    EXPECT_EQ(check(api::LeaseKeepAliveRequest{std::span(ids).subspan(1)}), Errc::ok);
 }
 
 }  // namespace

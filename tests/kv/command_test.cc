@@ -139,6 +139,28 @@ TEST(Command, depth_and_number_of_ops_are_bounded_at_the_bound) {
     EXPECT_EQ(decode_command(with_ops(txn_total_ops_max + 1), arena).error(), CommandErrc::malformed);
 }
 
+TEST(Command, leases_are_bounded_at_the_bound) {
+    Arena arena;
+    const auto decodes = [&](const CommandBody& body) { return decode_command(encoded(body), arena).has_value(); };
+    const LeaseStamp last{Term(UINT64_MAX), LeaseTime{lease_clock_max_ns}};
+    EXPECT_TRUE(decodes(LeaseTick{last}));
+    EXPECT_FALSE(decodes(LeaseTick{{Term(1), LeaseTime{lease_clock_max_ns + 1}}}));
+    EXPECT_FALSE(decodes(LeaseTick{{Term(1), LeaseTime{-1}}}));
+    EXPECT_TRUE(decodes(LeaseGrant{last, -1, limits::lease_ttl_max_s}));
+    EXPECT_FALSE(decodes(LeaseGrant{last, 1, limits::lease_ttl_max_s + 1}));
+    EXPECT_FALSE(decodes(LeaseGrant{last, 1, 0}));
+    EXPECT_FALSE(decodes(LeaseGrant{last, 0, 1}));
+    EXPECT_FALSE(decodes(LeaseRevoke{last, 0}));
+    EXPECT_FALSE(decodes(LeaseExpire{last, 0, LogIndex(1)}));
+    const std::vector<api::LeaseId> ids(lease_keep_alive_ids_max, 7);
+    auto keep_alive = encoded(LeaseKeepAlive{last, ids});
+    EXPECT_TRUE(decode_command(keep_alive, arena).has_value());
+    keep_alive.resize(keep_alive.size() + sizeof(api::LeaseId));
+    store(keep_alive.data() + 4, static_cast<std::uint32_t>(keep_alive.size()));
+    store(keep_alive.data() + command_header_bytes + 16, static_cast<std::uint32_t>(ids.size() + 1));
+    EXPECT_FALSE(decode_command(keep_alive, arena).has_value());
+}
+
 TEST(Command, a_count_the_bytes_cannot_hold_allocates_nothing) {
     auto bytes = encoded(api::TxnRequest{});
     store(bytes.data() + command_header_bytes, std::uint32_t{10'000});

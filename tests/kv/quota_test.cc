@@ -149,5 +149,16 @@ TEST(Quota, is_never_exceeded_by_transactions_that_keep_large_values) {
     EXPECT_LE(driver.store.live_bytes(), quota + 64 * kib);
 }
 
+TEST(Quota, grants_count_and_ends_of_leases_do_not) {
+    Driver driver;
+    EXPECT_EQ(added_bytes(api::LeaseGrantRequest{.ttl = 5}, driver.store, 0), lease_node_bytes);
+    EXPECT_EQ(added_bytes(api::LeaseRevokeRequest{.id = 5}, driver.store, 0), 0u);
+    EXPECT_EQ(added_bytes(api::LeaseKeepAliveRequest{}, driver.store, 0), 0u);
+    EXPECT_EQ(check_quota({.added_bytes = lease_node_bytes, .used_bytes = 1000, .quota_bytes = 1000 + lease_node_bytes}),
+              Errc::ok);
+    EXPECT_EQ(check_quota({.added_bytes = lease_node_bytes, .used_bytes = 1001, .quota_bytes = 1000 + lease_node_bytes}),
+              Errc::no_space);
+}
+
 }  // namespace
 }  // namespace ringfort::kv

@@ -1,4 +1,6 @@
 // Leases in a cluster: their time over changes of leaders, pauses and cut links; and what keep-alives cost.
+#include <vector>
+
 #include "scenario.h"
 
 namespace ringfort::sim {
@@ -14,6 +16,7 @@ RunOptions quiet(std::size_t nodes = 3) {
 
 class Leases : public testing::Test {
   protected:
+    explicit Leases(const RunOptions& options = quiet()) : s(options) {}
     static constexpr api::LeaseId id = 77;
 
     static RecordedOperation about(StepKind kind, std::int64_t ttl = 0) {
@@ -52,7 +55,7 @@ class Leases : public testing::Test {
         return age();
     }
 
-    Scenario s{quiet()};
+    Scenario s;
     Instant granted_at{};
 };
 
@@ -152,6 +155,40 @@ TEST_F(Leases, keep_alives_of_a_turn_are_one_entry) {
         return answered >= count;
     }));
     EXPECT_LT(distance(before, s.view(s.leader()).last.index), count / 4);
+    s.expect_good_end();
+}
+
+class FewKeepAlives : public Leases {
+  protected:
+    FewKeepAlives() : Leases(bounded()) {}
+    static RunOptions bounded() {
+        RunOptions out = quiet();
+        out.bounds.keep_alives = 2;
+        return out;
+    }
+};
+
+TEST_F(FewKeepAlives, above_the_bound_are_refused_and_hold_up_nothing) {
+    grant(20);
+    std::vector<std::uint64_t> asked;
+    for (int i = 0; i < 10; i++) {
+        asked.push_back(s.cluster().clients()[0]->ask(about(StepKind::keep_alive), 20s));
+    }
+    std::size_t ok = 0;
+    ASSERT_TRUE(s.run_until(5s, "keep-alives are not answered", [&] {
+        return std::ranges::all_of(asked, [&](auto number) {
+            return s.cluster().history()[number].outcome != Outcome::pending;
+        });
+    }));
+    for (const std::uint64_t number : asked) {
+        const RecordedOperation& operation = s.cluster().history()[number];
+        ok += operation.outcome == Outcome::ok ? 1 : 0;
+        EXPECT_TRUE(operation.outcome == Outcome::ok || operation.error == api::Errc::too_many_requests)
+            << describe(operation);
+    }
+    EXPECT_GE(ok, 2u);
+    EXPECT_LT(ok, 10u);
+    EXPECT_EQ(keep_alive(), 20);
     s.expect_good_end();
 }
 
