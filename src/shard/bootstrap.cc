@@ -311,9 +311,7 @@ void Bootstrap::decide() {
         const bool ours = peer.our_instance == context_.config.instance;
         lost |= !ours || peer.our_incarnation > Incarnation(1);
         lowest = std::max(lowest, ours ? peer.our_incarnation : peer.our_incarnation.next());
-        if (ours && peer.our_incarnation == own) {
-            confirmed++;
-        }
+        confirmed += remembers_us(peer) ? 1u : 0u;
     }
     const std::size_t peers = context_.links->peers().size();
     if (!lost) {
@@ -336,6 +334,11 @@ void Bootstrap::decide() {
     }
     stage_ = Stage::saving;
     save_memory();
+}
+
+bool Bootstrap::remembers_us(const PeerLinks::Peer& peer) const {
+    return peer.heard && peer.bootstrapped && peer.our_instance == context_.config.instance &&
+           peer.our_incarnation == context_.links->incarnation;
 }
 
 void Bootstrap::announce(Incarnation incarnation) {
@@ -488,17 +491,21 @@ void Bootstrap::on_identity(Incarnation incarnation) {
 // ------------------------------------------------------------------------------------------------ time
 
 void Bootstrap::report_waiting() {
+    if (logs_ready_ < context_.config.shard_count) {
+        context_.log_line(env::LogLevel::info, "first start: waiting for the logs of all shards to be made");
+        return;
+    }
+    const Incarnation own = context_.links->incarnation;
+    const bool announced = own > Incarnation(1);
     std::string missing;
     for (const InitialMember& member : context_.config.members) {
         const PeerLinks::Peer* peer = context_.links->peer(member.id);
-        if (peer != nullptr && !peer->heard) {
+        if (peer != nullptr && !(announced ? remembers_us(*peer) : peer->heard)) {
             missing += (missing.empty() ? "" : ", ") + member.name;
         }
     }
-    const Incarnation own = context_.links->incarnation;
-    const std::string what = own > Incarnation(1)
-                                 ? "a quorum of members to remember incarnation " + std::to_string(own.value)
-                                 : "every initial member to answer";
+    const std::string what = announced ? "a quorum of members to remember incarnation " + std::to_string(own.value)
+                                       : "every initial member to answer";
     context_.log_line(env::LogLevel::info, "first start: waiting for " + what + "; missing: " + missing);
 }
 

@@ -71,6 +71,8 @@ class Bootstrap {
     void on_memory_saved();
     void restore(RecoveredReplica& recovered);
     void decide();
+    // It is up, and what it says of this node holds for what this node is now.
+    bool remembers_us(const PeerLinks::Peer& peer) const;
     void announce(Incarnation incarnation);
     void report_waiting();
     void create_directory_replica();

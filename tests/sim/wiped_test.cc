@@ -274,6 +274,26 @@ TEST(Wiped, a_node_comes_back_as_soon_as_a_quorum_without_it_runs) {
     }
 }
 
+TEST(Wiped, a_node_names_those_that_do_not_remember_its_incarnation_yet) {
+    Wiped s;
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.kill_quietly(0));
+    s.node(0).wipe();
+    for (const std::size_t peer : {1u, 2u}) {
+        s.node(peer).media().hang_until(s.simulation.now() + 7s);   // both answer, and cannot note what it says
+    }
+    s.node(0).start();
+    ASSERT_TRUE(s.simulation.run_for(6s));
+    std::string waits;
+    for (const SimLogSink::Line& line : s.node(0).log_lines()) {
+        waits = line.text.starts_with("first start: waiting for ") ? line.text : waits;
+    }
+    // In the order of their ids.
+    EXPECT_EQ(waits, "first start: waiting for a quorum of members to remember incarnation 2; missing: n3, n2");
+    ASSERT_TRUE(s.comes_back(0));
+    s.expect_good_end();
+}
+
 TEST(Wiped, a_peer_says_of_a_member_only_what_it_will_remember) {
     Wiped s;
     Pretender pretender(s.cluster());
