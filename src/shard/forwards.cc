@@ -24,7 +24,7 @@ constexpr std::uint32_t nowhere = UINT32_MAX;
 // A sender stops after the piece that uses its credit up, which may be larger by one pair.
 constexpr std::size_t overdraft_bytes = limits::reply_piece_bytes;
 // Of one reply: at first, when it may well be short, and when it has proved long.
-constexpr std::int64_t first_credit_bytes = 64 * static_cast<std::int64_t>(kib);
+constexpr auto first_credit_bytes = static_cast<std::int64_t>(ShardBounds::first_reply_credit_bytes);
 constexpr std::int64_t passed_bytes_max = 1 * static_cast<std::int64_t>(mib);
 constexpr std::int64_t owed_bytes_max = 64 * static_cast<std::int64_t>(mib);
 
@@ -44,7 +44,9 @@ bool comes_back(api::Errc code) {
 
 }  // namespace
 
-Forwards::Forwards(Context& context) : context_(context), buckets_(bucket_count, nowhere) {}
+Forwards::Forwards(Context& context) : context_(context), buckets_(bucket_count, nowhere) {
+    ASSERT(context.config.bounds.session_replies_bytes >= ShardBounds::session_replies_bytes_min);
+}
 
 // ------------------------------------------------------------------------------------------------ slots
 

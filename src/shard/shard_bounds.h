@@ -21,7 +21,10 @@ struct ShardBounds {
     std::size_t reply_backlog_reads_bytes{32 * mib};
     // Above this the client is left alone.
     std::size_t reply_backlog_end_bytes{64 * mib};
-    // Replies from elsewhere: waiting here, and passed on to come. At least one piece more than the first credit of a reply.
+    // Replies from elsewhere: waiting here, and passed on to come. At least a reply's first credit and a piece more, which a
+    // sender may take of any credit: with less none is ever asked for.
+    static constexpr std::size_t first_reply_credit_bytes = 64 * kib;
+    static constexpr std::size_t session_replies_bytes_min = first_reply_credit_bytes + limits::reply_piece_bytes;
     std::size_t session_replies_bytes{8 * mib};
 
     // ---- watches

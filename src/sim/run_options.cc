@@ -295,10 +295,13 @@ std::string check_settings(const RunRequest& request) {
     RunOptions scratch;
     for (const auto& setting : request.settings) {
         if (!apply_setting(scratch, setting)) {
-            return setting;
+            return "no option of a run takes " + setting;
         }
     }
-    return {};
+    constexpr std::size_t least = shard::ShardBounds::session_replies_bytes_min;
+    return scratch.bounds.session_replies_bytes >= least
+               ? std::string{}
+               : "bound-replies is at least " + std::to_string(least) + ": with less no range is ever forwarded";
 }
 
 RunOptions draw_options(const RunRequest& request) {

@@ -153,7 +153,7 @@ struct RunRequest {
 };
 // Requires: the settings are good (check_settings).
 RunOptions draw_options(const RunRequest& request);
-// The first setting that is none; empty if all are good.
+// What is wrong with them, a sentence; empty if all are good.
 std::string check_settings(const RunRequest& request);
 // One line for people.
 std::string describe(const RunOptions& options);

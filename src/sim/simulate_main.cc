@@ -167,8 +167,7 @@ std::string take_request(CommandLine& line) {
     if (!line.skip_faults.empty() && !NumberSet::parse(line.skip_faults, request.skipped_faults)) {
         return "--skip-faults wants numbers and ranges of them, as in 3,7-9";
     }
-    const std::string bad = check_settings(request);
-    return bad.empty() ? std::string{} : "no option of a run takes " + bad;
+    return check_settings(request);
 }
 
 int run_one(const CommandLine& line) {

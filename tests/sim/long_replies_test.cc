@@ -47,6 +47,21 @@ TEST_F(LongReplies, of_values_larger_than_their_credit_go_on) {
     good_end();
 }
 
+TEST_F(LongReplies, from_elsewhere_go_on_at_their_least_bound) {
+    RunOptions options = no_load_nor_tails();
+    options.shards = 2;
+    options.bounds.session_replies_bytes = shard::ShardBounds::session_replies_bytes_min;
+    ASSERT_TRUE(begin(options));
+    constexpr std::size_t count = 12;
+    for (std::size_t i = 0; i < count; i++) {
+        const std::string name = "d00/long" + std::to_string(i);
+        clients[s->leader()]->ask(++id, api::PutRequest{.key = name, .value = std::string(60'000, 'x')}, 5s);
+        ASSERT_TRUE(answered(s->leader(), id));
+    }
+    expect_everything(count + 1);
+    good_end();
+}
+
 // What a pair costs is what its bytes give back: were it more, the credit would be used up after some ten thousand pairs.
 TEST_F(LongReplies, of_many_small_pairs_go_on) {
     RunOptions options = no_load_nor_tails();

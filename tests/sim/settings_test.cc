@@ -46,6 +46,17 @@ TEST(Settings, refuses_what_no_option_takes) {
     EXPECT_TRUE(settings_that_differ(options, RunOptions{}).empty());
 }
 
+TEST(Settings, a_bound_that_would_let_no_range_be_forwarded_is_refused) {
+    const auto wrong = [](std::size_t bytes) {
+        RunRequest request;
+        request.settings = {"bound-replies=" + std::to_string(bytes)};
+        return check_settings(request);
+    };
+    constexpr std::size_t least = 320 * kib;
+    EXPECT_EQ(wrong(least), "");
+    EXPECT_EQ(wrong(least - 1), "bound-replies is at least 327680: with less no range is ever forwarded");
+}
+
 TEST(Settings, override_what_is_drawn_and_nothing_else) {
     RunRequest request;
     request.seed = 3;
