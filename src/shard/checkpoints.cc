@@ -213,7 +213,7 @@ bool Checkpoints::run() {
     maybe_start_write();
     const BackgroundPace& pace = context_.log->pace();
     send_pace_.observe(context_.now, context_.log->flush_facts());
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::checkpoints);
     bool more = false;
     if (pace.pieces() % 2 == 0) {
         more |= run_write(budget);

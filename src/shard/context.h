@@ -12,6 +12,7 @@
 #include "raft/raft.h"
 #include "shard/log_store.h"
 #include "shard/node_config.h"
+#include "shard/turn_work.h"
 
 namespace ringfort::shard {
 
@@ -67,6 +68,7 @@ struct Context {
     Arena request_arena{};  // of the request being handled
     Arena answer_arena{};   // of the answer being built
     Arena frame_arena{};    // of the peer frame being handled
+    TurnWork work{};        // of this turn so far, or of the last
 
     void log_line(env::LogLevel level, const std::string& line) { world.log.write(level, line); }
 };

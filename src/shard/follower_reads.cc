@@ -138,7 +138,7 @@ bool FollowerReads::run() {
         return false;
     }
     bool more = false;
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::follower_reads);
     for (Group* group : active_) {
         look_at(*group);
     }

@@ -11,6 +11,7 @@
 #include "shard/link_view.h"
 #include "shard/pool_view.h"
 #include "shard/shard.h"
+#include "shard/turn_work.h"
 
 namespace ringfort::shard {
 
@@ -61,6 +62,8 @@ HeldView inspect_held(Shard& shard);
 
 // What it holds of everything that has a bound (see PoolView).
 PoolList inspect_pools(Shard& shard);
+// Of its last turn.
+const TurnWork& inspect_work(Shard& shard);
 std::vector<LinkView> inspect_links(Shard& shard);
 // Files of its log, and whether a checkpoint is being written, loaded, sent or received.
 struct FilesView {

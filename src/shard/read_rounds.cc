@@ -113,7 +113,7 @@ bool ReadRounds::run() {
         open_ = fresh_round();
         send(*out_.back(), Which::all_unconfirmed);
     }
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::read_rounds);
     for (std::size_t i = 0; i < out_.size() && !budget.spent(); i++) {
         serve(*out_[i], budget);
     }

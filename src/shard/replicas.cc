@@ -111,7 +111,7 @@ void Replicas::mark_active(Replica& replica) {
 bool Replicas::flush_and_apply() {
     working_.swap(active_);
     active_.clear();
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::apply);
     bool more = false;
     // One budget for all: each begins in its turn, so that a long command of one range holds up the others for one pass.
     if (!working_.empty()) {

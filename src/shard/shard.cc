@@ -154,6 +154,7 @@ void Shard::Impl::on_log_failed(std::string_view reason) {
 //   7. the batch closes last, and then everything is sent: the append leaves with the leader's own write, not after it.
 Instant Shard::Impl::turn() {
     context.now = context.world.clock.now();
+    context.work = {};
     context.world.disk.dispatch();
     log_queue.run();
     context.world.network.dispatch(env::ConnectionClass::peer);
@@ -192,7 +193,7 @@ Instant Shard::Impl::turn() {
 // Space of compacted revisions comes back a little per turn.
 bool Shard::Impl::compact() {
     bool more = false;
-    WorkBudget budget;
+    PartBudget budget(context.work, TurnPart::compaction);
     for (const auto& replica : replicas.all()) {
         kv::Store* store = replica->store();
         if (store != nullptr && !store->applying() && store->compaction_pending() && !budget.spent()) {
@@ -395,6 +396,10 @@ PoolList inspect_pools(Shard& shard) {
     impl.sessions.list_pools(out);
     impl.replicas.list_pools(out);
     return out;
+}
+
+const TurnWork& inspect_work(Shard& shard) {
+    return shard.impl().context.work;
 }
 
 std::vector<LinkView> inspect_links(Shard& shard) {

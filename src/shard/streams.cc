@@ -145,7 +145,7 @@ bool Streams::send_piece(Stream& stream, WorkBudget& budget) {
 
 bool Streams::run() {
     bool more = false;
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::long_replies);
     const std::size_t first = next_;
     for (std::size_t i = 0; i < streams_.size(); i++) {
         const std::size_t at = (first + i) % streams_.size();
@@ -161,8 +161,9 @@ bool Streams::run() {
     }
     start_unopened();
     more |= !unopened_.empty();
+    context_.work.note(TurnPart::opened_replies, open_budget_);
     open_budget_ = {};
-    WorkBudget gets_budget;
+    PartBudget gets_budget(context_.work, TurnPart::held_gets);
     more |= gets_.run(gets_budget);
     erase_done();
     return more;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/assertion.h"
+#include "sim/checkers/turn_work.h"
 
 namespace ringfort::sim {
 
@@ -326,6 +327,10 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
         if (options_.trace) {
             narrator_.look(node.id(), node.name(), view);
         }
+    }
+    std::string overdone = check_turn_work(shard::inspect_work(shard), options_.request_bytes);
+    if (!overdone.empty()) {
+        report(node.name() + " " + overdone);
     }
     std::string wrong = log_judge_.observe(index_of(node), node.id(), views);
     if (!wrong.empty()) {

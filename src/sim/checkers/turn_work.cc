@@ -1,0 +1,28 @@
+#include "sim/checkers/turn_work.h"
+
+#include "base/bounds.h"
+
+namespace ringfort::sim {
+
+namespace {
+
+// Of a step, besides a request's bytes: what apply tells of the memory it made, the piece of a checkpoint.
+constexpr std::int64_t step_keys_max = WorkBudget().keys;
+constexpr std::size_t step_more_bytes = 128 * kib;
+
+}  // namespace
+
+std::string check_turn_work(const shard::TurnWork& work, std::size_t request_bytes) {
+    const std::int64_t keys_max = WorkBudget().keys + step_keys_max;
+    const std::int64_t bytes_max = WorkBudget().bytes + static_cast<std::int64_t>(request_bytes + step_more_bytes);
+    for (std::size_t i = 0; i < shard::turn_parts; i++) {
+        const shard::TurnWork::Taken& taken = work.parts[i];
+        if (taken.keys > keys_max || taken.bytes > bytes_max) {
+            return "a turn went over its work budget: " + std::string(to_string(shard::TurnPart(i))) + " took " +
+                   std::to_string(taken.keys) + " keys and " + std::to_string(taken.bytes) + " bytes";
+        }
+    }
+    return {};
+}
+
+}  // namespace ringfort::sim
