@@ -293,7 +293,6 @@ void ReadRounds::on_read_index(Link& link, const wire::ReadIndex& question) {
         if (index && (replica->raft().is_quorum(asker) || MUTANT(asker_is_quorum))) {
             answer_items_.push_back({item.range, item.term, *index});
         } else if (leads && open_->waiting < context_.config.bounds.round_reads) {
-            MARK("follower's question joins a round");
             section_of(*open_, *replica).questions.push_back({link.id(), question.round, item.term});
             open_->waiting++;
         } else {

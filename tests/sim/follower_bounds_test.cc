@@ -55,7 +55,7 @@ class FollowerBounds : public QuietCluster {
     std::vector<std::unique_ptr<RawClient>> crowd;
 };
 
-// The next goes to the leader's node, where as many may be under way. When that is full too, a client is told so.
+// The next is forwarded to the leader's node, and as many may be under way from here. Beyond that a client is told so.
 TEST_F(FollowerBounds, as_many_reads_wait_as_may_and_one_more_goes_another_way) {
     constexpr std::uint64_t per_client = limits::requests_per_connection_max;
     ASSERT_TRUE(begin_fast(follower_reads_max / per_client));
