@@ -109,6 +109,7 @@ struct Core {
 
     // ---- follow.cc
     void on_append(const Message& message, Effects& out);
+    bool leaves_no_incarnation(const Message& append) const;
     bool is_well_formed(const Message& append) const;
     void accept_entries(const Message& message, Effects& out);
     void reject_append(const Message& message, Effects& out);

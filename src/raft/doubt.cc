@@ -101,6 +101,7 @@ void Core::begin_doubt(Incarnation known, Effects& out) {
     hard_state.incarnation = std::max(hard_state.incarnation, known).next();
     persist_hard_state(out);
     out.doubt_began = true;
+    out.incarnations_spent |= hard_state.incarnation > incarnation_last;
 }
 
 // With every append until the fence is here: announcements get lost, and a fence that came in a snapshot cannot be seen.

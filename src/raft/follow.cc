@@ -33,6 +33,7 @@ bool payload_is_sound(const Entry& entry) {
 void Core::on_append(const Message& message, Effects& out) {
     ASSERT(role != Role::leader);  // one leader a term (Raft 5.2): see Raft::is_second_leader()
     if (!is_well_formed(message)) {
+        out.incarnations_spent |= leaves_no_incarnation(message);
         return;
     }
     if (role != Role::follower || leader != message.from) {
@@ -57,9 +58,13 @@ void Core::on_append(const Message& message, Effects& out) {
     announce_doubt(out);
 }
 
+// One that this replica has forgotten has a next.
+bool Core::leaves_no_incarnation(const Message& append) const {
+    return append.known > hard_state.incarnation && append.known >= incarnation_last;
+}
+
 bool Core::is_well_formed(const Message& append) const {
-    // One that this replica has forgotten has a next.
-    if (append.known > hard_state.incarnation && append.known >= incarnation_last) {
+    if (leaves_no_incarnation(append)) {
         return false;
     }
     EntryId before = append.prev;

@@ -24,6 +24,7 @@ void Effects::clear() {
     repaired.clear();
     snapshot_fit = SnapshotFit::none;
     doubt_began = false;
+    incarnations_spent = false;
     doubt_ended = false;
     own_payloads.clear();
     own_fetch_items.clear();
@@ -32,7 +33,8 @@ void Effects::clear() {
 bool Effects::empty() const {
     return !persist.truncate_from && persist.entries.empty() && !persist.hard_state_changed && send_now.empty() &&
            send_when_durable.empty() && need_entries.empty() && need_snapshot.empty() && !committed && !role_changed &&
-           !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended && !doubt_began;
+           !configuration_changed && !want_election_timer && repaired.empty() && !doubt_ended && !doubt_began &&
+           !incarnations_spent;
 }
 
 Raft::Raft(const Options& options, const InitialState& initial) : core_(std::make_unique<Core>(options, initial)) {}

@@ -99,6 +99,8 @@ struct Effects {
     // A peer remembers entries that this replica had answered for, or an incarnation that it had begun, and that are
     // forgotten here: the replica is in a new incarnation, in doubt.
     bool doubt_began{false};
+    // What is remembered of this replica leaves it no incarnation: it counts in no quorum any more, and is not heard.
+    bool incarnations_spent{false};
     // The committed fence of this replica is durable here: it counts again.
     bool doubt_ended{false};
     // Owners of payloads the core itself made (config, fence); live until clear().

@@ -435,6 +435,11 @@ void Replica::carry_out(raft::Effects& effects) {
                           "data, that this data directory has forgotten: it is an older copy, or its disk lost what it had "
                           "flushed; the replica counts for nothing until it has caught up");
     }
+    if (effects.incarnations_spent && !std::exchange(spent_told_, true)) {
+        context_.log_line(env::LogLevel::error,
+                          "range " + std::to_string(range_.value) + ": its peers remember an incarnation of this replica "
+                          "that has no next: it counts in no quorum, and never will");
+    }
     effects.clear();
     if (want_timer) {
         schedule_election(context_.replicas->election_delay(*this, election_attempts_));

@@ -241,6 +241,7 @@ class Replica {
     std::vector<std::pair<NodeId, LogIndex>> last_match_;   // at the last nudge()
     LogIndex stuck_at_{};                // a damaged entry that is next to be applied, for so many nudges
     std::size_t stuck_nudges_{0};
+    bool spent_told_{false};             // that no incarnation is left
     std::size_t doubtful_nudges_{0};     // in a row, in doubt and without a leader
 };
 

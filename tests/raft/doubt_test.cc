@@ -97,6 +97,20 @@ TEST(RaftDoubt, a_follower_that_forgot_its_incarnation_as_well_begins_one_it_nev
     EXPECT_EQ(subject.node.disk().hard_state.incarnation, Incarnation(5)) << "once is enough";
 }
 
+TEST(RaftDoubt, a_follower_that_needs_another_incarnation_than_the_last_is_told_to_have_none) {
+    for (const Incarnation incarnation : {Incarnation(incarnation_last.value - 1), incarnation_last}) {
+        Store disk = Subject::store(3, {1, 1}, 1);
+        disk.hard_state.incarnation = incarnation;
+        Subject subject(1, disk);
+        OwnedMessage append = subject.append(2, 1, id(1, 5), {});
+        append.message.hint.index = LogIndex(5);
+        Effects effects;
+        subject.node.core().step(MessageReceived{&append.message}, effects);
+        EXPECT_TRUE(effects.doubt_began);
+        EXPECT_EQ(effects.incarnations_spent, incarnation == incarnation_last);
+    }
+}
+
 TEST(RaftDoubt, a_follower_that_finds_a_fence_for_a_later_incarnation_of_its_own_was_rolled_back) {
     Subject subject(1, 3, {1, 1}, 1);
     OwnedMessage append = subject.append(2, 1, id(1, 3), {1, 1});

@@ -684,6 +684,9 @@ TEST(RaftInput, an_append_that_knows_an_incarnation_without_a_next_is_no_append)
         OwnedMessage append = Replica::message(MessageType::append, 2, 1);
         append.message.prev = id_of(1, 1);
         append.message.known = Incarnation(value);
+        Effects effects;
+        replica.core().step(MessageReceived{&append.message}, effects);
+        EXPECT_TRUE(effects.incarnations_spent) << "nobody is told";
         replica->receive(append);
         EXPECT_TRUE(replica.sent(MessageType::announce).empty());
         EXPECT_FALSE(replica.core().in_doubt());
