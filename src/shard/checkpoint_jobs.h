@@ -222,6 +222,7 @@ class Checkpoints::ReceiveJob {
     std::string former_file_;           // superseded once the new one is named durably
     BatchSequence named_in_{0};
     Instant told_at_{};                 // when the sender last heard of it
+    Instant taken_at_{};                // when its last slice came
 };
 
 }  // namespace ringfort::shard

@@ -13,8 +13,9 @@ namespace ringfort::shard {
 namespace {
 
 constexpr std::uint64_t send_window_bytes = 2 * mib;
-// Without an answer for this long the transfer is given up; raft asks again.
-constexpr Duration send_idle_max = 10s;
+// Without an answer, or a slice, for this long the transfer is given up; raft asks again. (Whoever sends no slice gets no
+// answer either.)
+constexpr Duration transfer_idle_max = 10s;
 // The receiver says at least this often that it is at work: writing, flushing, loading, naming.
 constexpr Duration receive_progress_interval = 1s;
 
@@ -84,7 +85,7 @@ bool Checkpoints::SendJob::step() {
         return true;
     }
     if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ ||
-        context.now - last_progress_ >= send_idle_max) {
+        context.now - last_progress_ >= transfer_idle_max) {
         end(false);
         return true;
     }
@@ -167,7 +168,8 @@ Checkpoints::ReceiveJob::ReceiveJob(Checkpoints& owner, Replica& replica, const 
       from_(from),
       term_(first.term),
       chunk_(checkpoint_chunk_bytes),
-      told_at_(owner.context_.now) {
+      told_at_(owner.context_.now),
+      taken_at_(owner.context_.now) {
     record_.applied = first.snapshot;
     record_.state_hash = first.state_hash;
     record_.bytes = first.total_bytes;
@@ -223,6 +225,7 @@ void Checkpoints::ReceiveJob::take(Link& link, const wire::SnapshotSlice& slice)
         aborted_ = true;
         return;
     }
+    taken_at_ = owner_.context_.now;
     received_.insert(received_.end(), slice.data.begin(), slice.data.end());
     received_bytes_ += slice.data.size();
 }
@@ -286,7 +289,12 @@ bool Checkpoints::ReceiveJob::step() {
         case Stage::receive: {
             const bool all = written_ + received_.size() == record_.bytes;
             if (received_.size() < checkpoint_chunk_bytes && !all) {
-                return false;
+                if (owner_.context_.now - taken_at_ < transfer_idle_max) {
+                    return false;
+                }
+                MARK("nobody goes on with a snapshot that was begun");
+                finish(false);
+                return true;
             }
             BackgroundPace& pace = owner_.context_.log->pace();
             paced_ = !pace.may_go(owner_.context_.now);

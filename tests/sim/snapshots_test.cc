@@ -82,6 +82,39 @@ TEST(Snapshots, one_whose_load_takes_longer_than_any_silence_is_installed_all_th
     s.expect_good_end();
 }
 
+// Its file, and the memory it takes, would stay for as long as no other comes.
+TEST(Snapshots, one_that_nobody_goes_on_with_is_given_up) {
+    RunOptions options = quiet_options();
+    options.network.bytes_per_second = 2 * mib;
+    QuietScenario s(options);
+    std::size_t follower = s.nodes();
+    ASSERT_TRUE(s.leave_behind(follower));
+    const DiskMedia& media = s.node(follower).media();
+    const auto half_received = [&] {
+        return std::ranges::any_of(media.names(), [&](const std::string& name) {
+            const DiskFile* file = s.node(follower).media().file(name);
+            return name.find("/checkpoint-1-") != std::string::npos && file->growing() && file->bytes() > 500'000;
+        });
+    };
+    ASSERT_TRUE(s.run_until(10s, "no snapshot comes", half_received));
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != follower) {
+            s.node(i).kill();
+        }
+    }
+    ASSERT_TRUE(s.simulation.run_for(8s));
+    EXPECT_FALSE(s.node(follower).files().has_value()) << "the sender may come back";
+    ASSERT_TRUE(s.simulation.run_for(4s));
+    EXPECT_TRUE(s.node(follower).files().has_value());
+    EXPECT_FALSE(half_received());
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != follower) {
+            s.node(i).start();
+        }
+    }
+    s.expect_good_end();
+}
+
 TEST(Snapshots, the_credit_of_their_slices_goes_back_to_the_byte) {
     QuietScenario s;
     std::size_t follower = s.nodes();
