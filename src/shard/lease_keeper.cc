@@ -19,7 +19,6 @@ constexpr Duration tick_interval = 1s;
 constexpr Duration look_interval = kv::LeaseTable::wheel_slot;
 // Expiries under way in a range; the others wait in the wheel.
 constexpr std::size_t expiring_max = 1024;
-constexpr Duration own_deadline = 10s;
 constexpr std::size_t held_reads_max = 1024;
 constexpr std::int64_t second_ns = 1'000'000'000;
 
@@ -100,7 +99,7 @@ bool LeaseKeeper::propose_own(Replica& replica, const kv::CommandBody& body) {
     }
     header.proposed_at = context_.world.clock.wall();
     const Origin origin{OriginKind::leases, wire::ClientKind::lease_revoke, replica.range().value, own_token};
-    return replica.propose(origin, header, body, context_.now + own_deadline) == api::Errc::ok;
+    return replica.propose(origin, header, body, never) == api::Errc::ok;
 }
 
 // ------------------------------------------------------------------------------------------------ keep-alives
@@ -260,6 +259,10 @@ void LeaseKeeper::on_timers(Instant now) {
 void LeaseKeeper::keep(Replica& replica, Instant now) {
     Clock& clock = clock_of(replica);
     static_cast<void>(now_of(replica));   // it is looked at often enough to count everything
+    // Where nothing is committed for long, nothing more is asked for: what was proposed stands in the log.
+    if (clock.expiring > 0) {
+        return;
+    }
     const bool known = replica.store()->lease_term() == clock.term;
     if (!clock.spoke || now - clock.spoke_at >= tick_interval) {
         ids_.clear();
