@@ -120,7 +120,7 @@ void Cluster::make_nodes() {
         node.seed = random_.next();
         node.trace = options_.trace;
         nodes_.push_back(std::make_unique<SimNode>(queue_, *network_, host, node, *this));
-        log_judge_.watch(i, nodes_.back()->media());
+        log_judge_.watch(i, nodes_.back()->id(), nodes_.back()->media());
     }
 }
 

@@ -41,6 +41,25 @@ TEST(EntryBook, an_entry_is_committed_when_a_quorum_of_disks_has_it_and_no_earli
     EXPECT_EQ(book.committed(booked), LogIndex(2));
 }
 
+TEST(EntryBook, a_replica_in_doubt_counts_with_what_lies_behind_a_fence_of_its_present_incarnation) {
+    EntryBook book(3);
+    EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");
+    // 2/3 is the fence of node 1, which nodes 0 and 2 commit.
+    for (const std::uint64_t index : {2u, 3u, 4u}) {
+        EXPECT_EQ(book.on_durable(0, booked, entry(2, index, index == 2 ? 1 : 2), true), "");
+        EXPECT_EQ(book.on_durable(1, booked, entry(2, index, index == 2 ? 1 : 2), false), "");
+    }
+    EXPECT_EQ(book.on_durable(2, booked, entry(2, 2, 1), true), "");
+    EXPECT_NE(book.on_commit(booked, id(2, 4)), "") << "its log has no fence";
+    book.on_fence(1, booked, id(2, 3));
+    EXPECT_NE(book.on_commit(booked, id(2, 4)), "") << "the fence is committed with its own help only";
+    EXPECT_EQ(book.on_durable(2, booked, entry(2, 3, 2), true), "");
+    book.on_fence(1, booked, {});
+    EXPECT_NE(book.on_commit(booked, id(2, 4)), "") << "it has begun another incarnation";
+    book.on_fence(1, booked, id(2, 3));
+    EXPECT_EQ(book.on_commit(booked, id(2, 4)), "");
+}
+
 TEST(EntryBook, every_entry_before_a_committed_one_needs_the_quorum_too) {
     EntryBook book(3);
     EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");

@@ -10,7 +10,7 @@ namespace ringfort::sim {
 class LogJudgeTest : public LogOnDisk {
   protected:
     void SetUp() override {
-        log_judge_.watch(0, media_);
+        log_judge_.watch(0, NodeId(1), media_);
         first_ = founded();
         ASSERT_EQ(write_durably(first_), "");
     }

@@ -59,10 +59,25 @@ std::string EntryBook::on_durable(std::size_t node, RangeId range, const StoredE
         versions.push_back({entry.id.term, entry.before, entry.checksum, 0});
         found = std::prev(versions.end());
     }
-    if (counts) {
-        found->nodes |= 1u << node;
-    }
+    (counts ? found->nodes : found->doubtful) |= 1u << node;
     return check_same(range, entry, *found);
+}
+
+void EntryBook::on_fence(std::size_t node, RangeId range, raft::EntryId fence) {
+    ASSERT(node < nodes_max);
+    ranges_[range].fences[node] = fence;
+}
+
+// A fence before the entry, in the same log, is committed if the entry is; whether rightly is asked when its turn comes.
+std::size_t EntryBook::durable_on(const Range& book, const Version& version, LogIndex index) {
+    std::uint32_t nodes = version.nodes;
+    for (std::size_t node = 0; node < nodes_max; node++) {
+        const raft::EntryId fence = book.fences[node];
+        if (fence.index > LogIndex{} && fence.index < index && fence.term <= version.term) {
+            nodes |= version.doubtful & 1u << node;
+        }
+    }
+    return static_cast<std::size_t>(std::popcount(nodes));
 }
 
 std::string EntryBook::on_old(Range& book, RangeId range, const StoredEntry& entry) {
@@ -104,9 +119,10 @@ std::string EntryBook::on_commit(RangeId range, raft::EntryId id) {
         if (found == versions.end()) {
             return name(range, at) + " is called committed, and no node's disk ever had it";
         }
-        if (static_cast<std::size_t>(std::popcount(found->nodes)) < quorum_) {
-            return name(range, at) + " is called committed, and was never durable on more than " +
-                   std::to_string(std::popcount(found->nodes)) + " nodes that count";
+        const std::size_t durable = durable_on(book, *found, at.index);
+        if (durable < quorum_) {
+            return name(range, at) + " is called committed, and was never durable on more than " + std::to_string(durable) +
+                   " nodes that count";
         }
         terms[i - 1] = term;
         term = found->before;

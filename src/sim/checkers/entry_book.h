@@ -7,8 +7,12 @@
 // Committed is what some replica said is committed, and the book then knows by whose disks: each entry must have been
 // durable, at some time and while the replica counted, on a quorum of nodes. From then on no other entry may be called
 // committed at its index, by any replica in any life.
+//
+// A replica in doubt counts again from a fence on: with what its log has behind one of its present incarnation, once that
+// is committed without it. Others may know that before it does, and before its disk says that the doubt is over.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -40,6 +44,8 @@ class EntryBook {
     std::string on_founded(RangeId range, raft::EntryId state);
     // The node, counted from 0, has the entry durable. `counts`: the replica is not in doubt. May be told again.
     std::string on_durable(std::size_t node, RangeId range, const StoredEntry& entry, bool counts);
+    // The node's log has this fence of its present incarnation durable; id 0: it has begun another one.
+    void on_fence(std::size_t node, RangeId range, raft::EntryId fence);
     // A replica says that everything through this entry is committed.
     std::string on_commit(RangeId range, raft::EntryId id);
     // The node's log holds this entry no more, and neither a checkpoint nor a snapshot stands for it.
@@ -59,6 +65,7 @@ class EntryBook {
         Term before{};
         std::uint64_t checksum{0};
         std::uint32_t nodes{0};      // bit: durable there
+        std::uint32_t doubtful{0};   // bit: durable there while the replica was in doubt
     };
     struct Committed {
         Term term{};
@@ -69,9 +76,12 @@ class EntryBook {
         std::vector<Committed> committed;
         std::deque<std::vector<Version>> open;     // [i]: what was found at committed end + 1 + i
         std::map<raft::EntryId, Version> stale;    // at committed indices, and not what was committed there
+        std::array<raft::EntryId, nodes_max> fences{};   // by node: of its present incarnation; 0: none
 
         LogIndex through() const { return first.plus(committed.size()).prev(); }
     };
+    // On how many nodes that count the entry was, if the fences through `index` are committed with it.
+    static std::size_t durable_on(const Range& range, const Version& version, LogIndex index);
     static std::string check_same(RangeId range, const StoredEntry& entry, const Version& known);
     std::string on_old(Range& range, RangeId id, const StoredEntry& entry);
     void settle(Range& range, const std::vector<Term>& terms);

@@ -8,9 +8,10 @@
 
 namespace ringfort::sim {
 
-void LogJudge::watch(std::size_t node, DiskMedia& media) {
+void LogJudge::watch(std::size_t node, NodeId id, DiskMedia& media) {
     nodes_[node].judge = this;
     nodes_[node].number = node;
+    nodes_[node].id = id;
     nodes_[node].media = &media;
     media.watch(nodes_[node]);
 }
@@ -28,7 +29,7 @@ void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
     }
     auto& log = logs[header.shard];
     if (!log) {
-        log = std::make_unique<MediaLog>(*media, number, header.shard, moved, judge->entries_, judge->promises_);
+        log = std::make_unique<MediaLog>(*media, number, id, header.shard, moved, judge->entries_, judge->promises_);
     }
     if (rollbacks != media->rollbacks()) {
         rollbacks = media->rollbacks();

@@ -25,7 +25,7 @@ class LogJudge {
     explicit LogJudge(std::size_t nodes) : entries_(nodes), promises_(nodes), nodes_(nodes) {}
 
     // Watches the disk of the node, counted from 0. `media` outlives this or is never written again.
-    void watch(std::size_t node, DiskMedia& media);
+    void watch(std::size_t node, NodeId id, DiskMedia& media);
     // After a turn of one of the node's shards. Returns what is wrong, empty if nothing is.
     std::string observe(std::size_t node, NodeId id, std::span<const shard::ReplicaView> views);
     // Its number of shards changes: replicas go to other shards of the node.
@@ -55,6 +55,7 @@ class LogJudge {
 
         LogJudge* judge{nullptr};
         std::size_t number{0};
+        NodeId id{};
         DiskMedia* media{nullptr};
         std::vector<std::unique_ptr<MediaLog>> logs;   // by shard
         std::map<RangeId, Seen> seen;                  // in this life of the process

@@ -134,6 +134,7 @@ std::string MediaLog::take_in(const Batch& batch) {
         Bytes(batch.content).subspan(batch.header.directory_offset(), batch.header.directory_bytes));
     const bool opens_epoch = (batch.header.flags & log::flag_epoch) != 0;
     named_.clear();
+    taking_ = batch.content;
     log::Record record;
     while (reader.next(record)) {
         if (record.header.type != log::RecordType::opening) {
@@ -222,10 +223,26 @@ std::string MediaLog::apply_entries(Replica& replica, const log::Record& record)
         if (!found.empty()) {
             return found;
         }
+        if (item.kind() == static_cast<std::uint8_t>(raft::EntryKind::fence)) {
+            note_fence(range, replica, entry.id, taking_.subspan(item.offset, item.length()));
+        }
         entry.before = entry.id.term;
         entry.id.index = entry.id.index.next();
     }
     return {};
+}
+
+void MediaLog::note_fence(RangeId range, const Replica& replica, raft::EntryId id, Bytes payload) {
+    raft::Fence fence;
+    if (raft::decode(payload, fence) && fence.member == self_ && fence.incarnation == replica.promises.incarnation) {
+        entries_.on_fence(node_, range, id);
+    }
+}
+
+void MediaLog::forget_fence_of_another(RangeId range, const Replica& replica, Incarnation incarnation) {
+    if (incarnation != replica.promises.incarnation) {
+        entries_.on_fence(node_, range, {});
+    }
 }
 
 // Copies say where entries lie that the log has; so they must be those.
@@ -293,6 +310,7 @@ std::string MediaLog::install(Replica& replica, const log::Record& record) {
 std::string MediaLog::set_promises(RangeId range, Replica& replica, std::uint64_t incarnation,
                                    const log::HardStateBody& body) {
     const bool counted = !replica.promises.in_doubt && !replica.doubt_found;
+    forget_fence_of_another(range, replica, Incarnation(incarnation));
     replica.promises = {Term(body.term), NodeId(body.vote), LogIndex{}, Incarnation(incarnation),
                         (body.in_doubt & log::doubt_until_fence) != 0};
     replica.doubt_found |= (body.in_doubt & log::doubt_found) != 0;
@@ -356,6 +374,7 @@ std::string MediaLog::adopt_state(Replica& replica, const log::Record& record) {
         replica.base = last;   // what lies before is not known here
     }
     const log::HardStateBody& body = record.hard_state;
+    forget_fence_of_another(range, replica, Incarnation(record.header.incarnation));
     replica.promises = {Term(body.term), NodeId(body.vote), LogIndex{}, Incarnation(record.header.incarnation),
                         (body.in_doubt & log::doubt_until_fence) != 0};
     replica.doubt_found = (body.in_doubt & log::doubt_found) != 0;

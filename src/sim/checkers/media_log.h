@@ -42,10 +42,10 @@ class MediaLog {
         std::optional<Term> term_at(LogIndex index) const;
     };
 
-    // `media` and books outlive it. `node` is counted from 0. `moved`: see on_move().
-    MediaLog(DiskMedia& media, std::size_t node, std::uint32_t shard, bool moved, EntryBook& entries,
+    // `media` and books outlive it. `node` is counted from 0, and `self` as members know it. `moved`: see on_move().
+    MediaLog(DiskMedia& media, std::size_t node, NodeId self, std::uint32_t shard, bool moved, EntryBook& entries,
              PromiseBook& promises)
-        : media_(media), node_(node), shard_(shard), moved_(moved), entries_(entries), promises_(promises) {}
+        : media_(media), node_(node), self_(self), shard_(shard), moved_(moved), entries_(entries), promises_(promises) {}
 
     // All that return a text say what is wrong, empty if nothing is.
 
@@ -73,6 +73,8 @@ class MediaLog {
     std::string take_in(const Batch& batch);
     std::string apply(const log::Record& record, bool opens_epoch);
     std::string apply_entries(Replica& replica, const log::Record& record);
+    void forget_fence_of_another(RangeId range, const Replica& replica, Incarnation incarnation);
+    void note_fence(RangeId range, const Replica& replica, raft::EntryId id, Bytes payload);
     std::string apply_copies(Replica& replica, const log::Record& record);
     std::string apply_state(Replica& replica, const log::Record& record, bool opens_epoch);
     std::string adopt_state(Replica& replica, const log::Record& record);
@@ -89,6 +91,7 @@ class MediaLog {
 
     DiskMedia& media_;
     const std::size_t node_;
+    const NodeId self_;
     const std::uint32_t shard_;
     bool moved_;
     EntryBook& entries_;
@@ -100,6 +103,7 @@ class MediaLog {
     std::deque<Batch> pending_;                // by sequence; the epoch that is not open yet comes last
     std::map<RangeId, Replica> replicas_;
     std::vector<RangeId> named_;               // by the opening being taken in
+    Bytes taking_;   // the batch that is being taken in
     std::vector<std::vector<std::byte>> spare_;
     std::vector<std::byte> scratch_;
     std::uint64_t named_segment_{0};
