@@ -26,6 +26,7 @@ struct ReplicaView {
     raft::EntryId last{};
     std::uint64_t state_hash{0};   // at `applied`
     bool in_doubt{false};
+    bool damaged{false};           // an entry's payload is lost here, and not fetched from a peer yet
     std::uint64_t live_bytes{0};   // of the store; 0 for the directory
     std::size_t pending{0};        // answers owed
     Incarnation incarnation{};

@@ -348,7 +348,7 @@ std::vector<ReplicaView> inspect(Shard& shard) {
         const raft::Raft& raft = replica->raft();
         views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(),
                          raft.term_at(raft.commit()).value_or(Term{}), replica->applied(), raft.last(),
-                         replica->state_hash(), raft.in_doubt(),
+                         replica->state_hash(), raft.in_doubt(), raft.is_damaged(),
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
                          raft.hard_state().incarnation, shard.impl().context.config.instance, raft.durable()});
     }

@@ -43,7 +43,9 @@ void FaultScheduler::break_data(FaultKind kind) {
     }
     const bool rot = kind == FaultKind::bit_flip || kind == FaultKind::bad_sector;
     if (kind == FaultKind::read_error || kind == FaultKind::misdirected_read) {
-        break_reads(kind, index);
+        if (rollback_.made_good() || damage_.budget().beyond()) {
+            break_reads(kind, index);
+        }
     } else if (kind == FaultKind::lying_flush || kind == FaultKind::old_copy) {
         if (rollback_.begin(kind, index)) {
             later(length(), Repair::roll_back, index, static_cast<std::uint64_t>(kind));
@@ -74,6 +76,9 @@ void FaultScheduler::clear_read_faults(std::size_t index) {
 }
 
 bool FaultScheduler::harm(FaultKind kind, std::size_t index) {
+    if (!rollback_.made_good() && !damage_.budget().beyond()) {
+        return false;
+    }
     bool done = true;
     if (kind == FaultKind::bit_flip) {
         done = damage_.flip_bits(index);

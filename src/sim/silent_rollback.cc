@@ -61,6 +61,8 @@ SilentRollback::Step SilentRollback::go_back() {
     } else {
         victim.media().put_back(copy_);
     }
+    gone_back_ = node_;
+    to_make_good_ = std::move(forgotten_);
     call_off();
     return Step::done;
 }
@@ -74,9 +76,29 @@ void SilentRollback::call_off() {
     forgotten_.clear();
 }
 
+bool SilentRollback::made_good() {
+    if (!gone_back_) {
+        return true;
+    }
+    SimNode& node = cluster_.node(*gone_back_);
+    const auto views = node.running() && node.ready() ? node.inspect() : std::vector<shard::ReplicaView>{};
+    const bool all = std::ranges::all_of(to_make_good_, [&](const shard::ReplicaView& forgotten) {
+        return std::ranges::any_of(views, [&](const shard::ReplicaView& view) {
+            return view.range == forgotten.range && !view.in_doubt && view.durable.term >= forgotten.term &&
+                   view.durable.index >= forgotten.last.index;
+        });
+    });
+    if (all) {
+        gone_back_.reset();
+        to_make_good_.clear();
+    }
+    return all;
+}
+
 // Who holds an entry of the term the node was in, or of a later one, at or behind the end of the node's log, has all that
 // was committed with the node's help: the log of that term's leader had it (Raft 5.4.3), and agrees up to there. Nobody
-// who has that term durable votes in it, or in an earlier one, for anybody else.
+// who has that term durable votes in it, or in an earlier one, for anybody else. A log with damaged entries may miss just
+// those that the node has.
 bool SilentRollback::others_hold_it() {
     std::vector<std::size_t> without(forgotten_.size(), 1);   // by range: the node itself
     for (std::size_t i = 0; i < cluster_.node_count(); i++) {
@@ -87,7 +109,7 @@ bool SilentRollback::others_hold_it() {
         for (std::size_t r = 0; r < forgotten_.size(); r++) {
             const shard::ReplicaView& forgotten = forgotten_[r];
             const auto held = std::find_if(views.begin(), views.end(), [&](const shard::ReplicaView& view) {
-                return view.range == forgotten.range && !view.in_doubt && view.durable.term >= forgotten.term &&
+                return view.range == forgotten.range && !view.in_doubt && !view.damaged && view.durable.term >= forgotten.term &&
                        view.durable.index >= forgotten.last.index;
             });
             without[r] += held == views.end() ? 1U : 0U;

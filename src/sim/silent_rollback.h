@@ -25,6 +25,9 @@ class SilentRollback {
     void call_off();
     bool under_way() const { return node_.has_value(); }
     std::size_t node() const { return *node_; }   // Requires: under_way()
+    // Whether the node that went back last counts again with all that it forgot. Until then the others are what is left of
+    // it, and none of them may be harmed.
+    bool made_good();
 
   private:
     bool others_hold_it();
@@ -36,6 +39,8 @@ class SilentRollback {
     InstanceId instance_{};
     std::vector<shard::ReplicaView> forgotten_;
     Instant give_up_at_{};
+    std::optional<std::size_t> gone_back_;           // a node not known to have made good
+    std::vector<shard::ReplicaView> to_make_good_;   // what it forgot
 };
 
 }  // namespace ringfort::sim
