@@ -37,17 +37,17 @@ void draw_network(Prng& random, RunOptions& out) {
     out.network.misaligned_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 1'000'000});
 }
 
-// What a connection carries in a second: a socket buffer full each way. A long delay is a hundredth of the longest, on
+// What a connection carries in a second: a socket buffer full for each way there and back. A long delay is a hundredth of the longest, on
 // average.
 std::int64_t bytes_per_second(const NetworkProfile& network) {
     const Duration tail = network.tail_max / 100 * network.tail_per_million / 1'000'000;
     const Duration way = network.latency + network.jitter / 2 + tail;
-    return static_cast<std::int64_t>(network.socket_buffer_bytes) * (Duration(1s) / way);
+    return static_cast<std::int64_t>(network.socket_buffer_bytes) * (Duration(1s) / (2 * way));
 }
 
-// Who was away for long has some tens of MB to catch up with, and is waited for no longer than a minute.
+// Who was away for long has a hundred MB to catch up with, and is waited for no longer than a minute.
 void widen_sockets(NetworkProfile& network) {
-    constexpr std::int64_t slowest = 2 * static_cast<std::int64_t>(mib);
+    constexpr std::int64_t slowest = 4 * static_cast<std::int64_t>(mib);
     while (bytes_per_second(network) < slowest) {
         network.socket_buffer_bytes *= 2;
     }

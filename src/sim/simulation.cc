@@ -250,6 +250,10 @@ bool Simulation::bear_burst() {
         return true;
     }
     stop_load();
+    // What an earlier burst left must not count as what is served without one.
+    if (!run_until(burst_max, "requests are not answered in time before a burst", [&] { return nobody_waits(); })) {
+        return fail_with_state({});
+    }
     start_load(false);
     const Served before = served_in(burst_window);
     stop_load();
