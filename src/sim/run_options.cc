@@ -37,8 +37,8 @@ void draw_network(Prng& random, RunOptions& out) {
     out.network.misaligned_per_million = pick(random, std::array<std::uint32_t, 3>{0, 50'000, 1'000'000});
 }
 
-// What a connection carries in a second: a socket buffer full for each way there and back. A long delay is a hundredth of the longest, on
-// average.
+// What a connection carries in a second: a socket buffer full for each way there and back. A long delay is a hundredth of
+// the longest, on average.
 std::int64_t bytes_per_second(const NetworkProfile& network) {
     const Duration tail = network.tail_max / 100 * network.tail_per_million / 1'000'000;
     const Duration way = network.latency + network.jitter / 2 + tail;

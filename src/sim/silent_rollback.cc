@@ -97,8 +97,8 @@ bool SilentRollback::made_good() {
 
 // Who holds an entry of the term the node was in, or of a later one, at or behind the end of the node's log, has all that
 // was committed with the node's help: the log of that term's leader had it (Raft 5.4.3), and agrees up to there. Nobody
-// who has that term durable votes in it, or in an earlier one, for anybody else. A log with damaged entries may miss just
-// those that the node has.
+// who has that term durable votes in it, or in an earlier one, for anybody else. A log with damaged entries may miss
+// just those that the node has.
 bool SilentRollback::others_hold_it() {
     std::vector<std::size_t> without(forgotten_.size(), 1);   // by range: the node itself
     for (std::size_t i = 0; i < cluster_.node_count(); i++) {
@@ -109,8 +109,8 @@ bool SilentRollback::others_hold_it() {
         for (std::size_t r = 0; r < forgotten_.size(); r++) {
             const shard::ReplicaView& forgotten = forgotten_[r];
             const auto held = std::find_if(views.begin(), views.end(), [&](const shard::ReplicaView& view) {
-                return view.range == forgotten.range && !view.in_doubt && !view.damaged && view.durable.term >= forgotten.term &&
-                       view.durable.index >= forgotten.last.index;
+                return view.range == forgotten.range && !view.in_doubt && !view.damaged &&
+                       view.durable.term >= forgotten.term && view.durable.index >= forgotten.last.index;
             });
             without[r] += held == views.end() ? 1U : 0U;
         }
