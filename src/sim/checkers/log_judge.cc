@@ -17,7 +17,7 @@ void LogJudge::watch(std::size_t node, NodeId id, DiskMedia& media) {
 }
 
 void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
-    if (content.size() < log::header_bytes || load<std::uint64_t>(content.data()) != log::batch_magic) {
+    if (judge->off_ || content.size() < log::header_bytes || load<std::uint64_t>(content.data()) != log::batch_magic) {
         return;   // a checkpoint, or zeros
     }
     const auto header = load<log::BatchHeader>(content.data());
@@ -42,6 +42,7 @@ void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
 }
 
 void LogJudge::on_move(std::size_t node) {
+    off_ = true;
     nodes_[node].moved = true;
     for (auto& log : nodes_[node].logs) {
         if (log) {
@@ -93,6 +94,9 @@ std::string LogJudge::on_leader(Node& node, NodeId id, const shard::ReplicaView&
 }
 
 std::string LogJudge::observe(std::size_t number, NodeId id, std::span<const shard::ReplicaView> views) {
+    if (off_) {
+        return {};
+    }
     Node& node = nodes_[number];
     std::string found = found_.empty() ? poll(node) : std::exchange(found_, {});
     for (std::size_t i = 0; i < views.size() && found.empty(); i++) {
@@ -114,7 +118,7 @@ std::string LogJudge::observe(std::size_t number, NodeId id, std::span<const sha
 
 std::string LogJudge::check_final(std::size_t node, const shard::ReplicaView& view) const {
     const LogIndex committed = entries_.committed(view.range);
-    if (view.applied >= committed) {
+    if (off_ || view.applied >= committed) {
         return {};
     }
     return "range " + std::to_string(view.range.value) + " on node " + std::to_string(node + 1) + " has applied " +
@@ -123,7 +127,7 @@ std::string LogJudge::check_final(std::size_t node, const shard::ReplicaView& vi
 
 std::string LogJudge::check_disk(std::size_t number) const {
     const Node& node = nodes_[number];
-    for (std::uint32_t shard = 0; shard < node.logs.size() && !node.moved && node.media->sound(); shard++) {
+    for (std::uint32_t shard = 0; shard < node.logs.size() && !off_ && node.media->sound(); shard++) {
         const MediaLog* log = node.logs[shard].get();
         std::string wrong = log != nullptr && !log->waits() ? check_media(*node.media, shard, *log) : std::string{};
         if (!wrong.empty()) {

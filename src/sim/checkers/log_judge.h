@@ -28,7 +28,8 @@ class LogJudge {
     void watch(std::size_t node, NodeId id, DiskMedia& media);
     // After a turn of one of the node's shards. Returns what is wrong, empty if nothing is.
     std::string observe(std::size_t node, NodeId id, std::span<const shard::ReplicaView> views);
-    // Its number of shards changes: replicas go to other shards of the node.
+    // Its number of shards changes: replicas go to other logs of the node. Which of them a batch continues is not known
+    // here: from now on nothing is judged.
     void on_move(std::size_t node);
     bool moved(std::size_t node) const { return nodes_[node].moved; }
     // The process ended.
@@ -71,6 +72,7 @@ class LogJudge {
     PromiseBook promises_;
     std::vector<Node> nodes_;
     std::string found_;   // by a watcher
+    bool off_{false};     // a node's replicas went to other logs
 };
 
 }  // namespace ringfort::sim
