@@ -107,6 +107,9 @@ class LogOnDisk : public testing::Test {
         return found.empty() ? judge_->poll() : found;
     }
 
+    // Of writes that may be under way when the disk goes.
+    std::deque<AlignedBuffer> buffers_;
+    std::deque<env::DiskOperation> operations_;
     EventQueue queue_;
     DiskMedia media_{queue_, 1, {}};
     std::optional<SimDisk> disk_{std::in_place, media_, Waker{}};
@@ -114,8 +117,6 @@ class LogOnDisk : public testing::Test {
     std::optional<EntryBook> entries_;
     std::optional<PromiseBook> promises_;
     std::optional<MediaLog> judge_;
-    std::deque<AlignedBuffer> buffers_;
-    std::deque<env::DiskOperation> operations_;
     static inline std::uint64_t number_{0};
 };
 
