@@ -56,7 +56,8 @@
 // What the client does by itself
 // - It connects to the endpoints in order, reconnects with growing pauses, and spreads requests over its connections.
 //   Any node takes any request. `follow_leader` saves the hop to the leader.
-// - A node that owes an answer and says nothing for 1.4 seconds is left for another one.
+// - A node that owes an answer and says nothing for 1.4 seconds is left for another one; one that only serves watches, and
+//   owes nothing but what they may have to tell, after 2.8 seconds.
 // - Reads are tried again on another endpoint until their timeout (a stream only until its first part). A write is tried
 //   again only if it never left, or was refused without having been proposed. Otherwise you get the error, and
 //   `error_class` says what is known: definite (did not happen), indefinite (may have happened: read before you write

@@ -39,6 +39,7 @@ void Connection::start(const env::Address& address) {
     pinged = false;
     heard = false;
     unanswered = 0;
+    watches_left.clear();
     watches_open = 0;
     cancelled_last = 0;
     id_ = network_.connect(address, env::ConnectionClass::client, *this);

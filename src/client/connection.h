@@ -77,7 +77,9 @@ class Connection final : public env::ConnectionHandler {
 
     // The owner's bookkeeping, kept here because it is per connection.
     PendingList requests;               // on this connection, oldest first
-    std::size_t unanswered{0};          // sent or to be sent; those nobody waits for any more included; no watches
+    // Sent or to be sent; those nobody waits for any more included; watches until their first frame.
+    std::size_t unanswered{0};
+    std::vector<std::uint64_t> watches_left;   // of them, watches nobody waits for any more
     std::uint32_t watches_open{0};      // of its requests, watches that are created
     std::uint64_t cancelled_last{0};    // a request whose reply is not wanted, and whose server was told
     std::uint32_t endpoint{0};

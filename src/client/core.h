@@ -42,12 +42,12 @@ struct CoreOptions {
     std::uint32_t reply_credit_bytes{1 << 20};
     // Bytes of encoded requests held for sending and retries; more are refused with too_many_requests.
     std::size_t held_bytes_max{256 << 20};
-    // A connection that owes answers and is silent for so long is asked for its status, and closed when it stays
-    // silent for as long again: together less than one and a half times the cluster's default election timeout, so that
-    // a node that stands still holds its clients up hardly longer than the cluster. For the question to arrive there is a
-    // second more for each MiB asked before that the server is not known to have, but not more than the last of those
-    // requests has left until its deadline: then there is nothing to carry. One request less than the server's bound is
-    // sent, so that it reads the question.
+    // A connection that owes answers and is silent for so long is asked for its status (one that only serves watches after
+    // three times as long), and closed when it stays silent for as long again: together less than one and a half times the
+    // cluster's default election timeout, so that a node that stands still holds its clients up hardly longer than the
+    // cluster. For the question to arrive there is a second more for each MiB asked before that the server is not known to
+    // have, but not more than the last of those requests has left until its deadline: then there is nothing to carry. One
+    // request less than the server's bound is sent, so that it reads the question.
     Duration keepalive_time{700ms};
 };
 

@@ -12,6 +12,8 @@ namespace {
 constexpr Duration move_pause = 100ms;
 // And not for so long to a node that could not be reached: the servers can, and forward.
 constexpr Duration unreachable_pause = 60s;
+// Watches alone may have nothing to tell for hours: who serves nothing else is asked less often.
+constexpr int watch_periods = 3;
 }  // namespace
 
 void Core::Impl::on_sendable(Connection& connection) {
@@ -132,19 +134,21 @@ void Core::Impl::keep_alive(Connection& connection) {
         connection.heard = false;
         connection.pinged = false;
     }
-    const Instant silent_until = connection.received_at + options.keepalive_time;
     if (connection.retiring && connection.requests.count == connection.watches_open) {
         retire_if_done(connection);
         return;
     }
+    const bool owes = connection.unanswered > 0;
+    const bool watched = connection.requests.count > 0;
     const bool reads_no_ping = connection.unanswered >= connection.requests_max();
-    if (connection.unanswered == 0 || reads_no_ping) {
+    const Instant question_due = connection.received_at + options.keepalive_time * (owes ? 1 : watch_periods);
+    if ((!owes && !watched) || reads_no_ping) {
         connection.received_at = now;   // silence says nothing: it owes nothing, or takes one request at a time
         connection.pinged = false;
     } else if (connection.pinged && connection.leave_at <= now) {
         connection.fail({.text = "the server went silent"});
         return;
-    } else if (!connection.pinged && silent_until <= now) {
+    } else if (!connection.pinged && question_due <= now) {
         api::Request ping;
         ping.op = api::StatusRequest{};
         const bool encoded = wire::encode_request(ping_request_id, ping, connection.out());
@@ -158,10 +162,10 @@ void Core::Impl::keep_alive(Connection& connection) {
     }
     // Looked at again when the silence is that long, and not a whole period later: a node that stands still is left two
     // periods after its last frame, if what is on the way to it is small. And however long that takes, once a period: it
-    // may answer and then stand still.
-    const Instant next = connection.pinged ? std::min(connection.leave_at, now + options.keepalive_time)
-                                           : connection.received_at + options.keepalive_time;
-    connection_timers.set(connection.number(), next);
+    // may answer and then stand still, or be asked something beside its watches.
+    const Instant period_end = connection.received_at + options.keepalive_time;
+    const Instant next = connection.pinged ? connection.leave_at : period_end > now ? period_end : question_due;
+    connection_timers.set(connection.number(), std::min(next, now + options.keepalive_time));
 }
 
 // What it has is forwarded meanwhile: nobody hurries to where no connection was to be had lately.

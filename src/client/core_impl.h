@@ -28,6 +28,7 @@ struct Core::Impl final : ConnectionOwner {
     void stop_at_source(Connection& connection, std::uint64_t token);
     void route(std::uint32_t index);                         // onto a connection, or to those waiting for one
     bool place(std::uint32_t index, Connection& connection); // false: answered, the server takes no frame so large
+    void attach(std::uint32_t index, Connection& connection);   // its frame is in the connection's buffer
     Connection* pick(std::uint32_t avoid);
     Connection* pick_endpoint(std::uint32_t endpoint);
     bool has_room(const Connection& connection) const;
@@ -43,6 +44,8 @@ struct Core::Impl final : ConnectionOwner {
     void refuse_waiting(api::Errc code);
     void deliver_refusals();
 
+    // `index`: of the request, if it is waited for on this connection.
+    void free_place(Connection& connection, const wire::FrameHeader& header, std::uint32_t index);
     void on_unwanted_piece(Connection& connection, const wire::FrameHeader& header);
     void on_piece(Connection& connection, std::uint32_t index, const api::Response& response,
                   std::uint32_t frame_bytes);

@@ -1,6 +1,7 @@
 // The way of a request: encoded once, onto a connection or waiting for one, answered, tried again, or expired.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/assertion.h"
 #include "base/bounds.h"
@@ -82,11 +83,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     const std::size_t frame_bytes = out.pending_bytes() - start;
     pending.keep_frame(index, {out.at(start), frame_bytes});
     if (connection != nullptr && frame_bytes <= connection->frame_bytes_max()) {
-        slot.connection = connection->number();
-        slot.epoch = connection->epoch();
-        pending.append(connection->requests, index);
-        connection->unanswered += slot.kind != wire::ClientKind::watch ? 1 : 0;
-        connection->note_appended();
+        attach(index, *connection);
         return token;
     }
     // Too large for this server is found, and answered, by place() in the next turn.
@@ -178,14 +175,19 @@ bool Core::Impl::place(std::uint32_t index, Connection& connection) {
         complete_with(index, api::Errc::request_too_large, {});
         return false;
     }
-    wire::OutBuffer& out = connection.out();
-    out.append(slot.frame);
+    connection.out().append(slot.frame);
+    attach(index, connection);
+    return true;
+}
+
+void Core::Impl::attach(std::uint32_t index, Connection& connection) {
+    Pending& slot = pending[index];
     slot.connection = connection.number();
     slot.epoch = connection.epoch();
+    slot.first_frame_due = slot.kind == wire::ClientKind::watch;
     pending.append(connection.requests, index);
-    connection.unanswered += slot.kind != wire::ClientKind::watch ? 1 : 0;
+    connection.unanswered++;
     connection.note_appended();
-    return true;
 }
 
 void Core::Impl::pump() {
@@ -214,6 +216,9 @@ void Core::Impl::detach(std::uint32_t index) {
     pending.remove(connection.requests, index);
     slot.connection = no_connection;
     connection.watches_open -= slot.kind == wire::ClientKind::watch && slot.pieces_seen ? 1 : 0;
+    if (std::exchange(slot.first_frame_due, false) && connection.ready()) {
+        connection.watches_left.push_back(pending.token_of(index));
+    }
     // A long reply nobody waits for any more is stopped at its source.
     if (connection.ready() && slot.reply_open) {
         stop_at_source(connection, pending.token_of(index));
@@ -350,13 +355,12 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
         connection.pings_unanswered -= connection.pings_unanswered > 0 ? 1 : 0;
         return;
     }
-    const bool last = (header.flags & wire::flag_more) == 0;
-    const bool watch = header.kind == static_cast<std::uint8_t>(wire::ClientKind::watch);
-    connection.unanswered -= last && !watch && connection.unanswered > 0 ? 1 : 0;
     frame_length = header.length;
     answered_last = connection.number();
-    const std::uint32_t index = pending.find(header.request_id);
-    if (index == no_request || pending[index].connection != connection.number()) {
+    std::uint32_t index = pending.find(header.request_id);
+    index = index != no_request && pending[index].connection == connection.number() ? index : no_request;
+    free_place(connection, header, index);
+    if (index == no_request) {
         on_unwanted_piece(connection, header);
         return;   // cancelled or expired
     }
@@ -380,6 +384,16 @@ void Core::Impl::on_frame(Connection& connection, const wire::FrameReader::Frame
         complete(index, *response);
     }
     retire_if_done(connection);
+}
+
+// As the server counts: a watch has its place until its first frame, other requests have theirs until their last.
+void Core::Impl::free_place(Connection& connection, const wire::FrameHeader& header, std::uint32_t index) {
+    bool frees = (header.flags & wire::flag_more) == 0;
+    if (header.kind == static_cast<std::uint8_t>(wire::ClientKind::watch)) {
+        frees = index != no_request ? std::exchange(pending[index].first_frame_due, false)
+                                    : std::erase(connection.watches_left, header.request_id) > 0;
+    }
+    connection.unanswered -= frees && connection.unanswered > 0 ? 1 : 0;
 }
 
 // Nobody waited any more when the first piece of a long reply came: the server is told, else it waits for its credit.

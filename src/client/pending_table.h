@@ -35,6 +35,7 @@ struct Pending {
     bool pieces_seen{false};              // the callback has seen a part of this try's reply
     bool reply_open{false};               // the server has begun a reply of several frames; of a watch: it is created
     api::Errc last_error{api::Errc::ok};  // that invited another try
+    bool first_frame_due{false};          // of a watch: it counts among its connection's unanswered
     bool waiting{false};                  // in the list of those that need a connection
     std::vector<std::byte> frame;         // as encoded, for the next try
 

@@ -250,18 +250,6 @@ TEST(ClientConnections, a_stopping_node_is_tried_again_later) {
     EXPECT_EQ(script.answer(token).error, api::Errc::ok);
 }
 
-// Greets the newest connection, and leaves what the core then sends to be looked at.
-Link& greet_quietly(CoreScript& script) {
-    Link& link = script.network.newest();
-    script.network.accept(link);
-    script.arrived(link);
-    wire::OutBuffer out;
-    wire::encode_client_hello_reply({}, out);
-    script.network.deliver(link, {out.at(0), out.pending_bytes()});
-    script.turn();
-    return link;
-}
-
 TEST(ClientConnections, a_write_refused_by_a_stopping_node_goes_elsewhere_and_the_node_is_left) {
     CoreScript script(CoreScript::three());
     Link& first = script.greet();
@@ -269,7 +257,7 @@ TEST(ClientConnections, a_write_refused_by_a_stopping_node_goes_elsewhere_and_th
     script.reply_error(script.only(first), api::Errc::stopped);
     script.turn();
     EXPECT_TRUE(first.closed);
-    Link& second = greet_quietly(script);
+    Link& second = script.greet_quietly();
     script.reply_put(script.only(second), 9);
     EXPECT_EQ(script.answer(token).error, api::Errc::ok);
     EXPECT_EQ(script.answer(token).revision, 9);

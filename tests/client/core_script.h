@@ -60,6 +60,8 @@ class CoreScript {
     // Accepts the newest connection and greets it.
     Link& greet(const wire::ClientHelloReply& reply = {});
     void greet(Link& link, const wire::ClientHelloReply& reply);
+    // Likewise, and what the core then sends is left to be looked at.
+    Link& greet_quietly();
     // The frames that arrived on the link since the last call; the preamble is checked and left out.
     std::vector<Seen> arrived(Link& link);
     // The next request on the link. Requires: exactly one arrived since.

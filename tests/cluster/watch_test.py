@@ -47,6 +47,24 @@ class Watch(ClusterCase):
             self.assertEqual(revisions, sorted(set(revisions)))
         self.same_state(cluster)
 
+    def test_a_watch_on_a_node_that_stands_still_goes_on_elsewhere(self):
+        cluster = self.cluster()
+        told = self.watch(cluster, "k", "-w", "json")
+        # The watch begins with what comes after it, so that it is there once it told something.
+        def watched():
+            cluster.must_ctl("put", "k", "there?")
+            return self.events(told)
+        wait_until(watched, 10, "the watch is there")
+        serving = cluster.nodes[0]
+        serving.pause()
+        self.addCleanup(serving.resume)
+        others = self.without(cluster, serving)
+        cluster.wait_leader(others)
+        cluster.must_ctl("put", "k", "elsewhere", endpoints=",".join(node.client for node in others))
+        wait_until(lambda: self.events(told)[-1][1] == "elsewhere", 10, "the watch goes on at another node")
+        revisions = [revision for revision, _ in self.events(told)]
+        self.assertEqual(revisions, list(range(revisions[0], revisions[0] + len(revisions))))
+
     def test_watch_runs_a_program_for_each_event_and_prints_as_etcdctl(self):
         cluster = self.cluster()
         program = ["sh", "-c", "echo $ETCD_WATCH_EVENT_TYPE $ETCD_WATCH_KEY"]
