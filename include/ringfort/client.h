@@ -31,7 +31,7 @@
 // A key that is there as long as this process is:
 //
 //     auto lease = client.lease_grant(10);                              // seconds
-//     client.keep_alive(lease->id, lease->ttl, {}, [] { stop_working(); });
+//     client.keep_alive(*lease, {}, [] { stop_working(); });
 //     client.put("workers/me", "here", {.lease = lease->id});
 //
 // Watch:
@@ -180,7 +180,7 @@ class Client {
     Outcome<LeaseGrantReply> lease_grant(std::int64_t ttl, std::int64_t id = 0, const LeaseOptions& options = {});
     // Its keys go with it, at one revision.
     Outcome<LeaseRevokeReply> lease_revoke(std::int64_t id, const LeaseOptions& options = {});
-    // Any number of them, each to its whole time. Tried again like a read: renewing twice is renewing.
+    // Each to its whole time; at most 1024 (request_too_large). Tried again like a read: renewing twice is renewing.
     Outcome<LeaseKeepAliveReply> lease_keep_alive(const std::vector<std::int64_t>& ids, const LeaseOptions& options = {});
     // With many keys or leases they are asked for in parts: each part is of one moment.
     Outcome<LeaseTimeToLiveReply> lease_time_to_live(std::int64_t id, bool keys = false, const LeaseOptions& options = {});
@@ -217,11 +217,13 @@ class Client {
 
     // ---- keeping leases alive
     // Renews the lease at a third of its time, until stop_keeping_alive() or the client's end. `lost` runs once, if the
-    // lease is gone, or if nobody could be told in time, so that it may be: then what it stands for must end. ttl: as
-    // granted, just before this call.
-    void keep_alive(std::int64_t id, std::int64_t ttl, const LeaseOptions& options, std::function<void()> lost);
-    // After it returned `lost` does not begin any more.
-    void stop_keeping_alive(std::int64_t id);
+    // lease is gone, or if nobody could be told in time, so that it may be: then what it stands for must end. Of one that
+    // was not granted by this client `asked_ns` may be 0: it counts from this call.
+    // `lost` runs on the client's thread, and no other thread gets into these two calls meanwhile: it must not wait for one.
+    // It may make asynchronous calls, and these two.
+    void keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost);
+    // After it returned `lost` does not begin any more. domain: as it was given to keep_alive().
+    void stop_keeping_alive(std::int64_t id, std::uint64_t domain = 0);
 
     // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight.
     std::size_t poll(std::int64_t timeout_ms);

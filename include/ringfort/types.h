@@ -116,6 +116,7 @@ struct LeaseGrantReply {
     Header header{};
     std::int64_t id{0};
     std::int64_t ttl{0};             // seconds, as granted: no less than the cluster's least, 2 by default
+    std::int64_t asked_ns{0};        // when it was asked, by the steady clock here: it lives at least `ttl` from then on
 };
 
 struct LeaseRevokeReply {

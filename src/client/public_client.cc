@@ -431,8 +431,14 @@ std::unique_ptr<Call> make_parts_call(const LeaseOptions& options, Rest rest, Cl
 
 void Client::lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOptions& options,
                                Callback<LeaseGrantReply> done) {
+    const auto note_asked = [asked = impl_->clock.now(), done = std::move(done)](Outcome<LeaseGrantReply> reply) {
+        if (reply) {
+            reply->asked_ns = asked.ns;
+        }
+        done(std::move(reply));
+    };
     impl_->start(make_lease_call<LeaseGrantReply, api::LeaseGrantResponse>(
-        api::LeaseGrantRequest{.ttl = ttl, .id = id}, options, std::move(done)));
+        api::LeaseGrantRequest{.ttl = ttl, .id = id}, options, note_asked));
 }
 
 void Client::lease_revoke_async(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done) {
@@ -496,21 +502,24 @@ void Client::Impl::list_lease_keys(std::int64_t id, const LeaseOptions& options,
 
 Instant Client::Impl::renew() {
     return kept.run(clock.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
-        submit(make_keep_alive(ids, options, [this, ids, asked = clock.now()](Outcome<LeaseKeepAliveReply> reply) {
-            kept.on_answer(ids, asked, clock.now(), reply);
-        }));
+        const auto on_answer = [this, domain = options.domain, ids,
+                                asked = clock.now()](const Outcome<LeaseKeepAliveReply>& reply) {
+            kept.on_answer(domain, ids, asked, clock.now(), reply);
+        };
+        submit(make_keep_alive(ids, options, on_answer));
     });
 }
 
-void Client::keep_alive(std::int64_t id, std::int64_t ttl, const LeaseOptions& options, std::function<void()> lost) {
-    impl_->kept.add(id, ttl, options, impl_->clock.now(), std::move(lost));
+void Client::keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost) {
+    const Instant asked = lease.asked_ns != 0 ? Instant{lease.asked_ns} : impl_->clock.now();
+    impl_->kept.add({options.domain, lease.id}, lease.ttl, options.timeout_ms, asked, std::move(lost));
     if (!impl_->on_own_thread()) {
         impl_->network.wake();
     }
 }
 
-void Client::stop_keeping_alive(std::int64_t id) {
-    impl_->kept.remove(id);
+void Client::stop_keeping_alive(std::int64_t id, std::uint64_t domain) {
+    impl_->kept.remove({domain, id});
 }
 
 // ---------------------------------------------------------------------------------------------- synchronous

@@ -17,24 +17,24 @@ Duration KeptLeases::whole(const Kept& kept) const {
     return std::chrono::seconds(std::clamp<std::int64_t>(kept.ttl, 1, ttl_max_s));
 }
 
-void KeptLeases::set_due(std::int64_t id, Kept& kept, Instant at) {
+void KeptLeases::set_due(Id id, Kept& kept, Instant at) {
     due_.erase({kept.due, id});
     kept.due = std::min(at, kept.lives_until);
     due_.emplace(kept.due, id);
 }
 
-void KeptLeases::add(std::int64_t id, std::int64_t ttl, const LeaseOptions& options, Instant now, Lost lost) {
+void KeptLeases::add(Id id, std::int64_t ttl, std::int64_t timeout_ms, Instant asked, Lost lost) {
     const std::lock_guard lock(mutex_);
     remove(id);
     Kept& kept = kept_[id];
     kept.ttl = ttl;
-    kept.options = options;
+    kept.timeout_ms = timeout_ms;
     kept.lost = std::move(lost);
-    kept.lives_until = now + whole(kept);
-    set_due(id, kept, now);   // then it is known from when it counts
+    kept.lives_until = asked + whole(kept);
+    set_due(id, kept, asked);   // that is at once
 }
 
-void KeptLeases::remove(std::int64_t id) {
+void KeptLeases::remove(Id id) {
     const std::lock_guard lock(mutex_);
     if (const auto found = kept_.find(id); found != kept_.end()) {
         due_.erase({found->second.due, id});
@@ -49,7 +49,7 @@ Instant KeptLeases::run(Instant now, const Renew& renew) {
         renew(group.second, {.domain = group.first.first, .timeout_ms = group.first.second});
     };
     while (!due_.empty() && due_.begin()->first <= now) {
-        const std::int64_t id = due_.begin()->second;
+        const Id id = due_.begin()->second;
         Kept& kept = kept_[id];
         if (kept.lives_until <= now) {
             const Lost lost = std::move(kept.lost);
@@ -60,11 +60,11 @@ Instant KeptLeases::run(Instant now, const Renew& renew) {
         kept.asking = true;
         set_due(id, kept, kept.lives_until);
         const std::int64_t third_ms = whole(kept).count() / 3'000'000;
-        const std::int64_t timeout_ms = kept.options.timeout_ms > 0 ? kept.options.timeout_ms : third_ms;
-        auto& group = asked[{kept.options.domain, timeout_ms}];
-        group.push_back(id);
+        const std::int64_t timeout_ms = kept.timeout_ms > 0 ? kept.timeout_ms : third_ms;
+        auto& group = asked[{id.domain, timeout_ms}];
+        group.push_back(id.number);
         if (group.size() == limits::lease_keep_alive_ids_max) {
-            ask({{kept.options.domain, timeout_ms}, std::move(group)});
+            ask({{id.domain, timeout_ms}, std::move(group)});
             group = {};
         }
     }
@@ -76,25 +76,26 @@ Instant KeptLeases::run(Instant now, const Renew& renew) {
     return due_.empty() ? never : due_.begin()->first;
 }
 
-void KeptLeases::on_answer(const std::vector<std::int64_t>& ids, Instant asked, Instant now,
+void KeptLeases::on_answer(std::uint64_t domain, const std::vector<std::int64_t>& ids, Instant asked, Instant now,
                            const Outcome<LeaseKeepAliveReply>& reply) {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < ids.size(); i++) {
-        const auto found = kept_.find(ids[i]);
+        const Id id{domain, ids[i]};
+        const auto found = kept_.find(id);
         if (found == kept_.end() || !found->second.asking) {
             continue;   // no longer wanted
         }
         Kept& kept = found->second;
         kept.asking = false;
         if (!reply || i >= reply->ttls.size()) {
-            set_due(ids[i], kept, now + std::min(retry_pause_max, whole(kept) / 10));
+            set_due(id, kept, now + std::min(retry_pause_max, whole(kept) / 10));
         } else if (reply->ttls[i] > 0) {
             kept.ttl = reply->ttls[i];
             kept.lives_until = asked + whole(kept);
-            set_due(ids[i], kept, asked + whole(kept) / 3);
+            set_due(id, kept, asked + whole(kept) / 3);
         } else {
             kept.lives_until = now;   // it is gone: run() says so
-            set_due(ids[i], kept, now);
+            set_due(id, kept, now);
         }
     }
 }

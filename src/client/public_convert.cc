@@ -163,7 +163,7 @@ MoveLeaderReply to_public(const api::MoveLeaderResponse&) {
 }
 
 LeaseGrantReply to_public(const api::LeaseGrantResponse& response) {
-    return {.header = {}, .id = response.id, .ttl = response.ttl};
+    return {.header = {}, .id = response.id, .ttl = response.ttl, .asked_ns = 0};
 }
 LeaseRevokeReply to_public(const api::LeaseRevokeResponse&) {
     return {};

@@ -13,7 +13,7 @@ namespace {
 class KeptLeasesTest : public testing::Test {
   protected:
     void add(std::int64_t id, std::int64_t ttl, std::uint64_t domain = 0) {
-        kept.add(id, ttl, {.domain = domain}, now, [this, id] { lost.push_back(id); });
+        kept.add({domain, id}, ttl, 0, now, [this, id] { lost.push_back(id); });
     }
     Instant run() {
         asked.clear();
@@ -23,9 +23,9 @@ class KeptLeasesTest : public testing::Test {
         });
     }
     void answer(const std::vector<std::int64_t>& ids, std::vector<std::int64_t> ttls, Duration took = 0s) {
-        kept.on_answer(ids, now - took, now, LeaseKeepAliveReply{.header = {}, .ttls = std::move(ttls)});
+        kept.on_answer(0, ids, now - took, now, LeaseKeepAliveReply{.header = {}, .ttls = std::move(ttls)});
     }
-    void fail(const std::vector<std::int64_t>& ids) { kept.on_answer(ids, now, now, Error{ErrorCode::no_leader}); }
+    void fail(const std::vector<std::int64_t>& ids) { kept.on_answer(0, ids, now, now, Error{ErrorCode::no_leader}); }
 
     using Groups = std::vector<std::vector<std::int64_t>>;
     KeptLeases kept;
@@ -98,10 +98,33 @@ TEST_F(KeptLeasesTest, with_a_question_out_and_no_answer_are_lost_in_time) {
     EXPECT_EQ(run(), never);
 }
 
+TEST_F(KeptLeasesTest, count_from_when_they_were_granted_until_an_answer_says_otherwise) {
+    kept.add({0, 7}, 3, 0, now - 2s, [this] { lost.push_back(7); });
+    EXPECT_EQ(run(), now + 1s);
+    EXPECT_EQ(asked, Groups{{7}}) << "at once";
+    now = now + 1s;
+    EXPECT_EQ(run(), never);
+    EXPECT_EQ(lost, std::vector<std::int64_t>{7});
+}
+
+TEST_F(KeptLeasesTest, of_one_id_in_two_domains_are_two) {
+    add(7, 9, 1);
+    add(7, 9, 2);
+    run();
+    EXPECT_EQ(asked, (Groups{{7}, {7}}));
+    kept.on_answer(1, {7}, now, now, LeaseKeepAliveReply{.header = {}, .ttls = {0}});
+    kept.on_answer(2, {7}, now, now, LeaseKeepAliveReply{.header = {}, .ttls = {9}});
+    EXPECT_EQ(run(), now + 3s);
+    EXPECT_EQ(lost.size(), 1u);
+    kept.remove({2, 7});
+    EXPECT_EQ(run(), never);
+    EXPECT_EQ(lost.size(), 1u);
+}
+
 TEST_F(KeptLeasesTest, removed_are_neither_asked_for_nor_lost) {
     add(7, 3);
     run();
-    kept.remove(7);
+    kept.remove({0, 7});
     answer({7}, {0});
     now = now + 10s;
     EXPECT_EQ(run(), never);
@@ -110,8 +133,8 @@ TEST_F(KeptLeasesTest, removed_are_neither_asked_for_nor_lost) {
 
 TEST_F(KeptLeasesTest, may_be_added_and_removed_while_one_is_told_as_lost) {
     add(8, 30);
-    kept.add(7, 3, {}, now, [this] {
-        kept.remove(8);
+    kept.add({0, 7}, 3, 0, now, [this] {
+        kept.remove({0, 8});
         add(9, 3);
     });
     run();

@@ -205,6 +205,14 @@ struct LoopbackServer::Session {
         if (std::holds_alternative<api::CompactRequest>(op)) {
             return api::CompactResponse{};
         }
+        if (const auto* grant = std::get_if<api::LeaseGrantRequest>(&op)) {
+            return api::LeaseGrantResponse{.id = grant->id, .ttl = grant->ttl};
+        }
+        if (const auto* renewal = std::get_if<api::LeaseKeepAliveRequest>(&op)) {
+            const std::span<std::int64_t> ttls = arena.make_array<std::int64_t>(renewal->ids.size());
+            std::ranges::fill(ttls, 60);
+            return api::LeaseKeepAliveResponse{ttls};
+        }
         return api::MoveLeaderResponse{};
     }
 

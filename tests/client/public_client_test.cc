@@ -355,6 +355,33 @@ TEST(ClientPolled, beyond_its_bound_requests_are_refused_and_the_others_served) 
     EXPECT_EQ(refused, 3);
 }
 
+// Who leads may have granted it long before the answer was here.
+TEST(ClientPolled, a_kept_lease_counts_from_before_its_grant_was_sent) {
+    LoopbackServer server;
+    Client client(to(server, Threading::polled));
+    const auto steady_ns = [] { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); };
+    std::optional<LeaseGrantReply> lease;
+    const std::int64_t before = steady_ns();
+    client.lease_grant_async(60, 7, {}, [&lease](const Outcome<LeaseGrantReply>& reply) { lease = *reply; });
+    const std::int64_t after = steady_ns();
+    while (client.poll(1000) > 0) {
+    }
+    ASSERT_TRUE(lease);
+    EXPECT_GE(lease->asked_ns, before);
+    EXPECT_LE(lease->asked_ns, after);
+    bool kept_lost = false;
+    client.keep_alive(*lease, {}, [&kept_lost] { kept_lost = true; });
+    client.poll(0);
+    EXPECT_FALSE(kept_lost);
+    // An answer that took all of its time.
+    bool late_lost = false;
+    lease->id = 8;
+    lease->asked_ns -= 61'000'000'000;
+    client.keep_alive(*lease, {}, [&late_lost] { late_lost = true; });
+    client.poll(0);
+    EXPECT_TRUE(late_lost);
+}
+
 TEST(ClientMoves, a_moved_client_keeps_its_connection) {
     LoopbackServer server;
     Client first(to(server));
