@@ -114,6 +114,11 @@ class CommandLine(unittest.TestCase):
         for words in (["--", "k", "-v"], ["k", "--", "-v"], ["--", "-k", "-v"]):
             self.refused(1, answer, "--endpoints", NOBODY, "--command-timeout", "50ms", "put", *words)
 
+    def test_only_of_a_watch_what_stands_behind_two_dashes_is_a_program(self):
+        many = "get command needs one argument as key and an optional argument as range_end"
+        self.refused(128, many, "get", "watch", "--", "a", "b")
+        self.refused(128, many, "--command-timeout", "50ms", "get", "--endpoints", NOBODY, "watch", "--", "a", "b")
+
     def test_log_dump_says_what_is_no_log(self):
         self.refused(1, "/nowhere: no such file or directory", "log", "dump", "/nowhere")
         with tempfile.TemporaryDirectory() as empty:

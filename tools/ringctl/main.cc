@@ -49,11 +49,14 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
 }
 
 // Of `watch KEY -- PROGRAM ARGUMENT...`: the program, which is no business of the command line's. `arguments` are back to
-// front.
-std::vector<std::string> cut_program(std::vector<std::string> arguments, Globals& globals) {
+// front. Another command may well have a key of that name.
+std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string> arguments, Globals& globals) {
     const auto dashes = std::find(arguments.rbegin(), arguments.rend(), "--");
-    const bool watches = std::find(arguments.rbegin(), dashes, "watch") != dashes;
-    if (watches && dashes != arguments.rend()) {
+    const auto named = app.get_subcommands([](const CLI::App*) { return true; });
+    const auto command = std::find_if(arguments.rbegin(), dashes, [&named](const std::string& word) {
+        return std::ranges::any_of(named, [&word](const CLI::App* one) { return one->get_name() == word; });
+    });
+    if (command != dashes && *command == "watch" && dashes != arguments.rend()) {
         globals.program.assign(dashes + 1, arguments.rend());
         arguments.erase(arguments.begin(), dashes.base());
     }
@@ -129,7 +132,7 @@ int main(int argc, char** argv) {
         command->fallthrough();
     }
     try {
-        app.parse(cut_program(arguments_of(argc, argv), globals));
+        app.parse(cut_program(app, arguments_of(argc, argv), globals));
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) {
             return app.exit(error);
