@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -18,25 +19,47 @@ using ringfort::EventType;
 using ringfort::Outcome;
 using ringfort::WatchReply;
 
-// etcdctl's names: programs that it runs can be run by ringctl.
-void set_environment(const Event& event) {
-    setenv("ETCD_WATCH_REVISION", std::to_string(event.kv.mod_revision).c_str(), 1);
-    setenv("ETCD_WATCH_EVENT_TYPE", in_quotes(event.type == EventType::put ? "PUT" : "DELETE").c_str(), 1);
-    setenv("ETCD_WATCH_KEY", in_quotes(event.kv.key).c_str(), 1);
-    setenv("ETCD_WATCH_VALUE", in_quotes(event.kv.value).c_str(), 1);
+// Ours, and etcdctl's names: programs that it runs can be run by ringctl.
+std::vector<std::string> environment_of(const Event& event) {
+    const std::vector<std::string> told{
+        "ETCD_WATCH_REVISION=" + std::to_string(event.kv.mod_revision),
+        "ETCD_WATCH_EVENT_TYPE=" + in_quotes(event.type == EventType::put ? "PUT" : "DELETE"),
+        "ETCD_WATCH_KEY=" + in_quotes(event.kv.key),
+        "ETCD_WATCH_VALUE=" + in_quotes(event.kv.value),
+    };
+    std::vector<std::string> out = told;
+    for (char** one = environ; *one != nullptr; one++) {
+        const std::string_view variable(*one);
+        const auto same_name = [variable](std::string_view own) {
+            return variable.starts_with(own.substr(0, own.find('=') + 1));
+        };
+        if (std::ranges::none_of(told, same_name)) {
+            out.emplace_back(variable);
+        }
+    }
+    return out;
+}
+
+// As the kernel wants them.
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+    std::vector<char*> out;
+    for (const std::string& word : words) {
+        out.push_back(const_cast<char*>(word.c_str()));
+    }
+    out.push_back(nullptr);
+    return out;
 }
 
 void run_program(const std::vector<std::string>& program, const Event& event) {
-    std::vector<char*> words;
-    for (const std::string& word : program) {
-        words.push_back(const_cast<char*>(word.c_str()));
-    }
-    words.push_back(nullptr);
+    // Made before the fork: the child of a process with threads must not allocate.
+    const std::vector<std::string> environment = environment_of(event);
+    const std::vector<char*> words = pointers_to(program);
+    const std::vector<char*> variables = pointers_to(environment);
+    const std::string failure = "Error: " + program.front() + " cannot be run\n";
     const pid_t child = fork();
     if (child == 0) {
-        set_environment(event);
-        execvp(words[0], words.data());
-        std::fprintf(stderr, "Error: %s cannot be run\n", words[0]);
+        execvpe(words[0], words.data(), variables.data());
+        [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, failure.data(), failure.size());
         _exit(127);
     }
     int status = 0;
@@ -104,11 +127,11 @@ void run_once(Session& session, const WatchFlags& flags) {
 
 // A line is one watch more, or asks all of them for a mark.
 void run_interactive(Session& session) {
-    ringfort::Client client = session.watching_client();
     std::mutex telling;
     std::vector<std::unique_ptr<Teller>> tellers;
     std::vector<std::uint64_t> ids;
     std::string line;
+    ringfort::Client client = session.watching_client();   // goes first: its thread uses the others
     while (std::getline(std::cin, line)) {
         auto words = split_words(line);
         if (!words || words->empty()) {
