@@ -52,6 +52,10 @@ class Lease(ClusterCase):
         # The keeper renewed it within the last third of its time before it died.
         self.assertGreaterEqual(lived, TTL_SECONDS * 2 / 3 - 1)
         self.assertEqual(cluster.must_ctl("lease", "timetolive", lease), f"lease {lease} already expired\n")
+        self.assertEqual(cluster.ctl("lease", "keep-alive", "--once", lease),
+                         (1, "", "Error: etcdserver: requested lease not found\n"))
+        self.assertEqual(cluster.must_ctl("lease", "keep-alive", lease), f"lease {lease} expired or revoked.\n")
+        self.assertEqual(cluster.must_ctl("lease", "keep-alive", lease, "-w", "json"), "")
         self.same_state(cluster)
 
     def test_keep_alives_of_many_leases_share_entries(self):

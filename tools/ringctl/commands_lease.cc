@@ -82,8 +82,13 @@ void run_keep_alive(Session& session, const LeaseFlags& flags) {
         std::chrono::milliseconds pause(500);
         if (renewed) {
             const std::int64_t ttl = renewed->ttls.front();
+            if (ttl == 0 && flags.once) {
+                fail(Exit::error, "etcdserver: requested lease not found");
+            }
             if (ttl == 0) {
-                print("lease " + lease_name(id) + " expired or revoked.\n");
+                if (session.form() == Form::simple) {
+                    print("lease " + lease_name(id) + " expired or revoked.\n");
+                }
                 return;
             }
             print(session.printer()->lease_keep_alive(id, ttl, *renewed));

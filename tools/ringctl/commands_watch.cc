@@ -180,7 +180,8 @@ void add_watch_command(CLI::App& app, Commands& commands) {
     command->footer("Goes on by itself over lost nodes: no event is left out or told twice.\n"
                     "Behind \"--\": a program to run for each event; it finds ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,\n"
                     "ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment.\n"
-                    "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\".\n\n"
+                    "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\";\n"
+                    "it ends with them. Exit code 1 if the cluster ends a watch, as for history that was compacted.\n\n"
                     "Examples:\n  ringctl watch hello\n  ringctl watch app/ --prefix --rev 7 -w json\n"
                     "  ringctl watch config --prev-kv -- sh -c 'echo \"$ETCD_WATCH_VALUE\" >> log'");
     commands.push_back({command, [flags](Session& session) {
