@@ -172,6 +172,8 @@ void Replica::finish_entry() {
             pending_live_--;
         }
         answer_arena_.reset();
+        // What stood behind it may be of a later term, and of this index or below (Replica::drop_overwritten).
+        drop_overwritten(applying_.id);
     }
     const LogIndex index = applying_.id.index;
     applying_ = {};

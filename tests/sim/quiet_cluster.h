@@ -13,8 +13,8 @@ inline RunOptions no_load(std::size_t nodes = 3) {
 }
 
 // Nothing takes long but what the test makes so.
-inline RunOptions no_load_nor_tails() {
-    RunOptions out = no_load();
+inline RunOptions no_load_nor_tails(std::size_t nodes = 3) {
+    RunOptions out = no_load(nodes);
     out.network.tail_per_million = 0;
     out.disk.tail_per_million = 0;
     return out;
