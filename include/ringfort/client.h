@@ -129,8 +129,8 @@ class Watcher {
     Watcher& operator=(Watcher&& other) noexcept;
     ~Watcher();
 
-    // The next reply. Waits at most `timeout_ms` (below 0: for as long as it takes): then the error is timed_out, and the
-    // watch goes on. Behind the last reply (canceled) and after cancel(): the error `cancelled`.
+    // The next reply. Waits at most `timeout_ms`, and a day (below 0: for as long as it takes): then the error is timed_out,
+    // and the watch goes on. Behind the last reply (canceled) and after cancel(): the error `cancelled`.
     Outcome<WatchReply> next(std::int64_t timeout_ms = -1);
     // A reply without events, soon: everything up to its revision has been told.
     void request_progress();

@@ -162,7 +162,9 @@ struct Event {
 
 // What a watch tells at a time.
 struct WatchReply {
-    Header header{};                 // everything up to its revision has been told
+    // Of events and marks: everything up to its revision has been told. Of the first and the last: the store's revision,
+    // whatever has been told.
+    Header header{};
     std::uint64_t watch_id{0};       // of this client: 0, 1, 2, ...
     bool created{false};             // the first
     bool canceled{false};            // the last

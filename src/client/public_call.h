@@ -43,19 +43,19 @@ class CallOf : public Call {
 
     bool on_piece(const api::Response&) override { return false; }   // only ranges have pieces
     void finish(const api::Response& response) override {
-        const auto& result = std::get<api::Result>(response.body);
-        const auto* mine = std::get_if<ApiReply>(&result);
+        const auto* mine = std::get_if<ApiReply>(&std::get<api::Result>(response.body));
         if (mine == nullptr) {
             fail(unexpected_reply());
             return;
         }
         Reply reply = to_public(*mine);
         set_header(reply, to_public(response.header));
-        done_(std::move(reply));
+        hand_out(std::move(reply), *mine);
     }
     void fail(Error error) override { done_(std::move(error)); }
 
   protected:
+    virtual void hand_out(Reply reply, const ApiReply&) { done_(std::move(reply)); }
     static Error unexpected_reply() {
         return {ErrorCode::connection_lost, ErrorClass::indefinite, "ringfort: reply of another kind", {}};
     }
@@ -70,20 +70,13 @@ class PartsCall final : public CallOf<Reply, ApiReply> {
     PartsCall(Rest rest, std::function<void(Outcome<Reply>)> done)
         : CallOf<Reply, ApiReply>(std::move(done)), rest_(std::move(rest)) {}
 
-    void finish(const api::Response& response) override {
-        const auto* mine = std::get_if<ApiReply>(&std::get<api::Result>(response.body));
-        if (mine == nullptr) {
-            this->fail(this->unexpected_reply());
-            return;
-        }
-        Reply part = to_public(*mine);
-        set_header(part, to_public(response.header));
-        if (!rest_(part, mine->more)) {
+  private:
+    void hand_out(Reply part, const ApiReply& mine) override {
+        if (!rest_(part, mine.more)) {
             this->done_(std::move(part));
         }
     }
 
-  private:
     Rest rest_;
 };
 

@@ -118,10 +118,15 @@ struct Client::Impl {
         return {ErrorCode::cancelled, ErrorClass::indefinite, "etcdserver: request canceled", "the client was closed"};
     }
 
+    // Requires: there is an invalid one.
+    Error not_an_endpoint() const {
+        return {ErrorCode::unsupported_request, ErrorClass::definite, "ringfort: not an endpoint: \"" + *invalid + "\"",
+                "host:port or http://host:port is one"};
+    }
+
     void start(std::unique_ptr<Call> call) {
         if (invalid) {
-            call->fail({ErrorCode::unsupported_request, ErrorClass::definite,
-                        "ringfort: not an endpoint: \"" + *invalid + "\"", "host:port or http://host:port is one"});
+            call->fail(not_an_endpoint());
             return;
         }
         const bool own_thread = on_own_thread();
@@ -157,17 +162,19 @@ struct Client::Impl {
         }
         network.wake();
     }
-    client::PublicWatch* watch(std::string_view key, const WatchOptions& options, WatchCallback callback) {
-        const std::uint64_t id = next_watch_id++;
-        auto made = std::make_unique<client::PublicWatch>(*core, answered_count, id, key, options, std::move(callback));
-        client::PublicWatch* const watch = made.get();
+    std::unique_ptr<client::PublicWatch> make_watch(std::string_view key, const WatchOptions& options,
+                                                    WatchCallback callback) {
+        return std::make_unique<client::PublicWatch>(*core, answered_count, watches_over, next_watch_id++, key, options,
+                                                     std::move(callback));
+    }
+    // With a callback it may be over, and gone, when this returns.
+    void start_watch(std::unique_ptr<client::PublicWatch> watch) {
         // A job is copied: what it owns stands in a list.
         {
             const std::lock_guard lock(mutex);
-            watches_handed_in.push_back(std::move(made));
+            watches_handed_in.push_back(std::move(watch));
         }
         run_there([this] { take_watches(); });
-        return watch;
     }
     void take_watches() {
         std::vector<std::unique_ptr<client::PublicWatch>> handed;
@@ -191,6 +198,13 @@ struct Client::Impl {
             if (client::PublicWatch* watch = find_watch(id)) {
                 watch->close();
                 watches_over.push_back(id);
+            }
+        });
+    }
+    void request_progress(std::uint64_t id) {
+        run_there([this, id] {
+            if (client::PublicWatch* watch = find_watch(id)) {
+                watch->watch().ask_mark();
             }
         });
     }
@@ -286,7 +300,7 @@ struct Client::Impl {
     std::vector<std::unique_ptr<Call>> taken;
 
     std::map<std::uint64_t, std::unique_ptr<client::PublicWatch>> watches;   // the running thread's
-    std::vector<std::uint64_t> watches_over;
+    std::vector<std::uint64_t> watches_over;                                 // they go when no callback runs
     std::vector<std::function<void()>> jobs_taken;
     std::atomic<std::uint64_t> next_watch_id{0};
 
@@ -332,6 +346,13 @@ std::unique_ptr<Call> make_call(api::Operation op, std::int64_t timeout_ms, Clie
     return call;
 }
 
+// 0: none is named.
+void set_domain(api::Request& request, std::uint64_t domain) {
+    if (domain != 0) {
+        request.domain = DomainId(domain);
+    }
+}
+
 }  // namespace
 
 void Client::put_async(std::string_view key, std::string_view value, const PutOptions& options,
@@ -371,9 +392,7 @@ void Client::txn_async(const Txn& txn, const CallOptions& options, Callback<TxnR
 void Client::compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done) {
     auto call = make_call<CompactReply, api::CompactResponse>(
         api::CompactRequest{.revision = revision, .physical = options.physical}, options.timeout_ms, std::move(done));
-    if (options.domain != 0) {
-        call->request.domain = DomainId(options.domain);
-    }
+    set_domain(call->request, options.domain);
     impl_->start(std::move(call));
 }
 
@@ -401,9 +420,7 @@ namespace {
 template <class Reply, class ApiReply>
 std::unique_ptr<Call> make_lease_call(api::Operation op, const LeaseOptions& options, Client::Callback<Reply> done) {
     auto call = make_call<Reply, ApiReply>(std::move(op), options.timeout_ms, std::move(done));
-    if (options.domain != 0) {
-        call->request.domain = DomainId(options.domain);
-    }
+    set_domain(call->request, options.domain);
     return call;
 }
 
@@ -421,9 +438,7 @@ template <class Reply, class ApiReply, class Rest>
 std::unique_ptr<Call> make_parts_call(const LeaseOptions& options, Rest rest, Client::Callback<Reply> done) {
     auto call = std::make_unique<client::PartsCall<Reply, ApiReply>>(std::move(rest), std::move(done));
     call->request.timeout = from_ms(options.timeout_ms);
-    if (options.domain != 0) {
-        call->request.domain = DomainId(options.domain);
-    }
+    set_domain(call->request, options.domain);
     return call;
 }
 
@@ -644,24 +659,18 @@ void Watcher::cancel() {
 }
 
 void Watcher::request_progress() {
-    if (state_ == nullptr) {
-        return;
+    if (state_ != nullptr) {
+        static_cast<Client::Impl*>(owner_)->request_progress(id_);
     }
-    auto& impl = *static_cast<Client::Impl*>(owner_);
-    impl.run_there([&impl, id = id_] {
-        if (client::PublicWatch* watch = impl.find_watch(id)) {
-            watch->watch().ask_mark();
-        }
-    });
 }
 
 Outcome<WatchReply> Watcher::next(std::int64_t timeout_ms) {
-    if (state_ == nullptr) {
-        return Error{ErrorCode::cancelled, ErrorClass::definite, "etcdserver: watch canceled", {}};
-    }
     auto& impl = *static_cast<Client::Impl*>(owner_);
+    if (state_ == nullptr) {
+        return impl.invalid ? impl.not_an_endpoint() : client::watch_cancelled();
+    }
     auto& watch = *static_cast<client::PublicWatch*>(state_);
-    const Instant until = timeout_ms < 0 ? never : impl.clock.now() + std::chrono::milliseconds(timeout_ms);
+    const Instant until = timeout_ms < 0 ? never : impl.clock.now() + from_ms(timeout_ms);
     for (;;) {
         if (auto taken = watch.take()) {
             if (taken->bytes > 0) {
@@ -689,20 +698,23 @@ Outcome<WatchReply> Watcher::next(std::int64_t timeout_ms) {
 Watcher Client::watch(std::string_view key, const WatchOptions& options) {
     Watcher watcher(*this, 0);
     if (impl_->core) {
-        client::PublicWatch* const made = impl_->watch(key, options, {});
-        watcher.state_ = made;
+        auto made = impl_->make_watch(key, options, {});
+        watcher.state_ = made.get();
         watcher.id_ = made->id();
+        impl_->start_watch(std::move(made));
     }
     return watcher;
 }
 
 std::uint64_t Client::watch_async(std::string_view key, const WatchOptions& options, WatchCallback on_reply) {
     if (!impl_->core) {
-        on_reply(Error{ErrorCode::unsupported_request, ErrorClass::definite,
-                       "ringfort: not an endpoint: \"" + *impl_->invalid + "\"", {}});
+        on_reply(impl_->not_an_endpoint());
         return 0;
     }
-    return impl_->watch(key, options, std::move(on_reply))->id();
+    auto made = impl_->make_watch(key, options, std::move(on_reply));
+    const std::uint64_t id = made->id();
+    impl_->start_watch(std::move(made));
+    return id;
 }
 
 void Client::cancel_watch(std::uint64_t id) {
@@ -710,11 +722,7 @@ void Client::cancel_watch(std::uint64_t id) {
 }
 
 void Client::request_progress(std::uint64_t id) {
-    impl_->run_there([impl = impl_.get(), id] {
-        if (client::PublicWatch* watch = impl->find_watch(id)) {
-            watch->watch().ask_mark();
-        }
-    });
+    impl_->request_progress(id);
 }
 
 // ---------------------------------------------------------------------------------------------- the rest

@@ -4,37 +4,15 @@
 
 namespace ringfort::client {
 
-namespace {
-
-Error cancelled() {
+Error watch_cancelled() {
     return {ErrorCode::cancelled, ErrorClass::definite, "etcdserver: watch canceled", "the watch is over"};
 }
 
-Event to_public(const api::Event& event) {
-    Event out;
-    out.type = static_cast<EventType>(event.type);
-    out.kv = client::to_public(event.kv);
-    if (event.prev_kv) {
-        out.prev_kv = client::to_public(*event.prev_kv);
-    }
-    return out;
-}
-
-}  // namespace
-
-PublicWatch::PublicWatch(Core& core, std::uint64_t& answered, std::uint64_t id, std::string_view key,
-                         const WatchOptions& options, Client::WatchCallback callback)
-    : answered_(answered), id_(id), key_(key), range_end_(options.range_end), callback_(std::move(callback)) {
-    api::WatchRequest request;
-    request.key = key_;
-    request.range_end = range_end_;
-    request.start_revision = options.start_revision;
-    request.progress_notify = options.progress_notify;
-    request.prev_kv = options.prev_kv;
-    request.no_put = options.no_put;
-    request.no_delete = options.no_delete;
-    request.require_leader = options.require_leader;
-    watch_.emplace(core, request, std::nullopt, &PublicWatch::on_news, this);
+PublicWatch::PublicWatch(Core& core, std::uint64_t& answered, std::vector<std::uint64_t>& over, std::uint64_t id,
+                         std::string_view key, const WatchOptions& options, Client::WatchCallback callback)
+    : answered_(answered), over_ids_(over), id_(id), callback_(std::move(callback)) {
+    Arena texts(256);   // the watch has copies
+    watch_.emplace(core, client::to_api(key, options, texts), std::nullopt, &PublicWatch::on_news, this);
 }
 
 void PublicWatch::on_news(void* context, const WatchNews& news) {
@@ -54,7 +32,7 @@ void PublicWatch::on_news(void* context, const WatchNews& news) {
     reply.compact_revision = news.compact_revision;
     reply.cancel_reason = news.reason;
     for (const api::Event& event : news.events) {
-        reply.events.push_back(to_public(event));
+        reply.events.push_back(client::to_public(event));
     }
     self.tell(std::move(reply), news.token, news.bytes);
 }
@@ -66,6 +44,9 @@ void PublicWatch::tell(Outcome<WatchReply> reply, std::uint64_t token, std::uint
         callback_(std::move(reply));
         if (bytes > 0) {
             done(token, bytes);
+        }
+        if (last) {
+            over_ids_.push_back(id_);
         }
         return;
     }
@@ -85,7 +66,7 @@ void PublicWatch::close() {
 std::optional<PublicWatch::Taken> PublicWatch::take() {
     const std::lock_guard lock(mutex_);
     if (waiting_.empty()) {
-        return over_ ? std::optional<Taken>({cancelled(), 0, 0}) : std::nullopt;
+        return over_ ? std::optional<Taken>({watch_cancelled(), 0, 0}) : std::nullopt;
     }
     Taken taken = std::move(waiting_.front());
     waiting_.pop_front();

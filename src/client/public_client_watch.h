@@ -5,18 +5,23 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <string_view>
+#include <vector>
 
 #include "client/watch.h"
 #include "ringfort/client.h"
 
 namespace ringfort::client {
 
+// Of one that was, or had its last reply taken.
+Error watch_cancelled();
+
 class PublicWatch {
   public:
-    // `callback` empty: replies wait for take(). `answered`: counts replies.
-    PublicWatch(Core& core, std::uint64_t& answered, std::uint64_t id, std::string_view key, const WatchOptions& options,
-                Client::WatchCallback callback);
+    // `callback` empty: replies wait for take(). `answered`: counts replies. `over`: gets the id of one with a callback that
+    // had its last reply.
+    PublicWatch(Core& core, std::uint64_t& answered, std::vector<std::uint64_t>& over, std::uint64_t id,
+                std::string_view key, const WatchOptions& options, Client::WatchCallback callback);
 
     std::uint64_t id() const { return id_; }
     // ---- on the client's thread
@@ -41,8 +46,8 @@ class PublicWatch {
     void tell(Outcome<WatchReply> reply, std::uint64_t token, std::uint64_t bytes);
 
     std::uint64_t& answered_;
+    std::vector<std::uint64_t>& over_ids_;
     const std::uint64_t id_;
-    std::string key_, range_end_;
     Client::WatchCallback callback_;
     std::optional<Watch> watch_;
 

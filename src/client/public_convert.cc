@@ -79,6 +79,19 @@ api::TxnRequest to_api(const Txn& txn, Arena& arena) {
     return request;
 }
 
+api::WatchRequest to_api(std::string_view key, const WatchOptions& options, Arena& arena) {
+    api::WatchRequest request;
+    request.key = arena.copy(key);
+    request.range_end = arena.copy(options.range_end);
+    request.start_revision = options.start_revision;
+    request.progress_notify = options.progress_notify;
+    request.prev_kv = options.prev_kv;
+    request.no_put = options.no_put;
+    request.no_delete = options.no_delete;
+    request.require_leader = options.require_leader;
+    return request;
+}
+
 // ---------------------------------------------------------------------------------------------- replies
 
 Error to_public(const api::ErrorInfo& error) {
@@ -97,6 +110,16 @@ Header to_public(const api::ResponseHeader& header) {
 
 KeyValue to_public(const api::KeyValue& kv) {
     return {std::string(kv.key), kv.create_revision, kv.mod_revision, kv.version, std::string(kv.value), kv.lease};
+}
+
+Event to_public(const api::Event& event) {
+    Event out;
+    out.type = static_cast<EventType>(event.type);
+    out.kv = to_public(event.kv);
+    if (event.prev_kv) {
+        out.prev_kv = to_public(*event.prev_kv);
+    }
+    return out;
 }
 
 namespace {

@@ -13,10 +13,12 @@ api::RangeRequest to_api(std::string_view key, const GetOptions& options, Arena&
 api::PutRequest to_api(std::string_view key, std::string_view value, const PutOptions& options, Arena& arena);
 api::DeleteRangeRequest to_api(std::string_view key, const DeleteOptions& options, Arena& arena);
 api::TxnRequest to_api(const Txn& txn, Arena& arena);
+api::WatchRequest to_api(std::string_view key, const WatchOptions& options, Arena& arena);
 
 Error to_public(const api::ErrorInfo& error);
 Header to_public(const api::ResponseHeader& header);
 KeyValue to_public(const api::KeyValue& kv);
+Event to_public(const api::Event& event);
 // Without the header, which stands once beside them: set_header() adds it.
 GetReply to_public(const api::RangeResponse& response);
 PutReply to_public(const api::PutResponse& response);

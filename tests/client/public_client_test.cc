@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -220,6 +221,10 @@ TEST_P(BothThreadings, an_endpoint_that_is_none_is_named_by_every_call) {
         const auto put = client.put("k", "v");
         EXPECT_EQ(put.error().code, ErrorCode::unsupported_request);
         EXPECT_NE(put.error().message.find(std::string("\"") + wrong + "\""), std::string::npos);
+        EXPECT_EQ(client.watch("k").next(0).error().text(), put.error().text());
+        client.watch_async("k", {}, [&put](const Outcome<WatchReply>& reply) {
+            EXPECT_EQ(reply.error().text(), put.error().text());
+        });
     }
     ClientOptions none;
     none.endpoints.clear();
@@ -267,6 +272,41 @@ TEST_P(BothThreadings, requests_in_flight_at_the_end_are_told_once) {
         }
     }
     EXPECT_EQ(told, 50);
+}
+
+// ---------------------------------------------------------------------------------------------- watches
+
+TEST_P(BothThreadings, a_watch_that_ended_is_freed_without_being_cancelled) {
+    LoopbackServer server;
+    server.habits.error = static_cast<std::uint16_t>(ErrorCode::no_space);
+    Client client(to(server, GetParam()));
+    std::atomic<int> told{0};
+    std::vector<std::weak_ptr<int>> held;
+    for (std::uint64_t i = 0; i < 20; i++) {
+        const auto token = std::make_shared<int>();
+        held.emplace_back(token);
+        const auto on_reply = [token, &told](const Outcome<WatchReply>& reply) {
+            EXPECT_EQ(reply.error().code, ErrorCode::no_space);
+            told++;
+        };
+        EXPECT_EQ(client.watch_async("k", {}, on_reply), i);
+    }
+    const auto gone = [&held] { return std::ranges::all_of(held, [](const auto& one) { return one.expired(); }); };
+    for (int i = 0; i < 1000 && !gone(); i++) {
+        EXPECT_FALSE(client.status());   // lets it run
+    }
+    EXPECT_TRUE(gone());
+    EXPECT_EQ(told, 20);
+}
+
+TEST_P(BothThreadings, a_watcher_waits_as_long_as_it_is_told_to) {
+    LoopbackServer server;
+    server.habits.error = static_cast<std::uint16_t>(ErrorCode::no_space);
+    Client client(to(server, GetParam()));
+    EXPECT_EQ(client.watch("k").next(INT64_MAX).error().code, ErrorCode::no_space);
+    server.habits.error = 0;
+    server.habits.mute = true;
+    EXPECT_EQ(client.watch("k").next(20).error().code, ErrorCode::timed_out);
 }
 
 // ---------------------------------------------------------------------------------------------- asynchronous
