@@ -96,7 +96,9 @@ struct ClientOptions {
     std::int64_t dial_timeout_ms{2000};     // for one connect and hello; at most a day; 0: the default
     std::int64_t request_timeout_ms{5000};  // of calls that name none; at most a day; 0: the default
     std::size_t connections{1};             // 1 to 1024, spread over the endpoints
-    std::size_t in_flight_max{4096};        // 1 to 2^20; further requests get too_many_requests
+    // 1 to 2^20; further requests get too_many_requests. A watch is one as long as it is there; what keep_alive() asks is
+    // none.
+    std::size_t in_flight_max{4096};
     std::uint64_t cluster_id{0};            // 0: any; otherwise others are refused
     std::string name{"libringfort"};        // for the server's log, at most 256 bytes
     // Connections move to the node that leads. For clients that reach every node's advertised address; one that cannot
@@ -225,7 +227,8 @@ class Client {
     // After it returned `lost` does not begin any more. domain: as it was given to keep_alive().
     void stop_keeping_alive(std::int64_t id, std::uint64_t domain = 0);
 
-    // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight.
+    // Threading::polled: runs what is due and waits up to `timeout_ms` for more. Returns the requests in flight,
+    // watches apart.
     std::size_t poll(std::int64_t timeout_ms);
     // The first endpoint that is no address, or the first too many, or nothing.
     std::optional<std::string> invalid_endpoint() const;

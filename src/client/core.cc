@@ -12,8 +12,8 @@ Core::Core(env::Network& network, env::Clock& clock, std::uint64_t seed, const C
     : impl_(std::make_unique<Impl>(network, clock, seed, options)) {}
 Core::~Core() = default;
 
-std::uint64_t Core::submit(const api::Request& request, Callback callback, void* context, Afresh afresh) {
-    return impl_->submit(request, callback, context, afresh);
+std::uint64_t Core::submit(const api::Request& request, Callback callback, void* context, Afresh afresh, Place place) {
+    return impl_->submit(request, callback, context, afresh, place);
 }
 void Core::cancel(std::uint64_t token) {
     impl_->cancel(token);
@@ -28,7 +28,7 @@ Instant Core::turn() {
     return impl_->turn();
 }
 std::size_t Core::pending() const {
-    return impl_->pending.count() + impl_->refused.size();
+    return impl_->pending.count() - impl_->watch_count + impl_->refused.size();
 }
 bool Core::connected() const {
     return impl_->ready_count > 0;
@@ -55,8 +55,8 @@ Core::Impl::Impl(env::Network& net, env::Clock& clk, std::uint64_t seed, const C
       options(bounded(opts)),
       prng(seed),
       endpoints(options.endpoints),
-      pending(options.in_flight_max),
-      request_timers(options.in_flight_max),
+      pending(options.in_flight_max + options.reserved_max),
+      request_timers(options.in_flight_max + options.reserved_max),
       connection_timers(options.connections) {
     ASSERT(options.connections > 0 && options.connections < no_connection);
     ASSERT(options.keepalive_time > 0ns && options.dial_timeout > 0ns && options.request_timeout > 0ns);

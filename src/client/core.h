@@ -27,7 +27,8 @@ struct CoreOptions {
     Duration dial_timeout{2s};
     Duration request_timeout{5s};        // of requests that name none; counted from submit()
     std::size_t connections{1};          // kept open at a time, spread over the endpoints in order
-    std::size_t in_flight_max{4096};     // more are refused with too_many_requests
+    std::size_t in_flight_max{4096};     // more are refused with too_many_requests; watches are among them
+    std::size_t reserved_max{0};         // besides those: submitted as such
     // Of one connection; more wait here, and each answer makes place for the next on its own connection. 0: as many as the
     // server reads, and requests go round the connections.
     std::size_t requests_per_connection_max{0};
@@ -74,9 +75,12 @@ class Core {
     using Callback = void (*)(void* context, std::uint64_t token, const api::Response& response);
     // A read that gave pieces to its callback begins anew: what they held counts for nothing. May not call the core.
     using Afresh = void (*)(void* context);
+    // `reserved`: small, and not to be kept out by what fills the bounds; where all such places are taken it is like others.
+    enum class Place : std::uint8_t { ordinary, reserved };
     // Takes what it needs of the request before it returns. Returns the token given to the callback.
     // Without `afresh` a read is not tried again once its callback has seen a piece.
-    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh = nullptr);
+    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh = nullptr,
+                         Place place = Place::ordinary);
     // The caller no longer waits: the callback will not run. The request may still happen.
     void cancel(std::uint64_t token);
     // Of a watch, whose deadline ends with its first frame and which is never tried again after it (client/watch.h goes on
@@ -88,7 +92,7 @@ class Core {
     // Dispatches the network, runs timers, sends. Returns when it wants to run again at the latest. Requests submitted
     // between turns are sent by the next one. Not to be called from a callback.
     Instant turn();
-    // Requests submitted and not yet answered.
+    // Requests submitted and not yet answered, watches apart: those end when somebody says so.
     std::size_t pending() const;
     // Some connection is ready to take requests.
     bool connected() const;

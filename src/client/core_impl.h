@@ -22,7 +22,8 @@ struct Core::Impl final : ConnectionOwner {
     Impl(env::Network& net, env::Clock& clk, std::uint64_t seed, const CoreOptions& opts);
 
     // ---- the way of a request
-    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh);
+    std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh, Place place);
+    void release(std::uint32_t index);                       // frees its slot. Requires: it is detached
     void cancel(std::uint64_t token);
     void grant(std::uint64_t token, std::uint32_t bytes, bool progress);
     void stop_at_source(Connection& connection, std::uint64_t token);
@@ -92,6 +93,8 @@ struct Core::Impl final : ConnectionOwner {
 
     EndpointTable endpoints;
     PendingTable pending;
+    std::size_t watch_count{0};       // of the pending
+    std::size_t reserved_count{0};    // likewise, those in a reserved place. Invariant: at most options.reserved_max
     PendingList waiting;
     TimerWheel request_timers;
     std::vector<std::unique_ptr<Connection>> connections;

@@ -41,10 +41,13 @@ api::Response error_response(api::Errc code, std::string_view detail) {
     return response;
 }
 
-std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback, void* context, Afresh afresh) {
+std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback, void* context, Afresh afresh,
+                                 Place place) {
     ASSERT(callback != nullptr);
     counters.requests++;
-    if (pending.full() || pending.frame_bytes() >= options.held_bytes_max) {
+    const bool reserved = place == Place::reserved && reserved_count < options.reserved_max;
+    const bool full = pending.count() - reserved_count >= options.in_flight_max;
+    if (!reserved && (full || pending.frame_bytes() >= options.held_bytes_max)) {
         return refuse(callback, context, api::Errc::too_many_requests);
     }
     const auto* txn = std::get_if<api::TxnRequest>(&request.op);
@@ -58,6 +61,9 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     slot.afresh = afresh;
     slot.kind = wire::kind_of(request.op);
     slot.read = is_read(request.op);
+    slot.reserved = reserved;
+    reserved_count += reserved ? 1 : 0;
+    watch_count += slot.kind == wire::ClientKind::watch ? 1 : 0;
     const Duration timeout = request.timeout > 0ns ? request.timeout : options.request_timeout;
     slot.deadline = current_time() + timeout;
     request_timers.set(index, slot.deadline);
@@ -76,8 +82,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
         encoded = wire::encode_request(token, completed, out);
     }
     if (!encoded) {
-        request_timers.clear(index);
-        pending.release(index);
+        release(index);
         return refuse(callback, context, api::Errc::request_too_large);
     }
     const std::size_t frame_bytes = out.pending_bytes() - start;
@@ -112,6 +117,14 @@ void Core::Impl::cancel(std::uint64_t token) {
         return;
     }
     detach(index);
+    release(index);
+}
+
+void Core::Impl::release(std::uint32_t index) {
+    const Pending& slot = pending[index];
+    reserved_count -= slot.reserved ? 1 : 0;
+    watch_count -= slot.kind == wire::ClientKind::watch ? 1 : 0;
+    ASSERT(reserved_count <= options.reserved_max && watch_count <= pending.count());
     request_timers.clear(index);
     pending.release(index);
 }
@@ -285,8 +298,7 @@ void Core::Impl::complete(std::uint32_t index, const api::Response& response) {
     void* const context = slot.context;
     const std::uint64_t token = pending.token_of(index);
     detach(index);
-    request_timers.clear(index);
-    pending.release(index);
+    release(index);
     callback(context, token, response);
 }
 

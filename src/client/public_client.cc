@@ -29,6 +29,8 @@ namespace {
 constexpr std::int64_t timeout_ms_max = 24LL * 3600 * 1000;
 constexpr std::size_t connections_max = 1024;
 constexpr std::size_t in_flight_max = std::size_t{1} << 20;
+// Keep-alives of our own that no calls keep out, with limits::lease_keep_alive_ids_max leases each.
+constexpr std::size_t renewals_max = 8;
 
 Duration from_ms(std::int64_t count) {
     return std::chrono::milliseconds(std::clamp<std::int64_t>(count, 0, timeout_ms_max));
@@ -49,6 +51,7 @@ client::CoreOptions core_options(const ClientOptions& options) {
     }
     core.connections = std::clamp<std::size_t>(options.connections, 1, connections_max);
     core.in_flight_max = std::clamp<std::size_t>(options.in_flight_max, 1, in_flight_max);
+    core.reserved_max = renewals_max;
     core.cluster_id = ClusterId(options.cluster_id);
     core.name = options.name.substr(0, wire::client_name_bytes_max);
     core.follow_leader = options.follow_leader;
@@ -215,7 +218,7 @@ struct Client::Impl {
         watches_over.clear();
     }
 
-    void submit(std::unique_ptr<Call> owned) {
+    void submit(std::unique_ptr<Call> owned, client::Core::Place place = client::Core::Place::ordinary) {
         Call* const call = owned.release();
         call->next = first;
         if (first != nullptr) {
@@ -223,7 +226,7 @@ struct Client::Impl {
         }
         first = call;
         call->owner = this;
-        core->submit(call->request, &Impl::on_response, call, call->gathers() ? &Impl::begin_afresh : nullptr);
+        core->submit(call->request, &Impl::on_response, call, call->gathers() ? &Impl::begin_afresh : nullptr, place);
     }
 
     std::size_t poll(std::int64_t timeout_ms) {
@@ -521,7 +524,7 @@ Instant Client::Impl::renew() {
                                 asked = clock.now()](const Outcome<LeaseKeepAliveReply>& reply) {
             kept.on_answer(domain, ids, asked, clock.now(), reply);
         };
-        submit(make_keep_alive(ids, options, on_answer));
+        submit(make_keep_alive(ids, options, on_answer), client::Core::Place::reserved);
     });
 }
 

@@ -56,14 +56,18 @@ std::uint64_t CoreScript::get(std::string_view key, Duration timeout) {
 }
 
 std::uint64_t CoreScript::put(std::string_view key, std::string_view value, Duration timeout) {
+    return submit(put_request(key, value, timeout));
+}
+
+api::Request CoreScript::put_request(std::string_view key, std::string_view value, Duration timeout) {
     api::Request request;
     request.op = api::PutRequest{.key = key, .value = value};
     request.timeout = timeout;
-    return submit(request);
+    return request;
 }
 
-std::uint64_t CoreScript::submit(const api::Request& request) {
-    return core->submit(request, &CoreScript::on_response, this);
+std::uint64_t CoreScript::submit(const api::Request& request, Core::Place place) {
+    return core->submit(request, &CoreScript::on_response, this, nullptr, place);
 }
 
 std::size_t CoreScript::answered() const {

@@ -52,7 +52,8 @@ class CoreScript {
     void pass(Duration time);
     std::uint64_t get(std::string_view key, Duration timeout = 0ns);
     std::uint64_t put(std::string_view key, std::string_view value = "v", Duration timeout = 0ns);
-    std::uint64_t submit(const api::Request& request);
+    std::uint64_t submit(const api::Request& request, Core::Place place = Core::Place::ordinary);
+    static api::Request put_request(std::string_view key, std::string_view value = "v", Duration timeout = 0ns);
     const Answer& answer(std::uint64_t token) { return answers_[token]; }
     std::size_t answered() const;
 

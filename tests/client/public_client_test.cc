@@ -422,6 +422,16 @@ TEST(ClientPolled, a_kept_lease_counts_from_before_its_grant_was_sent) {
     EXPECT_TRUE(late_lost);
 }
 
+TEST(ClientPolled, watches_are_no_requests_in_flight_to_poll) {
+    LoopbackServer server;
+    server.habits.mute = true;
+    Client client(to(server, Threading::polled));
+    const Watcher watcher = client.watch("k");
+    EXPECT_EQ(client.poll(10), 0U);
+    client.put_async("k", "v", {}, [](const Outcome<PutReply>&) {});
+    EXPECT_EQ(client.poll(10), 1U);
+}
+
 TEST(ClientMoves, a_moved_client_keeps_its_connection) {
     LoopbackServer server;
     Client first(to(server));

@@ -353,6 +353,43 @@ TEST(ClientRequests, over_the_bound_in_flight_requests_are_refused_by_the_next_t
     EXPECT_EQ(script.answer(sixth).revision, 2);
 }
 
+TEST(ClientRequests, reserved_places_stand_besides_the_bound_and_take_none_of_it) {
+    CoreOptions options = CoreScript::three();
+    options.in_flight_max = 2;
+    options.reserved_max = 1;
+    options.held_bytes_max = 1;
+    CoreScript script(options);
+    Link& link = script.greet();
+    const std::uint64_t reserved = script.submit(CoreScript::put_request("own"), Core::Place::reserved);
+    const std::uint64_t first = script.put("first");
+    script.turn();
+    EXPECT_EQ(script.answer(first).error, api::Errc::too_many_requests) << "of held bytes";
+    script.reply_put(script.only(link), 1);
+    EXPECT_EQ(script.answer(reserved).revision, 1);
+}
+
+TEST(ClientRequests, reserved_places_taken_a_reserved_request_is_like_others) {
+    CoreOptions options = CoreScript::three();
+    options.in_flight_max = 2;
+    options.reserved_max = 1;
+    CoreScript script(options);
+    Link& link = script.greet();
+    const auto reserve = [&script] { return script.submit(CoreScript::put_request("own"), Core::Place::reserved); };
+    reserve();
+    script.put("first");
+    const std::uint64_t like_others = reserve();
+    const std::uint64_t refused = script.put("too many");
+    const std::uint64_t refused_too = reserve();
+    const auto seen = script.arrived(link);
+    ASSERT_EQ(seen.size(), 3U);
+    EXPECT_EQ(script.answer(like_others).count, 0U);
+    EXPECT_EQ(script.answer(refused).error, api::Errc::too_many_requests);
+    EXPECT_EQ(script.answer(refused_too).error, api::Errc::too_many_requests);
+    script.reply_put(seen[0], 1);
+    reserve();
+    EXPECT_EQ(script.arrived(link).size(), 1U) << "its place is free again";
+}
+
 TEST(ClientRequests, over_the_bound_of_held_bytes_requests_are_refused) {
     CoreOptions options = CoreScript::three();
     options.held_bytes_max = 10'000;
