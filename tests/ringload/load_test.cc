@@ -40,6 +40,13 @@ class Bench {
             script_.reply_put(request, 1);
         }
     }
+    void answer_keep_alives(const std::vector<Seen>& requests, std::int64_t ttl) {
+        for (const Seen& request : requests) {
+            ringfort::api::Response response;
+            response.body = ringfort::api::Result(ringfort::api::LeaseKeepAliveResponse{{&ttl, 1}});
+            script_.reply(request, response);
+        }
+    }
     // A server that answers everything at once, and a load that is never late.
     void serve(ringfort::Duration time) {
         const ringfort::Instant end = now() + time;
@@ -205,6 +212,32 @@ TEST(ClosedLoop, keeps_as_many_requests_under_way_as_it_was_told_to) {
     EXPECT_TRUE(bench.step().empty());
     EXPECT_TRUE(bench.load.finished());
     EXPECT_EQ(bench.latencies().count(), 24U);
+}
+
+TEST(ClosedLoop, counts_a_keep_alive_that_finds_no_lease_as_failed) {
+    Options options;
+    options.connections = 1;
+    options.in_flight = 2;
+    options.seconds = 10;
+    options.seed = 1;
+    options.op = "lease-keepalive";
+    Bench bench(options);
+    bench.answer_keep_alives(bench.step(), 60);
+    EXPECT_EQ(bench.load.timeline().failed_count(), 0U);
+    bench.answer_keep_alives(bench.step(), 0);
+    EXPECT_EQ(bench.load.timeline().failed_count(), 2U);
+    EXPECT_EQ(bench.load.first_failure(), "etcdserver: requested lease not found");
+}
+
+TEST(Leases, of_two_runs_of_one_seed_are_others) {
+    Options first;
+    first.seed = 7;
+    first.started_us = 1'000'000;
+    Options second = first;
+    second.started_us++;
+    EXPECT_NE(first.lease_of(0), second.lease_of(0));
+    EXPECT_NE(first.lease_of(0), first.lease_of(1));
+    EXPECT_GT(first.lease_of(0), 0);
 }
 
 // The warm-up may take more requests than the run is to measure.

@@ -22,6 +22,15 @@ constexpr std::int64_t lease_ttl_s = 60;
 Duration from_seconds(double seconds) {
     return Duration(static_cast<std::int64_t>(seconds * 1e9));
 }
+
+// A keep-alive that finds no lease is answered, and has failed all the same.
+Errc outcome_code(const Response& response) {
+    if (const auto* error = std::get_if<ErrorInfo>(&response.body)) {
+        return error->code;
+    }
+    const auto* renewed = std::get_if<api::LeaseKeepAliveResponse>(&std::get<api::Result>(response.body));
+    return renewed != nullptr && std::ranges::count(renewed->ttls, 0) > 0 ? Errc::lease_not_found : Errc::ok;
+}
 }  // namespace
 
 Load::Load(const Options& options, ringfort::client::Core& core, ringfort::env::Clock& clock, HistoryWriter& history)
@@ -227,8 +236,7 @@ void Load::on_response(void* context, std::uint64_t, const Response& response) {
 
 void Load::answered(Slot& slot, const Response& response) {
     const Instant now = clock_.now();
-    const auto* error = std::get_if<ErrorInfo>(&response.body);
-    const Errc code = error != nullptr ? error->code : Errc::ok;
+    const Errc code = outcome_code(response);
     under_way_--;
     answered_++;
     if (slot.operation == Operation::put || slot.operation == Operation::txn) {
@@ -241,7 +249,8 @@ void Load::answered(Slot& slot, const Response& response) {
         timeline_.failed(now, code);
         if (first_failure_.empty()) {
             first_failure_ = std::string(api::known_error(static_cast<std::uint16_t>(code)) ? api::error_text(code) : "");
-            first_failure_ += error->detail.empty() ? "" : " (" + std::string(error->detail) + ")";
+            const auto* error = std::get_if<ErrorInfo>(&response.body);
+            first_failure_ += error == nullptr || error->detail.empty() ? "" : " (" + std::string(error->detail) + ")";
         }
     }
     const auto index = static_cast<std::uint32_t>(&slot - slots_.data());

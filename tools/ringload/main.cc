@@ -128,9 +128,10 @@ int main(int argc, char** argv) {
     }
     std::signal(SIGPIPE, SIG_IGN);
     Options options = read_options(argc, argv);
+    const auto started_ns = static_cast<std::uint64_t>(ringfort::client::SystemClock().wall().ns);
+    options.started_us = started_ns / 1000;
     if (options.seed == 0) {
-        options.seed = static_cast<std::uint64_t>(ringfort::client::SystemClock().wall().ns) ^
-                       static_cast<std::uint64_t>(getpid());
+        options.seed = started_ns ^ static_cast<std::uint64_t>(getpid());
     }
     if (options.verify) {
         return verify(options);

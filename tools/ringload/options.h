@@ -35,6 +35,7 @@ struct Options {
     std::int64_t dial_timeout_ms{1000};
     std::uint64_t poll_us{0};
     std::uint64_t seed{0};              // 0: from the clock
+    std::uint64_t started_us{0};        // since the epoch
     Prefill prefill{Prefill::automatic};
     bool live{true};
     bool json{false};
@@ -48,9 +49,10 @@ struct Options {
     bool writes() const { return op == "put" || op == "mixed" || op == "txn"; }
     bool reads() const { return op == "get" || op == "sget" || op == "mixed"; }
     bool keeps_leases() const { return op == "lease-keepalive"; }
-    // Of the lease that stands for a key. Runs have their own.
+    // Of the lease that stands for a key. Runs have their own, those of one seed, too.
     std::int64_t lease_of(std::uint64_t key) const {
-        return static_cast<std::int64_t>((seed & 0x3fff'ffff) << 32) + static_cast<std::int64_t>(key) + 1;
+        const std::uint64_t run = seed * 31 + started_us;
+        return static_cast<std::int64_t>((run & 0x3fff'ffff) << 32) + static_cast<std::int64_t>(key) + 1;
     }
     std::size_t slots() const {
         if (concurrent > 0) {
