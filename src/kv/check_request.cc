@@ -191,6 +191,11 @@ Errc check(const api::LeaseKeepAliveRequest& keep_alive) {
     return keep_alive.ids.size() > limits::lease_keep_alive_ids_max ? Errc::request_too_large : Errc::ok;
 }
 
+// No key is longer than a command: nothing hangs on a lease from there on.
+Errc check(const api::LeaseTimeToLiveRequest& question, const RequestLimits& limits) {
+    return question.from_key.size() > limits.command_bytes ? Errc::request_too_large : Errc::ok;
+}
+
 template <class Request>
 Errc check_with_size(const Request& request, const RequestLimits& limits) {
     const Errc code = check(request);
@@ -221,6 +226,9 @@ api::Errc check_request(const api::Operation& operation, const RequestLimits& li
     }
     if (const auto* keep_alive = std::get_if<api::LeaseKeepAliveRequest>(&operation)) {
         return check(*keep_alive);
+    }
+    if (const auto* question = std::get_if<api::LeaseTimeToLiveRequest>(&operation)) {
+        return check(*question, limits);
     }
     return Errc::ok;
 }

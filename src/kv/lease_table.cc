@@ -38,6 +38,14 @@ const Lease* LeaseTable::after(std::optional<api::LeaseId> id) const {
     return next == leases_.end() ? nullptr : &next->second;
 }
 
+bool LeaseTable::list(std::optional<api::LeaseId> after, std::size_t most, std::vector<api::LeaseId>& out) const {
+    auto next = after ? leases_.upper_bound(*after) : leases_.begin();
+    for (; next != leases_.end() && most > 0; ++next, most--) {
+        out.push_back(next->first);
+    }
+    return next != leases_.end();
+}
+
 Lease& LeaseTable::add(api::LeaseId id, const LeaseFacts& facts) {
     ASSERT(id != 0);
     note_change(id, nullptr);

@@ -111,6 +111,8 @@ class LeaseTable {
     std::size_t size() const { return leases_.size(); }
     // The first with an id above this one; null: none.
     const Lease* after(std::optional<api::LeaseId> id) const;
+    // See Store::list_leases().
+    bool list(std::optional<api::LeaseId> after, std::size_t most, std::vector<api::LeaseId>& out) const;
     // Requires: there is none of this id.
     Lease& add(api::LeaseId id, const LeaseFacts& facts);
     void renew(Lease& lease, LogIndex version);

@@ -110,12 +110,7 @@ std::uint64_t Store::lease_count() const {
 }
 
 bool Store::list_leases(std::optional<api::LeaseId> after, std::size_t most, std::vector<api::LeaseId>& out) const {
-    const Lease* lease = impl_->state.leases.after(after);
-    for (; lease != nullptr && most > 0; most--) {
-        out.push_back(lease->id);
-        lease = impl_->state.leases.after(lease->id);
-    }
-    return lease != nullptr;
+    return impl_->state.leases.list(after, most, out);
 }
 
 bool Store::list_lease_keys(api::LeaseId id, std::string_view from, const LeaseKeysBounds& bounds,

@@ -7,6 +7,7 @@
 #include "shard/replica.h"
 #include "shard/replicas.h"
 #include "shard/router.h"
+#include "shard/streams.h"
 #include "wire/client_codec.h"
 
 namespace ringfort::shard {
@@ -19,7 +20,6 @@ constexpr Duration tick_interval = 1s;
 constexpr Duration look_interval = kv::LeaseTable::wheel_slot;
 // Expiries under way in a range; the others wait in the wheel.
 constexpr std::size_t expiring_max = 1024;
-constexpr std::size_t held_reads_max = 1024;
 constexpr std::int64_t second_ns = 1'000'000'000;
 
 // Of what the keeper proposes for itself; keep-alives have the number of their batch.
@@ -187,7 +187,7 @@ void LeaseKeeper::on_outcome(const Origin& origin, const api::Response& response
 }
 
 // true: the budget ended.
-bool LeaseKeeper::answer(Batch& batch, WorkBudget& budget) {
+bool LeaseKeeper::answer_batch(Batch& batch, WorkBudget& budget) {
     Replica& replica = *batch.replica;
     std::size_t begin = batch.answered > 0 ? batch.waiters[batch.answered - 1].ids_end : 0;
     for (; batch.answered < batch.waiters.size(); batch.answered++) {
@@ -219,26 +219,14 @@ bool LeaseKeeper::answer(Batch& batch, WorkBudget& budget) {
 bool LeaseKeeper::run() {
     WorkBudget budget;
     for (const auto& batch : batches_) {
-        if (batch->state == BatchState::done && answer(*batch, budget)) {
+        if (batch->state == BatchState::done && answer_batch(*batch, budget)) {
             return true;
         }
     }
     std::erase_if(batches_, [](const auto& batch) {
         return batch->state == BatchState::done && batch->answered == batch->waiters.size();
     });
-    for (std::size_t left = reads_.size(); left > 0 && !budget.spent(); left--) {
-        HeldRead read = std::move(reads_.front());
-        reads_.pop_front();
-        budget.take(1, 0);
-        if (context_.now >= read.deadline) {
-            context_.router->answer_error(read.origin, api::Errc::timed_out, "", read.replica->header());
-        } else if (read.replica->store()->applying()) {
-            reads_.push_back(std::move(read));
-        } else {
-            answer_read(*read.replica, read.origin, read.body);
-        }
-    }
-    return false;   // reads wait for an apply that asks for the next turn itself
+    return false;
 }
 
 // ------------------------------------------------------------------------------------------------ expiry
@@ -267,7 +255,8 @@ void LeaseKeeper::keep(Replica& replica, Instant now) {
     if (!clock.spoke || now - clock.spoke_at >= tick_interval) {
         ids_.clear();
         if (MUTANT(new_leader_renews_leases) && !clock.spoke) {
-            static_cast<void>(list(replica, {}));
+            WorkBudget all{INT64_MAX, INT64_MAX};
+            static_cast<void>(list(replica, {}, all));
         }
         const kv::CommandBody tick = ids_.empty() ? kv::CommandBody(kv::LeaseTick{stamp(replica)})
                                                   : kv::CommandBody(kv::LeaseKeepAlive{stamp(replica), ids_});
@@ -312,31 +301,32 @@ Instant LeaseKeeper::next_deadline() const {
 
 // ------------------------------------------------------------------------------------------------ reads
 
-void LeaseKeeper::serve(Replica& replica, const PendingRead& read) {
-    if (!replica.store()->applying()) {
-        answer_read(replica, read.origin, read.body);
-        return;
-    }
-    if (reads_.size() >= held_reads_max) {
-        context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
-        return;
-    }
-    MARK("read of leases waits for the command being applied");
-    reads_.push_back({&replica, read.origin, read.deadline, {read.body.begin(), read.body.end()}});
-}
-
-void LeaseKeeper::answer_read(Replica& replica, const Origin& origin, Bytes body) {
+void LeaseKeeper::serve(Replica& replica, const PendingRead& read, WorkBudget& budget) {
     context_.answer_arena.reset();
-    const auto request = wire::decode_request(origin.request, body, context_.answer_arena);
+    const auto request = wire::decode_request(read.origin.request, read.body, context_.answer_arena);
     ASSERT(request.has_value());   // it was when it was taken
-    if (const auto* question = std::get_if<api::LeaseTimeToLiveRequest>(&request->op)) {
-        context_.router->answer(origin, replica.header(), time_to_live(replica, *question));
+    budget.take(0, static_cast<std::int64_t>(read.body.size()));
+    const auto* lease = std::get_if<api::LeaseTimeToLiveRequest>(&request->op);
+    const auto question = lease != nullptr ? HeldReads::Question(*lease) : std::get<api::LeaseListRequest>(request->op);
+    if (replica.store()->applying() || !context_.router->takes_answers(read.origin)) {
+        MARK("read of leases is held back");
+        context_.streams->hold(replica, read.origin, question, read.deadline);
+        return;
+    }
+    answer(replica, read.origin, question, budget);
+}
+
+void LeaseKeeper::answer(Replica& replica, const Origin& origin, const HeldReads::Question& question,
+                         WorkBudget& budget) {
+    if (const auto* lease = std::get_if<api::LeaseTimeToLiveRequest>(&question)) {
+        context_.router->answer(origin, replica.header(), time_to_live(replica, *lease, budget));
     } else {
-        context_.router->answer(origin, replica.header(), list(replica, std::get<api::LeaseListRequest>(request->op)));
+        context_.router->answer(origin, replica.header(), list(replica, std::get<api::LeaseListRequest>(question), budget));
     }
 }
 
-api::LeaseTimeToLiveResponse LeaseKeeper::time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request) {
+api::LeaseTimeToLiveResponse LeaseKeeper::time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request,
+                                                       WorkBudget& budget) {
     api::LeaseTimeToLiveResponse out;
     out.id = request.id;
     out.ttl = -1;
@@ -353,25 +343,25 @@ api::LeaseTimeToLiveResponse LeaseKeeper::time_to_live(Replica& replica, const a
         out.more = replica.store()->list_lease_keys(request.id, request.from_key,
                                                     {limits::lease_list_keys_max, limits::lease_list_key_bytes}, keys_);
         out.keys = keys_;
+        for (const std::string_view key : keys_) {
+            budget.take(1, static_cast<std::int64_t>(key.size()));
+        }
     }
     return out;
 }
 
-api::LeaseListResponse LeaseKeeper::list(Replica& replica, const api::LeaseListRequest& request) {
+api::LeaseListResponse LeaseKeeper::list(Replica& replica, const api::LeaseListRequest& request, WorkBudget& budget) {
     ids_.clear();
     const auto after = request.has_after ? std::optional(request.after) : std::nullopt;
     const bool more = replica.store()->list_leases(after, limits::lease_list_ids_max, ids_);
+    budget.take(static_cast<std::int64_t>(ids_.size()), static_cast<std::int64_t>(ids_.size() * sizeof(api::LeaseId)));
     return {ids_, more};
 }
 
 // ------------------------------------------------------------------------------------------------ the end
 
 std::size_t LeaseKeeper::held_bytes() const {
-    std::size_t bytes = waiting_ids_ * sizeof(api::LeaseId) + waiting_ * sizeof(Waiter);
-    for (const HeldRead& read : reads_) {
-        bytes += read.body.size();
-    }
-    return bytes;
+    return waiting_ids_ * sizeof(api::LeaseId) + waiting_ * sizeof(Waiter);
 }
 
 void LeaseKeeper::fail_all(api::Errc code) {
@@ -379,13 +369,9 @@ void LeaseKeeper::fail_all(api::Errc code) {
         batch->code = batch->state == BatchState::done ? batch->code : code;
         batch->state = BatchState::done;
         WorkBudget all{INT64_MAX, INT64_MAX};
-        static_cast<void>(answer(*batch, all));
+        static_cast<void>(answer_batch(*batch, all));
     }
     batches_.clear();
-    for (const HeldRead& read : reads_) {
-        context_.router->answer_error(read.origin, code, "", read.replica->header());
-    }
-    reads_.clear();
 }
 
 }  // namespace ringfort::shard

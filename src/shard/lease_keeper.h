@@ -20,6 +20,7 @@
 #include "base/work_budget.h"
 #include "kv/store.h"
 #include "shard/context.h"
+#include "shard/held_reads.h"
 #include "shard/origin.h"
 #include "shard/read_rounds.h"
 
@@ -35,8 +36,11 @@ class LeaseKeeper {
     kv::CommandBody command_of(const api::Operation& op, const Replica& replica);
     // Joins the keep-alives of this turn. Requires: the replica takes proposals. Errc: refused, nothing kept.
     api::Errc add(Replica& replica, const Origin& origin, std::span<const api::LeaseId> ids, Instant deadline);
-    // A confirmed read about leases: answered now, or between two commands if one is being applied.
-    void serve(Replica& replica, const PendingRead& read);
+    // A confirmed read about leases: answered now, or held back while a command is being applied, or while the place the
+    // answer goes to takes none. What it costs is taken from the budget.
+    void serve(Replica& replica, const PendingRead& read, WorkBudget& budget);
+    // Requires: it is about leases, and no command is being applied.
+    void answer(Replica& replica, const Origin& origin, const HeldReads::Question& question, WorkBudget& budget);
 
     // What the keeper proposed has an outcome.
     void on_outcome(const Origin& origin, const api::Response& response);
@@ -48,7 +52,7 @@ class LeaseKeeper {
     bool run();
     void on_timers(Instant now);
     Instant next_deadline() const;
-    bool idle() const { return batches_.empty() && reads_.empty(); }
+    bool idle() const { return batches_.empty(); }
     std::size_t held_bytes() const;
     void fail_all(api::Errc code);
 
@@ -79,12 +83,6 @@ class LeaseKeeper {
         Instant deadline{};             // the latest of theirs
         api::Errc code{api::Errc::ok};  // of a batch that is done
     };
-    struct HeldRead {
-        Replica* replica{nullptr};
-        Origin origin{};
-        Instant deadline{};
-        std::vector<std::byte> body;
-    };
 
     Clock& clock_of(const Replica& replica);
     kv::LeaseTime now_of(const Replica& replica);
@@ -94,10 +92,10 @@ class LeaseKeeper {
     bool propose_own(Replica& replica, const kv::CommandBody& body);
     void keep(Replica& replica, Instant now);
     void expire(Replica& replica, Clock& clock);
-    bool answer(Batch& batch, WorkBudget& budget);
-    void answer_read(Replica& replica, const Origin& origin, Bytes body);
-    api::LeaseTimeToLiveResponse time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request);
-    api::LeaseListResponse list(Replica& replica, const api::LeaseListRequest& request);
+    bool answer_batch(Batch& batch, WorkBudget& budget);
+    api::LeaseTimeToLiveResponse time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request,
+                                              WorkBudget& budget);
+    api::LeaseListResponse list(Replica& replica, const api::LeaseListRequest& request, WorkBudget& budget);
 
     Context& context_;
     std::vector<Clock> clocks_;
@@ -105,7 +103,6 @@ class LeaseKeeper {
     std::uint64_t next_batch_{1};
     std::size_t waiting_{0};                       // waiters without an answer
     std::size_t waiting_ids_{0};
-    std::deque<HeldRead> reads_;
     Instant next_look_{};
     std::vector<kv::Store::ExpiredLease> expired_;
     std::vector<api::LeaseId> ids_;

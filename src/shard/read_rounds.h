@@ -25,10 +25,10 @@ namespace ringfort::shard {
 class Link;
 class Replica;
 
-// A read that waits, or (request null) a barrier.
+// A read that waits.
 struct PendingRead {
     Origin origin{};
-    const api::RangeRequest* request{nullptr};   // null: a member list
+    const api::RangeRequest* request{nullptr};   // null: a member list, or a read about leases
     Bytes body;                                  // the request as it came
     Instant deadline{};
     std::int64_t credit{0};                      // bytes of a long reply that the origin takes at once

@@ -36,9 +36,11 @@ bool names_domain(const api::Operation& op) {
            std::holds_alternative<api::LeaseTimeToLiveRequest>(op) || std::holds_alternative<api::LeaseListRequest>(op);
 }
 
+// It comes elsewhere under credit: an answer about leases in one piece, which is hardly larger than those of a range.
 bool has_long_reply(const api::Operation& op) {
     const auto* read = std::get_if<api::RangeRequest>(&op);
-    return read != nullptr && !is_point_get(*read);
+    return (read != nullptr && !is_point_get(*read)) || std::holds_alternative<api::LeaseTimeToLiveRequest>(op) ||
+           std::holds_alternative<api::LeaseListRequest>(op);
 }
 
 constexpr std::int64_t forwarded_credit_default = 1 * static_cast<std::int64_t>(mib);
@@ -276,7 +278,7 @@ void Router::take_lease_read(const Taken& taken, const api::Request& request, Re
         elsewhere(taken, replica.range(), request.op);
         return;
     }
-    const api::Errc code = context_.rounds->add(replica, {taken.origin, nullptr, taken.body, taken.deadline, 0});
+    const api::Errc code = context_.rounds->add(replica, {taken.origin, nullptr, taken.body, taken.deadline, taken.credit});
     if (code != api::Errc::ok) {
         answer_error(taken.origin, code, "", replica.header());
     }
@@ -362,7 +364,7 @@ void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& b
         return;
     }
     if (is_lease_read(read.origin.request)) {
-        context_.leases->serve(replica, read);
+        context_.leases->serve(replica, read, budget);
         return;
     }
     if (read.request == nullptr) {

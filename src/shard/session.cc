@@ -3,6 +3,7 @@
 
 #include "base/mark.h"
 #include "shard/forwards.h"
+#include "shard/lease_keeper.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
 #include "shard/streams.h"
@@ -249,7 +250,8 @@ bool Session::overfull(const Origin& origin) {
         close("it does not take its answers");
         return true;
     }
-    if (held > context_.config.bounds.reply_backlog_reads_bytes && origin.request == wire::ClientKind::range) {
+    const bool is_read = origin.request == wire::ClientKind::range || is_lease_read(origin.request);
+    if (held > context_.config.bounds.reply_backlog_reads_bytes && is_read) {
         MARK("read refused: answers are not taken");
         say(origin.token, origin.request, api::Errc::too_many_requests, "answers are not taken");
         end_request();

@@ -24,7 +24,7 @@ std::array<std::uint64_t, 3> key_of(const Origin& origin) {
 
 }  // namespace
 
-Streams::Streams(Context& context) : context_(context), gets_(context) {}
+Streams::Streams(Context& context) : context_(context), held_reads_(context) {}
 Streams::~Streams() = default;
 
 // ------------------------------------------------------------------------------------------------ begin
@@ -32,8 +32,8 @@ Streams::~Streams() = default;
 void Streams::list_pools(PoolList& out) const {
     out.push_back({"long replies", streams_.size(), context_.config.bounds.streams});
     out.push_back({"long replies not begun", unopened_.size(), context_.config.bounds.unopened_streams});
-    out.push_back({"single reads that wait for their reader", gets_.count(), context_.config.bounds.held_gets});
-    out.push_back({"bytes of single reads that wait", gets_.held_bytes(), context_.config.bounds.held_get_bytes});
+    out.push_back({"reads held back", held_reads_.count(), context_.config.bounds.held_reads});
+    out.push_back({"bytes of reads held back", held_reads_.held_bytes(), context_.config.bounds.held_read_bytes});
     // One alone may be of any size.
     const auto sorted = std::ranges::count_if(streams_, [](const auto& stream) { return stream->sort_bytes > 0; });
     out.push_back({"bytes of references being sorted", sort_bytes_,
@@ -41,13 +41,12 @@ void Streams::list_pools(PoolList& out) const {
 }
 
 void Streams::open(Replica& replica, const PendingRead& read) {
-    const bool is_get = is_point_get(*read.request);
-    const bool room = is_get ? gets_.add(replica, read) : unopened_.size() < context_.config.bounds.unopened_streams;
-    if (!room) {
-        context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
+    if (is_point_get(*read.request)) {
+        hold(replica, read.origin, *read.request, read.deadline);
         return;
     }
-    if (is_get) {
+    if (unopened_.size() >= context_.config.bounds.unopened_streams) {
+        context_.router->answer_error(read.origin, api::Errc::too_many_requests, "", replica.header());
         return;
     }
     auto stream = std::make_unique<Stream>();
@@ -69,6 +68,12 @@ void Streams::open(Replica& replica, const PendingRead& read) {
     if (!stream->done) {
         enlist(*stream);
         streams_.push_back(std::move(stream));
+    }
+}
+
+void Streams::hold(Replica& replica, const Origin& origin, const HeldReads::Question& question, Instant deadline) {
+    if (!held_reads_.add(replica, origin, question, deadline)) {
+        context_.router->answer_error(origin, api::Errc::too_many_requests, "", replica.header());
     }
 }
 
@@ -163,8 +168,8 @@ bool Streams::run() {
     more |= !unopened_.empty();
     context_.work.note(TurnPart::opened_replies, open_budget_);
     open_budget_ = {};
-    PartBudget gets_budget(context_.work, TurnPart::held_gets);
-    more |= gets_.run(gets_budget);
+    PartBudget held_budget(context_.work, TurnPart::held_reads);
+    more |= held_reads_.run(held_budget);
     erase_done();
     return more;
 }
@@ -214,7 +219,7 @@ bool Streams::on_cancel(const Origin& origin) {
 }
 
 void Streams::on_origin_gone(OriginKind kind, std::uint64_t place) {
-    gets_.on_origin_gone(kind, place);
+    held_reads_.on_origin_gone(kind, place);
     for_each([&](Stream& stream) {
         if (!stream.done && stream.origin.kind == kind && stream.origin.place == place) {
             set_done(stream);
@@ -256,11 +261,11 @@ void Streams::look_at(Stream& stream, Instant now) {
 }
 
 Instant Streams::next_deadline() const {
-    return streams_.empty() && gets_.count() == 0 ? never : context_.now + look_interval;
+    return streams_.empty() && held_reads_.count() == 0 ? never : context_.now + look_interval;
 }
 
 void Streams::fail_all(api::Errc code) {
-    gets_.fail_all(code);
+    held_reads_.fail_all(code);
     for_each([&](Stream& stream) {
         if (!stream.done) {
             end(stream, code, "");

@@ -16,7 +16,7 @@
 #include "base/work_budget.h"
 #include "kv/store.h"
 #include "shard/context.h"
-#include "shard/held_gets.h"
+#include "shard/held_reads.h"
 #include "shard/origin.h"
 #include "shard/pool_view.h"
 
@@ -33,6 +33,8 @@ class Streams {
     // Answers the whole request if it fits one piece and this turn's work, else begins a stream. A single key waits for
     // the place its answer goes to. Copies what it needs.
     void open(Replica& replica, const PendingRead& read);
+    // A read that cannot be answered yet (HeldReads). Too many: it is refused.
+    void hold(Replica& replica, const Origin& origin, const HeldReads::Question& question, Instant deadline);
     void on_credit(const Origin& origin, std::uint64_t bytes);
     // false: there is none of that origin.
     bool on_cancel(const Origin& origin);
@@ -44,7 +46,7 @@ class Streams {
     bool run();
     void on_timers(Instant now);
     Instant next_deadline() const;
-    std::size_t count() const { return streams_.size() + unopened_.size() + gets_.count(); }
+    std::size_t count() const { return streams_.size() + unopened_.size() + held_reads_.count(); }
     std::size_t sort_bytes() const { return sort_bytes_; }
     void list_pools(PoolList& out) const;
     void fail_all(api::Errc code);
@@ -82,7 +84,7 @@ class Streams {
     Stream* find(const Origin& origin) const;
 
     Context& context_;
-    HeldGets gets_;
+    HeldReads held_reads_;
     std::deque<std::unique_ptr<Stream>> unopened_;   // for want of work in their turn; nothing is pinned yet
     std::vector<std::unique_ptr<Stream>> streams_;
     std::map<std::array<std::uint64_t, 3>, Stream*> by_origin_;   // of both

@@ -12,7 +12,7 @@ namespace ringfort::shard {
 
 // Each has a budget a turn. Stale reads of single keys are no part: as many are answered as arrive.
 enum class TurnPart : std::uint8_t {
-    apply, read_rounds, follower_reads, opened_replies, long_replies, held_gets, checkpoints, compaction,
+    apply, read_rounds, follower_reads, opened_replies, long_replies, held_reads, checkpoints, compaction,
 };
 inline constexpr std::size_t turn_parts = 8;
 
@@ -23,7 +23,7 @@ constexpr std::string_view to_string(TurnPart part) {
         case TurnPart::follower_reads: return "reads at a follower";
         case TurnPart::opened_replies: return "replies begun";
         case TurnPart::long_replies: return "long replies";
-        case TurnPart::held_gets: return "reads held back";
+        case TurnPart::held_reads: return "reads held back";
         case TurnPart::checkpoints: return "checkpoints";
         case TurnPart::compaction: return "compaction";
     }

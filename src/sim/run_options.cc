@@ -104,8 +104,8 @@ void draw_bounds(Prng& random, RunOptions& out) {
     maybe(bounds.node_jobs, std::size_t{1});
     maybe(out.mailbox_capacity, std::size_t{8});
     maybe(out.connections_max, 2 * out.workload.clients);
-    maybe(bounds.held_gets, std::size_t{1});
-    maybe(bounds.held_get_bytes, 1 * kib);
+    maybe(bounds.held_reads, std::size_t{1});
+    maybe(bounds.held_read_bytes, 1 * kib);
 }
 
 // Damage, tight limits and unruly clients, from a generator of their own.

@@ -78,8 +78,8 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-watch-backlog", o.bounds.watch_backlog_bytes);
     visit("bound-streams", o.bounds.streams);
     visit("bound-unopened", o.bounds.unopened_streams);
-    visit("bound-held-gets", o.bounds.held_gets);
-    visit("bound-held-get-bytes", o.bounds.held_get_bytes);
+    visit("bound-held-reads", o.bounds.held_reads);
+    visit("bound-held-read-bytes", o.bounds.held_read_bytes);
     visit("bound-sort", o.bounds.sort_bytes);
     visit("bound-round-reads", o.bounds.round_reads);
     visit("bound-round-bytes", o.bounds.round_bytes);

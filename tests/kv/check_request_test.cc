@@ -113,6 +113,12 @@ TEST(CheckRequest, leases_are_bounded_at_the_bound) {
     const std::vector<api::LeaseId> ids(limits::lease_keep_alive_ids_max + 1, 7);
     EXPECT_EQ(check(api::LeaseKeepAliveRequest{ids}), Errc::request_too_large);
     EXPECT_EQ(check(api::LeaseKeepAliveRequest{std::span(ids).subspan(1)}), Errc::ok);
+    const std::string key(1001, 'k');
+    const std::string_view longest = std::string_view(key).substr(1);
+    EXPECT_EQ(check_request(api::LeaseTimeToLiveRequest{.id = 1, .keys = true, .from_key = longest}, {.command_bytes = 1000}),
+              Errc::ok);
+    EXPECT_EQ(check_request(api::LeaseTimeToLiveRequest{.id = 1, .keys = true, .from_key = key}, {.command_bytes = 1000}),
+              Errc::request_too_large);
 }
 
 }  // namespace

@@ -264,13 +264,13 @@ std::size_t refused_gets(const shard::ShardBounds& bounds) {
 TEST(Clients, whose_answers_wait_for_them_are_refused_beyond_the_bounds_of_what_is_held) {
     shard::ShardBounds bounds;
     EXPECT_EQ(refused_gets(bounds), 0u);
-    bounds.held_get_bytes = 1;
+    bounds.held_read_bytes = 1;
     const std::size_t none_held = refused_gets(bounds);
     EXPECT_GT(none_held, 6u);
     bounds = {};
-    bounds.held_gets = 5;
+    bounds.held_reads = 5;
     EXPECT_EQ(refused_gets(bounds), none_held - 5);
-    bounds.held_gets = 6;
+    bounds.held_reads = 6;
     EXPECT_EQ(refused_gets(bounds), none_held - 6);
 }
 

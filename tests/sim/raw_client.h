@@ -27,6 +27,10 @@ class RawClient final : public env::ConnectionHandler {
         std::string value;   // of the last pair
         std::vector<std::string> told;   // of a watch, a frame each: "created at 5", "put k=v at 6", "removed k at 7 ...",
                                          // "mark 8", "cancelled compacted 3: why"
+        // Of an answer about leases.
+        std::vector<std::int64_t> leases;   // ids, or the times kept alive for
+        std::vector<std::string> keys;
+        bool more{false};
         Instant at{};        // of the last frame
     };
 
@@ -126,6 +130,18 @@ class RawClient final : public env::ConnectionHandler {
         out += out.empty() ? "mark " + std::to_string(revision) : "";
         return out + (watch.goes_on ? " ..." : "");
     }
+    static void note_leases(const api::Result& result, Answer& answer) {
+        if (const auto* lease = std::get_if<api::LeaseTimeToLiveResponse>(&result)) {
+            answer.leases.assign(1, lease->ttl);
+            answer.keys.assign(lease->keys.begin(), lease->keys.end());
+            answer.more = lease->more;
+        } else if (const auto* list = std::get_if<api::LeaseListResponse>(&result)) {
+            answer.leases.assign(list->ids.begin(), list->ids.end());
+            answer.more = list->more;
+        } else if (const auto* renewed = std::get_if<api::LeaseKeepAliveResponse>(&result)) {
+            answer.leases.assign(renewed->ttls.begin(), renewed->ttls.end());
+        }
+    }
     void on_frame(const wire::FrameReader::Frame& frame) {
         const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
         Answer& answer = answers_[frame.header.request_id];
@@ -147,6 +163,8 @@ class RawClient final : public env::ConnectionHandler {
         } else if (const auto* range = std::get_if<api::RangeResponse>(&std::get<api::Result>(response->body))) {
             answer.pairs += range->kvs.size();
             answer.value = range->kvs.empty() ? std::string() : std::string(range->kvs.back().value);
+        } else {
+            note_leases(std::get<api::Result>(response->body), answer);
         }
         answered_ += answer.ended ? 1u : 0u;
         failed_ += answer.ended && answer.error != api::Errc::ok ? 1u : 0u;

@@ -1,5 +1,6 @@
-// Reads of single keys whose answers would pile up where they go to: a link or a connection that does not take what waits
-// for it. They wait here, and are answered in order when it does, from the state of that moment. Nothing is pinned.
+// Reads in one piece that cannot be answered yet. Those of single keys and of leases wait for the place their answers go
+// to: a link or a connection that does not take what waits for it. Those of leases also wait for the end of a command that
+// is being applied. They are answered in order, from the state of that moment. Nothing is pinned.
 // A deadline is looked at when its turn comes: who is forwarded here is told by his own node. A cancel is not heard.
 #pragma once
 
@@ -8,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <variant>
 
 #include "api/types.h"
 #include "base/work_budget.h"
@@ -17,14 +19,16 @@
 namespace ringfort::shard {
 
 class Replica;
-struct PendingRead;
 
-class HeldGets {
+class HeldReads {
   public:
-    explicit HeldGets(Context& context) : context_(context) {}
+    // Of a single key, or about leases.
+    using Question = std::variant<api::RangeRequest, api::LeaseTimeToLiveRequest, api::LeaseListRequest>;
 
-    // Copies what it needs. false: too many wait, or too large ones; nothing was kept. Requires: is_point_get().
-    bool add(Replica& replica, const PendingRead& read);
+    explicit HeldReads(Context& context) : context_(context) {}
+
+    // Copies what the question points to. false: too many wait, or too large ones; nothing was kept.
+    bool add(Replica& replica, const Origin& origin, const Question& question, Instant deadline);
     // Answers those that may be answered, some of them. true: there is more to do at once.
     bool run(WorkBudget& budget);
     void on_origin_gone(OriginKind kind, std::uint64_t place);
@@ -37,12 +41,16 @@ class HeldGets {
         Origin origin{};
         Replica* replica{nullptr};
         std::string key;
-        api::RangeRequest request;   // but for the key
+        Question question;   // but for the key
         Instant deadline{};
     };
-    using Place = std::array<std::uint64_t, 2>;   // kind and place of an origin
+    // Kind and place of an origin, and whether they are about leases: what waits for a command holds up no key.
+    using Place = std::array<std::uint64_t, 3>;
+    static Place place_of(OriginKind kind, std::uint64_t place, bool about_leases);
 
     Held take_front(std::deque<Held>& queue);
+    bool may_be_answered(const Held& held) const;
+    void answer(Held& held, WorkBudget& budget);
 
     Context& context_;
     std::map<Place, std::deque<Held>> waiting_;   // empty ones go with the next turn

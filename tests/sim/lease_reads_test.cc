@@ -1,0 +1,208 @@
+// Questions about leases, and keep-alives in numbers: as many as somebody likes, from where somebody likes, and what a node
+// holds meanwhile.
+#include "raw_client.h"
+#include "scenario.h"
+
+namespace ringfort::sim {
+namespace {
+
+constexpr api::LeaseId lease = 7;
+constexpr std::size_t key_bytes = 1000;
+// The data is on shard 0.
+constexpr ShardId right_shard{0};
+constexpr ShardId wrong_shard{1};
+
+std::string key(std::size_t number) {
+    std::string out = "d00/" + std::to_string(100'000 + number);
+    return out + std::string(key_bytes - out.size(), 'k');
+}
+
+class LeaseReads : public testing::Test {
+  protected:
+    explicit LeaseReads(const RunOptions& options = without_load()) : s(options) {}
+    static RunOptions without_load() {
+        RunOptions out = scenario_options();
+        out.workload.think = 3600s;
+        return out;
+    }
+    void SetUp() override {
+        ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+        ASSERT_TRUE(s.run_until(10s, "nobody leads", [&] { return s.leader() < s.nodes(); }));
+        s.simulation.run_for(1s);
+        talk(s.leader());
+    }
+    void talk(std::size_t node, ShardId shard = right_shard) {
+        clients.push_back(std::make_unique<RawClient>(s.cluster(), node));
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = shard;
+        client().greet(hello);
+        s.simulation.run_for(100ms);
+    }
+    RawClient& client() { return *clients.back(); }
+    const RawClient::Answer& ask(const api::Operation& op) {
+        const std::uint64_t id = ++asked;
+        client().ask(id, op, 60s);
+        EXPECT_TRUE(s.run_until(60s, "no answer", [&] { return client().answer(id).ended; }));
+        return client().answer(id);
+    }
+    // Leases from 1 on.
+    void grant(api::LeaseId count) {
+        for (api::LeaseId id = 1; id <= count; id++) {
+            client().ask(++asked, api::LeaseGrantRequest{3600, id}, 60s);
+        }
+        ASSERT_TRUE(s.run_until(60s, "not every lease is granted", [&] { return client().answered() == asked; }));
+        ASSERT_EQ(client().failed(), 0u);
+    }
+    // Hangs keys on it, a hundred a transaction.
+    void attach(std::size_t keys) {
+        ASSERT_EQ(ask(api::LeaseGrantRequest{3600, lease}).error, api::Errc::ok);
+        for (std::size_t first = 0; first < keys; first += 100) {
+            std::vector<std::string> names;
+            for (std::size_t i = first; i < std::min(first + 100, keys); i++) {
+                names.push_back(key(i));
+            }
+            std::vector<api::RequestOp> ops;
+            for (const std::string& name : names) {
+                ops.push_back({api::PutRequest{.key = name, .value = "v", .lease = lease}});
+            }
+            ASSERT_EQ(ask(api::TxnRequest{{}, ops, {}}).error, api::Errc::ok);
+        }
+    }
+    static api::LeaseTimeToLiveRequest keys_from(std::string_view from) {
+        return {.id = lease, .keys = true, .from_key = from};
+    }
+
+    Scenario s;
+    std::vector<std::unique_ptr<RawClient>> clients;
+    std::uint64_t asked{0};
+};
+
+TEST_F(LeaseReads, give_the_keys_of_a_lease_page_by_page) {
+    constexpr std::size_t keys = 700;
+    attach(keys);
+    std::vector<std::string> found;
+    std::string from;
+    int pages = 0;
+    for (bool more = true; more; pages++) {
+        const auto& answer = ask(keys_from(from));
+        ASSERT_FALSE(answer.keys.empty());
+        EXPECT_LE(answer.bytes, limits::lease_list_key_bytes + 16 * kib);
+        found.insert(found.end(), answer.keys.begin(), answer.keys.end());
+        from = found.back() + '\0';
+        more = answer.more;
+    }
+    EXPECT_EQ(pages, 3);
+    ASSERT_EQ(found.size(), keys);
+    for (std::size_t i = 0; i < keys; i++) {
+        EXPECT_EQ(found[i], key(i));
+    }
+    EXPECT_TRUE(ask(keys_from(from)).keys.empty());
+}
+
+TEST_F(LeaseReads, give_the_leases_page_by_page) {
+    constexpr api::LeaseId leases = 2500;
+    grant(leases);
+    std::vector<std::int64_t> found;
+    int pages = 0;
+    for (bool more = true; more; pages++) {
+        const auto& answer = ask(api::LeaseListRequest{!found.empty(), found.empty() ? 0 : found.back()});
+        ASSERT_FALSE(answer.leases.empty());
+        EXPECT_LE(answer.leases.size(), limits::lease_list_ids_max);
+        found.insert(found.end(), answer.leases.begin(), answer.leases.end());
+        more = answer.more;
+    }
+    EXPECT_EQ(pages, 3);
+    ASSERT_EQ(found.size(), static_cast<std::size_t>(leases));
+    for (api::LeaseId id = 1; id <= leases; id++) {
+        EXPECT_EQ(found[static_cast<std::size_t>(id) - 1], id);
+    }
+}
+
+// A quarter of a MiB each, for some dozen bytes.
+TEST_F(LeaseReads, whose_answers_are_not_taken_are_held_back_wherever_they_are_asked_for) {
+    constexpr std::uint64_t requests = 800;
+    attach(300);
+    struct Place {
+        std::size_t node;
+        ShardId shard;
+    };
+    for (const Place place : {Place{s.leader(), right_shard}, Place{s.leader(), wrong_shard},
+                              Place{s.follower(), right_shard}, Place{s.follower(), wrong_shard}}) {
+        talk(place.node, place.shard);
+        client().stop_reading();
+        for (std::uint64_t id = 1; id <= requests; id++) {
+            client().ask(id, keys_from({}), 60s);
+        }
+        std::size_t replies = 0;
+        for (int i = 0; i < 100; i++) {
+            s.simulation.run_for(10ms);
+            replies = std::max(replies, s.node(place.node).held().replies);
+        }
+        EXPECT_LT(replies, 9 * mib);
+        client().go_on_reading();
+        ASSERT_TRUE(s.run_until(20s, "not every question is answered", [&] { return client().answered() == requests; }));
+        EXPECT_EQ(client().failed(), 0u);
+        for (std::uint64_t id = 1; id <= requests; id++) {
+            EXPECT_EQ(client().answer(id).keys.size(), 263u);
+        }
+    }
+}
+
+class HeldLeaseReads : public LeaseReads {
+  protected:
+    HeldLeaseReads() : LeaseReads(with_slow_turns()) {}
+    static RunOptions with_slow_turns() {
+        RunOptions out = without_load();
+        out.turn_cost = 10ms;
+        out.bounds.held_read_bytes = 64 * kib;
+        return out;
+    }
+};
+
+TEST_F(HeldLeaseReads, share_the_work_of_a_turn) {
+    constexpr std::uint64_t requests = 60;
+    grant(limits::lease_list_ids_max);
+    talk(s.leader());
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        client().ask(id, api::LeaseListRequest{}, 60s);
+    }
+    ASSERT_TRUE(s.run_until(20s, "not every question is answered", [&] { return client().answered() == requests; }));
+    EXPECT_EQ(client().failed(), 0u);
+    Instant first = never;
+    Instant last{};
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        first = std::min(first, client().answer(id).at);
+        last = std::max(last, client().answer(id).at);
+    }
+    EXPECT_GT(last - first, Duration(200ms)) << "two are the work of a turn";
+}
+
+// While keys go one by one nobody is told of them.
+TEST_F(HeldLeaseReads, wait_for_the_end_of_a_command_that_is_applied_as_many_as_there_is_room_for) {
+    attach(3000);
+    constexpr std::uint64_t requests = 400;
+    const std::string from = key(0);
+    client().ask(++asked, api::LeaseRevokeRequest{lease}, 60s);
+    s.simulation.run_for(30ms);
+    talk(s.leader());
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        client().ask(id, keys_from(from), 60s);
+    }
+    ASSERT_TRUE(s.run_until(20s, "not every question is answered", [&] { return client().answered() == requests; }));
+    std::uint64_t told = 0;
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        const auto& answer = client().answer(id);
+        if (answer.error == api::Errc::ok) {
+            told++;
+            EXPECT_TRUE(answer.keys.empty() || answer.keys.size() == 263) << answer.keys.size();
+        } else {
+            EXPECT_EQ(answer.error, api::Errc::too_many_requests);
+        }
+    }
+    EXPECT_GT(told, 20u);
+    EXPECT_LT(told, 80u) << "a key of a thousand bytes each";
+}
+
+}  // namespace
+}  // namespace ringfort::sim
