@@ -26,7 +26,7 @@ class StateWriter final : public CheckpointWriter {
           applied_(state.applied),
           hash_(state.hash),
           scan_(state),
-          leases_(state.leases),
+          leases_(std::in_place, state.leases, state.applied),
           block_(block_head_bytes + block_payload_bytes_max) {
         state_.pin(scan_.floor());
         append_head(range);
@@ -60,7 +60,7 @@ class StateWriter final : public CheckpointWriter {
     LogIndex applied_;
     std::uint64_t hash_;
     CheckpointScan scan_;
-    LeaseSnapshot leases_;
+    std::optional<LeaseSnapshot> leases_;        // until they are written
     std::uint64_t leases_left_{0};
     std::optional<LeaseSnapshot::Item> lease_;   // the one that comes next, if it is known
 
@@ -99,16 +99,16 @@ void StateWriter::append_head(RangeId range) {
 }
 
 void StateWriter::append_leases() {
-    leases_left_ = leases_.count();
-    if (leases_.clock() == LeaseTime{} && leases_.term() == Term{}) {
+    leases_left_ = leases_->count();
+    if (leases_->clock() == LeaseTime{} && leases_->term() == Term{}) {
         ASSERT(leases_left_ == 0);
         return;
     }
     ByteWriter writer(append(leases_bytes));
     writer.number(static_cast<std::uint8_t>(ItemKind::leases));
     writer.number(leases_version);
-    writer.number(leases_.clock().ns);
-    writer.number(leases_.term().value);
+    writer.number(leases_->clock().ns);
+    writer.number(leases_->term().value);
     writer.number(leases_left_);
     ASSERT(writer.full());
 }
@@ -182,7 +182,7 @@ void StateWriter::fill(WorkBudget& budget) {
 // False: no room for the next one.
 bool StateWriter::fill_leases(WorkBudget& budget) {
     for (; leases_left_ > 0 && !budget.spent(); leases_left_--) {
-        lease_ = lease_ ? lease_ : leases_.next(budget);
+        lease_ = lease_ ? lease_ : leases_->next(budget);
         if (!lease_) {
             return true;   // the budget ended
         }
@@ -198,7 +198,10 @@ bool StateWriter::fill_leases(WorkBudget& budget) {
         ASSERT(writer.full());
         lease_.reset();
     }
-    stage_ = leases_left_ == 0 ? Stage::keys : Stage::leases;
+    if (leases_left_ == 0) {
+        leases_.reset();   // nobody notes for it any longer what changes
+        stage_ = Stage::keys;
+    }
     return true;
 }
 

@@ -48,7 +48,6 @@ bool LeaseTable::list(std::optional<api::LeaseId> after, std::size_t most, std::
 
 Lease& LeaseTable::add(api::LeaseId id, const LeaseFacts& facts) {
     ASSERT(id != 0);
-    note_change(id, nullptr);
     const auto [place, added] = leases_.try_emplace(id, slab_, id, facts);
     ASSERT(added);
     link_by_deadline(place->second, turned_to_ + 1);
@@ -56,14 +55,14 @@ Lease& LeaseTable::add(api::LeaseId id, const LeaseFacts& facts) {
 }
 
 void LeaseTable::renew(Lease& lease, LogIndex version) {
-    note_change(lease.id, &lease.facts);
+    note_change(lease);
     lease.facts.deadline = deadline_of(lease.facts.ttl);
     lease.facts.version = version;
 }
 
 void LeaseTable::erase(Lease& lease) {
     ASSERT(lease.keys.empty());
-    note_change(lease.id, &lease.facts);
+    note_change(lease);
     unlink(lease);
     leases_.erase(lease.id);
 }
@@ -162,24 +161,25 @@ void LeaseTable::check_invariants() const {
 
 // ---------------------------------------------------------------------------------------------- snapshots
 
-void LeaseTable::note_change(api::LeaseId id, const LeaseFacts* before) {
+// Before it changes.
+void LeaseTable::note_change(const Lease& lease) {
     for (LeaseSnapshot* snapshot : snapshots_) {
-        snapshot->note_change(id, before);
+        snapshot->note_change(lease);
     }
 }
 
-LeaseSnapshot::LeaseSnapshot(LeaseTable& table)
-    : table_(table), clock_(table.clock_), term_(table.term_), count_(table.size()) {
+LeaseSnapshot::LeaseSnapshot(LeaseTable& table, LogIndex applied)
+    : table_(table), applied_(applied), clock_(table.clock_), term_(table.term_), count_(table.size()) {
     table_.snapshots_.push_back(this);
 }
 
 LeaseSnapshot::~LeaseSnapshot() { std::erase(table_.snapshots_, this); }
 
-void LeaseSnapshot::note_change(api::LeaseId id, const LeaseFacts* before) {
-    if (given_ && id <= *given_) {
-        return;
+void LeaseSnapshot::note_change(const Lease& lease) {
+    const bool given = given_ && lease.id <= *given_;
+    if (!given && lease.facts.version <= applied_) {
+        former_.try_emplace(lease.id, lease.facts);
     }
-    former_.try_emplace(id, before == nullptr ? std::nullopt : std::optional(*before));
 }
 
 std::optional<LeaseSnapshot::Item> LeaseSnapshot::next(WorkBudget& budget) {
@@ -187,18 +187,18 @@ std::optional<LeaseSnapshot::Item> LeaseSnapshot::next(WorkBudget& budget) {
         budget.take(1, 0);
         const Lease* present = table_.after(given_);
         const auto former = former_.begin();   // all of them are above given_
-        if (former == former_.end() || (present != nullptr && present->id < former->first)) {
-            if (present == nullptr) {
-                return std::nullopt;
-            }
-            given_ = present->id;
-            return Item{present->id, present->facts};
+        if (former != former_.end() && (present == nullptr || former->first <= present->id)) {
+            const Item item{former->first, former->second};
+            given_ = former->first;
+            former_.erase(former);
+            return item;
         }
-        given_ = former->first;
-        const std::optional<LeaseFacts> facts = former->second;
-        former_.erase(former);
-        if (facts) {
-            return Item{*given_, *facts};
+        if (present == nullptr) {
+            return std::nullopt;
+        }
+        given_ = present->id;
+        if (present->facts.version <= applied_) {
+            return Item{present->id, present->facts};
         }
     }
     return std::nullopt;

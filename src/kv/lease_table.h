@@ -150,7 +150,7 @@ class LeaseTable {
     void link(Lease& lease, std::int64_t number);
     void link_by_deadline(Lease& lease, std::int64_t least);
     void unlink(Lease& lease);
-    void note_change(api::LeaseId id, const LeaseFacts* before);
+    void note_change(const Lease& lease);
 
     Slab& slab_;
     union {
@@ -164,9 +164,11 @@ class LeaseTable {
 };
 
 // The table as it is now, given out little by little while commands go on: what changes before its turn is kept as it was.
+// Leases granted since are known by their version, so that no more is kept than there were.
 class LeaseSnapshot {
   public:
-    explicit LeaseSnapshot(LeaseTable& table);
+    // `applied`: the last command that the table has seen.
+    LeaseSnapshot(LeaseTable& table, LogIndex applied);
     ~LeaseSnapshot();
     LeaseSnapshot(const LeaseSnapshot&) = delete;
     LeaseSnapshot& operator=(const LeaseSnapshot&) = delete;
@@ -180,17 +182,19 @@ class LeaseSnapshot {
     };
     // In the order of ids. nullopt: the end, or, if the budget is spent, not yet known.
     std::optional<Item> next(WorkBudget& budget);
+    std::size_t kept() const { return former_.size(); }
 
   private:
     friend class LeaseTable;
-    void note_change(api::LeaseId id, const LeaseFacts* before);
+    void note_change(const Lease& lease);
 
     LeaseTable& table_;
+    const LogIndex applied_;
     const LeaseTime clock_;
     const Term term_;
     const std::uint64_t count_;
     std::optional<api::LeaseId> given_;                              // the last one
-    std::map<api::LeaseId, std::optional<LeaseFacts>> former_;       // above it; nullopt: was not there
+    std::map<api::LeaseId, LeaseFacts> former_;                      // above it
 };
 
 }  // namespace ringfort::kv

@@ -362,6 +362,43 @@ TEST(LeaseCheckpoint, gives_the_table_as_it_was_at_the_cut_whatever_happens_mean
     EXPECT_EQ(loaded.lease_count(), 3001u);
 }
 
+TEST(LeaseCheckpoint, keeps_no_more_than_the_leases_of_the_cut) {
+    Slab slab;
+    LeaseTable table(slab);
+    LogIndex applied{};
+    const auto grant = [&](api::LeaseId id) -> Lease& {
+        applied = applied.next();
+        return table.add(id, {10, table.deadline_of(10), applied});
+    };
+    for (api::LeaseId id = 10; id <= 30; id += 10) {
+        grant(id);
+    }
+    LeaseSnapshot snapshot(table, applied);
+    for (api::LeaseId id = 1000; id < 2000; id++) {
+        Lease& granted = grant(id);
+        applied = applied.next();
+        table.renew(granted, applied);
+        if (id % 2 == 0) {
+            table.erase(granted);
+        }
+    }
+    EXPECT_EQ(snapshot.kept(), 0u);
+    table.erase(*table.find(20));
+    grant(20);
+    for (const api::LeaseId id : {20, 30}) {
+        applied = applied.next();
+        table.renew(*table.find(id), applied);
+    }
+    EXPECT_EQ(snapshot.kept(), 2u);
+    std::vector<std::pair<api::LeaseId, std::uint64_t>> found;
+    WorkBudget budget;
+    while (const auto item = snapshot.next(budget)) {
+        found.emplace_back(item->id, item->facts.version.value);
+    }
+    EXPECT_EQ(found, (std::vector<std::pair<api::LeaseId, std::uint64_t>>{{10, 1}, {20, 2}, {30, 3}}));
+    EXPECT_EQ(snapshot.kept(), 0u);
+}
+
 TEST(LeaseCheckpoint, has_no_leases_where_nobody_spoke_of_any) {
     LeaseDriver without;
     without.put("a", "v");
