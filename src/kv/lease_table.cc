@@ -110,14 +110,15 @@ void LeaseTable::link_by_deadline(Lease& lease, std::int64_t least) {
     link(lease, std::clamp(slot_number(lease.facts.deadline) + 1, std::min(least, furthest), furthest));
 }
 
-bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(void*, Lease&), void* context) {
+bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, std::size_t most, void (*found)(void*, Lease&),
+                               void* context) {
     const std::int64_t target = slot_number(now);
     // Whoever has not turned it for long finds everything within one round.
     turned_to_ = std::max(turned_to_, target - static_cast<std::int64_t>(wheel_slots));
     while (turned_to_ < target) {
         Lease*& head = wheel_[static_cast<std::size_t>(turned_to_ + 1) % wheel_slots];
         while (head != nullptr) {
-            if (budget.spent()) {
+            if (budget.spent() || most == 0) {
                 return true;
             }
             budget.take(1, 0);
@@ -127,6 +128,7 @@ bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(
                 const std::int64_t furthest = turned_to_ + static_cast<std::int64_t>(wheel_slots);
                 link(lease, MUTANT(expiry_tried_once) ? furthest : std::min(target + look_again_slots, furthest));
                 found(context, lease);
+                most--;
             } else {
                 link_by_deadline(lease, target + 1);
             }
@@ -134,10 +136,6 @@ bool LeaseTable::turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(
         turned_to_++;
     }
     return false;
-}
-
-LeaseTime LeaseTable::wheel_due() const {
-    return leases_.empty() ? lease_never : LeaseTime{(turned_to_ + 1) * wheel_slot.count()};
 }
 
 void LeaseTable::check_invariants() const {

@@ -125,15 +125,13 @@ class LeaseTable {
     void move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to);
 
     // ---- the wheel
-    // Calls `found` with leases whose time is over at `now`; each again after a while if it is still there. true: the
-    // budget ended before all were found.
+    // Calls `found` with leases whose time is over at `now`, `most` at most; each again after a while if it is still there.
+    // true: the budget, or `most`, ended it before all were found.
     template <class Found>
-    bool turn_wheel(LeaseTime now, WorkBudget& budget, Found found) {
-        return turn_wheel_to(now, budget, [](void* context, Lease& lease) { (*static_cast<Found*>(context))(lease); },
-                             &found);
+    bool turn_wheel(LeaseTime now, WorkBudget& budget, std::size_t most, Found found) {
+        return turn_wheel_to(now, budget, most,
+                             [](void* context, Lease& lease) { (*static_cast<Found*>(context))(lease); }, &found);
     }
-    // When the wheel is to be turned next.
-    LeaseTime wheel_due() const;
 
     void check_invariants() const;
 
@@ -146,7 +144,7 @@ class LeaseTable {
     using Map = std::map<api::LeaseId, Lease, std::less<>, SlabAllocator<std::pair<const api::LeaseId, Lease>>>;
 
     static std::int64_t slot_number(LeaseTime at) { return at.ns / wheel_slot.count(); }
-    bool turn_wheel_to(LeaseTime now, WorkBudget& budget, void (*found)(void*, Lease&), void* context);
+    bool turn_wheel_to(LeaseTime now, WorkBudget& budget, std::size_t most, void (*found)(void*, Lease&), void* context);
     void link(Lease& lease, std::int64_t number);
     void link_by_deadline(Lease& lease, std::int64_t least);
     void unlink(Lease& lease);

@@ -107,15 +107,13 @@ class Store {
     };
     bool list_lease_keys(api::LeaseId id, std::string_view from, const LeaseKeysBounds& bounds,
                          std::vector<std::string_view>& out) const;
-    // Appends leases whose time is over at `now`; each again about a second later if it is still there. For who leads: it
-    // is a search and changes no state. true: the budget ended before all were found.
+    // Appends leases whose time is over at `now`, `most` at most; each again about a second later if it is still there. For
+    // who leads: it is a search and changes no state. true: the budget, or `most`, ended it before all were found.
     struct ExpiredLease {
         api::LeaseId id;
         LogIndex version;
     };
-    bool find_expired(LeaseTime now, WorkBudget& budget, std::vector<ExpiredLease>& out);
-    // Before this reading there is nothing new to find; lease_never: there are no leases.
-    LeaseTime leases_due() const;
+    bool find_expired(LeaseTime now, WorkBudget& budget, std::size_t most, std::vector<ExpiredLease>& out);
 
     // ---- changes, numbered in the order in which they were made: by revision, and within one in that of its command's ops.
     // Those kept and visible: [changes_begin(), changes_end()).

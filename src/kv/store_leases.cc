@@ -129,13 +129,9 @@ bool Store::list_lease_keys(api::LeaseId id, std::string_view from, const LeaseK
     return next != lease->keys.end();
 }
 
-bool Store::find_expired(LeaseTime now, WorkBudget& budget, std::vector<ExpiredLease>& out) {
+bool Store::find_expired(LeaseTime now, WorkBudget& budget, std::size_t most, std::vector<ExpiredLease>& out) {
     return impl_->state.leases.turn_wheel(
-        now, budget, [&](const Lease& lease) { out.push_back({lease.id, lease.facts.version}); });
-}
-
-LeaseTime Store::leases_due() const {
-    return impl_->state.leases.wheel_due();
+        now, budget, most, [&](const Lease& lease) { out.push_back({lease.id, lease.facts.version}); });
 }
 
 }  // namespace ringfort::kv

@@ -18,7 +18,7 @@ namespace {
 constexpr Duration counted_at_once = 500ms;
 constexpr Duration tick_interval = 1s;
 constexpr Duration look_interval = kv::LeaseTable::wheel_slot;
-// Expiries under way in a range; the others wait in the wheel.
+// Expiries proposed at a time in a range; the others wait in the wheel.
 constexpr std::size_t expiring_max = 1024;
 constexpr std::int64_t second_ns = 1'000'000'000;
 
@@ -171,8 +171,9 @@ void LeaseKeeper::propose(Batch& batch) {
 void LeaseKeeper::on_outcome(const Origin& origin, const api::Response& response) {
     if (origin.token == own_token) {
         for (Clock& clock : clocks_) {
-            if (clock.range == RangeId(origin.place) && clock.expiring > 0) {
-                clock.expiring--;
+            if (clock.range == RangeId(origin.place) && clock.expiring > 0 && --clock.expiring == 0) {
+                next_look_ = context_.now;   // there may be more whose time is over
+                context_.want_timers(context_.now);
             }
         }
         return;
@@ -217,7 +218,7 @@ bool LeaseKeeper::answer_batch(Batch& batch, WorkBudget& budget) {
 }
 
 bool LeaseKeeper::run() {
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::keep_alives);
     for (const auto& batch : batches_) {
         if (batch->state == BatchState::done && answer_batch(*batch, budget)) {
             return true;
@@ -237,14 +238,24 @@ void LeaseKeeper::on_timers(Instant now) {
     }
     next_look_ = now + look_interval;
     propose();   // what was heard in this turn is heard before anything ends
-    for (const auto& replica : context_.replicas->all()) {
-        if (replica->store() != nullptr && replica->store()->lease_count() > 0 && replica->raft().accepts_proposals()) {
-            keep(*replica, now);
+    PartBudget budget(context_.work, TurnPart::expiry);
+    const auto& replicas = context_.replicas->all();
+    const std::size_t first = first_;
+    for (std::size_t i = 0; i < replicas.size(); i++) {
+        Replica& replica = *replicas[(first + i) % replicas.size()];
+        if (replica.store() == nullptr || replica.store()->lease_count() == 0 || !replica.raft().accepts_proposals()) {
+            continue;
+        }
+        const bool spent_before = budget.spent();
+        keep(replica, now, budget);
+        if (budget.spent() && !spent_before) {
+            first_ = (first + i + 1) % replicas.size();   // the others begin next time,
+            next_look_ = now;                             // which is soon
         }
     }
 }
 
-void LeaseKeeper::keep(Replica& replica, Instant now) {
+void LeaseKeeper::keep(Replica& replica, Instant now, WorkBudget& budget) {
     Clock& clock = clock_of(replica);
     static_cast<void>(now_of(replica));   // it is looked at often enough to count everything
     // Where nothing is committed for long, nothing more is asked for: what was proposed stands in the log.
@@ -266,21 +277,16 @@ void LeaseKeeper::keep(Replica& replica, Instant now) {
             clock.expiring++;
         }
     }
-    if (known) {
-        expire(replica, clock);
+    if (known && !budget.spent()) {
+        expire(replica, clock, budget);
     }
 }
 
-void LeaseKeeper::expire(Replica& replica, Clock& clock) {
-    if (clock.expiring >= expiring_max) {
-        return;
-    }
+// More is looked for once all that was proposed has its outcome (on_outcome()).
+void LeaseKeeper::expire(Replica& replica, Clock& clock, WorkBudget& budget) {
     expired_.clear();
-    WorkBudget budget;
-    budget.keys = std::min(budget.keys, static_cast<std::int64_t>(expiring_max - clock.expiring));
-    if (replica.store()->find_expired(now_of(replica), budget, expired_)) {
-        next_look_ = context_.now;
-    }
+    static_cast<void>(replica.store()->find_expired(now_of(replica), budget, expiring_max, expired_));
+    budget.take(static_cast<std::int64_t>(expired_.size()), 0);
     for (const kv::Store::ExpiredLease& lease : expired_) {
         // What is not proposed now is found again.
         if (propose_own(replica, kv::LeaseExpire{stamp(replica), lease.id, lease.version})) {

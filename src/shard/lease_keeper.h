@@ -90,8 +90,8 @@ class LeaseKeeper {
     Batch& gathering_batch(Replica& replica);
     void propose(Batch& batch);
     bool propose_own(Replica& replica, const kv::CommandBody& body);
-    void keep(Replica& replica, Instant now);
-    void expire(Replica& replica, Clock& clock);
+    void keep(Replica& replica, Instant now, WorkBudget& budget);
+    void expire(Replica& replica, Clock& clock, WorkBudget& budget);
     bool answer_batch(Batch& batch, WorkBudget& budget);
     api::LeaseTimeToLiveResponse time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request,
                                               WorkBudget& budget);
@@ -104,6 +104,7 @@ class LeaseKeeper {
     std::size_t waiting_{0};                       // waiters without an answer
     std::size_t waiting_ids_{0};
     Instant next_look_{};
+    std::size_t first_{0};                         // range whose leases are looked at first
     std::vector<kv::Store::ExpiredLease> expired_;
     std::vector<api::LeaseId> ids_;
     std::vector<std::string_view> keys_;

@@ -13,8 +13,9 @@ namespace ringfort::shard {
 // Each has a budget a turn. Stale reads of single keys are no part: as many are answered as arrive.
 enum class TurnPart : std::uint8_t {
     apply, read_rounds, follower_reads, opened_replies, long_replies, held_reads, checkpoints, compaction,
+    keep_alives, expiry,
 };
-inline constexpr std::size_t turn_parts = 8;
+inline constexpr std::size_t turn_parts = 10;
 
 constexpr std::string_view to_string(TurnPart part) {
     switch (part) {
@@ -26,6 +27,8 @@ constexpr std::string_view to_string(TurnPart part) {
         case TurnPart::held_reads: return "reads held back";
         case TurnPart::checkpoints: return "checkpoints";
         case TurnPart::compaction: return "compaction";
+        case TurnPart::keep_alives: return "answers to keep-alives";
+        case TurnPart::expiry: return "expiry of leases";
     }
     UNREACHABLE();
 }

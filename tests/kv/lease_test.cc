@@ -36,7 +36,7 @@ class LeaseDriver : public Driver {
     std::set<api::LeaseId> expired(LeaseTime now) {
         std::vector<Store::ExpiredLease> found;
         WorkBudget budget{INT64_MAX, INT64_MAX};
-        EXPECT_FALSE(store.find_expired(now, budget, found));
+        EXPECT_FALSE(store.find_expired(now, budget, SIZE_MAX, found));
         std::set<api::LeaseId> out;
         for (const auto& lease : found) {
             EXPECT_TRUE(out.insert(lease.id).second);
@@ -246,7 +246,7 @@ TEST(LeaseWheel, turns_in_steps) {
     for (bool more = true; more; steps++) {
         WorkBudget budget{100, 1 << 20};
         const std::size_t before = found.size();
-        more = driver.store.find_expired(LeaseTime{11 * second_ns}, budget, found);
+        more = driver.store.find_expired(LeaseTime{11 * second_ns}, budget, SIZE_MAX, found);
         EXPECT_LE(found.size() - before, 100u);
     }
     EXPECT_EQ(found.size(), 5000u);

@@ -47,9 +47,9 @@ class LeaseReads : public testing::Test {
         return client().answer(id);
     }
     // Leases from 1 on.
-    void grant(api::LeaseId count) {
+    void grant(api::LeaseId count, std::int64_t ttl = 3600) {
         for (api::LeaseId id = 1; id <= count; id++) {
-            client().ask(++asked, api::LeaseGrantRequest{3600, id}, 60s);
+            client().ask(++asked, api::LeaseGrantRequest{ttl, id}, 60s);
         }
         ASSERT_TRUE(s.run_until(60s, "not every lease is granted", [&] { return client().answered() == asked; }));
         ASSERT_EQ(client().failed(), 0u);
@@ -202,6 +202,36 @@ TEST_F(HeldLeaseReads, wait_for_the_end_of_a_command_that_is_applied_as_many_as_
     }
     EXPECT_GT(told, 20u);
     EXPECT_LT(told, 80u) << "a key of a thousand bytes each";
+}
+
+// One in a hundred dies among those that are kept alive.
+TEST_F(LeaseReads, find_those_that_died_gone_in_time_however_many_are_kept_alive) {
+    constexpr api::LeaseId leases = 8000;
+    const auto dies = [](api::LeaseId id) { return id % 100 == 0; };
+    grant(leases, 5);
+    const Instant granted = s.simulation.now();
+    s.simulation.run_for(3s);
+    std::vector<api::LeaseId> kept;
+    for (api::LeaseId id = 1; id <= leases; id++) {
+        if (!dies(id)) {
+            kept.push_back(id);
+        }
+        if (kept.size() == limits::lease_keep_alive_ids_max || id == leases) {
+            client().ask(++asked, api::LeaseKeepAliveRequest{kept}, 60s);
+            kept.clear();
+        }
+    }
+    s.simulation.run_for(granted + 5s + 300ms - s.simulation.now());
+    const std::uint64_t first = asked;
+    for (api::LeaseId id = 100; id <= leases; id += 100) {
+        client().ask(++asked, api::LeaseTimeToLiveRequest{.id = id}, 60s);
+    }
+    ASSERT_TRUE(s.run_until(10s, "not every question is answered", [&] { return client().answered() == asked; }));
+    EXPECT_EQ(client().failed(), 0u);
+    for (std::uint64_t question = first + 1; question <= asked; question++) {
+        EXPECT_EQ(client().answer(question).leases, std::vector<std::int64_t>{-1}) << question - first;
+    }
+    EXPECT_EQ(ask(api::LeaseTimeToLiveRequest{.id = 1}).leases, std::vector<std::int64_t>{2});
 }
 
 }  // namespace

@@ -158,6 +158,48 @@ TEST_F(Leases, keep_alives_of_a_turn_are_one_entry) {
     s.expect_good_end();
 }
 
+class LeasesOfFewWrites : public Leases {
+  protected:
+    LeasesOfFewWrites() : Leases(idle()) {}
+    static RunOptions idle() {
+        RunOptions out = quiet();
+        out.workload.think = 3600s;
+        return out;
+    }
+};
+
+// Its time counts, and what it proposed stands in its log: that is not proposed again each time it looks.
+TEST_F(LeasesOfFewWrites, whose_end_cannot_be_committed_are_asked_to_end_once) {
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    ASSERT_TRUE(s.run_until(10s, "nobody leads", [&] { return s.leader() < s.nodes(); }));
+    constexpr api::LeaseId leases = 20;
+    for (api::LeaseId i = 1; i <= leases; i++) {
+        RecordedOperation granted = about(StepKind::grant, 3);
+        granted.success[0].lease = i;
+        ASSERT_EQ(ask(granted)->outcome, Outcome::ok);
+    }
+    const std::size_t leader = s.leader();
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != leader) {
+            s.node(i).kill();
+        }
+    }
+    s.simulation.run_for(4s);
+    const LogIndex asked = s.view(leader).last.index;
+    s.simulation.run_for(20s);
+    EXPECT_EQ(s.view(leader).role, raft::Role::leader);
+    EXPECT_EQ(s.view(leader).last.index, asked);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        if (i != leader) {
+            s.node(i).start();
+        }
+    }
+    RecordedOperation last = about(StepKind::time_to_live);
+    last.success[0].lease = leases;
+    ASSERT_TRUE(s.run_until(20s, "the leases do not end", [&] { return ask(last)->results.at(0).ttl == -1; }));
+    s.expect_good_end();
+}
+
 class FewKeepAlives : public Leases {
   protected:
     FewKeepAlives() : Leases(bounded()) {}
