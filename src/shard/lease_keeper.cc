@@ -1,6 +1,7 @@
 #include "shard/lease_keeper.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/mark.h"
 #include "base/mutant.h"
@@ -48,14 +49,24 @@ LeaseKeeper::Clock& LeaseKeeper::clock_of(const Replica& replica) {
         found->term = term;
         found->looked_at = context_.now;
         found->reading = replica.store()->lease_clock();
+        found->heard = true;
         found->spoke = false;
     }
     return *found;
 }
 
+// Not while the log has no room: keep-alives wait where they are then, and nobody's time runs out meanwhile.
+bool LeaseKeeper::hears(const Replica& replica) const {
+    return context_.router->accepting() && std::ranges::none_of(batches_, [&](const auto& batch) {
+        return batch->replica == &replica && batch->state == BatchState::gathering && batch->held_up;
+    });
+}
+
 kv::LeaseTime LeaseKeeper::now_of(const Replica& replica) {
     Clock& clock = clock_of(replica);
-    const Duration passed = std::min<Duration>(context_.now - clock.looked_at, counted_at_once);
+    const bool heard_before = std::exchange(clock.heard, hears(replica));
+    const Duration counted = heard_before && clock.heard ? counted_at_once : Duration(0);
+    const Duration passed = std::min<Duration>(context_.now - clock.looked_at, counted);
     clock.looked_at = context_.now;
     clock.reading.ns += passed.count() * (MUTANT(lease_clock_runs_fast) ? 2 : 1);
     clock.reading = std::clamp(clock.reading, replica.store()->lease_clock(), kv::LeaseTime{kv::lease_clock_max_ns});
@@ -165,6 +176,8 @@ void LeaseKeeper::propose(Batch& batch) {
     } else if (code != api::Errc::too_many_requests || !context_.log->has_space() || context_.now >= batch.deadline) {
         batch.state = BatchState::done;
         batch.code = context_.log->has_space() ? code : api::Errc::no_space;
+    } else {
+        batch.held_up = true;
     }
 }
 

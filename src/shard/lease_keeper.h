@@ -2,8 +2,9 @@
 // ends those whose time is over.
 //
 // Time: see kv/lease_table.h. In a term the leader counts on its own monotonic clock from the reading the state has; what
-// it could not hear anybody in (it was stopped, the machine slept) does not count, as keep-alives may wait at its door.
-// While there are leases a reading is committed every second at least: more than that a change of leaders never costs.
+// it could not hear anybody in (it was stopped, the machine slept, its log has no room) does not count, as keep-alives may
+// wait at its door. While there are leases, and what is proposed is committed, a reading is committed every second or so:
+// hardly more than that a change of leaders costs.
 //
 // Expiry: found by the state's wheel, proposed with the lease's version and this term; the first thing a leader commits
 // about leases is its term, and only then does it end any.
@@ -63,6 +64,7 @@ class LeaseKeeper {
         Term term{};
         Instant looked_at{};
         kv::LeaseTime reading{};        // then
+        bool heard{true};               // whoever keeps a lease alive, then
         Instant spoke_at{};             // when it last proposed something about leases
         bool spoke{false};              // in this term
         std::size_t expiring{0};        // proposals without an outcome
@@ -79,12 +81,14 @@ class LeaseKeeper {
         BatchState state{BatchState::gathering};
         std::vector<api::LeaseId> ids;
         std::vector<Waiter> waiters;
+        bool held_up{false};            // no room for it yet
         std::size_t answered{0};        // of the waiters
         Instant deadline{};             // the latest of theirs
         api::Errc code{api::Errc::ok};  // of a batch that is done
     };
 
     Clock& clock_of(const Replica& replica);
+    bool hears(const Replica& replica) const;
     kv::LeaseTime now_of(const Replica& replica);
     kv::LeaseStamp stamp(const Replica& replica);
     Batch& gathering_batch(Replica& replica);

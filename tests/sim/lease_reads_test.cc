@@ -204,6 +204,45 @@ TEST_F(HeldLeaseReads, wait_for_the_end_of_a_command_that_is_applied_as_many_as_
     EXPECT_LT(told, 80u) << "a key of a thousand bytes each";
 }
 
+class LeasesOfAFullLog : public LeaseReads {
+  protected:
+    LeasesOfAFullLog() : LeaseReads(with_small_log()) {}
+    static RunOptions with_small_log() {
+        RunOptions out = without_load();
+        out.log_window_bytes = 4 * mib;
+        out.segment_bytes = 16 * mib;
+        return out;
+    }
+    // Disks hang, and writes wait for room in the log.
+    void fill_log(Duration hang) {
+        for (std::size_t i = 0; i < s.nodes(); i++) {   // at once: nobody is faster, and the leader stays
+            s.node(i).media().hang_until(s.simulation.now() + hang);
+        }
+        const std::string value(100'000, 'v');
+        for (int i = 0; i < 100; i++) {
+            client().ask(++asked, api::PutRequest{.key = "other", .value = value}, 60s);
+        }
+        s.simulation.run_for(300ms);
+        ASSERT_GT(s.node(s.leader()).held().requests, 0u) << "no writes wait";
+    }
+};
+
+// It waits there for longer than the lease has, together with those writes.
+TEST_F(LeasesOfAFullLog, do_not_end_while_a_keep_alive_waits_at_the_door) {
+    ASSERT_EQ(ask(api::LeaseGrantRequest{2, lease}).error, api::Errc::ok);
+    fill_log(4s);
+    talk(s.leader());
+    const std::size_t leader = s.leader();
+    client().ask(1, api::LeaseKeepAliveRequest{std::span(&lease, 1)}, 60s);
+    s.simulation.run_for(3s);
+    EXPECT_EQ(client().answered(), 0u);
+    ASSERT_TRUE(s.run_until(20s, "the keep-alive is not answered", [&] { return client().answered() == 1; }));
+    EXPECT_EQ(client().answer(1).leases, std::vector<std::int64_t>{2});
+    EXPECT_EQ(s.leader(), leader);
+    s.simulation.run_for(3s);
+    EXPECT_EQ(ask(api::LeaseTimeToLiveRequest{.id = lease}).leases, std::vector<std::int64_t>{-1}) << "it never ends";
+}
+
 // One in a hundred dies among those that are kept alive.
 TEST_F(LeaseReads, find_those_that_died_gone_in_time_however_many_are_kept_alive) {
     constexpr api::LeaseId leases = 8000;
