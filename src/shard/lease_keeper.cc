@@ -21,6 +21,7 @@ constexpr Duration tick_interval = 1s;
 constexpr Duration look_interval = kv::LeaseTable::wheel_slot;
 // Expiries proposed at a time in a range; the others wait in the wheel.
 constexpr std::size_t expiring_max = 1024;
+constexpr std::size_t late_answers_per_turn = 1024;
 constexpr std::int64_t second_ns = 1'000'000'000;
 
 // Of what the keeper proposes for itself; keep-alives have the number of their batch.
@@ -145,7 +146,7 @@ api::Errc LeaseKeeper::add(Replica& replica, const Origin& origin, std::span<con
         batch = &gathering_batch(replica);
     }
     batch->ids.insert(batch->ids.end(), ids.begin(), ids.end());
-    batch->waiters.push_back({origin, batch->ids.size()});
+    batch->waiters.push_back({origin, batch->ids.size(), deadline});
     batch->deadline = std::max(batch->deadline, deadline);
     waiting_++;
     waiting_ids_ += ids.size();
@@ -175,7 +176,9 @@ void LeaseKeeper::propose(Batch& batch) {
         clock_of(replica).spoke_at = context_.now;
     } else if (code != api::Errc::too_many_requests || !context_.log->has_space() || context_.now >= batch.deadline) {
         batch.state = BatchState::done;
-        batch.code = context_.log->has_space() ? code : api::Errc::no_space;
+        batch.code = !context_.log->has_space()              ? api::Errc::no_space
+                     : code == api::Errc::too_many_requests ? api::Errc::timed_out
+                                                            : code;
     } else {
         batch.held_up = true;
     }
@@ -212,8 +215,11 @@ bool LeaseKeeper::answer_batch(Batch& batch, WorkBudget& budget) {
         const std::span<const api::LeaseId> ids(batch.ids.begin() + static_cast<std::ptrdiff_t>(begin),
                                                 batch.ids.begin() + static_cast<std::ptrdiff_t>(waiter.ids_end));
         begin = waiter.ids_end;
-        waiting_--;
         waiting_ids_ -= ids.size();
+        if (waiter.origin.kind == OriginKind::none) {
+            continue;
+        }
+        waiting_--;
         budget.take(1 + static_cast<std::int64_t>(ids.size()), 0);
         if (batch.code != api::Errc::ok) {
             context_.router->answer_error(waiter.origin, batch.code, "", replica.header());
@@ -228,6 +234,29 @@ bool LeaseKeeper::answer_batch(Batch& batch, WorkBudget& budget) {
         context_.router->answer(waiter.origin, replica.header(), api::LeaseKeepAliveResponse{ttls});
     }
     return false;
+}
+
+// A batch waits as long as the last of its waiters, each of them no longer than it said: some a turn are told so.
+void LeaseKeeper::answer_late(Instant now) {
+    std::size_t answers_left = late_answers_per_turn;
+    for (const auto& batch : batches_) {
+        if (batch->state == BatchState::done) {
+            continue;
+        }
+        for (Waiter& waiter : batch->waiters) {
+            if (waiter.origin.kind == OriginKind::none || waiter.deadline > now) {
+                continue;
+            }
+            if (answers_left == 0) {
+                next_look_ = now;
+                return;
+            }
+            answers_left--;
+            context_.router->answer_error(waiter.origin, api::Errc::timed_out, "", batch->replica->header());
+            waiter.origin.kind = OriginKind::none;
+            waiting_--;
+        }
+    }
 }
 
 bool LeaseKeeper::run() {
@@ -246,10 +275,14 @@ bool LeaseKeeper::run() {
 // ------------------------------------------------------------------------------------------------ expiry
 
 void LeaseKeeper::on_timers(Instant now) {
-    if (now < next_look_ || context_.stopping) {
+    if (now < next_look_) {
         return;
     }
     next_look_ = now + look_interval;
+    answer_late(now);
+    if (context_.stopping) {
+        return;
+    }
     propose();   // what was heard in this turn is heard before anything ends
     PartBudget budget(context_.work, TurnPart::expiry);
     const auto& replicas = context_.replicas->all();
@@ -315,7 +348,7 @@ Instant LeaseKeeper::next_deadline() const {
     });
     const bool gathering = std::ranges::any_of(
         batches_, [](const auto& batch) { return batch->state == BatchState::gathering; });
-    return gathering ? context_.now : kept ? next_look_ : never;
+    return gathering ? context_.now : kept || waiting_ > 0 ? next_look_ : never;
 }
 
 // ------------------------------------------------------------------------------------------------ reads

@@ -70,8 +70,9 @@ class LeaseKeeper {
         std::size_t expiring{0};        // proposals without an outcome
     };
     struct Waiter {
-        Origin origin{};
+        Origin origin{};                // none: it was answered when its deadline was over
         std::size_t ids_end{0};         // its ids are those from the end of the one before
+        Instant deadline{};
     };
     enum class BatchState : std::uint8_t { gathering, proposed, done };
     // Keep-alives of one range that go together.
@@ -97,6 +98,7 @@ class LeaseKeeper {
     void keep(Replica& replica, Instant now, WorkBudget& budget);
     void expire(Replica& replica, Clock& clock, WorkBudget& budget);
     bool answer_batch(Batch& batch, WorkBudget& budget);
+    void answer_late(Instant now);
     api::LeaseTimeToLiveResponse time_to_live(Replica& replica, const api::LeaseTimeToLiveRequest& request,
                                               WorkBudget& budget);
     api::LeaseListResponse list(Replica& replica, const api::LeaseListRequest& request, WorkBudget& budget);

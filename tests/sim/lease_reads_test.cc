@@ -243,6 +243,22 @@ TEST_F(LeasesOfAFullLog, do_not_end_while_a_keep_alive_waits_at_the_door) {
     EXPECT_EQ(ask(api::LeaseTimeToLiveRequest{.id = lease}).leases, std::vector<std::int64_t>{-1}) << "it never ends";
 }
 
+TEST_F(LeasesOfAFullLog, tell_each_keep_alive_when_its_own_time_is_over) {
+    ASSERT_EQ(ask(api::LeaseGrantRequest{60, lease}).error, api::Errc::ok);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().hang_until(s.simulation.now() + 4s);
+    }
+    const Instant asked_at = s.simulation.now();
+    client().ask(asked + 1, api::LeaseKeepAliveRequest{std::span(&lease, 1)}, 1s);
+    client().ask(asked + 2, api::LeaseKeepAliveRequest{std::span(&lease, 1)}, 60s);
+    ASSERT_TRUE(s.run_until(10s, "no answer", [&] { return client().answer(asked + 1).ended; }));
+    EXPECT_EQ(client().answer(asked + 1).error, api::Errc::timed_out);
+    EXPECT_LT(s.simulation.now() - asked_at, Duration(1300ms));
+    EXPECT_FALSE(client().answer(asked + 2).ended);
+    ASSERT_TRUE(s.run_until(10s, "no answer", [&] { return client().answer(asked + 2).ended; }));
+    EXPECT_EQ(client().answer(asked + 2).leases, std::vector<std::int64_t>{60});
+}
+
 // One in a hundred dies among those that are kept alive.
 TEST_F(LeaseReads, find_those_that_died_gone_in_time_however_many_are_kept_alive) {
     constexpr api::LeaseId leases = 8000;
