@@ -130,10 +130,11 @@ LeaseKeeper::Batch& LeaseKeeper::gathering_batch(Replica& replica) {
 
 api::Errc LeaseKeeper::add(Replica& replica, const Origin& origin, std::span<const api::LeaseId> ids,
                            Instant deadline) {
-    const std::size_t bytes_max = context_.request_bytes();
-    const std::size_t ids_max = std::min(kv::lease_keep_alive_ids_max, bytes_max / sizeof(api::LeaseId));
+    // A batch is about as large as a request may be; one request always fits.
+    const std::size_t ids_max = std::clamp(context_.request_bytes() / sizeof(api::LeaseId),
+                                           limits::lease_keep_alive_ids_max, kv::lease_keep_alive_ids_max);
     const ShardBounds& bounds = context_.config.bounds;
-    if (waiting_ >= bounds.keep_alives || waiting_ids_ + ids.size() > bounds.keep_alive_ids || ids.size() > ids_max) {
+    if (waiting_ >= bounds.keep_alives || waiting_ids_ + ids.size() > bounds.keep_alive_ids) {
         MARK("keep-alive refused: too many wait");
         return api::Errc::too_many_requests;
     }

@@ -259,6 +259,56 @@ TEST_F(LeasesOfAFullLog, tell_each_keep_alive_when_its_own_time_is_over) {
     EXPECT_EQ(client().answer(asked + 2).leases, std::vector<std::int64_t>{60});
 }
 
+class LeasesOfSmallRequests : public LeaseReads {
+  protected:
+    LeasesOfSmallRequests() : LeaseReads(small()) {}
+    static RunOptions small() {
+        RunOptions out = without_load();
+        out.request_bytes = 4 * kib;
+        out.bounds.keep_alive_ids = 3 * limits::lease_keep_alive_ids_max;
+        return out;
+    }
+};
+
+// Whatever a request may hold otherwise: as many ids as a request may have are taken, and those of a turn that do not go
+// together go one after the other.
+TEST_F(LeasesOfSmallRequests, are_kept_alive_by_as_many_as_a_request_may_have) {
+    ASSERT_EQ(ask(api::LeaseGrantRequest{60, lease}).error, api::Errc::ok);
+    std::vector<api::LeaseId> ids(limits::lease_keep_alive_ids_max, lease);
+    const LogIndex before = s.view(s.leader()).last.index;
+    constexpr std::uint64_t requests = 3;
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        ids.back() = static_cast<api::LeaseId>(1000 + id);
+        client().ask(asked + id, api::LeaseKeepAliveRequest{ids}, 60s);
+    }
+    ASSERT_TRUE(s.run_until(10s, "no answer", [&] { return client().answered() == asked + requests; }));
+    for (std::uint64_t id = 1; id <= requests; id++) {
+        const auto& answer = client().answer(asked + id);
+        ASSERT_EQ(answer.error, api::Errc::ok);
+        ASSERT_EQ(answer.leases.size(), ids.size());
+        EXPECT_EQ(answer.leases.front(), 60);
+        EXPECT_EQ(answer.leases.back(), 0);
+    }
+    EXPECT_GE(distance(before, s.view(s.leader()).last.index), requests);
+    s.expect_good_end();
+}
+
+TEST_F(LeasesOfSmallRequests, are_kept_alive_no_more_at_a_time_than_the_bound_of_ids) {
+    ASSERT_EQ(ask(api::LeaseGrantRequest{60, lease}).error, api::Errc::ok);
+    for (std::size_t i = 0; i < s.nodes(); i++) {
+        s.node(i).media().hang_until(s.simulation.now() + 600ms);
+    }
+    const std::vector<api::LeaseId> ids(limits::lease_keep_alive_ids_max, lease);
+    for (std::uint64_t id = 1; id <= 4; id++) {
+        client().ask(asked + id, api::LeaseKeepAliveRequest{ids}, 60s);
+    }
+    ASSERT_TRUE(s.run_until(10s, "no answer", [&] { return client().answered() == asked + 4; }));
+    EXPECT_EQ(client().failed(), 1u);
+    EXPECT_EQ(client().answer(asked + 4).error, api::Errc::too_many_requests);
+    EXPECT_EQ(ask(api::LeaseKeepAliveRequest{ids}).error, api::Errc::ok);
+    s.expect_good_end();
+}
+
 // One in a hundred dies among those that are kept alive.
 TEST_F(LeaseReads, find_those_that_died_gone_in_time_however_many_are_kept_alive) {
     constexpr api::LeaseId leases = 8000;
