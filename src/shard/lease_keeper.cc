@@ -177,9 +177,8 @@ void LeaseKeeper::propose(Batch& batch) {
         clock_of(replica).spoke_at = context_.now;
     } else if (code != api::Errc::too_many_requests || !context_.log->has_space() || context_.now >= batch.deadline) {
         batch.state = BatchState::done;
-        batch.code = !context_.log->has_space()              ? api::Errc::no_space
-                     : code == api::Errc::too_many_requests ? api::Errc::timed_out
-                                                            : code;
+        const api::Errc no_room = context_.log->has_space() ? api::Errc::timed_out : api::Errc::no_space;
+        batch.code = code == api::Errc::too_many_requests ? no_room : code;
     } else {
         batch.held_up = true;
     }
