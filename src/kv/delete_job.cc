@@ -5,13 +5,6 @@
 
 namespace ringfort::kv {
 
-namespace {
-
-// What a removal counts for, in keys walked: it writes a version and corrects the counts of the tree.
-constexpr std::int64_t removal_keys = 3;
-
-}  // namespace
-
 void DeleteJob::begin(const api::DeleteRangeRequest& request, Arena* answer, std::uint64_t pairs_max) {
     const api::KeyRange range{request.key, request.range_end};
     point_ = api::is_point(range);
@@ -61,7 +54,7 @@ void DeleteJob::remove(StoreState& state, KeyRecord& record, WorkBudget& budget)
     }
     state.remove(record);
     deleted_++;
-    state.charge(budget, removal_keys, static_cast<std::int64_t>(record.key_bytes));
+    state.charge(budget, StoreState::removal_keys, static_cast<std::int64_t>(record.key_bytes));
 }
 
 api::DeleteRangeResponse DeleteJob::response() const {

@@ -9,9 +9,7 @@ namespace ringfort::kv {
 
 namespace {
 
-// What the end of a key with its lease counts for, in keys walked: a removal, and its place among the lease's keys.
-constexpr std::int64_t ended_key_keys = 4;
-// And a renewal: a way down the tree of leases, in any order.
+// What a renewal counts for, in keys walked: a way down the tree of leases, in any order.
 constexpr std::int64_t renewal_keys = 2;
 
 }  // namespace
@@ -69,7 +67,7 @@ Step Store::Impl::step_revoke(WorkBudget& budget) {
         }
         KeyRecord& record = *lease.keys.begin()->record;
         state.remove(record);
-        state.charge(budget, ended_key_keys, static_cast<std::int64_t>(record.key_bytes));
+        state.charge(budget, StoreState::removal_keys, static_cast<std::int64_t>(record.key_bytes));
     }
     state.end(lease);
     budget.take(1, 0);

@@ -1,5 +1,7 @@
 #include "kv/store_state.h"
 
+#include <utility>
+
 #include "base/checksum.h"
 #include "base/mutant.h"
 
@@ -55,7 +57,7 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
     }
     const api::LeaseId former = alive ? older->lease() : 0;
     if (former != value.lease) {
-        leases.move_key(record, former, value.lease);
+        move_key(record, former, value.lease);
     }
     history.append(record, version);
     mix_change(*record, *version);
@@ -64,13 +66,18 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
 void StoreState::remove(KeyRecord& record) {
     ASSERT(!record.latest->tombstone());
     if (const api::LeaseId lease = record.latest->lease(); lease != 0 && !MUTANT(deleted_key_stays_attached)) {
-        leases.move_key(&record, lease, 0);
+        move_key(&record, lease, 0);
     }
     Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);
     record.latest = tombstone;
     history.append(&record, tombstone);
     tree.set_live(&record, false);
     mix_change(record, *tombstone);
+}
+
+void StoreState::move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to) {
+    leases.move_key(record, from, to);
+    uncharged_attachments_ += (from != 0 ? 1 : 0) + (to != 0 ? 1 : 0);
 }
 
 void StoreState::grant(api::LeaseId id, std::int64_t ttl) {
@@ -180,7 +187,8 @@ void StoreState::charge(WorkBudget& budget, std::int64_t keys, std::int64_t byte
     const auto regions = static_cast<std::int64_t>(slab.region_moves() - charged_region_moves_);
     charged_splits_ = index.splits();
     charged_region_moves_ = slab.region_moves();
-    budget.take(keys + splits * split_keys + regions * Slab::region_keys, bytes);
+    const std::int64_t attachments = std::exchange(uncharged_attachments_, 0);
+    budget.take(keys + splits * split_keys + regions * Slab::region_keys + attachments * attachment_keys, bytes);
 }
 
 // ---------------------------------------------------------------------------------------------- compaction

@@ -88,13 +88,20 @@ struct StoreState {
     // In the tree only: the index waits for the caller, who must put it there before anybody looks for the key.
     KeyRecord* new_tree_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
     // Charges `keys` for changes just made, and what they cost beyond themselves: splits of the hash index (random access
-    // over two times a thousand keys), regions of memory that came or went (a system call, and its pages).
+    // over two times a thousand keys), regions of memory that came or went (a system call, and its pages), and keys that
+    // were hung on a lease or taken off one (a way down the tree of leases, and one down that of its keys).
     void charge(WorkBudget& budget, std::int64_t keys, std::int64_t bytes);
     static constexpr std::int64_t split_keys = 100;
+    static constexpr std::int64_t attachment_keys = 2;
+    // What a removal counts for, in keys walked: it writes a version and corrects the counts of the tree.
+    static constexpr std::int64_t removal_keys = 3;
 
   private:
     std::uint64_t charged_splits_{0};
     std::uint64_t charged_region_moves_{0};
+    std::int64_t uncharged_attachments_{0};
+
+    void move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to);
 
     void mix_change(const KeyRecord& record, const Version& version);
     void mix_lease(api::LeaseId id, const LeaseFacts& facts);

@@ -277,6 +277,30 @@ TEST(LeaseSteps, ending_100_000_keys_is_cut_into_steps_and_is_seen_at_once) {
     EXPECT_EQ(driver.store.lease_count(), 0u);
 }
 
+TEST(LeaseSteps, keys_that_change_their_lease_cost_more_and_others_nothing) {
+    LeaseDriver driver;
+    driver.grant(1, 10);
+    driver.grant(2, 10);
+    driver.put("a", "v");
+    const auto cost = [&](const CommandBody& body) {
+        driver.begin(command_of(body));
+        WorkBudget budget{1000, 1 << 20};
+        EXPECT_EQ(driver.store.step(budget), Step::done);
+        return 1000 - budget.keys;
+    };
+    const auto put = [&](api::LeaseId id) { return cost(api::PutRequest{.key = "a", .value = "w", .lease = id}); };
+    const std::int64_t plain = put(0);
+    constexpr std::int64_t each = StoreState::attachment_keys;
+    EXPECT_EQ(put(1), plain + each);
+    EXPECT_EQ(put(1), plain);
+    EXPECT_EQ(put(2), plain + 2 * each);
+    EXPECT_EQ(put(0), plain + each);
+    const auto remove = [&] { return cost(api::DeleteRangeRequest{.key = "a", .range_end = {}, .prev_kv = false}); };
+    const std::int64_t plain_removal = remove();
+    put(2);
+    EXPECT_EQ(remove(), plain_removal + each);
+}
+
 TEST(LeaseSteps, renewing_100_000_leases_is_cut_into_steps) {
     LeaseDriver driver;
     std::vector<api::LeaseId> ids;
