@@ -416,6 +416,13 @@ std::size_t LeaseKeeper::held_bytes() const {
     return waiting_ids_ * sizeof(api::LeaseId) + waiting_ * sizeof(Waiter);
 }
 
+void LeaseKeeper::list_pools(PoolList& out) const {
+    const ShardBounds& bounds = context_.config.bounds;
+    out.push_back({"keep-alives without an answer", waiting_, bounds.keep_alives});
+    out.push_back({"leases in keep-alives", waiting_ids_, bounds.keep_alive_ids});
+    out.push_back({"batches of keep-alives", batches_.size()});   // each is a pending write of its replica
+}
+
 void LeaseKeeper::fail_all(api::Errc code) {
     for (const auto& batch : batches_) {
         batch->code = batch->state == BatchState::done ? batch->code : code;

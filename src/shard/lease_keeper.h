@@ -23,6 +23,7 @@
 #include "shard/context.h"
 #include "shard/held_reads.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 #include "shard/read_rounds.h"
 
 namespace ringfort::shard {
@@ -55,6 +56,7 @@ class LeaseKeeper {
     Instant next_deadline() const;
     bool idle() const { return batches_.empty(); }
     std::size_t held_bytes() const;
+    void list_pools(PoolList& out) const;
     void fail_all(api::Errc code);
 
   private:

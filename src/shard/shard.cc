@@ -388,6 +388,7 @@ PoolList inspect_pools(Shard& shard) {
     Shard::Impl& impl = shard.impl();
     impl.forwards.list_pools(out);
     impl.log_queue.list_pools(out);
+    impl.leases.list_pools(out);
     impl.streams.list_pools(out);
     impl.rounds.list_pools(out);
     impl.follower_reads.list_pools(out);
