@@ -54,16 +54,10 @@ void AutoCompaction::propose(RangeId range, api::Revision revision) {
     if (revision <= std::max<api::Revision>(replica.store()->compact_revision(), 1) || context_.directory == nullptr) {
         return;
     }
-    kv::CommandHeader header;
-    header.range = range;
-    if (const kv::RangeRecord* record = context_.directory->find(range)) {
-        header.generation = record->generation;
-    }
-    header.proposed_at = context_.world.clock.wall();
     const Origin origin{OriginKind::internal, wire::ClientKind::compact, 0, 0};
     // Not taken now (log full, transfer under way) is tried again at the next look.
-    static_cast<void>(
-        replica.propose(origin, header, api::CompactRequest{revision, false}, context_.now + propose_timeout));
+    static_cast<void>(replica.propose(origin, replica.command_header(), api::CompactRequest{revision, false},
+                                      context_.now + propose_timeout));
 }
 
 void AutoCompaction::on_timers(Instant now) {

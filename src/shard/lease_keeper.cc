@@ -102,16 +102,8 @@ kv::CommandBody LeaseKeeper::command_of(const api::Operation& op, const Replica&
 }
 
 bool LeaseKeeper::propose_own(Replica& replica, const kv::CommandBody& body) {
-    kv::CommandHeader header;
-    header.range = replica.range();
-    if (context_.directory != nullptr) {
-        if (const kv::RangeRecord* record = context_.directory->find(replica.range())) {
-            header.generation = record->generation;
-        }
-    }
-    header.proposed_at = context_.world.clock.wall();
     const Origin origin{OriginKind::leases, wire::ClientKind::lease_revoke, replica.range().value, own_token};
-    return replica.propose(origin, header, body, never) == api::Errc::ok;
+    return replica.propose(origin, replica.command_header(), body, never) == api::Errc::ok;
 }
 
 // ------------------------------------------------------------------------------------------------ keep-alives
@@ -165,13 +157,9 @@ void LeaseKeeper::propose() {
 // No room in the log: it goes on gathering.
 void LeaseKeeper::propose(Batch& batch) {
     Replica& replica = *batch.replica;
-    kv::CommandHeader header;
-    header.range = replica.range();
-    header.generation = context_.directory->find(replica.range())->generation;
-    header.proposed_at = context_.world.clock.wall();
     const Origin origin{OriginKind::leases, wire::ClientKind::lease_keep_alive, replica.range().value, batch.number};
     const kv::LeaseKeepAlive body{stamp(replica), batch.ids};
-    const api::Errc code = replica.propose(origin, header, body, batch.deadline);
+    const api::Errc code = replica.propose(origin, replica.command_header(), body, batch.deadline);
     if (code == api::Errc::ok) {
         batch.state = MUTANT(keep_alive_answered_uncommitted) ? BatchState::done : BatchState::proposed;
         clock_of(replica).spoke_at = context_.now;

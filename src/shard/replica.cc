@@ -254,6 +254,16 @@ void Replica::list_pools(PoolList& out) const {
     out.push_back({"reads of old entries for apply", apply_reads_.size(), apply_reads_max});
 }
 
+kv::CommandHeader Replica::command_header() const {
+    kv::CommandHeader out;
+    out.range = range_;
+    if (const auto* record = context_.directory != nullptr ? context_.directory->find(range_) : nullptr) {
+        out.generation = record->generation;
+    }
+    out.proposed_at = context_.world.clock.wall();
+    return out;
+}
+
 api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,
                            Instant deadline, std::uint64_t added_bytes) {
     if (!raft_->accepts_proposals()) {

@@ -78,6 +78,8 @@ class Replica {
     void step(const raft::Event& event);
     // On its way to a peer: entries of a fetch answer are read first.
     void send(const raft::Message& message);
+    // Of a command that is proposed now, of no client's.
+    kv::CommandHeader command_header() const;
     // Leader only: encodes the command into the open batch. The answer comes from apply(). Errc: why it was not proposed.
     // too_many_requests with log_full(): the log has no room now; try again after something became durable.
     // `added_bytes`: kv::added_bytes() of the request.

@@ -22,6 +22,7 @@ namespace ringfort::shard {
 
 namespace {
 
+// Whether its outcome is unknown when its answer is lost: twice is not once. Keeping a lease alive twice is.
 bool is_write(const api::Operation& op) {
     return std::holds_alternative<api::PutRequest>(op) || std::holds_alternative<api::DeleteRangeRequest>(op) ||
            std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op) ||
@@ -295,10 +296,7 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
-    kv::CommandHeader header;
-    header.range = replica.range();
-    header.generation = context_.directory->find(replica.range())->generation;
-    header.proposed_at = context_.world.clock.wall();
+    kv::CommandHeader header = replica.command_header();
     header.client = request.client;
     header.client_sequence = request.client_sequence;
     const bool about_lease = std::holds_alternative<api::LeaseGrantRequest>(request.op) ||

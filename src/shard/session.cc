@@ -21,7 +21,8 @@ constexpr std::size_t thrown_away_max = 1 * mib;
 constexpr std::uint32_t credit_bytes_default = 1 * mib;
 constexpr std::uint32_t credit_bytes_max = 16 * mib;
 
-bool is_write(wire::ClientKind kind) {
+// Whether the log has to have room for it.
+bool is_logged(wire::ClientKind kind) {
     return kind == wire::ClientKind::put || kind == wire::ClientKind::delete_range || kind == wire::ClientKind::txn ||
            kind == wire::ClientKind::compact || kind == wire::ClientKind::lease_grant ||
            kind == wire::ClientKind::lease_revoke || kind == wire::ClientKind::lease_keep_alive;
@@ -60,7 +61,7 @@ Session::Wait Session::next_waits_for() const {
     if (at_bound()) {
         return Wait::room;
     }
-    return is_write(kind) && !context_.router->accepting() ? Wait::log : Wait::nothing;
+    return is_logged(kind) && !context_.router->accepting() ? Wait::log : Wait::nothing;
 }
 
 bool Session::may_resume() const {
