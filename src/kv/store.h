@@ -91,13 +91,13 @@ class Store {
     // too_many_requests (sorted_range_keys_max). The request may die.
     Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
 
-    // ---- leases
+    // ---- leases. The clock and the term move when a command about leases begins, renewals with its steps; which leases
+    // there are changes with its last.
     std::optional<LeaseFacts> lease(api::LeaseId id) const;
     LeaseTime lease_clock() const;
     Term lease_term() const;           // of who spoke of leases last
     std::uint64_t lease_count() const;
-    // Appends ids in their order, those above `after` only. true: there are more. A lease comes and goes with the last step
-    // of its command.
+    // Appends ids in their order, those above `after` only. true: there are more.
     bool list_leases(std::optional<api::LeaseId> after, std::size_t most, std::vector<api::LeaseId>& out) const;
     // Appends the keys attached, in their order, from this one on: while there are fewer and they have fewer bytes. true:
     // there are more. Requires: !applying(): until a command is done it moves keys one by one.

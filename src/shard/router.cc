@@ -330,7 +330,7 @@ bool Router::enqueue(const Taken& taken) {
     return context_.log_queue->add(std::move(write));
 }
 
-// Asked for puts only: what frees space, or changes nothing, goes on.
+// Asked for what adds to a store (kv::added_bytes()): what frees space, or changes nothing, goes on.
 bool Router::has_room_for(std::uint64_t added_bytes) const {
     const kv::MemoryUse use{added_bytes, node_requests_.memory_bytes(), context_.config.memory_quota_bytes};
     return context_.log->has_space() && kv::check_quota(use) == api::Errc::ok;
