@@ -38,7 +38,7 @@ struct Watcher {
     std::int32_t credit_bytes{0};
     std::uint32_t sink{no_slot};
     std::uint32_t sink_next{no_slot}, sink_previous{no_slot};     // of the same sink
-    std::uint32_t origin_next{no_slot};                           // of the same hash of sink and request id
+    std::uint32_t table_next{no_slot};                            // of the same bucket of the table (watch_table.h)
     std::uint32_t list_next{no_slot}, list_previous{no_slot};     // of its pass, of those pending, or of those parked
     std::uint32_t group{no_slot};                                 // in the pass's index
     std::uint32_t group_next{no_slot}, group_previous{no_slot};

@@ -28,26 +28,14 @@ std::size_t text_bytes(const Watcher& watcher) {
 
 }  // namespace
 
-Watches::Watches(Context& context) : context_(context) {}
+Watches::Watches(Context& context) : context_(context), table_(watchers_, context.prng.next()) {}
 Watches::~Watches() = default;
 
 // ------------------------------------------------------------------------------------------------ tables
 
-std::uint32_t& Watches::bucket_of(std::uint32_t sink, std::uint64_t request_id) {
-    const std::uint64_t mixed = (sink * 0x9e37'79b9'7f4a'7c15U + request_id) * 0xbf58'476d'1ce4'e5b9U;
-    return buckets_[(mixed >> 32) % bucket_count];
-}
-
 std::uint32_t Watches::find(const SinkKey& key, std::uint64_t request_id) const {
     const auto sink = sink_by_key_.find(key);
-    if (sink == sink_by_key_.end()) {
-        return no_slot;
-    }
-    std::uint32_t at = const_cast<Watches*>(this)->bucket_of(sink->second, request_id);
-    while (at != no_slot && (watchers_[at].sink != sink->second || watchers_[at].request_id != request_id)) {
-        at = watchers_[at].origin_next;
-    }
-    return at;
+    return sink != sink_by_key_.end() ? table_.find(sink->second, request_id) : no_slot;
 }
 
 std::uint32_t Watches::sink_for(const SinkKey& key) {
@@ -147,9 +135,6 @@ void Watches::make(std::uint32_t number, const Origin& origin, const api::WatchR
         return refuse_with(api::Errc::no_leader, "");
     }
     const ShardBounds& bounds = context_.config.bounds;
-    if (buckets_.empty()) {
-        buckets_.assign(bucket_count, no_slot);
-    }
     if (find(key, origin.token) != no_slot) {
         return refuse_with(api::Errc::malformed_request, "a watch of this request id is there");
     }
@@ -172,9 +157,7 @@ void Watches::make(std::uint32_t number, const Origin& origin, const api::WatchR
     }
     sink.first = slot;
     sink.count++;
-    std::uint32_t& bucket = bucket_of(number, origin.token);
-    watcher.origin_next = bucket;
-    bucket = slot;
+    table_.insert(slot);
 
     // etcd: no key is the smallest one.
     const std::string_view begin = request.key.empty() ? std::string_view("\0", 1) : request.key;
@@ -320,11 +303,7 @@ void Watches::drop(std::uint32_t slot) {
         watchers_[watcher.sink_next].sink_previous = watcher.sink_previous;
     }
     sink.count--;
-    std::uint32_t* link = &bucket_of(number, watcher.request_id);
-    while (*link != slot) {
-        link = &watchers_[*link].origin_next;
-    }
-    *link = watcher.origin_next;
+    table_.erase(slot);
     require_leader_count_ -= watcher.require_leader ? 1u : 0u;
     progress_count_ -= watcher.progress_notify ? 1u : 0u;
     texts_.release(const_cast<char*>(watcher.text), text_bytes(watcher));

@@ -21,6 +21,7 @@
 #include "shard/context.h"
 #include "shard/origin.h"
 #include "shard/watch_feed.h"
+#include "shard/watch_table.h"
 #include "shard/watcher.h"
 #include "wire/client_codec.h"
 
@@ -73,12 +74,10 @@ class Watches {
 
   private:
     static constexpr Duration look_interval = 50ms;
-    static constexpr std::size_t bucket_count = 64 * 1024;
 
     using SinkKey = std::array<std::uint64_t, 2>;   // shard, session
 
     std::uint32_t find(const SinkKey& sink, std::uint64_t request_id) const;
-    std::uint32_t& bucket_of(std::uint32_t sink, std::uint64_t request_id);
     std::uint32_t sink_for(const SinkKey& key);
     void drop_sink_if_unused(std::uint32_t sink);
     std::uint16_t feed_for(Replica& replica);
@@ -106,10 +105,10 @@ class Watches {
 
     Context& context_;
     Watchers watchers_;
+    WatchTable table_;
     kv::Slab texts_;
     SlotPool<WatchSink> sinks_;
     std::map<SinkKey, std::uint32_t> sink_by_key_;
-    std::vector<std::uint32_t> buckets_;                // of watches by sink and request id; made with the first watch
     std::vector<std::unique_ptr<WatchFeed>> feeds_;     // by number; null: none of that
     std::vector<std::size_t> feed_watchers_;            // of each feed, in whatever state
     bool feeds_unused_{false};                          // some of them

@@ -1,4 +1,5 @@
-// The interval index of watches, against looking at each of them; and what a watch at rest takes.
+// The interval index of watches, against looking at each of them; the table of their request ids; and what a watch at rest
+// takes.
 #include "shard/watch_index.h"
 
 #include <gtest/gtest.h>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "kv/slab.h"
+#include "shard/watch_table.h"
 
 namespace ringfort::shard {
 namespace {
@@ -102,11 +104,57 @@ TEST_F(WatchIndexing, holds_watches_of_one_interval_in_one_group) {
     EXPECT_EQ(found("app0", 64).size(), 0u);
 }
 
-// With keys of 32 bytes: what Watches keeps of it, and four bytes of a free list.
+class WatchIds : public testing::Test {
+  protected:
+    std::uint32_t add(std::uint32_t sink, std::uint64_t request_id) {
+        const std::uint32_t slot = watchers.take();
+        watchers[slot].sink = sink;
+        watchers[slot].request_id = request_id;
+        table.insert(slot);
+        return slot;
+    }
+
+    Watchers watchers;
+    WatchTable table{watchers, 11};
+};
+
+TEST_F(WatchIds, are_found_while_the_table_grows_and_after_others_are_gone) {
+    EXPECT_EQ(table.find(0, 1), no_slot);
+    std::vector<std::uint32_t> slots;
+    for (std::uint32_t i = 0; i < 3000; i++) {
+        slots.push_back(add(i % 3, i / 3));
+        for (std::uint32_t seen = 0; seen <= i; seen += 97) {
+            ASSERT_EQ(table.find(seen % 3, seen / 3), slots[seen]) << seen << " of " << i;
+        }
+    }
+    EXPECT_EQ(table.find(3, 1), no_slot);
+    for (std::uint32_t i = 0; i < 3000; i += 2) {
+        table.erase(slots[i]);
+        watchers.give_back(slots[i]);
+    }
+    for (std::uint32_t i = 0; i < 3000; i++) {
+        ASSERT_EQ(table.find(i % 3, i / 3), i % 2 == 0 ? no_slot : slots[i]);
+    }
+}
+
+// Steps that a hash by multiplication, without a seed, puts into one bucket are among them.
+TEST_F(WatchIds, share_buckets_evenly_whichever_clients_choose) {
+    const std::uint64_t steps[] = {1, 1 << 16, std::uint64_t{1} << 44, 0x96de'1b17'3f11'9089};
+    std::uint32_t sink = 0;
+    for (const std::uint64_t step : steps) {
+        for (std::uint64_t i = 0; i < 16 * 1024; i++) {
+            add(sink, i * step);
+        }
+        sink++;
+    }
+    EXPECT_LT(table.longest(), 16u);
+}
+
+// With keys of 32 bytes: what Watches keeps of it, and four bytes each of a free list and of the table.
 TEST(Watcher, at_rest_takes_less_than_200_bytes) {
     constexpr std::size_t key_bytes = 32;
     const std::size_t texts = kv::Slab::block_bytes(2 * key_bytes + 1);
-    EXPECT_LE(sizeof(Watcher) + WatchIndex::group_bytes + texts + 4, 200u);
+    EXPECT_LE(sizeof(Watcher) + WatchIndex::group_bytes + texts + 8, 200u);
 }
 
 }  // namespace

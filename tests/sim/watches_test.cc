@@ -244,6 +244,35 @@ TEST_F(WatchFrames, cross_shards) {
     good_end();
 }
 
+// Refused, given up and granted more, all at once and for a range of another shard; there has never been a watch.
+TEST_F(WatchFrames, that_another_shard_refuses_may_be_cancelled) {
+    RunOptions options = no_load();
+    options.shards = 2;
+    ASSERT_TRUE(begin(options));
+    const std::size_t alone = s->follower();
+    for (std::size_t i = 0; i < s->nodes(); i++) {
+        if (i != alone) {
+            s->block_both(alone, i);
+        }
+    }
+    s->simulation.run_for(10s);
+    for (std::uint32_t shard = 0; shard < 2; shard++) {
+        RawClient client(s->cluster(), alone);
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = ShardId(shard);
+        client.greet(hello);
+        s->simulation.run_for(100ms);
+        client.ask(1, api::WatchRequest{.key = "d00/key", .range_end = {}, .require_leader = true});
+        client.cancel(1);
+        client.credit(1, 100);
+        client.ask_mark(1);
+        ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return client.answer(1).ended; }));
+        EXPECT_EQ(client.answer(1).error, api::Errc::no_leader);
+    }
+    good_end();
+}
+
 TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election_timeouts) {
     ASSERT_TRUE(begin());
     const std::size_t alone = s->follower();
