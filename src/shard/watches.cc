@@ -23,7 +23,28 @@ constexpr std::string_view empty_range_reason = "mvcc: watcher range is empty";
 constexpr int leaderless_timeouts = 3;
 
 std::size_t text_bytes(const Watcher& watcher) {
-    return std::max<std::size_t>(std::size_t{watcher.begin_bytes} + watcher.end_bytes, 1);
+    return std::size_t{watcher.begin_bytes} + watcher.end_bytes;   // the first key is never empty
+}
+
+// What is kept of a request's keys: the first, and behind it the end. That of a single key is the key after it.
+struct Keys {
+    std::string_view begin, end;
+    bool point{false};
+    bool no_end{false};
+    std::size_t bytes() const { return begin.size() + (point ? begin.size() + 1 : end.size()); }
+};
+
+Keys keys_of(const api::WatchRequest& request) {
+    Keys out;
+    out.begin = request.key.empty() ? std::string_view("\0", 1) : request.key;   // etcd: no key is the smallest one
+    const api::KeyRange range{out.begin, request.range_end};
+    out.point = api::is_point(range);
+    if (!out.point) {
+        const api::Interval interval = api::interval_of(range);
+        out.no_end = !interval.end;
+        out.end = interval.end.value_or(std::string_view{});
+    }
+    return out;
 }
 
 }  // namespace
@@ -110,76 +131,21 @@ bool Watches::refuse(const Origin& origin, const api::WatchRequest& request) {
 }
 
 void Watches::open(const Origin& origin, const api::WatchRequest& request, Replica& replica, std::int64_t credit) {
-    make(no_slot, origin, request, replica, credit);
+    make({context_.config.shard.value, origin.place}, origin, request, replica, credit);
 }
 
-// `number`: the sink of a connection of another shard; no_slot: the origin is a session of this one.
-void Watches::make(std::uint32_t number, const Origin& origin, const api::WatchRequest& request, Replica& replica,
+void Watches::make(const SinkKey& key, const Origin& origin, const api::WatchRequest& request, Replica& replica,
                    std::int64_t credit) {
-    const bool local = number == no_slot;
-    const SinkKey key = local ? SinkKey{context_.config.shard.value, origin.place}
-                              : SinkKey{sinks_[number].shard.value, sinks_[number].session};
-    const auto refuse_with = [&](api::Errc code, std::string_view detail) {
-        api::Response response;
-        response.header = replica.header();
-        response.body = api::ErrorInfo{code, detail, {}, {}};
-        send_first(key, origin, response);
-    };
-    const Duration alone = replica.leaderless_for(context_.now);
-    if (stopping_) {
-        return refuse_with(api::Errc::stopped, "");
+    const api::ErrorInfo refusal = admit(key, origin, request, replica);
+    api::Response response;
+    response.header = replica.header();
+    if (refusal.code != api::Errc::ok) {
+        response.body = refusal;
+        return send_first(key, origin, response);
     }
-    // Its state may be as old as its log was when it started.
-    const Duration alone_max = leaderless_timeouts * context_.config.election_timeout;
-    if (!replica.caught_up() || (request.require_leader && alone >= alone_max)) {
-        return refuse_with(api::Errc::no_leader, "");
-    }
-    const ShardBounds& bounds = context_.config.bounds;
-    if (find(key, origin.token) != no_slot) {
-        return refuse_with(api::Errc::malformed_request, "a watch of this request id is there");
-    }
-    const auto known = sink_by_key_.find(key);
-    const std::size_t there = known == sink_by_key_.end() ? 0 : sinks_[known->second].count;
-    if (there >= bounds.connection_watches || watchers_.used() >= bounds.watches) {
-        MARK("a watch is refused at a bound");
-        return refuse_with(api::Errc::too_many_requests, "too many watches");
-    }
-
-    number = sink_for(key);
-    WatchSink& sink = sinks_[number];
-    const std::uint32_t slot = watchers_.take();
+    const std::uint32_t slot = enlist(sink_for(key), origin.token);
     Watcher& watcher = watchers_[slot];
-    watcher.request_id = origin.token;
-    watcher.sink = number;
-    watcher.sink_next = sink.first;
-    if (sink.first != no_slot) {
-        watchers_[sink.first].sink_previous = slot;
-    }
-    sink.first = slot;
-    sink.count++;
-    table_.insert(slot);
-
-    // etcd: no key is the smallest one.
-    const std::string_view begin = request.key.empty() ? std::string_view("\0", 1) : request.key;
-    const api::KeyRange range{begin, request.range_end};
-    std::string point_end;
-    std::string_view end;
-    if (api::is_point(range)) {
-        point_end = std::string(begin) + '\0';
-        end = point_end;
-    } else if (const api::Interval interval = api::interval_of(range); interval.end) {
-        end = *interval.end;
-    } else {
-        watcher.no_end = true;
-    }
-    watcher.begin_bytes = static_cast<std::uint32_t>(begin.size());
-    watcher.end_bytes = static_cast<std::uint32_t>(end.size());
-    char* text = static_cast<char*>(texts_.allocate(text_bytes(watcher)));
-    std::memcpy(text, begin.data(), begin.size());
-    if (!end.empty()) {
-        std::memcpy(text + begin.size(), end.data(), end.size());
-    }
-    watcher.text = text;
+    keep_keys(watcher, request);
     watcher.prev_kv = request.prev_kv;
     watcher.no_put = request.no_put;
     watcher.no_delete = request.no_delete && !MUTANT(watch_filter_ignored);
@@ -189,20 +155,74 @@ void Watches::make(std::uint32_t number, const Origin& origin, const api::WatchR
     watcher.credit_bytes = static_cast<std::int32_t>(std::min<std::int64_t>(credit, INT32_MAX));
     require_leader_count_ += watcher.require_leader ? 1u : 0u;
     progress_count_ += watcher.progress_notify ? 1u : 0u;
-
-    const kv::Store& store = *replica.store();
-    const api::Revision now = store.revision();
-    watcher.next = {request.start_revision == 0 ? now + 1 : request.start_revision, 0};
+    watcher.next = {request.start_revision == 0 ? replica.store()->revision() + 1 : request.start_revision, 0};
     watcher.feed = feed_for(replica);
     feed_watchers_[watcher.feed]++;
+
     api::WatchResponse created;
     created.created = true;
-    api::Response response;
-    response.header = replica.header();
     response.more_frames = true;
     response.body = api::Result(created);
     send_first(key, origin, response);
     feeds_[watcher.feed]->add(slot);
+}
+
+// Why there is to be no such watch; ok: there may be.
+api::ErrorInfo Watches::admit(const SinkKey& key, const Origin& origin, const api::WatchRequest& request,
+                              const Replica& replica) const {
+    if (stopping_) {
+        return {api::Errc::stopped, "", {}, {}};
+    }
+    // Its state may be as old as its log was when it started.
+    const Duration alone_max = leaderless_timeouts * context_.config.election_timeout;
+    if (!replica.caught_up() || (request.require_leader && replica.leaderless_for(context_.now) >= alone_max)) {
+        return {api::Errc::no_leader, "", {}, {}};
+    }
+    if (find(key, origin.token) != no_slot) {
+        return {api::Errc::malformed_request, "a watch of this request id is there", {}, {}};
+    }
+    const ShardBounds& bounds = context_.config.bounds;
+    const auto known = sink_by_key_.find(key);
+    const std::size_t there = known == sink_by_key_.end() ? 0 : sinks_[known->second].count;
+    if (there >= bounds.connection_watches || watchers_.used() >= bounds.watches) {
+        MARK("a watch is refused at a bound");
+        return {api::Errc::too_many_requests, "too many watches", {}, {}};
+    }
+    return {api::Errc::ok, "", {}, {}};
+}
+
+// A fresh one of that sink.
+std::uint32_t Watches::enlist(std::uint32_t number, std::uint64_t request_id) {
+    WatchSink& sink = sinks_[number];
+    const std::uint32_t slot = watchers_.take();
+    Watcher& watcher = watchers_[slot];
+    watcher.request_id = request_id;
+    watcher.sink = number;
+    watcher.sink_next = sink.first;
+    if (sink.first != no_slot) {
+        watchers_[sink.first].sink_previous = slot;
+    }
+    sink.first = slot;
+    sink.count++;
+    table_.insert(slot);
+    return slot;
+}
+
+void Watches::keep_keys(Watcher& watcher, const api::WatchRequest& request) {
+    const Keys keys = keys_of(request);
+    watcher.no_end = keys.no_end;
+    watcher.begin_bytes = static_cast<std::uint32_t>(keys.begin.size());
+    watcher.end_bytes = static_cast<std::uint32_t>(keys.bytes() - keys.begin.size());
+    char* text = static_cast<char*>(texts_.allocate(keys.bytes()));
+    std::memcpy(text, keys.begin.data(), keys.begin.size());
+    char* const end = text + keys.begin.size();
+    if (keys.point) {
+        std::memcpy(end, keys.begin.data(), keys.begin.size());
+        end[keys.begin.size()] = '\0';
+    } else if (!keys.end.empty()) {
+        std::memcpy(end, keys.end.data(), keys.end.size());
+    }
+    watcher.text = text;
 }
 
 // The first frame of a request, or what stands in its place: it is answered now, as others are.
@@ -288,28 +308,32 @@ void Watches::send_mark(std::uint32_t slot, const Replica& replica, api::Revisio
 
 void Watches::drop(std::uint32_t slot) {
     Watcher& watcher = watchers_[slot];
-    const std::uint32_t number = watcher.sink;
     const std::uint16_t feed = watcher.feed;
-    WatchSink& sink = sinks_[number];
     switch (watcher.state) {
         case WatcherState::in_pass:
         case WatcherState::pending: feeds_[feed]->remove(slot); break;
-        case WatcherState::parked: watchers_.remove(sink.parked, slot); break;
+        case WatcherState::parked: watchers_.remove(sinks_[watcher.sink].parked, slot); break;
         case WatcherState::starved:
         case WatcherState::free: break;
     }
+    require_leader_count_ -= watcher.require_leader ? 1u : 0u;
+    progress_count_ -= watcher.progress_notify ? 1u : 0u;
+    texts_.release(const_cast<char*>(watcher.text), text_bytes(watcher));
+    delist(slot);
+    feed_watchers_[feed]--;
+    feeds_unused_ |= feed_watchers_[feed] == 0;
+}
+
+void Watches::delist(std::uint32_t slot) {
+    const Watcher& watcher = watchers_[slot];
+    WatchSink& sink = sinks_[watcher.sink];
     (watcher.sink_previous != no_slot ? watchers_[watcher.sink_previous].sink_next : sink.first) = watcher.sink_next;
     if (watcher.sink_next != no_slot) {
         watchers_[watcher.sink_next].sink_previous = watcher.sink_previous;
     }
     sink.count--;
     table_.erase(slot);
-    require_leader_count_ -= watcher.require_leader ? 1u : 0u;
-    progress_count_ -= watcher.progress_notify ? 1u : 0u;
-    texts_.release(const_cast<char*>(watcher.text), text_bytes(watcher));
     watchers_.give_back(slot);
-    feed_watchers_[feed]--;
-    feeds_unused_ |= feed_watchers_[feed] == 0;
 }
 
 void Watches::end(std::uint32_t slot, const Replica& replica, const api::WatchResponse& last) {
@@ -561,131 +585,6 @@ void Watches::look_at(std::uint32_t slot) {
         feed.mark(slot);
     }
     watcher.spoke = false;
-}
-
-// ------------------------------------------------------------------------------------------------ other shards
-
-void Watches::open_elsewhere(const Origin& origin, ShardId shard, Bytes body, std::int64_t credit) {
-    Session* session = context_.sessions->find(origin.place);
-    if (session == nullptr) {
-        return;
-    }
-    session->watch_shard(shard);
-    env::Mail mail;
-    mail.kind = static_cast<std::uint32_t>(MailKind::watch_open);
-    mail.words = {origin.place, origin.token, static_cast<std::uint64_t>(credit), 0};
-    mail.buffer = std::make_unique<env::MailBuffer>();
-    mail.buffer->owner = context_.config.shard;
-    mail.buffer->bytes.assign(body.begin(), body.end());
-    context_.sessions->post(shard, std::move(mail));
-}
-
-void Watches::on_mailed_open(ShardId from, env::Mail& mail) {
-    const SinkKey key{from.value, mail.words[0]};
-    const Origin origin{OriginKind::mail, wire::ClientKind::watch, from.value, mail.words[1]};
-    context_.request_arena.reset();
-    const auto request = wire::decode_request(wire::ClientKind::watch, mail.buffer->bytes, context_.request_arena);
-    ASSERT(request);   // the other shard decoded it
-    const auto& watch = std::get<api::WatchRequest>(request->op);
-    Replica* replica = context_.directory != nullptr && context_.directory->bootstrapped()
-                           ? context_.replicas->find(context_.directory->range_of(watch.key).id)
-                           : nullptr;
-    if (replica == nullptr) {
-        api::Response response;
-        response.header.cluster_id = context_.config.cluster_id;
-        response.header.member_id = context_.config.self;
-        response.body = api::ErrorInfo{api::Errc::no_leader, "the range's replica is being made", {}, {}};
-        send_first(key, origin, response);
-        return;
-    }
-    make(sink_for(key), origin, watch, *replica, static_cast<std::int64_t>(mail.words[2]));
-}
-
-void Watches::mail_frames() {
-    for (const std::uint32_t number : dirty_) {
-        WatchSink& sink = sinks_[number];
-        sink.in_dirty = false;
-        const std::size_t bytes = sink.out.pending_bytes();
-        if (bytes > 0) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::watch_frames);
-            mail.words = {sink.session, sink.answered, 0, 0};
-            mail.buffer = std::make_unique<env::MailBuffer>();
-            mail.buffer->owner = context_.config.shard;
-            mail.buffer->bytes.assign(sink.out.at(0), sink.out.at(bytes));
-            sink.mailed_bytes += bytes;
-            sink.answered = 0;
-            sink.out = wire::OutBuffer();
-            context_.sessions->post(sink.shard, std::move(mail));
-        }
-        drop_sink_if_unused(number);
-    }
-    dirty_.clear();
-}
-
-void Watches::on_mailed_frames(ShardId from, env::Mail& mail) {
-    if (Session* session = context_.sessions->find(mail.words[0])) {
-        session->watch_frames().append(mail.buffer->bytes);
-        session->end_watch_requests(mail.words[1]);
-        session->watch_shard(from).owed_bytes += mail.buffer->bytes.size();
-        on_room(*session);
-    }
-}
-
-void Watches::on_mail(ShardId from, env::Mail& mail) {
-    const SinkKey key{from.value, mail.words[0]};
-    const auto known = sink_by_key_.find(key);
-    switch (static_cast<MailKind>(mail.kind)) {
-        case MailKind::watch_open: on_mailed_open(from, mail); return;
-        case MailKind::watch_frames: on_mailed_frames(from, mail); return;
-        case MailKind::watch_took:
-            if (known != sink_by_key_.end()) {
-                WatchSink& sink = sinks_[known->second];
-                sink.mailed_bytes -= std::min<std::size_t>(sink.mailed_bytes, mail.words[1]);
-                if (sink.parked.count > 0 && !sink.in_rooms && has_room(sink)) {
-                    sink.in_rooms = true;
-                    rooms_.push_back(known->second);
-                }
-                drop_sink_if_unused(known->second);
-            }
-            return;
-        case MailKind::watch_grant:
-            if (const std::uint32_t slot = find(key, mail.words[1]); slot != no_slot) {
-                grant(slot, {static_cast<std::uint32_t>(mail.words[2]), mail.words[3] != 0});
-            }
-            return;
-        case MailKind::watch_cancel:
-            if (const std::uint32_t slot = find(key, mail.words[1]); slot != no_slot) {
-                api::WatchResponse last;
-                last.canceled = true;
-                end(slot, feeds_[watchers_[slot].feed]->replica(), last);
-            }
-            return;
-        case MailKind::watch_gone:
-            if (known != sink_by_key_.end()) {
-                WatchSink& sink = sinks_[known->second];
-                while (sink.first != no_slot) {
-                    drop(sink.first);
-                }
-                sink.mailed_bytes = 0;
-                sink.out = wire::OutBuffer();
-                sink.answered = 0;
-                drop_sink_if_unused(known->second);
-            }
-            return;
-        case MailKind::request:
-        case MailKind::reply:
-        case MailKind::cancel:
-        case MailKind::credit:
-        case MailKind::directory:
-        case MailKind::return_buffer:
-        case MailKind::node_ask:
-        case MailKind::identity:
-        case MailKind::log_ready:
-        case MailKind::node_part:
-        case MailKind::memory: break;
-    }
-    UNREACHABLE();
 }
 
 }  // namespace ringfort::shard

@@ -82,14 +82,18 @@ class Watches {
     void drop_sink_if_unused(std::uint32_t sink);
     std::uint16_t feed_for(Replica& replica);
     void drop_unused_feeds();
-    void make(std::uint32_t sink, const Origin& origin, const api::WatchRequest& request, Replica& replica,
+    void make(const SinkKey& sink, const Origin& origin, const api::WatchRequest& request, Replica& replica,
               std::int64_t credit);
+    api::ErrorInfo admit(const SinkKey& sink, const Origin& origin, const api::WatchRequest& request,
+                         const Replica& replica) const;
+    std::uint32_t enlist(std::uint32_t sink, std::uint64_t request_id);
+    void delist(std::uint32_t watcher);
+    void keep_keys(Watcher& watcher, const api::WatchRequest& request);
 
     wire::OutBuffer* out_of(WatchSink& sink);
     bool has_room(const WatchSink& sink) const;
     void note_sent(std::uint32_t sink);
     void send_first(const SinkKey& sink, const Origin& origin, const api::Response& response);
-    void send(std::uint32_t watcher, const api::Response& response);
     // Out of everything; nobody is told.
     void drop(std::uint32_t watcher);
     void end(std::uint32_t watcher, const Replica& replica, const api::WatchResponse& last);
