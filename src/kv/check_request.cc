@@ -196,6 +196,12 @@ Errc check(const api::LeaseTimeToLiveRequest& question, const RequestLimits& lim
     return question.from_key.size() > limits.command_bytes ? Errc::request_too_large : Errc::ok;
 }
 
+// No key is as long as what it is put with.
+Errc check(const api::WatchRequest& watch, const RequestLimits& limits) {
+    const bool too_long = std::max(watch.key.size(), watch.range_end.size()) > limits.command_bytes;
+    return too_long ? Errc::request_too_large : Errc::ok;
+}
+
 template <class Request>
 Errc check_with_size(const Request& request, const RequestLimits& limits) {
     const Errc code = check(request);
@@ -229,6 +235,9 @@ api::Errc check_request(const api::Operation& operation, const RequestLimits& li
     }
     if (const auto* question = std::get_if<api::LeaseTimeToLiveRequest>(&operation)) {
         return check(*question, limits);
+    }
+    if (const auto* watch = std::get_if<api::WatchRequest>(&operation)) {
+        return check(*watch, limits);
     }
     return Errc::ok;
 }

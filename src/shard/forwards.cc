@@ -85,6 +85,16 @@ bool Forwards::full() const {
     return held_bytes_ >= context_.config.bounds.forward_bytes || count_ >= context_.config.bounds.forwards;
 }
 
+void Forwards::hold(Session& session, std::size_t bytes) {
+    held_bytes_ += bytes;
+    session.forwarded().request_bytes += bytes;
+}
+
+void Forwards::let_go(Session& session, std::size_t bytes) {
+    held_bytes_ -= bytes;
+    session.forwarded().request_bytes -= bytes;
+}
+
 void Forwards::list_pools(PoolList& out) const {
     out.push_back({"requests that another place answers", count_, context_.config.bounds.forwards});
     // Those of this shard's sessions have a bound (Sessions); what other shards pass on has theirs.

@@ -64,6 +64,9 @@ class Forwards {
     void on_timers(Instant now);
     Instant next_deadline() const { return sweep_at_; }
     std::size_t count() const { return count_; }
+    // So many bytes of a request of the session are on their way to another shard otherwise, or arrived there.
+    void hold(Session& session, std::size_t bytes);
+    void let_go(Session& session, std::size_t bytes);
     // As much is held as may be: sessions that have some of it here are not read.
     bool full() const;
     std::size_t held_bytes() const { return held_bytes_; }

@@ -57,6 +57,7 @@ struct HeldView {
     std::size_t sorted{0};     // bytes of references to what is being sorted
     std::size_t reads{0};      // bytes of requests in read rounds, or that wait at a follower
     std::size_t streams{0};    // long replies that have not ended
+    std::size_t watch_keys{0}; // bytes of the keys of watches
 };
 
 HeldView inspect_held(Shard& shard);

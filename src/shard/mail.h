@@ -32,7 +32,7 @@ enum class MailKind : std::uint32_t {
     memory = 11,
     // Watches of a session here whose range is there. words: session, request id, credit; buffer: the request's body
     watch_open = 12,
-    // words: session, requests among them that are answered by it; buffer: whole frames
+    // words: session, requests for watches that are answered by it, bytes of these; buffer: whole frames
     watch_frames = 13,
     // words: session, bytes of frames that its connection has taken
     watch_took = 14,

@@ -54,6 +54,7 @@ class Session final : public env::ConnectionHandler {
     };
     std::vector<WatchShard> watch_shards;
     WatchShard& watch_shard(ShardId shard);
+    std::size_t watches_opening_bytes{0};   // of requests mailed there and not answered
     // Continues with frames that were set aside while the shard or this connection was at a bound.
     void resume();
     bool blocked() const { return blocked_; }

@@ -379,6 +379,7 @@ HeldView inspect_held(Shard& shard) {
                      shard.impl().leases.held_bytes();
     view.sorted = shard.impl().streams.sort_bytes();
     view.streams = shard.impl().streams.count();
+    view.watch_keys = shard.impl().watches.key_bytes();
     view.reads = shard.impl().rounds.held_bytes() + shard.impl().follower_reads.held_bytes();
     return view;
 }
@@ -396,6 +397,7 @@ PoolList inspect_pools(Shard& shard) {
     impl.links.list_pools(out);
     impl.sessions.list_pools(out);
     impl.replicas.list_pools(out);
+    impl.watches.list_pools(out);
     return out;
 }
 

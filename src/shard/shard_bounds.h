@@ -30,6 +30,9 @@ struct ShardBounds {
     // ---- watches
     std::size_t connection_watches{64 * 1024};
     std::size_t watches{4 * 1024 * 1024};
+    // Memory of their keys, of those of a connection and of all: the first holds that of any one watch.
+    std::size_t connection_watch_key_bytes{32 * mib};
+    std::size_t watch_key_bytes{512 * mib};
     // Bytes that wait for a connection: above this its watches are told nothing.
     std::size_t watch_backlog_bytes{1 * mib};
 

@@ -1,4 +1,5 @@
 // Watches whose connection is on another shard of the node than their range.
+#include "shard/forwards.h"
 #include "shard/mail.h"
 #include "shard/replicas.h"
 #include "shard/sessions.h"
@@ -12,6 +13,8 @@ void Watches::open_elsewhere(const Origin& origin, ShardId shard, Bytes body, st
         return;
     }
     session->watch_shard(shard);
+    session->watches_opening_bytes += body.size();
+    context_.forwards->hold(*session, body.size());
     env::Mail mail;
     mail.kind = static_cast<std::uint32_t>(MailKind::watch_open);
     mail.words = {origin.place, origin.token, static_cast<std::uint64_t>(credit), 0};
@@ -37,9 +40,10 @@ void Watches::on_mailed_open(ShardId from, env::Mail& mail) {
         response.header.member_id = context_.config.self;
         response.body = api::ErrorInfo{api::Errc::no_leader, "the range's replica is being made", {}, {}};
         send_first(key, origin, response);
-        return;
+    } else {
+        make(key, origin, watch, *replica, static_cast<std::int64_t>(mail.words[2]));
     }
-    make(key, origin, watch, *replica, static_cast<std::int64_t>(mail.words[2]));
+    sinks_[sink_for(key)].answered_bytes += mail.buffer->bytes.size();
 }
 
 void Watches::mail_frames() {
@@ -50,12 +54,13 @@ void Watches::mail_frames() {
         if (bytes > 0) {
             env::Mail mail;
             mail.kind = static_cast<std::uint32_t>(MailKind::watch_frames);
-            mail.words = {sink.session, sink.answered, 0, 0};
+            mail.words = {sink.session, sink.answered, sink.answered_bytes, 0};
             mail.buffer = std::make_unique<env::MailBuffer>();
             mail.buffer->owner = context_.config.shard;
             mail.buffer->bytes.assign(sink.out.at(0), sink.out.at(bytes));
             sink.mailed_bytes += bytes;
             sink.answered = 0;
+            sink.answered_bytes = 0;
             sink.out = wire::OutBuffer();
             context_.sessions->post(sink.shard, std::move(mail));
         }
@@ -68,6 +73,8 @@ void Watches::on_mailed_frames(ShardId from, env::Mail& mail) {
     if (Session* session = context_.sessions->find(mail.words[0])) {
         session->watch_frames().append(mail.buffer->bytes);
         session->end_watch_requests(mail.words[1]);
+        session->watches_opening_bytes -= mail.words[2];
+        context_.forwards->let_go(*session, mail.words[2]);
         session->watch_shard(from).owed_bytes += mail.buffer->bytes.size();
         on_room(*session);
     }
@@ -111,6 +118,7 @@ void Watches::on_mail(ShardId from, env::Mail& mail) {
                 sink.mailed_bytes = 0;
                 sink.out = wire::OutBuffer();
                 sink.answered = 0;
+                sink.answered_bytes = 0;
                 drop_sink_if_unused(known->second);
             }
             return;

@@ -95,13 +95,15 @@ struct WatchSink {
     ShardId shard{};                        // where it is
     std::uint32_t first{no_slot};           // its watches, through sink_next
     std::size_t count{0};
+    std::size_t key_bytes{0};               // memory of their keys
     WatcherList parked;
     bool in_rooms{false};                   // listed: those parked are being fetched
     bool in_dirty{false};                   // listed: `out` is to be mailed
     // Of another shard's: frames that wait for the end of the turn, first answers among them, and bytes mailed there that
     // its client has not taken.
     wire::OutBuffer out;
-    std::uint32_t answered{0};
+    std::uint32_t answered{0};              // requests for watches, by what is in `out`,
+    std::size_t answered_bytes{0};          // and how large they were
     std::size_t mailed_bytes{0};
 };
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "api/key_range.h"
 #include "base/mark.h"
 #include "base/mutant.h"
+#include "shard/forwards.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
@@ -31,7 +33,7 @@ struct Keys {
     std::string_view begin, end;
     bool point{false};
     bool no_end{false};
-    std::size_t bytes() const { return begin.size() + (point ? begin.size() + 1 : end.size()); }
+    std::size_t text_bytes() const { return begin.size() + (point ? begin.size() + 1 : end.size()); }
 };
 
 Keys keys_of(const api::WatchRequest& request) {
@@ -188,6 +190,12 @@ api::ErrorInfo Watches::admit(const SinkKey& key, const Origin& origin, const ap
         MARK("a watch is refused at a bound");
         return {api::Errc::too_many_requests, "too many watches", {}, {}};
     }
+    const std::size_t bytes = kv::Slab::block_bytes(keys_of(request).text_bytes());
+    const std::size_t bytes_there = known == sink_by_key_.end() ? 0 : sinks_[known->second].key_bytes;
+    if (bytes_there + bytes > bounds.connection_watch_key_bytes || key_bytes_ + bytes > bounds.watch_key_bytes) {
+        MARK("a watch is refused for the memory of keys");
+        return {api::Errc::too_many_requests, "too many bytes of keys of watches", {}, {}};
+    }
     return {api::Errc::ok, "", {}, {}};
 }
 
@@ -212,8 +220,11 @@ void Watches::keep_keys(Watcher& watcher, const api::WatchRequest& request) {
     const Keys keys = keys_of(request);
     watcher.no_end = keys.no_end;
     watcher.begin_bytes = static_cast<std::uint32_t>(keys.begin.size());
-    watcher.end_bytes = static_cast<std::uint32_t>(keys.bytes() - keys.begin.size());
-    char* text = static_cast<char*>(texts_.allocate(keys.bytes()));
+    watcher.end_bytes = static_cast<std::uint32_t>(keys.text_bytes() - keys.begin.size());
+    char* text = static_cast<char*>(texts_.allocate(keys.text_bytes()));
+    const std::size_t taken = kv::Slab::block_bytes(keys.text_bytes());
+    sinks_[watcher.sink].key_bytes += taken;
+    key_bytes_ += taken;
     std::memcpy(text, keys.begin.data(), keys.begin.size());
     char* const end = text + keys.begin.size();
     if (keys.point) {
@@ -318,6 +329,9 @@ void Watches::drop(std::uint32_t slot) {
     }
     require_leader_count_ -= watcher.require_leader ? 1u : 0u;
     progress_count_ -= watcher.progress_notify ? 1u : 0u;
+    const std::size_t freed = kv::Slab::block_bytes(text_bytes(watcher));
+    sinks_[watcher.sink].key_bytes -= freed;
+    key_bytes_ -= freed;
     texts_.release(const_cast<char*>(watcher.text), text_bytes(watcher));
     delist(slot);
     feed_watchers_[feed]--;
@@ -384,6 +398,7 @@ bool Watches::on_cancel(const Origin& origin) {
 }
 
 void Watches::on_session_gone(Session& session) {
+    context_.forwards->let_go(session, std::exchange(session.watches_opening_bytes, 0));
     for (const Session::WatchShard& there : session.watch_shards) {
         env::Mail mail;
         mail.kind = static_cast<std::uint32_t>(MailKind::watch_gone);
@@ -536,6 +551,20 @@ void Watches::sweep_leaderless(WorkBudget& budget) {
             end(leaderless_at_, replica, last);
         }
     }
+}
+
+void Watches::list_pools(PoolList& out) const {
+    const ShardBounds& bounds = context_.config.bounds;
+    std::size_t most = 0;
+    for (const auto& [key, number] : sink_by_key_) {
+        most = std::max(most, sinks_[number].key_bytes);
+    }
+    out.push_back({"watches", watchers_.used(), bounds.watches, true});
+    out.push_back({"connections with watches", sinks_.used(), UINT64_MAX, true});
+    out.push_back({"memory of keys of watches", key_bytes_, bounds.watch_key_bytes, true});
+    out.push_back({"memory of keys of one connection's watches", most, bounds.connection_watch_key_bytes, true});
+    out.push_back({"connections whose watches go on", rooms_.size()});
+    out.push_back({"connections whose frames are to be mailed", dirty_.size()});
 }
 
 void Watches::on_store_replaced(const Replica& replica) {

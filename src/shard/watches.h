@@ -5,8 +5,9 @@
 // be on another shard of the node: that one hands over what the client asks, and takes frames by mail, as many bytes as the
 // connection has room for.
 //
-// Bounds: watches of a connection, and of the shard; bytes that wait for a connection (above it a watch is told nothing
-// and reads from history later); a client's credit for each watch. Created, closing, mark and cancel frames are small and
+// Bounds: watches of a connection, and of the shard, and the memory of their keys; bytes that wait for a connection (above
+// it a watch is told nothing and reads from history later); a client's credit for each watch; requests mailed to other
+// shards and not answered, which count among the forwarded ones. Created, closing, mark and cancel frames are small and
 // answer something the client did, or come once: they pass these bounds.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include "kv/slab.h"
 #include "shard/context.h"
 #include "shard/origin.h"
+#include "shard/pool_view.h"
 #include "shard/watch_feed.h"
 #include "shard/watch_table.h"
 #include "shard/watcher.h"
@@ -60,6 +62,9 @@ class Watches {
         return progress_count_ + require_leader_count_ > 0 ? context_.now + look_interval : never;
     }
     std::size_t count() const { return watchers_.used(); }
+    // Memory of their keys.
+    std::size_t key_bytes() const { return key_bytes_; }
+    void list_pools(PoolList& out) const;
 
     // ---- for feeds
     Watchers& watchers() { return watchers_; }
@@ -118,6 +123,7 @@ class Watches {
     bool feeds_unused_{false};                          // some of them
     std::vector<std::uint32_t> rooms_;                  // sinks whose parked watches are being fetched
     std::vector<std::uint32_t> dirty_;                  // sinks with frames to be mailed
+    std::size_t key_bytes_{0};
     std::size_t require_leader_count_{0};
     std::size_t progress_count_{0};
     bool stopping_{false};

@@ -75,6 +75,8 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-replies", o.bounds.session_replies_bytes);
     visit("bound-connection-watches", o.bounds.connection_watches);
     visit("bound-watches", o.bounds.watches);
+    visit("bound-connection-watch-keys", o.bounds.connection_watch_key_bytes);
+    visit("bound-watch-keys", o.bounds.watch_key_bytes);
     visit("bound-watch-backlog", o.bounds.watch_backlog_bytes);
     visit("bound-streams", o.bounds.streams);
     visit("bound-unopened", o.bounds.unopened_streams);

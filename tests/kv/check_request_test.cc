@@ -41,6 +41,14 @@ TEST(CheckRequest, ignore_flags_refuse_what_they_ignore) {
     EXPECT_EQ(check(api::PutRequest{.key = "a", .value = {}, .ignore_value = true, .ignore_lease = true}), Errc::ok);
 }
 
+TEST(CheckRequest, a_watch_of_keys_longer_than_any_is_refused) {
+    const RequestLimits limits;
+    const std::string longest(limits.command_bytes, 'k'), longer(limits.command_bytes + 1, 'k');
+    EXPECT_EQ(check(api::WatchRequest{.key = longest, .range_end = longest}), Errc::ok);
+    EXPECT_EQ(check(api::WatchRequest{.key = longer, .range_end = {}}), Errc::request_too_large);
+    EXPECT_EQ(check(api::WatchRequest{.key = "k", .range_end = longer}), Errc::request_too_large);
+}
+
 TEST(CheckRequest, an_unknown_sort_is_refused) {
     api::RangeRequest range{.key = "a", .range_end = {}};
     range.sort_order = static_cast<api::SortOrder>(3);

@@ -160,6 +160,75 @@ TEST_F(WatchFrames, beyond_the_bounds_are_refused) {
     good_end();
 }
 
+// The keys of each take a block of 16 bytes.
+TEST_F(WatchFrames, beyond_the_memory_of_keys_are_refused) {
+    RunOptions options = no_load();
+    options.bounds.connection_watch_key_bytes = 32;
+    options.bounds.watch_key_bytes = 48;
+    ASSERT_TRUE(begin(options));
+    const std::size_t node = s->leader();
+    const api::WatchRequest request{.key = key, .range_end = {}};
+    RawClient one(s->cluster(), node), other(s->cluster(), node);
+    one.greet();
+    other.greet();
+    for (std::uint64_t i = 1; i <= 3; i++) {
+        one.ask(i, request);
+    }
+    ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return one.answer(3).ended; }));
+    EXPECT_EQ(one.answer(3).error, api::Errc::too_many_requests);
+    EXPECT_EQ(one.answer(2).told, Told{"created at 2"});
+    EXPECT_EQ(s->node(node).held().watch_keys, 32u);
+    other.ask(1, request);
+    other.ask(2, request);
+    ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return other.answer(2).ended; }));
+    EXPECT_EQ(other.answer(2).error, api::Errc::too_many_requests);
+    EXPECT_EQ(other.answer(1).told, Told{"created at 2"});
+    one.cancel(1);
+    s->simulation.run_for(100ms);
+    EXPECT_EQ(s->node(node).held().watch_keys, 32u);
+    other.ask(3, request);
+    s->simulation.run_for(100ms);
+    EXPECT_EQ(other.answer(3).told, Told{"created at 2"}) << "there is room again";
+    good_end();
+}
+
+// The connection is on one shard, the range on the other, and between them there is little room.
+TEST_F(WatchFrames, asked_for_across_shards_wait_in_the_connection) {
+    RunOptions options = no_load();
+    options.shards = 2;
+    options.mailbox_capacity = 2;
+    options.bounds.forward_bytes = 4 * kib;
+    ASSERT_TRUE(begin(options));
+    constexpr std::uint64_t watches = 300;
+    const std::string name = "d00/" + std::string(1000, 'k');
+    for (std::uint32_t shard = 0; shard < 2; shard++) {
+        RawClient client(s->cluster(), 0);
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = ShardId(shard);
+        client.greet(hello);
+        s->simulation.run_for(100ms);
+        for (std::uint64_t i = 1; i <= watches; i++) {
+            client.ask(i, api::WatchRequest{.key = name, .range_end = {}});
+        }
+        std::uint64_t waits = 0;
+        for (int i = 0; i < 10'000 && client.answer(watches).told.empty(); i++) {
+            s->simulation.run_for(50us);
+            for (const Holdings& holdings : s->node(0).holdings()) {
+                for (const shard::PoolView& pool : holdings.pools) {
+                    waits = pool.what == "mail for other shards" ? std::max(waits, pool.held) : waits;
+                }
+            }
+        }
+        for (std::uint64_t i = 1; i <= watches; i++) {
+            ASSERT_EQ(client.answer(i).told, Told{"created at 2"}) << i;
+        }
+        EXPECT_LE(waits, 8u);
+        EXPECT_EQ(s->node(0).held().forwarded, 0u);
+    }
+    good_end();
+}
+
 TEST_F(WatchFrames, of_a_request_id_that_is_in_use_cost_the_connection) {
     ASSERT_TRUE(begin());
     const std::uint64_t one = watch(0);

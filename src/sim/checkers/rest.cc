@@ -60,7 +60,7 @@ std::string check_bounds(const Holdings& holdings) {
 std::string check_rest(std::span<const Holdings> all) {
     for (const Holdings& here : all) {
         for (const shard::PoolView& pool : here.pools) {
-            if (pool.held > 0) {
+            if (pool.held > 0 && !pool.lasting) {
                 return held_text(here.who, pool.what, pool.held) + ", at rest";
             }
         }
