@@ -111,15 +111,7 @@ void Watches::on_mail(ShardId from, env::Mail& mail) {
             return;
         case MailKind::watch_gone:
             if (known != sink_by_key_.end()) {
-                WatchSink& sink = sinks_[known->second];
-                while (sink.first != no_slot) {
-                    drop(sink.first);
-                }
-                sink.mailed_bytes = 0;
-                sink.out = wire::OutBuffer();
-                sink.answered = 0;
-                sink.answered_bytes = 0;
-                drop_sink_if_unused(known->second);
+                lose_sink(known->second);
             }
             return;
         case MailKind::request:

@@ -99,6 +99,8 @@ struct WatchSink {
     WatcherList parked;
     bool in_rooms{false};                   // listed: those parked are being fetched
     bool in_dirty{false};                   // listed: `out` is to be mailed
+    bool gone{false};                       // the connection is closed: nobody is told anything
+    bool in_gone{false};                    // listed: its watches are being dropped
     // Of another shard's: frames that wait for the end of the turn, first answers among them, and bytes mailed there that
     // its client has not taken.
     wire::OutBuffer out;

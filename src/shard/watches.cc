@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::size_t header_request_id_at = 8;
 constexpr std::size_t header_flags_at = 5;
+// In keys walked: a watch out of everything.
+constexpr std::int64_t drop_keys = 4;
 constexpr std::string_view empty_range_reason = "mvcc: watcher range is empty";
 // A node that hears no leader for so many election timeouts says so to those who want to know.
 constexpr int leaderless_timeouts = 3;
@@ -78,7 +80,7 @@ std::uint32_t Watches::sink_for(const SinkKey& key) {
 void Watches::drop_sink_if_unused(std::uint32_t number) {
     WatchSink& sink = sinks_[number];
     // Bytes that another shard has not reported as taken are remembered.
-    if (sink.count > 0 || sink.in_rooms || sink.in_dirty || sink.mailed_bytes > 0) {
+    if (sink.in_gone || sink.count > 0 || sink.in_rooms || sink.in_dirty || sink.mailed_bytes > 0) {
         return;
     }
     if (Session* session = sink.shard == context_.config.shard ? context_.sessions->find(sink.session) : nullptr) {
@@ -254,6 +256,9 @@ void Watches::send_first(const SinkKey& key, const Origin& origin, const api::Re
 // ------------------------------------------------------------------------------------------------ frames
 
 wire::OutBuffer* Watches::out_of(WatchSink& sink) {
+    if (sink.gone) {
+        return nullptr;
+    }
     if (sink.shard != context_.config.shard) {
         return &sink.out;
     }
@@ -262,6 +267,9 @@ wire::OutBuffer* Watches::out_of(WatchSink& sink) {
 }
 
 bool Watches::has_room(const WatchSink& sink) const {
+    if (sink.gone) {
+        return false;
+    }
     const std::size_t held = sink.shard == context_.config.shard ? context_.sessions->held_bytes(sink.session)
                                                                  : sink.mailed_bytes + sink.out.pending_bytes();
     return held <= context_.config.bounds.watch_backlog_bytes;
@@ -295,7 +303,7 @@ void Watches::send_copy(std::uint32_t slot, wire::OutBuffer& frame, bool goes_on
     Watcher& watcher = watchers_[slot];
     wire::OutBuffer* out = out_of(sinks_[watcher.sink]);
     if (out == nullptr) {
-        return;   // its session is being closed
+        return;   // its connection is closed
     }
     const std::size_t at = out->pending_bytes();
     out->append({frame.at(0), frame.pending_bytes()});
@@ -408,11 +416,33 @@ void Watches::on_session_gone(Session& session) {
     if (session.watch_sink == no_slot) {
         return;
     }
-    WatchSink& sink = sinks_[session.watch_sink];
-    while (sink.first != no_slot) {
-        drop(sink.first);
+    lose_sink(session.watch_sink);
+}
+
+// Its connection is closed: its watches are dropped some a turn.
+void Watches::lose_sink(std::uint32_t number) {
+    WatchSink& sink = sinks_[number];
+    sink.gone = sink.in_gone = true;
+    sink.out = wire::OutBuffer();
+    sink.mailed_bytes = 0;
+    gone_.push_back(number);
+}
+
+void Watches::sweep_gone(WorkBudget& budget) {
+    while (!gone_.empty()) {
+        const std::uint32_t number = gone_.back();
+        WatchSink& sink = sinks_[number];
+        for (; sink.first != no_slot; budget.take(drop_keys, 0)) {
+            if (budget.spent()) {
+                return;
+            }
+            drop(sink.first);
+        }
+        budget.take(1, 0);
+        gone_.pop_back();
+        sink.in_gone = false;
+        drop_sink_if_unused(number);
     }
-    drop_sink_if_unused(session.watch_sink);
 }
 
 // ------------------------------------------------------------------------------------------------ room
@@ -489,12 +519,12 @@ void Watches::fetch_parked() {
     while (!rooms_.empty() && left > 0) {
         const std::uint32_t number = rooms_.back();
         WatchSink& sink = sinks_[number];
-        for (; sink.parked.count > 0 && left > 0; left--) {
+        for (; !sink.gone && sink.parked.count > 0 && left > 0; left--) {
             const std::uint32_t slot = sink.parked.first;
             watchers_.remove(sink.parked, slot);
             feeds_[watchers_[slot].feed]->add(slot);
         }
-        if (sink.parked.count == 0) {
+        if (sink.gone || sink.parked.count == 0) {
             rooms_.pop_back();
             sink.in_rooms = false;
             drop_sink_if_unused(number);
@@ -505,15 +535,16 @@ void Watches::fetch_parked() {
 // ------------------------------------------------------------------------------------------------ the turn
 
 bool Watches::run() {
-    if (watchers_.used() == 0 && dirty_.empty() && !feeds_unused_) {
+    if (watchers_.used() == 0 && dirty_.empty() && gone_.empty() && !feeds_unused_) {
         return false;
     }
     drop_unused_feeds();
     WorkBudget budget;
+    sweep_gone(budget);
     sweep_stopping(budget);
     sweep_leaderless(budget);
     fetch_parked();
-    bool more = !rooms_.empty() || stopping_;
+    bool more = !rooms_.empty() || !gone_.empty() || stopping_;
     WatchFeed::Budgets budgets;
     for (std::size_t i = 0; i < feeds_.size(); i++) {
         if (feeds_[i] != nullptr) {
@@ -522,7 +553,7 @@ bool Watches::run() {
     }
     drop_unused_feeds();
     mail_frames();
-    return more && watchers_.used() > 0;
+    return more && (watchers_.used() > 0 || !gone_.empty());
 }
 
 void Watches::sweep_stopping(WorkBudget& budget) {
@@ -564,6 +595,7 @@ void Watches::list_pools(PoolList& out) const {
     out.push_back({"memory of keys of watches", key_bytes_, bounds.watch_key_bytes, true});
     out.push_back({"memory of keys of one connection's watches", most, bounds.connection_watch_key_bytes, true});
     out.push_back({"connections whose watches go on", rooms_.size()});
+    out.push_back({"closed connections with watches", gone_.size()});
     out.push_back({"connections whose frames are to be mailed", dirty_.size()});
 }
 

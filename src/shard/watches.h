@@ -108,6 +108,8 @@ class Watches {
     void look_at(std::uint32_t watcher);
     void sweep_leaderless(WorkBudget& budget);
     void sweep_stopping(WorkBudget& budget);
+    void lose_sink(std::uint32_t sink);
+    void sweep_gone(WorkBudget& budget);
     void mail_frames();
     void on_mailed_open(ShardId from, env::Mail& mail);
     void on_mailed_frames(ShardId from, env::Mail& mail);
@@ -123,6 +125,7 @@ class Watches {
     bool feeds_unused_{false};                          // some of them
     std::vector<std::uint32_t> rooms_;                  // sinks whose parked watches are being fetched
     std::vector<std::uint32_t> dirty_;                  // sinks with frames to be mailed
+    std::vector<std::uint32_t> gone_;                   // sinks of closed connections
     std::size_t key_bytes_{0};
     std::size_t require_leader_count_{0};
     std::size_t progress_count_{0};

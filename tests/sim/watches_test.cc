@@ -29,6 +29,16 @@ class WatchFrames : public QuietCluster {
         }
         return out;
     }
+    // Of all shards of that node.
+    std::uint64_t pool(std::size_t node, std::string_view what) {
+        std::uint64_t out = 0;
+        for (const Holdings& holdings : s->node(node).holdings()) {
+            for (const shard::PoolView& pool : holdings.pools) {
+                out += pool.what == what ? pool.held : 0;
+            }
+        }
+        return out;
+    }
     testing::AssertionResult wrote(std::size_t node, const api::Operation& op) {
         clients[node]->ask(++id, op, 5s);
         return answered(node, id);
@@ -214,11 +224,7 @@ TEST_F(WatchFrames, asked_for_across_shards_wait_in_the_connection) {
         std::uint64_t waits = 0;
         for (int i = 0; i < 10'000 && client.answer(watches).told.empty(); i++) {
             s->simulation.run_for(50us);
-            for (const Holdings& holdings : s->node(0).holdings()) {
-                for (const shard::PoolView& pool : holdings.pools) {
-                    waits = pool.what == "mail for other shards" ? std::max(waits, pool.held) : waits;
-                }
-            }
+            waits = std::max(waits, pool(0, "mail for other shards"));
         }
         for (std::uint64_t i = 1; i <= watches; i++) {
             ASSERT_EQ(client.answer(i).told, Told{"created at 2"}) << i;
@@ -339,6 +345,29 @@ TEST_F(WatchFrames, that_another_shard_refuses_may_be_cancelled) {
         ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return client.answer(1).ended; }));
         EXPECT_EQ(client.answer(1).error, api::Errc::no_leader);
     }
+    good_end();
+}
+
+TEST_F(WatchFrames, of_a_closed_connection_go_some_a_turn) {
+    ASSERT_TRUE(begin());
+    const std::size_t node = s->leader();
+    constexpr std::uint64_t watches = 5000;
+    std::optional<RawClient> client(std::in_place, s->cluster(), node);
+    client->greet();
+    for (std::uint64_t i = 1; i <= watches; i++) {
+        client->ask(i, api::WatchRequest{.key = "d00/" + std::to_string(i), .range_end = {}});
+    }
+    ASSERT_TRUE(s->run_until(10s, "not all are created", [&] { return !client->answer(watches).told.empty(); }));
+    ASSERT_EQ(pool(node, "watches"), watches);
+    client.reset();
+    std::uint64_t there = watches, least = watches;
+    for (int i = 0; i < 100'000 && there > 0; i++) {
+        s->simulation.run_for(10us);
+        there = pool(node, "watches");
+        least = there > 0 ? std::min(least, there) : least;
+    }
+    EXPECT_EQ(there, 0u);
+    EXPECT_LT(least, watches) << "all went at once";
     good_end();
 }
 
