@@ -47,7 +47,8 @@ bool Session::at_bound() const {
            (forwarded_.request_bytes > 0 && context_.forwards->full());
 }
 
-// Credit and cancels make room and never wait themselves; behind what waits they do. Only writes wait for room in the log,
+// Credit and cancels make room and never wait for any; behind what waits they do, and for mail, since other shards may have
+// to be told. Only writes wait for room in the log,
 // and what is behind them on their connection.
 Session::Wait Session::next_waits_for() const {
     const auto next = reader_.peek();
@@ -56,7 +57,7 @@ Session::Wait Session::next_waits_for() const {
     }
     const auto kind = static_cast<wire::ClientKind>(next->kind);
     if (kind == wire::ClientKind::credit || kind == wire::ClientKind::cancel) {
-        return Wait::nothing;
+        return context_.sessions->mail_waits() ? Wait::mail : Wait::nothing;
     }
     if (at_bound()) {
         return Wait::room;
@@ -65,6 +66,9 @@ Session::Wait Session::next_waits_for() const {
 }
 
 bool Session::may_resume() const {
+    if (waits_for_ == Wait::mail) {
+        return blocked_ && !context_.sessions->mail_waits();   // at a bound, too: credit ends answers
+    }
     return blocked_ && !at_bound() && (waits_for_ != Wait::log || context_.router->accepting());
 }
 

@@ -80,7 +80,7 @@ class Session final : public env::ConnectionHandler {
     bool on_frame(const wire::FrameReader::Frame& frame);
     bool on_hello(const wire::FrameReader::Frame& frame);
     bool at_bound() const;
-    enum class Wait : std::uint8_t { nothing, room, log };
+    enum class Wait : std::uint8_t { nothing, room, log, mail };
     // What has to come before the next frame is read.
     Wait next_waits_for() const;
     void say(std::uint64_t request_id, wire::ClientKind kind, api::Errc code, std::string_view detail);
@@ -122,6 +122,8 @@ class Sessions final : public env::ListenerHandler {
 
     // Mail that must not be lost: waits while the other shard's queue is full.
     void post(ShardId to, env::Mail&& mail);
+    // As much of it waits as may. (It goes whatever clients do.)
+    bool mail_waits() const { return unposted_.size() > context_.config.bounds.waiting_mail; }
 
     void mark_dirty(Session& session);
     void mark_blocked(Session& session);

@@ -48,6 +48,7 @@ struct ShardBounds {
     std::size_t follower_read_bytes{64 * mib};
 
     // ---- what goes to other shards and nodes
+    std::size_t waiting_mail{4096};           // for room in their queues: above this no credit and no cancel is read
     std::size_t forwards{64 * 1024};
     std::size_t forward_bytes{64 * mib};      // of bodies held
     // Bytes of each class a peer may have on its way to us without more credit. Control has no bound but the protocol's.

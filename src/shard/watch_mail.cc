@@ -12,6 +12,19 @@ void Watches::open_elsewhere(const Origin& origin, ShardId shard, Bytes body, st
     if (session == nullptr) {
         return;
     }
+    const SinkKey key{context_.config.shard.value, origin.place};
+    if (const api::ErrorInfo refusal = admit_number(key, origin.token); refusal.code != api::Errc::ok) {
+        api::Response response;
+        response.header.cluster_id = context_.config.cluster_id;
+        response.header.member_id = context_.config.self;
+        response.body = refusal;
+        send_first(key, origin, response);
+        return;
+    }
+    Watcher& watcher = watchers_[enlist(sink_for(key), origin.token)];
+    watcher.state = WatcherState::elsewhere;
+    watcher.feed = static_cast<std::uint16_t>(shard.value);
+    elsewhere_count_++;
     session->watch_shard(shard);
     session->watches_opening_bytes += body.size();
     context_.forwards->hold(*session, body.size());
@@ -69,6 +82,21 @@ void Watches::mail_frames() {
     dirty_.clear();
 }
 
+// Watches whose last frame is among these are no more.
+void Watches::note_ended(Session& session, Bytes frames) {
+    while (!frames.empty()) {
+        const auto header = wire::decode_frame_header(frames.data(), limits::frame_bytes_max);
+        ASSERT(header.has_value());
+        if ((header->flags & wire::flag_more) == 0) {
+            const std::uint32_t slot = table_.find(session.watch_sink, header->request_id);
+            ASSERT(slot != no_slot && watchers_[slot].state == WatcherState::elsewhere);
+            drop(slot);
+        }
+        frames = frames.subspan(header->length);
+    }
+    drop_sink_if_unused(session.watch_sink);
+}
+
 void Watches::on_mailed_frames(ShardId from, env::Mail& mail) {
     if (Session* session = context_.sessions->find(mail.words[0])) {
         session->watch_frames().append(mail.buffer->bytes);
@@ -76,6 +104,7 @@ void Watches::on_mailed_frames(ShardId from, env::Mail& mail) {
         session->watches_opening_bytes -= mail.words[2];
         context_.forwards->let_go(*session, mail.words[2]);
         session->watch_shard(from).owed_bytes += mail.buffer->bytes.size();
+        note_ended(*session, mail.buffer->bytes);
         on_room(*session);
     }
 }

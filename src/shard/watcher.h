@@ -26,6 +26,7 @@ enum class WatcherState : std::uint8_t {
     pending,   // of its feed: waits for a pass over what it has missed
     parked,    // in its sink's list: the connection is behind
     starved,   // in no list: the client grants no credit
+    elsewhere, // of a connection here whose range is on another shard: here it has its request id alone, and no keys
 };
 
 struct Watcher {
@@ -42,7 +43,7 @@ struct Watcher {
     std::uint32_t list_next{no_slot}, list_previous{no_slot};     // of its pass, of those pending, or of those parked
     std::uint32_t group{no_slot};                                 // in the pass's index
     std::uint32_t group_next{no_slot}, group_previous{no_slot};
-    std::uint16_t feed{0};
+    std::uint16_t feed{0};                  // of one elsewhere: the shard
     std::uint8_t pass{0};                   // of the feed
     WatcherState state{WatcherState::free};
     bool no_end : 1 {false};                // its interval has none
@@ -53,6 +54,7 @@ struct Watcher {
     bool progress_notify : 1 {false};
     bool progress_wanted : 1 {false};       // asked for, and not answered
     bool spoke : 1 {false};                 // since it was looked at last for a mark
+    bool cancelled : 1 {false};             // elsewhere: that shard was told so
     bool open : 1 {false};                  // it was told a part of a revision, and not yet that this was all
 
     std::string_view begin() const { return {text, begin_bytes}; }

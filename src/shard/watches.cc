@@ -182,21 +182,30 @@ api::ErrorInfo Watches::admit(const SinkKey& key, const Origin& origin, const ap
     if (!replica.caught_up() || (request.require_leader && replica.leaderless_for(context_.now) >= alone_max)) {
         return {api::Errc::no_leader, "", {}, {}};
     }
-    if (find(key, origin.token) != no_slot) {
-        return {api::Errc::malformed_request, "a watch of this request id is there", {}, {}};
+    if (const api::ErrorInfo refusal = admit_number(key, origin.token); refusal.code != api::Errc::ok) {
+        return refusal;
     }
     const ShardBounds& bounds = context_.config.bounds;
     const auto known = sink_by_key_.find(key);
-    const std::size_t there = known == sink_by_key_.end() ? 0 : sinks_[known->second].count;
-    if (there >= bounds.connection_watches || watchers_.used() >= bounds.watches) {
-        MARK("a watch is refused at a bound");
-        return {api::Errc::too_many_requests, "too many watches", {}, {}};
-    }
     const std::size_t bytes = kv::Slab::block_bytes(keys_of(request).text_bytes());
     const std::size_t bytes_there = known == sink_by_key_.end() ? 0 : sinks_[known->second].key_bytes;
     if (bytes_there + bytes > bounds.connection_watch_key_bytes || key_bytes_ + bytes > bounds.watch_key_bytes) {
         MARK("a watch is refused for the memory of keys");
         return {api::Errc::too_many_requests, "too many bytes of keys of watches", {}, {}};
+    }
+    return {api::Errc::ok, "", {}, {}};
+}
+
+api::ErrorInfo Watches::admit_number(const SinkKey& key, std::uint64_t request_id) const {
+    if (find(key, request_id) != no_slot) {
+        return {api::Errc::malformed_request, "a watch of this request id is there", {}, {}};
+    }
+    const auto known = sink_by_key_.find(key);
+    const std::size_t there = known == sink_by_key_.end() ? 0 : sinks_[known->second].count;
+    const ShardBounds& bounds = context_.config.bounds;
+    if (there >= bounds.connection_watches || watchers_.used() >= bounds.watches) {
+        MARK("a watch is refused at a bound");
+        return {api::Errc::too_many_requests, "too many watches", {}, {}};
     }
     return {api::Errc::ok, "", {}, {}};
 }
@@ -327,12 +336,18 @@ void Watches::send_mark(std::uint32_t slot, const Replica& replica, api::Revisio
 
 void Watches::drop(std::uint32_t slot) {
     Watcher& watcher = watchers_[slot];
+    if (watcher.state == WatcherState::elsewhere) {
+        elsewhere_count_--;
+        delist(slot);
+        return;
+    }
     const std::uint16_t feed = watcher.feed;
     switch (watcher.state) {
         case WatcherState::in_pass:
         case WatcherState::pending: feeds_[feed]->remove(slot); break;
         case WatcherState::parked: watchers_.remove(sinks_[watcher.sink].parked, slot); break;
         case WatcherState::starved:
+        case WatcherState::elsewhere:
         case WatcherState::free: break;
     }
     require_leader_count_ -= watcher.require_leader ? 1u : 0u;
@@ -386,23 +401,24 @@ void Watches::cancel_compacted(std::uint32_t slot, const Replica& replica, api::
 bool Watches::on_cancel(const Origin& origin) {
     const SinkKey key{context_.config.shard.value, origin.place};
     const std::uint32_t slot = find(key, origin.token);
-    if (slot != no_slot) {
-        const std::uint32_t sink = watchers_[slot].sink;
+    if (slot == no_slot) {
+        return false;   // other requests may have that id
+    }
+    Watcher& watcher = watchers_[slot];
+    if (watcher.state != WatcherState::elsewhere) {
+        const std::uint32_t sink = watcher.sink;
         api::WatchResponse last;
         last.canceled = true;
-        end(slot, feeds_[watchers_[slot].feed]->replica(), last);
+        end(slot, feeds_[watcher.feed]->replica(), last);
         drop_sink_if_unused(sink);
-        return true;
+    } else if (!watcher.cancelled) {
+        watcher.cancelled = true;
+        env::Mail mail;
+        mail.kind = static_cast<std::uint32_t>(MailKind::watch_cancel);
+        mail.words = {origin.place, origin.token, 0, 0};
+        context_.sessions->post(ShardId(watcher.feed), std::move(mail));
     }
-    if (Session* session = context_.sessions->find(origin.place)) {
-        for (const Session::WatchShard& there : session->watch_shards) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::watch_cancel);
-            mail.words = {origin.place, origin.token, 0, 0};
-            context_.sessions->post(there.shard, std::move(mail));
-        }
-    }
-    return false;   // other requests may have that id
+    return true;
 }
 
 void Watches::on_session_gone(Session& session) {
@@ -478,19 +494,19 @@ void Watches::grant(std::uint32_t slot, const wire::CreditGrant& credit) {
 
 bool Watches::on_credit(const Origin& origin, const wire::CreditGrant& credit) {
     const std::uint32_t slot = find({context_.config.shard.value, origin.place}, origin.token);
-    if (slot != no_slot) {
+    if (slot == no_slot) {
+        return false;
+    }
+    const Watcher& watcher = watchers_[slot];
+    if (watcher.state != WatcherState::elsewhere) {
         grant(slot, credit);
-        return true;
+    } else if (!watcher.cancelled) {
+        env::Mail mail;
+        mail.kind = static_cast<std::uint32_t>(MailKind::watch_grant);
+        mail.words = {origin.place, origin.token, credit.bytes, std::uint64_t{credit.progress}};
+        context_.sessions->post(ShardId(watcher.feed), std::move(mail));
     }
-    if (Session* session = context_.sessions->find(origin.place)) {
-        for (const Session::WatchShard& there : session->watch_shards) {
-            env::Mail mail;
-            mail.kind = static_cast<std::uint32_t>(MailKind::watch_grant);
-            mail.words = {origin.place, origin.token, credit.bytes, std::uint64_t{credit.progress}};
-            context_.sessions->post(there.shard, std::move(mail));
-        }
-    }
-    return false;
+    return true;
 }
 
 void Watches::on_room(Session& session) {
@@ -544,7 +560,7 @@ bool Watches::run() {
     sweep_stopping(budget);
     sweep_leaderless(budget);
     fetch_parked();
-    bool more = !rooms_.empty() || !gone_.empty() || stopping_;
+    bool more = !rooms_.empty() || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end());
     WatchFeed::Budgets budgets;
     for (std::size_t i = 0; i < feeds_.size(); i++) {
         if (feeds_[i] != nullptr) {
@@ -558,7 +574,8 @@ bool Watches::run() {
 
 void Watches::sweep_stopping(WorkBudget& budget) {
     for (; stopping_ && stop_at_ < watchers_.end() && !budget.spent(); stop_at_++) {
-        if (watchers_[stop_at_].state != WatcherState::free) {
+        const WatcherState state = watchers_[stop_at_].state;
+        if (state != WatcherState::free && state != WatcherState::elsewhere) {   // where that is it ends as well
             end_with_error(stop_at_, api::Errc::stopped);
         }
         budget.take(2, 0);

@@ -42,7 +42,7 @@ class Watches {
     // The request cannot match anything, or nothing that is left: told so, and no watch. false: it can.
     bool refuse(const Origin& origin, const api::WatchRequest& request);
     void open_elsewhere(const Origin& origin, ShardId shard, Bytes body, std::int64_t credit);
-    // false: there is no such watch here or, as far as is known, elsewhere.
+    // false: the connection has no such watch.
     bool on_credit(const Origin& origin, const wire::CreditGrant& credit);
     bool on_cancel(const Origin& origin);
     void on_session_gone(Session& session);
@@ -61,7 +61,8 @@ class Watches {
     Instant next_deadline() const {
         return progress_count_ + require_leader_count_ > 0 ? context_.now + look_interval : never;
     }
-    std::size_t count() const { return watchers_.used(); }
+    // Those of this shard's ranges.
+    std::size_t count() const { return watchers_.used() - elsewhere_count_; }
     // Memory of their keys.
     std::size_t key_bytes() const { return key_bytes_; }
     void list_pools(PoolList& out) const;
@@ -91,6 +92,7 @@ class Watches {
               std::int64_t credit);
     api::ErrorInfo admit(const SinkKey& sink, const Origin& origin, const api::WatchRequest& request,
                          const Replica& replica) const;
+    api::ErrorInfo admit_number(const SinkKey& sink, std::uint64_t request_id) const;
     std::uint32_t enlist(std::uint32_t sink, std::uint64_t request_id);
     void delist(std::uint32_t watcher);
     void keep_keys(Watcher& watcher, const api::WatchRequest& request);
@@ -112,6 +114,7 @@ class Watches {
     void sweep_gone(WorkBudget& budget);
     void mail_frames();
     void on_mailed_open(ShardId from, env::Mail& mail);
+    void note_ended(Session& session, Bytes frames);
     void on_mailed_frames(ShardId from, env::Mail& mail);
 
     Context& context_;
@@ -127,6 +130,7 @@ class Watches {
     std::vector<std::uint32_t> dirty_;                  // sinks with frames to be mailed
     std::vector<std::uint32_t> gone_;                   // sinks of closed connections
     std::size_t key_bytes_{0};
+    std::size_t elsewhere_count_{0};
     std::size_t require_leader_count_{0};
     std::size_t progress_count_{0};
     bool stopping_{false};

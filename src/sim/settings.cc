@@ -78,6 +78,7 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-connection-watch-keys", o.bounds.connection_watch_key_bytes);
     visit("bound-watch-keys", o.bounds.watch_key_bytes);
     visit("bound-watch-backlog", o.bounds.watch_backlog_bytes);
+    visit("bound-waiting-mail", o.bounds.waiting_mail);
     visit("bound-streams", o.bounds.streams);
     visit("bound-unopened", o.bounds.unopened_streams);
     visit("bound-held-reads", o.bounds.held_reads);

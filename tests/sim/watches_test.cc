@@ -202,6 +202,63 @@ TEST_F(WatchFrames, beyond_the_memory_of_keys_are_refused) {
     good_end();
 }
 
+TEST_F(WatchFrames, of_a_request_id_that_is_in_use_across_shards_cost_the_connection) {
+    RunOptions options = no_load();
+    options.shards = 2;
+    ASSERT_TRUE(begin(options));
+    for (std::uint32_t shard = 0; shard < 2; shard++) {
+        RawClient client(s->cluster(), 0);
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = ShardId(shard);
+        client.greet(hello);
+        const api::WatchRequest request{.key = key, .range_end = {}};
+        client.ask(1, request);
+        s->simulation.run_for(100ms);
+        client.cancel(1);
+        s->simulation.run_for(100ms);
+        client.ask(1, request);
+        s->simulation.run_for(100ms);
+        EXPECT_EQ(client.answer(1).told, (Told{"created at 2", "cancelled", "created at 2"})) << "the first is no more";
+        client.ask(1, request);
+        ASSERT_TRUE(s->run_until(5s, "it stays", [&] { return client.closed(); }));
+        EXPECT_EQ(client.answer(1).error, api::Errc::malformed_request);
+    }
+    good_end();
+}
+
+// What a client may send at once, and what another shard may have to be told of, is held in its connection.
+TEST_F(WatchFrames, are_granted_credit_across_shards_as_fast_as_that_shard_takes_it) {
+    RunOptions options = no_load();
+    options.shards = 2;
+    options.mailbox_capacity = 2;
+    options.bounds.waiting_mail = 4;
+    ASSERT_TRUE(begin(options));
+    for (std::uint32_t shard = 0; shard < 2; shard++) {
+        RawClient client(s->cluster(), 0);
+        wire::ClientHello hello;
+        hello.has_shard = true;
+        hello.shard = ShardId(shard);
+        client.greet(hello);
+        client.ask(1, api::WatchRequest{.key = key, .range_end = {}});
+        s->simulation.run_for(100ms);
+        for (int i = 0; i < 500; i++) {
+            client.credit(1, 1);
+            client.credit(2, 1);
+            client.cancel(3);
+        }
+        client.cancel(1);
+        std::uint64_t waits = 0;
+        for (int i = 0; i < 10'000 && !client.answer(1).ended; i++) {
+            s->simulation.run_for(50us);
+            waits = std::max(waits, pool(0, "mail for other shards"));
+        }
+        EXPECT_EQ(client.answer(1).told, (Told{"created at 2", "cancelled"}));
+        EXPECT_LE(waits, 6u);
+    }
+    good_end();
+}
+
 // The connection is on one shard, the range on the other, and between them there is little room.
 TEST_F(WatchFrames, asked_for_across_shards_wait_in_the_connection) {
     RunOptions options = no_load();
