@@ -33,6 +33,8 @@ struct ShardBounds {
     // Memory of their keys, of those of a connection and of all: the first holds that of any one watch.
     std::size_t connection_watch_key_bytes{32 * mib};
     std::size_t watch_key_bytes{512 * mib};
+    // Changes that those in the present have not been told: above this they are in compaction's way no more.
+    std::size_t watch_lag_changes{64 * 1024};
     // Bytes that wait for a connection: above this its watches are told nothing.
     std::size_t watch_backlog_bytes{1 * mib};
 

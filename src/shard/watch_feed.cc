@@ -24,9 +24,7 @@ WatchFeed::WatchFeed(Context& context, Watches& watches, Replica& replica, std::
 }
 
 WatchFeed::~WatchFeed() {
-    if (store_ != nullptr) {
-        store_->unpin(pinned_);
-    }
+    unpin();
 }
 
 std::uint8_t WatchFeed::new_pass() {
@@ -42,19 +40,34 @@ std::uint8_t WatchFeed::new_pass() {
 void WatchFeed::attach() {
     store_ = replica_.store();
     ASSERT(store_ != nullptr);
-    Pass& pass = live();
-    pass.at = store_->changes_end();
-    pass.next = {store_->revision() + 1, 0};
-    pinned_ = store_->revision();
-    store_->pin(pinned_);
+    begin_live();
+    pin_live();
+}
+
+void WatchFeed::begin_live() {
+    live().at = store_->changes_end();
+    live().next = {store_->revision() + 1, 0};
 }
 
 void WatchFeed::pin_live() {
+    const std::uint64_t behind = store_->changes_end() - live().at;
+    in_step_at_ = behind == 0 ? context_.now : in_step_at_;
     const api::Revision told_now = told();
-    if (told_now != pinned_) {
+    const bool in_the_way = told_now < store_->compact_revision();
+    const bool may_be_in_the_way = pinned_ && context_.now - in_step_at_ <= compaction_waits_max;
+    if (behind > context_.config.bounds.watch_lag_changes || (in_the_way && !may_be_in_the_way)) {
+        unpin();
+    } else if (told_now != pinned_) {
         store_->pin(told_now);
-        store_->unpin(pinned_);
+        unpin();
         pinned_ = told_now;
+    }
+}
+
+void WatchFeed::unpin() {
+    if (pinned_) {
+        store_->unpin(*pinned_);
+        pinned_.reset();
     }
 }
 
@@ -62,7 +75,7 @@ void WatchFeed::on_store_replaced() {
     if (store_ == nullptr) {
         return;   // nothing was told since the last time
     }
-    store_->unpin(pinned_);
+    unpin();
     store_ = nullptr;
     for (auto& pass : passes_) {
         if (pass) {
@@ -85,7 +98,9 @@ void WatchFeed::insert(std::uint8_t number, std::uint32_t slot) {
     watcher.state = WatcherState::in_pass;
     watcher.pass = number;
     watches_.watchers().append(pass.list, slot);
-    pass.index.insert(slot);
+    if (watcher.wants_changes()) {
+        pass.index.insert(slot);
+    }
     if (watcher.open) {
         pass.open.push_back(slot);
     }
@@ -118,7 +133,7 @@ void WatchFeed::remove(std::uint32_t slot) {
         pass.watcher_at = watcher.group_next;
     }
     watches_.watchers().remove(pass.list, slot);
-    const std::uint32_t gone = pass.index.erase(slot);
+    const std::uint32_t gone = watcher.wants_changes() ? pass.index.erase(slot) : no_slot;
     if (gone != no_slot) {
         std::replace(pass.groups.begin() + static_cast<std::ptrdiff_t>(std::min(pass.group_at, pass.groups.size())),
                      pass.groups.end(), gone, no_slot);
@@ -283,13 +298,12 @@ bool WatchFeed::run(Budgets& budgets) {
     }
     Pass& first = live();
     if (first.list.count == 0) {
-        first.at = store_->changes_end();
-        first.next = {store_->revision() + 1, 0};
+        begin_live();
         first.in_change = first.closing = false;
         first.open.clear();
         first.closing_at = first.closing_kept = 0;
     }
-    bool more = !walk(first, store_->changes_end(), budgets.live);
+    bool more = (!pinned_ && is_overtaken(first) && !renew_live()) || !walk(live(), store_->changes_end(), budgets.live);
     pin_live();
     begin_pass();
     for (std::size_t i = 0; i < passes_.size(); i++) {
@@ -312,7 +326,7 @@ bool WatchFeed::advance(std::uint8_t number, WorkBudget& budget) {
     if (pass.stage == Stage::gather && !gather(number, budget)) {
         return true;
     }
-    if (pass.stage == Stage::walk && pass.next.revision < store_->changes_whole_from()) {
+    if (pass.stage == Stage::walk && is_overtaken(pass)) {
         MARK("compaction overtakes a watch");
         pass.stage = Stage::leave;
     }
@@ -322,15 +336,27 @@ bool WatchFeed::advance(std::uint8_t number, WorkBudget& budget) {
     return !leave(number, budget);
 }
 
-void WatchFeed::begin_pass() {
-    std::size_t running = 0;
-    bool one_gathers = false;
-    for (std::size_t i = 0; i < passes_.size(); i++) {
-        const bool over_history = passes_[i] != nullptr && i != live_;
-        running += over_history ? 1u : 0u;
-        one_gathers |= over_history && passes_[i]->stage == Stage::gather;
+std::size_t WatchFeed::other_passes() const {
+    return passes_.size() - 1 - static_cast<std::size_t>(std::count(passes_.begin(), passes_.end(), nullptr));
+}
+
+// Whoever is in it and has missed nothing is in the next one soon.
+bool WatchFeed::renew_live() {
+    if (other_passes() >= other_passes_max) {
+        return false;
     }
-    if (pending_.count > 0 && !one_gathers && running < history_passes_max) {
+    MARK("compaction overtakes the present");
+    live().stage = Stage::leave;
+    live_ = new_pass();
+    begin_live();
+    return true;
+}
+
+void WatchFeed::begin_pass() {
+    const bool one_gathers = std::any_of(passes_.begin(), passes_.end(), [](const auto& pass) {
+        return pass != nullptr && pass->stage == Stage::gather;
+    });
+    if (pending_.count > 0 && !one_gathers && other_passes() < history_passes_max) {
         Pass& pass = *passes_[new_pass()];
         pass.stage = Stage::gather;
         pass.next = {INT64_MAX, 0};

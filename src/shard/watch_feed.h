@@ -8,14 +8,17 @@
 // A watch whose connection is behind leaves its pass and costs nobody anything; it comes back as one that has missed
 // something. Every change is encoded once for all watches of a pass.
 //
-// Nothing that a pass needs may vanish: the live one pins its place in the history. The others do not, and end where
-// compaction overtakes them: those of their watches that need what is gone are cancelled.
+// The live pass pins its place in the history, so that nothing it needs vanishes, as long as it is not far behind: with more
+// to tell than there is time for it would keep compaction from freeing anything. The others pin nothing. A pass ends where
+// compaction overtakes it: those of its watches that need what is gone are cancelled, the others wait for another pass.
 #pragma once
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "base/instant.h"
 #include "base/work_budget.h"
 #include "kv/store.h"
 #include "shard/context.h"
@@ -52,12 +55,18 @@ class WatchFeed {
         WorkBudget live, history;
     };
     bool run(Budgets& budgets);
+    // Kept for the live pass, whatever is compacted.
+    std::uint64_t pinned_changes() const { return pinned_ ? store_->changes_end() - live().at : 0; }
     // The store is about to be replaced: everybody goes on over the next one.
     void on_store_replaced();
 
   private:
     // Over history at a time: so that one over much of it does not hold up who has missed little.
     static constexpr std::size_t history_passes_max = 4;
+    // Besides the live one, those included that were the live one.
+    static constexpr std::size_t other_passes_max = 2 * history_passes_max;
+    // For so long a live pass that is behind may hold up a compaction.
+    static constexpr Duration compaction_waits_max = 1s;
     static constexpr std::size_t pass_watchers_max = 64 * 1024;
     static constexpr std::size_t groups_at_once = 64;
 
@@ -88,7 +97,13 @@ class WatchFeed {
     Pass& live() const { return *passes_[live_]; }
     std::uint8_t new_pass();
     void attach();
+    void begin_live();
     void pin_live();
+    void unpin();
+    std::size_t other_passes() const;
+    bool is_overtaken(const Pass& pass) const { return pass.next.revision < store_->changes_whole_from(); }
+    // false: it has to wait until other passes are over.
+    bool renew_live();
     void insert(std::uint8_t pass, std::uint32_t watcher);
     bool may_join(const Pass& pass, const Watcher& watcher) const;
     // Walks to that change at most. false: the budget ended.
@@ -108,7 +123,8 @@ class WatchFeed {
     Replica& replica_;
     const std::uint16_t number_;
     kv::Store* store_{nullptr};             // null: to be looked up anew
-    api::Revision pinned_{0};               // in store_
+    std::optional<api::Revision> pinned_;   // in store_; none: the live pass is too far behind
+    Instant in_step_at_{};                  // when it was at the end of history last
     std::vector<std::unique_ptr<Pass>> passes_;   // by number; null: none of that
     std::uint8_t live_{0};
     std::size_t next_pass_{0};              // whose turn it is

@@ -60,6 +60,8 @@ struct Watcher {
     std::string_view begin() const { return {text, begin_bytes}; }
     // Of an interval without end nothing.
     std::string_view end() const { return {text + begin_bytes, end_bytes}; }
+    // With both filters it is given marks alone.
+    bool wants_changes() const { return !no_put || !no_delete; }
     bool ends_behind(std::string_view key) const { return no_end || key < end(); }
 };
 static_assert(sizeof(Watcher) <= 96);

@@ -612,6 +612,11 @@ void Watches::list_pools(PoolList& out) const {
     out.push_back({"memory of keys of watches", key_bytes_, bounds.watch_key_bytes, true});
     out.push_back({"memory of keys of one connection's watches", most, bounds.connection_watch_key_bytes, true});
     out.push_back({"connections whose watches go on", rooms_.size()});
+    std::uint64_t pinned = 0;
+    for (const auto& feed : feeds_) {
+        pinned = std::max(pinned, feed != nullptr ? feed->pinned_changes() : 0);
+    }
+    out.push_back({"changes kept for the watches of one range", pinned, bounds.watch_lag_changes});
     out.push_back({"closed connections with watches", gone_.size()});
     out.push_back({"connections whose frames are to be mailed", dirty_.size()});
 }

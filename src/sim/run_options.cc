@@ -168,6 +168,7 @@ void draw_watches(Prng& random, bool tight, RunOptions& out) {
         out.bounds.connection_watches = random.one_in(3) ? 1 : out.bounds.connection_watches;
         out.bounds.watches = random.one_in(3) ? 4 : out.bounds.watches;
         out.bounds.waiting_mail = random.one_in(3) ? 0 : out.bounds.waiting_mail;
+        out.bounds.watch_lag_changes = random.one_in(3) ? 0 : out.bounds.watch_lag_changes;
         // Keys of a watch of the load take 16 to 24 bytes.
         out.bounds.connection_watch_key_bytes = random.one_in(3) ? 40 : out.bounds.connection_watch_key_bytes;
         out.bounds.watch_key_bytes = random.one_in(3) ? 80 : out.bounds.watch_key_bytes;

@@ -77,6 +77,7 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-watches", o.bounds.watches);
     visit("bound-connection-watch-keys", o.bounds.connection_watch_key_bytes);
     visit("bound-watch-keys", o.bounds.watch_key_bytes);
+    visit("bound-watch-lag", o.bounds.watch_lag_changes);
     visit("bound-watch-backlog", o.bounds.watch_backlog_bytes);
     visit("bound-waiting-mail", o.bounds.waiting_mail);
     visit("bound-streams", o.bounds.streams);

@@ -428,6 +428,101 @@ TEST_F(WatchFrames, of_a_closed_connection_go_some_a_turn) {
     good_end();
 }
 
+// Watches that are told nothing of puts, and yet are looked at with each: a revision takes some turns.
+class SlowWatches : public WatchFrames {
+  protected:
+    testing::AssertionResult begin_slow(const RunOptions& options, const api::WatchRequest& wanted) {
+        const testing::AssertionResult begun = begin(options);
+        if (!begun) {
+            return begun;
+        }
+        many.emplace(s->cluster(), s->leader());
+        many->greet();
+        for (std::uint64_t i = 1; i <= watches; i++) {
+            many->ask(i, wanted);
+        }
+        return s->run_until(10s, "not all are created", [&] { return !many->answer(watches).told.empty(); });
+    }
+    // In one transaction each.
+    void put_many(std::size_t times) {
+        for (std::size_t i = 0; i < times; i++) {
+            std::vector<std::string> keys;
+            for (std::size_t op = 0; op < puts; op++) {
+                keys.push_back("d00/" + std::to_string(op));
+            }
+            std::vector<api::RequestOp> ops;
+            for (const std::string& name : keys) {
+                ops.push_back({api::PutRequest{.key = name, .value = "x"}});
+            }
+            clients[s->leader()]->ask(++id, api::TxnRequest{{}, ops, {}});
+        }
+    }
+    void TearDown() override {
+        many.reset();
+        WatchFrames::TearDown();
+    }
+
+    static constexpr std::uint64_t watches = 3000;
+    static constexpr std::size_t puts = 60;
+    static constexpr std::string_view kept = "changes kept for the watches of one range";
+    const api::WatchRequest removals{.key = "d00/", .range_end = "d00/\xff", .no_put = true};
+    std::optional<RawClient> many;
+};
+
+TEST_F(SlowWatches, are_told_everything_and_pin_no_more_than_the_bound) {
+    RunOptions options = no_load();
+    options.bounds.watch_lag_changes = 10;
+    ASSERT_TRUE(begin_slow(options, removals));
+    const std::uint64_t all = watch(s->leader());
+    s->simulation.run_for(100ms);
+    put_many(1);
+    EXPECT_TRUE(s->run_until(5s, "it is not told", [&] { return told(s->leader(), all).size() == puts + 1; }));
+    good_end();
+}
+
+TEST_F(SlowWatches, end_when_compaction_overtakes_them) {
+    RunOptions options = no_load();
+    options.bounds.watch_lag_changes = 10;
+    ASSERT_TRUE(begin_slow(options, removals));
+    const std::size_t node = s->leader();
+    const std::uint64_t all = watch(node);
+    s->simulation.run_for(100ms);
+    put_many(4);
+    clients[node]->ask(++id, api::CompactRequest{.revision = 6, .physical = true});
+    ASSERT_TRUE(answered(node, id));
+    EXPECT_EQ(answer(node, id).error, api::Errc::ok);
+    EXPECT_TRUE(s->run_until(5s, "it goes on", [&] { return answer(node, all).ended; }));
+    EXPECT_EQ(told(node, all).back(), "cancelled compacted 6");
+    EXPECT_LT(told(node, all).size(), 3 * puts);
+    const std::uint64_t next = watch(node);
+    s->simulation.run_for(1s);
+    ASSERT_TRUE(put(node, "v1"));
+    EXPECT_TRUE(comes(node, next, {"created at 6", "put d00/key=v1 at 7"}));
+    good_end();
+}
+
+TEST_F(SlowWatches, are_not_those_that_want_neither_puts_nor_removals) {
+    api::WatchRequest nothing = removals;
+    nothing.no_delete = nothing.progress_notify = true;
+    RunOptions options = no_load();
+    options.watch_progress_interval = 1s;
+    ASSERT_TRUE(begin_slow(options, nothing));
+    const std::size_t node = s->leader();
+    const std::uint64_t all = watch(node);
+    s->simulation.run_for(100ms);
+    put_many(1);
+    std::uint64_t behind = 0;
+    for (int i = 0; i < 100'000 && told(node, all).size() < puts + 1; i++) {
+        s->simulation.run_for(20us);
+        behind = std::max(behind, pool(node, kept));
+    }
+    EXPECT_EQ(told(node, all).size(), puts + 1);
+    EXPECT_EQ(behind, 0u);
+    s->simulation.run_for(3s);
+    EXPECT_EQ(many->answer(1).told.back(), "mark 3");
+    good_end();
+}
+
 TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election_timeouts) {
     ASSERT_TRUE(begin());
     const std::size_t alone = s->follower();
