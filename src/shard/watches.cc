@@ -561,10 +561,12 @@ bool Watches::run() {
     sweep_leaderless(budget);
     fetch_parked();
     bool more = !rooms_.empty() || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end());
+    // One budget for all: each is the first in its turn, so that one with much to tell does not hold up the others.
     WatchFeed::Budgets budgets;
+    runs_++;
     for (std::size_t i = 0; i < feeds_.size(); i++) {
-        if (feeds_[i] != nullptr) {
-            more |= feeds_[i]->run(budgets);
+        if (WatchFeed* feed = feeds_[(runs_ + i) % feeds_.size()].get()) {
+            more |= feed->run(budgets);
         }
     }
     drop_unused_feeds();

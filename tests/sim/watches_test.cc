@@ -501,6 +501,22 @@ TEST_F(SlowWatches, end_when_compaction_overtakes_them) {
     good_end();
 }
 
+TEST_F(SlowWatches, do_not_hold_up_those_of_other_ranges) {
+    RunOptions options = no_load_nor_tails();
+    options.domains = 2;
+    options.shards = 1;
+    ASSERT_TRUE(begin_slow(options, removals));
+    const std::size_t node = s->leader();
+    const std::uint64_t slow = watch(node), other = ++id;
+    clients[node]->ask(other, api::WatchRequest{.key = "d01/key", .range_end = {}});
+    s->simulation.run_for(100ms);
+    put_many(4);
+    clients[node]->ask(++id, api::PutRequest{.key = "d01/key", .value = "x"});
+    ASSERT_TRUE(s->run_until(5s, "it is not told", [&] { return told(node, other).size() == 2; }));
+    EXPECT_LT(told(node, slow).size(), puts) << "the others have much to be told, still";
+    good_end();
+}
+
 TEST_F(SlowWatches, are_not_those_that_want_neither_puts_nor_removals) {
     api::WatchRequest nothing = removals;
     nothing.no_delete = nothing.progress_notify = true;
