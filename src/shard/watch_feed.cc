@@ -11,8 +11,6 @@ namespace ringfort::shard {
 
 namespace {
 
-// In keys walked: a place in the index made or given up; a watch looked at; a frame.
-constexpr std::int64_t move_keys = 4, look_keys = 1, frame_keys = 1;
 // Bytes copied are cheap beside those walked.
 constexpr std::int64_t copy_share = 4;
 
@@ -177,7 +175,7 @@ bool WatchFeed::walk(Pass& pass, std::uint64_t end, WorkBudget& budget) {
             pass.next.sub++;
         }
         pass.at++;
-        budget.take(look_keys, 0);
+        budget.take(watch_look_keys, 0);
     }
     return true;
 }
@@ -226,7 +224,7 @@ bool WatchFeed::next_group(Pass& pass, std::string_view key) {
 }
 
 void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change& change, WorkBudget& budget) {
-    budget.take(look_keys, 0);
+    budget.take(watch_look_keys, 0);
     Watcher& watcher = watches_.watchers()[slot];
     const bool removal = change.event.type == api::EventType::remove;
     if ((watcher.next > pass.next && !MUTANT(watch_told_what_it_knows)) || (removal ? watcher.no_delete : watcher.no_put)) {
@@ -247,7 +245,7 @@ void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change
         api::WatchResponse told_frame;
         told_frame.events = {&event, 1};
         watches_.encode(replica_, pass.next.revision, told_frame, frame);
-        budget.take(frame_keys, static_cast<std::int64_t>(frame.pending_bytes()));
+        budget.take(watch_frame_keys, static_cast<std::int64_t>(frame.pending_bytes()));
     }
     const bool goes_on = !change.whole && !MUTANT(revision_told_in_parts);
     watches_.send_copy(slot, frame, goes_on);
@@ -259,12 +257,14 @@ void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change
     if (change.whole && watcher.progress_wanted) {
         watches_.send_mark(slot, replica_, pass.next.revision);
     }
-    budget.take(frame_keys, static_cast<std::int64_t>(frame.pending_bytes()) / copy_share);
+    budget.take(watch_frame_keys, static_cast<std::int64_t>(frame.pending_bytes()) / copy_share);
 }
 
 // Who was told some of the revision and not its last change learns that this was all. These frames are small, one a watch:
 // no bound holds them up.
 bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
+    wire::OutBuffer& frame = frames_[0];
+    frame.truncate(0);
     for (; pass.closing_at < pass.open.size(); pass.closing_at++) {
         if (budget.spent()) {
             return false;
@@ -277,13 +277,17 @@ bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
             pass.open[pass.closing_kept++] = slot;
         } else if (here && watcher.open) {
             watcher.open = false;
-            const bool marked = watcher.progress_wanted;
-            watches_.send_mark(slot, replica_, pass.next.revision);
-            if (marked) {
-                watches_.send_mark(slot, replica_, pass.next.revision);   // that one was the revision's end
+            if (frame.pending_bytes() == 0) {
+                watches_.encode(replica_, pass.next.revision, {}, frame);
             }
+            watches_.send_copy(slot, frame, false);
+            if (watcher.progress_wanted) {
+                watcher.progress_wanted = false;
+                watches_.send_copy(slot, frame, false);   // the one before was the revision's end
+            }
+            budget.take(watch_frame_keys, 0);
         }
-        budget.take(look_keys, 0);
+        budget.take(watch_look_keys, 0);
     }
     pass.open.resize(pass.closing_kept);
     pass.closing_at = pass.closing_kept = 0;
@@ -292,7 +296,7 @@ bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
 
 // ------------------------------------------------------------------------------------------------ passes
 
-bool WatchFeed::run(Budgets& budgets) {
+bool WatchFeed::run(const Budgets& budgets) {
     if (store_ == nullptr) {
         attach();
     }
@@ -371,7 +375,7 @@ bool WatchFeed::gather(std::uint8_t number, WorkBudget& budget) {
         if (budget.spent()) {
             return false;
         }
-        budget.take(move_keys, 0);
+        budget.take(watch_move_keys, 0);
         const std::uint32_t slot = pending_.first;
         Watcher& watcher = watches_.watchers()[slot];
         if (watcher.next.revision < from && !MUTANT(watch_survives_compaction)) {
@@ -410,7 +414,7 @@ bool WatchFeed::hand_over(std::uint8_t number, WorkBudget& budget) {
         }
         insert(live_, slot);
         mark(slot);
-        budget.take(move_keys, 0);
+        budget.take(watch_move_keys, 0);
     }
     passes_[number].reset();
     return true;
@@ -427,7 +431,7 @@ bool WatchFeed::leave(std::uint8_t number, WorkBudget& budget) {
         remove(slot);
         watches_.watchers()[slot].state = WatcherState::pending;
         watches_.watchers().append(pending_, slot);
-        budget.take(move_keys, 0);
+        budget.take(watch_move_keys, 0);
     }
     passes_[number].reset();
     return true;

@@ -52,9 +52,10 @@ class WatchFeed {
 
     // Tells what there is to tell, within the budgets. true: there is more to do at once.
     struct Budgets {
-        WorkBudget live, history;
+        WorkBudget& live;
+        WorkBudget& history;
     };
-    bool run(Budgets& budgets);
+    bool run(const Budgets& budgets);
     // Kept for the live pass, whatever is compacted.
     std::uint64_t pinned_changes() const { return pinned_ ? store_->changes_end() - live().at : 0; }
     // The store is about to be replaced: everybody goes on over the next one.

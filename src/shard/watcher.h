@@ -13,6 +13,9 @@
 
 namespace ringfort::shard {
 
+// What work costs, in keys walked: a watch looked at; a place in the index made or given up; a frame.
+inline constexpr std::int64_t watch_look_keys = 1, watch_move_keys = 4, watch_frame_keys = 1;
+
 // A change by its revision and its place in it.
 struct ChangeId {
     api::Revision revision{0};

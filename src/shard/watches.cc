@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::size_t header_request_id_at = 8;
 constexpr std::size_t header_flags_at = 5;
-// In keys walked: a watch out of everything.
-constexpr std::int64_t drop_keys = 4;
 constexpr std::string_view empty_range_reason = "mvcc: watcher range is empty";
 // A node that hears no leader for so many election timeouts says so to those who want to know.
 constexpr int leaderless_timeouts = 3;
@@ -448,7 +446,7 @@ void Watches::sweep_gone(WorkBudget& budget) {
     while (!gone_.empty()) {
         const std::uint32_t number = gone_.back();
         WatchSink& sink = sinks_[number];
-        for (; sink.first != no_slot; budget.take(drop_keys, 0)) {
+        for (; sink.first != no_slot; budget.take(watch_move_keys, 0)) {
             if (budget.spent()) {
                 return;
             }
@@ -530,17 +528,17 @@ void Watches::on_room(Session& session) {
 }
 
 // Parked watches of connections with room go on, some a turn.
-void Watches::fetch_parked() {
-    std::size_t left = 500;
-    while (!rooms_.empty() && left > 0) {
+void Watches::fetch_parked(WorkBudget& budget) {
+    while (!rooms_.empty() && !budget.spent()) {
         const std::uint32_t number = rooms_.back();
         WatchSink& sink = sinks_[number];
-        for (; !sink.gone && sink.parked.count > 0 && left > 0; left--) {
+        for (; !sink.gone && sink.parked.count > 0 && !budget.spent(); budget.take(watch_move_keys, 0)) {
             const std::uint32_t slot = sink.parked.first;
             watchers_.remove(sink.parked, slot);
             feeds_[watchers_[slot].feed]->add(slot);
         }
         if (sink.gone || sink.parked.count == 0) {
+            budget.take(watch_look_keys, 0);
             rooms_.pop_back();
             sink.in_rooms = false;
             drop_sink_if_unused(number);
@@ -555,14 +553,16 @@ bool Watches::run() {
         return false;
     }
     drop_unused_feeds();
-    WorkBudget budget;
+    PartBudget budget(context_.work, TurnPart::watches);
     sweep_gone(budget);
     sweep_stopping(budget);
     sweep_leaderless(budget);
-    fetch_parked();
-    bool more = !rooms_.empty() || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end());
+    fetch_parked(budget);
+    sweep_marks(budget);
+    bool more = !rooms_.empty() || looks_left_ > 0 || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end());
     // One budget for all: each is the first in its turn, so that one with much to tell does not hold up the others.
-    WatchFeed::Budgets budgets;
+    PartBudget live(context_.work, TurnPart::watches_told), history(context_.work, TurnPart::watches_behind);
+    const WatchFeed::Budgets budgets{live, history};
     runs_++;
     for (std::size_t i = 0; i < feeds_.size(); i++) {
         if (WatchFeed* feed = feeds_[(runs_ + i) % feeds_.size()].get()) {
@@ -579,8 +579,9 @@ void Watches::sweep_stopping(WorkBudget& budget) {
         const WatcherState state = watchers_[stop_at_].state;
         if (state != WatcherState::free && state != WatcherState::elsewhere) {   // where that is it ends as well
             end_with_error(stop_at_, api::Errc::stopped);
+            budget.take(watch_move_keys + watch_frame_keys, 0);
         }
-        budget.take(2, 0);
+        budget.take(watch_look_keys, 0);
     }
 }
 
@@ -588,7 +589,7 @@ void Watches::sweep_stopping(WorkBudget& budget) {
 void Watches::sweep_leaderless(WorkBudget& budget) {
     for (; leaderless_at_ < watchers_.end() && require_leader_count_ > 0 && !budget.spent(); leaderless_at_++) {
         const Watcher& watcher = watchers_[leaderless_at_];
-        budget.take(1, 0);
+        budget.take(watch_look_keys, 0);
         if (watcher.state == WatcherState::free || !watcher.require_leader) {
             continue;
         }
@@ -599,6 +600,7 @@ void Watches::sweep_leaderless(WorkBudget& budget) {
             last.canceled = true;
             last.cancel_reason = api::error_text(api::Errc::no_leader);
             end(leaderless_at_, replica, last);
+            budget.take(watch_move_keys + watch_frame_keys, 0);
         }
     }
 }
@@ -648,18 +650,22 @@ void Watches::on_timers(Instant now) {
     if (progress_count_ == 0) {
         return;
     }
-    constexpr std::int64_t looks_max = 2000;
     const std::int64_t interval_us = std::max<std::int64_t>(context_.config.watch_progress_interval / 1us, 1);
     looks_due_us_ += std::min<std::int64_t>(since / 1us, interval_us) * std::int64_t{watchers_.end()};
-    const std::int64_t looks = std::min(looks_due_us_ / interval_us, looks_max);
-    looks_due_us_ = looks < looks_max ? looks_due_us_ - looks * interval_us : 0;
-    for (std::int64_t left = looks; left > 0; left--) {
+    const std::int64_t looks = std::min<std::int64_t>(looks_due_us_ / interval_us, watchers_.end());
+    looks_due_us_ -= looks * interval_us;
+    looks_left_ = std::min<std::int64_t>(looks_left_ + looks, watchers_.end());
+}
+
+void Watches::sweep_marks(WorkBudget& budget) {
+    for (; looks_left_ > 0 && !budget.spent(); looks_left_--) {
         look_at_ = look_at_ + 1 < watchers_.end() ? look_at_ + 1 : 0;
-        look_at(look_at_);
+        look_at(look_at_, budget);
     }
 }
 
-void Watches::look_at(std::uint32_t slot) {
+void Watches::look_at(std::uint32_t slot, WorkBudget& budget) {
+    budget.take(watch_look_keys, 0);
     Watcher& watcher = watchers_[slot];
     if (watcher.state == WatcherState::free || !watcher.progress_notify) {
         return;
@@ -668,6 +674,7 @@ void Watches::look_at(std::uint32_t slot) {
     if (!watcher.spoke && takes_frames(slot)) {
         watcher.progress_wanted = true;
         feed.mark(slot);
+        budget.take(watch_frame_keys, 0);
     }
     watcher.spoke = false;
 }

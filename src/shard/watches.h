@@ -106,8 +106,9 @@ class Watches {
     void end(std::uint32_t watcher, const Replica& replica, const api::WatchResponse& last);
     void end_with_error(std::uint32_t watcher, api::Errc code);
     void grant(std::uint32_t watcher, const wire::CreditGrant& credit);
-    void fetch_parked();
-    void look_at(std::uint32_t watcher);
+    void fetch_parked(WorkBudget& budget);
+    void sweep_marks(WorkBudget& budget);
+    void look_at(std::uint32_t watcher, WorkBudget& budget);
     void sweep_leaderless(WorkBudget& budget);
     void sweep_stopping(WorkBudget& budget);
     void lose_sink(std::uint32_t sink);
@@ -140,6 +141,7 @@ class Watches {
     std::uint32_t look_at_{0};                          // likewise, for marks
     Instant looked_at_{};
     std::int64_t looks_due_us_{0};                      // how long each watch, summed, has not been looked at
+    std::int64_t looks_left_{0};                        // that are due
     wire::OutBuffer scratch_;
 };
 
