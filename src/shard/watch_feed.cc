@@ -13,6 +13,7 @@ namespace {
 
 // Bytes copied are cheap beside those walked.
 constexpr std::int64_t copy_share = 4;
+constexpr std::size_t frame_keep_bytes = 64 * kib;
 
 }  // namespace
 
@@ -183,9 +184,6 @@ bool WatchFeed::walk(Pass& pass, std::uint64_t end, WorkBudget& budget) {
 // false: the budget ended before everybody knows it.
 bool WatchFeed::tell(Pass& pass, const kv::Store::Change& change, WorkBudget& budget) {
     const std::string_view key = change.event.kv.key;
-    for (wire::OutBuffer& frame : frames_) {
-        frame.truncate(0);
-    }
     if (!pass.in_change) {
         pass.in_change = true;
         pass.after.any = false;
@@ -198,11 +196,25 @@ bool WatchFeed::tell(Pass& pass, const kv::Store::Change& change, WorkBudget& bu
             return false;
         }
         const std::uint32_t slot = pass.watcher_at;
-        pass.watcher_at = watches_.watchers()[slot].group_next;
-        tell_one(pass, slot, change, budget);
+        const std::uint32_t next = watches_.watchers()[slot].group_next;
+        if (!tell_one(pass, slot, change, budget)) {
+            return false;
+        }
+        pass.watcher_at = next;
     }
     pass.in_change = false;
+    drop_frames(pass);
     return true;
+}
+
+// Large ones are not kept as room for the next.
+void WatchFeed::drop_frames(Pass& pass) {
+    for (wire::OutBuffer& frame : pass.frames) {
+        if (frame.pending_bytes() > frame_keep_bytes) {
+            frame = wire::OutBuffer();
+        }
+        frame.truncate(0);
+    }
 }
 
 // false: there is none left with that key.
@@ -223,20 +235,21 @@ bool WatchFeed::next_group(Pass& pass, std::string_view key) {
     }
 }
 
-void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change& change, WorkBudget& budget) {
+// false: the budget ended before it was told.
+bool WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change& change, WorkBudget& budget) {
     budget.take(watch_look_keys, 0);
     Watcher& watcher = watches_.watchers()[slot];
     const bool removal = change.event.type == api::EventType::remove;
     if ((watcher.next > pass.next && !MUTANT(watch_told_what_it_knows)) || (removal ? watcher.no_delete : watcher.no_put)) {
-        return;
+        return true;
     }
     if (!watches_.takes_frames(slot)) {
         MARK("a watch falls behind");
         remove(slot);
         watches_.set_aside(slot);
-        return;
+        return true;
     }
-    wire::OutBuffer& frame = frames_[watcher.prev_kv ? 1 : 0];
+    wire::OutBuffer& frame = pass.frames[watcher.prev_kv ? 1 : 0];
     if (frame.pending_bytes() == 0) {
         api::Event event = change.event;
         if (!watcher.prev_kv) {
@@ -246,6 +259,9 @@ void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change
         told_frame.events = {&event, 1};
         watches_.encode(replica_, pass.next.revision, told_frame, frame);
         budget.take(watch_frame_keys, static_cast<std::int64_t>(frame.pending_bytes()));
+        if (budget.spent()) {
+            return false;
+        }
     }
     const bool goes_on = !change.whole && !MUTANT(revision_told_in_parts);
     watches_.send_copy(slot, frame, goes_on);
@@ -258,13 +274,13 @@ void WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change
         watches_.send_mark(slot, replica_, pass.next.revision);
     }
     budget.take(watch_frame_keys, static_cast<std::int64_t>(frame.pending_bytes()) / copy_share);
+    return true;
 }
 
 // Who was told some of the revision and not its last change learns that this was all. These frames are small, one a watch:
 // no bound holds them up.
 bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
-    wire::OutBuffer& frame = frames_[0];
-    frame.truncate(0);
+    wire::OutBuffer& frame = pass.frames[0];
     for (; pass.closing_at < pass.open.size(); pass.closing_at++) {
         if (budget.spent()) {
             return false;
@@ -291,6 +307,7 @@ bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
     }
     pass.open.resize(pass.closing_kept);
     pass.closing_at = pass.closing_kept = 0;
+    drop_frames(pass);
     return true;
 }
 
@@ -306,6 +323,7 @@ bool WatchFeed::run(const Budgets& budgets) {
         first.in_change = first.closing = false;
         first.open.clear();
         first.closing_at = first.closing_kept = 0;
+        drop_frames(first);
     }
     bool more = (!pinned_ && is_overtaken(first) && !renew_live()) || !walk(live(), store_->changes_end(), budgets.live);
     pin_live();

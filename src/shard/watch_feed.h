@@ -93,6 +93,9 @@ class WatchFeed {
         std::vector<std::uint32_t> groups;  // no_slot: gone meanwhile
         std::size_t group_at{0};
         std::uint32_t watcher_at{no_slot};  // of that group, the next to be told
+        // As frames with and without the former pair, once somebody wants them; while closing, the revision's end in the
+        // first.
+        std::array<wire::OutBuffer, 2> frames;
     };
 
     Pass& live() const { return *passes_[live_]; }
@@ -111,7 +114,8 @@ class WatchFeed {
     bool walk(Pass& pass, std::uint64_t end, WorkBudget& budget);
     bool tell(Pass& pass, const kv::Store::Change& change, WorkBudget& budget);
     bool next_group(Pass& pass, std::string_view key);
-    void tell_one(Pass& pass, std::uint32_t watcher, const kv::Store::Change& change, WorkBudget& budget);
+    bool tell_one(Pass& pass, std::uint32_t watcher, const kv::Store::Change& change, WorkBudget& budget);
+    void drop_frames(Pass& pass);
     bool close_revision(Pass& pass, WorkBudget& budget);
     bool advance(std::uint8_t number, WorkBudget& budget);
     void begin_pass();
@@ -130,8 +134,6 @@ class WatchFeed {
     std::uint8_t live_{0};
     std::size_t next_pass_{0};              // whose turn it is
     WatcherList pending_;
-    // The change being told, as frames with and without the former pair, once somebody wants them.
-    std::array<wire::OutBuffer, 2> frames_;
 };
 
 }  // namespace ringfort::shard
