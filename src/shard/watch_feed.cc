@@ -127,6 +127,7 @@ void WatchFeed::remove(std::uint32_t slot) {
     }
     ASSERT(watcher.state == WatcherState::in_pass);
     Pass& pass = *passes_[watcher.pass];
+    early_.erase({watcher.next.revision, slot});
     watcher.next = MUTANT(watch_forgets_its_place) ? ChangeId{pass.next.revision + 1, 0} : std::max(watcher.next, pass.next);
     if (pass.watcher_at == slot) {
         pass.watcher_at = watcher.group_next;
@@ -142,9 +143,24 @@ void WatchFeed::remove(std::uint32_t slot) {
 void WatchFeed::mark(std::uint32_t slot) {
     Watcher& watcher = watches_.watchers()[slot];
     // In the middle of a revision its end says as much.
-    if (watcher.progress_wanted && is_live(watcher) && !watcher.open && store_ != nullptr) {
+    if (!watcher.progress_wanted || !is_live(watcher) || watcher.open || store_ == nullptr) {
+        return;
+    }
+    if (watcher.next.revision > told() + 1) {
+        early_.emplace(watcher.next.revision, slot);
+    } else {
         const bool ahead = MUTANT(progress_runs_ahead) && live().at < store_->changes_end();
         watches_.send_mark(slot, replica_, told() + (ahead ? 1 : 0));
+    }
+}
+
+// Those that began meanwhile.
+void WatchFeed::mark_begun(WorkBudget& budget) {
+    while (!early_.empty() && early_.begin()->first <= told() + 1 && !budget.spent()) {
+        const std::uint32_t slot = early_.begin()->second;
+        early_.erase(early_.begin());
+        mark(slot);
+        budget.take(watch_look_keys + watch_frame_keys, 0);
     }
 }
 
@@ -326,6 +342,8 @@ bool WatchFeed::run(const Budgets& budgets) {
         drop_frames(first);
     }
     bool more = (!pinned_ && is_overtaken(first) && !renew_live()) || !walk(live(), store_->changes_end(), budgets.live);
+    mark_begun(budgets.live);
+    more |= !early_.empty() && early_.begin()->first <= told() + 1;
     pin_live();
     begin_pass();
     for (std::size_t i = 0; i < passes_.size(); i++) {

@@ -16,6 +16,8 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/instant.h"
@@ -42,7 +44,7 @@ class WatchFeed {
     void add(std::uint32_t watcher);
     // Out of its pass, or from among those pending. What it had been told there stands in its `next`.
     void remove(std::uint32_t watcher);
-    // It has a mark to come: now, if it has been told everything.
+    // It has a mark to come: now, if it has been told everything and begins no later.
     void mark(std::uint32_t watcher);
     bool is_live(const Watcher& watcher) const {
         return watcher.state == WatcherState::in_pass && watcher.pass == live_;
@@ -101,6 +103,7 @@ class WatchFeed {
     Pass& live() const { return *passes_[live_]; }
     std::uint8_t new_pass();
     void attach();
+    void mark_begun(WorkBudget& budget);
     void begin_live();
     void pin_live();
     void unpin();
@@ -134,6 +137,8 @@ class WatchFeed {
     std::uint8_t live_{0};
     std::size_t next_pass_{0};              // whose turn it is
     WatcherList pending_;
+    // Of watches in the live pass that begin later: where they begin, and who has a mark to come then.
+    std::set<std::pair<api::Revision, std::uint32_t>> early_;
 };
 
 }  // namespace ringfort::shard

@@ -130,6 +130,24 @@ TEST_F(WatchFrames, give_a_mark_when_asked) {
     good_end();
 }
 
+TEST_F(WatchFrames, that_begin_in_the_future_are_given_no_mark_before_that) {
+    ASSERT_TRUE(begin());
+    const std::uint64_t far = watch(0, 7), near = watch(0, 5), given_up = watch(0, 6);
+    clients[0]->ask_mark(far);
+    clients[0]->ask_mark(near);
+    clients[0]->ask_mark(given_up);
+    clients[0]->cancel(given_up);
+    EXPECT_TRUE(comes(0, near, {"created at 2"}));
+    ASSERT_TRUE(put(s->leader(), "v1"));
+    EXPECT_TRUE(comes(0, near, {"created at 2"}));
+    ASSERT_TRUE(put(s->leader(), "v2"));
+    EXPECT_TRUE(comes(0, near, {"created at 2", "mark 4"})) << "it begins with the next";
+    ASSERT_TRUE(put(s->leader(), "v3"));
+    EXPECT_TRUE(comes(0, near, {"created at 2", "mark 4", "put d00/key=v3 at 5"}));
+    EXPECT_TRUE(comes(0, far, {"created at 2"}));
+    good_end();
+}
+
 TEST_F(WatchFrames, give_a_mark_now_and_then_if_wanted_and_nothing_else_is_said) {
     RunOptions options = no_load();
     options.watch_progress_interval = 1s;
