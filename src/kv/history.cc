@@ -1,10 +1,19 @@
 #include "kv/history.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "base/assertion.h"
 
 namespace ringfort::kv {
+
+namespace {
+
+// On the way down a heap of runs two neighbours are looked at in each level: far less than a key walked in the tree.
+constexpr int heap_levels_per_key = 4;
+
+}  // namespace
 
 void History::append(KeyRecord* record, Version* version) {
     if (end_ % chunk_changes == 0 || chunks_.empty()) {
@@ -19,37 +28,50 @@ void History::append(KeyRecord* record, Version* version) {
 void History::load(KeyRecord* record, Version* version) {
     ASSERT(end_ == 0 && !merging_);
     if (runs_.empty() || runs_.back().loaded.size() == run_changes) {
-        sort_last_run();
+        close_run();
         runs_.emplace_back().loaded.reserve(run_changes);
     }
     runs_.back().loaded.push_back({version->mod, record, version});
     loaded_++;
 }
 
-void History::sort_last_run() {
+// The run being filled is whole.
+void History::close_run() {
     if (!runs_.empty()) {
         std::sort(runs_.back().loaded.begin(), runs_.back().loaded.end(), earlier);
+        std::push_heap(runs_.begin(), runs_.end(), later);
+    }
+}
+
+// The first run begins later than it did.
+void History::sink_first() {
+    for (std::size_t at = 0, child = 1; child < runs_.size(); at = child, child = 2 * at + 1) {
+        if (child + 1 < runs_.size() && later(runs_[child], runs_[child + 1])) {
+            child++;
+        }
+        if (!later(runs_[at], runs_[child])) {
+            return;
+        }
+        std::swap(runs_[at], runs_[child]);
     }
 }
 
 bool History::merge(WorkBudget& budget) {
     if (!merging_) {
         merging_ = true;
-        sort_last_run();
-        std::make_heap(runs_.begin(), runs_.end(), later);
+        close_run();
     }
     while (!runs_.empty() && !budget.spent()) {
-        std::pop_heap(runs_.begin(), runs_.end(), later);
-        Run& oldest = runs_.back();
+        budget.take(1 + static_cast<int>(std::bit_width(runs_.size())) / heap_levels_per_key, 0);
+        Run& oldest = runs_.front();
         append(oldest.front().record, oldest.front().version);
         oldest.at++;
         loaded_--;
         if (oldest.at == oldest.loaded.size()) {
+            std::swap(oldest, runs_.back());
             runs_.pop_back();
-        } else {
-            std::push_heap(runs_.begin(), runs_.end(), later);
         }
-        budget.take(1, 0);
+        sink_first();
     }
     return runs_.empty();
 }

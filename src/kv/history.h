@@ -97,7 +97,8 @@ class History {
     Chunk* chunk_of(std::uint64_t number) const {
         return chunks_[number / chunk_changes - begin_ / chunk_changes];
     }
-    void sort_last_run();
+    void close_run();
+    void sink_first();
 
     Slab& slab_;
     std::deque<Chunk*> chunks_;       // a deque grows without moving what it holds
@@ -105,7 +106,7 @@ class History {
     std::uint64_t end_{0};
     std::uint64_t reclaimed_{0};      // Invariant: in [begin_, end_]
     api::Revision lost_at_{0};
-    std::deque<Run> runs_;            // a heap with the oldest change at the front once merging has begun
+    std::deque<Run> runs_;            // a heap with the oldest change at the front, but for the one being filled, the last
     std::uint64_t loaded_{0};         // changes in them
     bool merging_{false};
 };

@@ -6,6 +6,30 @@
 namespace ringfort::kv {
 namespace {
 
+TEST(LoadedHistory, is_merged_in_steps_that_are_shorter_the_more_runs_there_are) {
+    constexpr std::size_t changes = 40'000;   // 40 runs
+    Slab slab;
+    std::vector<Version> versions(changes);
+    KeyRecord record{};
+    History history(slab);
+    Prng prng(5);
+    for (Version& version : versions) {
+        version = {static_cast<api::Revision>(2 + prng.below(changes)), 0, static_cast<std::uint32_t>(prng.next())};
+        history.load(&record, &version);
+    }
+    WorkBudget first{100, 4096};
+    EXPECT_FALSE(history.merge(first));
+    EXPECT_EQ(history.end(), 50u) << "each goes down a heap of six levels";
+    for (WorkBudget budget{100, 4096}; !history.merge(budget); budget = {100, 4096}) {
+    }
+    ASSERT_EQ(history.end(), changes);
+    for (std::uint64_t at = 1; at < changes; at++) {
+        ASSERT_LE(history[at - 1].mod(), history[at].mod()) << at;
+    }
+    WorkBudget all{INT64_MAX, INT64_MAX};
+    history.dismantle(all);
+}
+
 // "5.1 put k=v (was u)": a change for people.
 std::string told(const Store::Change& change) {
     const api::Event& event = change.event;
