@@ -372,7 +372,7 @@ bool StateReader::on_version(ByteReader& reader) {
             spec.value_bytes != 0) {
             return false;
         }
-        add_version(state_.new_tombstone(spec.mod, spec.sub, nullptr, nullptr), removal, last);
+        add_version(state_.new_tombstone(spec.mod, spec.sub, nullptr), removal, last);
         return true;
     }
     if (spec.create < 2 || spec.create > spec.mod || spec.version < 1 || spec.version > number_max ||
@@ -401,9 +401,6 @@ void StateReader::add_version(Version* version, bool removal, bool last) {
         add_key(version, !removal);
     } else {
         newer_->extension()->older = version;
-    }
-    if (removal) {
-        version->extension()->create = static_cast<api::Revision>(reinterpret_cast<std::uintptr_t>(record_));
     }
     if (version->mod > floor_) {
         state_.history.load(record_, version);

@@ -68,7 +68,7 @@ void StoreState::remove(KeyRecord& record) {
     if (const api::LeaseId lease = record.latest->lease(); lease != 0 && !MUTANT(deleted_key_stays_attached)) {
         move_key(&record, lease, 0);
     }
-    Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest, &record);
+    Version* tombstone = new_tombstone(writing_revision(), changes++, record.latest);
     record.latest = tombstone;
     history.append(&record, tombstone);
     tree.set_live(&record, false);
@@ -152,12 +152,12 @@ Version* StoreState::new_version(const VersionSpec& spec) {
     return version;
 }
 
-Version* StoreState::new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record) {
+Version* StoreState::new_tombstone(api::Revision mod, std::uint32_t sub, Version* older) {
     auto* version = static_cast<Version*>(slab.allocate(sizeof(Version) + sizeof(Version::Extension)));
     version->mod = mod;
     version->sub = sub;
     version->bytes_and_flags = Version::tombstone_flag | Version::extended_flag;
-    *version->extension() = {older, static_cast<api::Revision>(reinterpret_cast<std::uintptr_t>(record)), 0};
+    *version->extension() = {older, 0, 0};
     return version;
 }
 

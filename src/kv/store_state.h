@@ -83,7 +83,7 @@ struct StoreState {
     };
     // Everything but the value's bytes is filled in.
     Version* new_version(const VersionSpec& spec);
-    Version* new_tombstone(api::Revision mod, std::uint32_t sub, Version* older, KeyRecord* record);
+    Version* new_tombstone(api::Revision mod, std::uint32_t sub, Version* older);
     KeyRecord* new_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);
     // In the tree only: the index waits for the caller, who must put it there before anybody looks for the key.
     KeyRecord* new_tree_record(std::string_view key, std::uint64_t key_hash, Version* latest, bool live);

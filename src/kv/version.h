@@ -71,13 +71,6 @@ struct Version {
         return {reinterpret_cast<const char*>(this) + value_offset(extended(), leased()), value_bytes()};
     }
 
-    // Of a tombstone: the key it belongs to, so that compaction can drop the key with it. Its create revision and
-    // version number mean nothing, so that the field is shared.
-    KeyRecord* record() const {
-        ASSERT(tombstone());
-        return reinterpret_cast<KeyRecord*>(static_cast<std::uintptr_t>(extension()->create));
-    }
-
     static std::size_t lease_offset(bool extended) {
         return sizeof(Version) + (extended ? sizeof(Extension) : 0);
     }
