@@ -195,6 +195,14 @@ TEST_F(LeasedHistory, revocation_makes_the_revision_it_names) {
     EXPECT_EQ(history.check().violation, "");
 }
 
+TEST_F(LeasedHistory, revocation_without_an_answer_explains_the_end_of_a_lease_that_nobody_saw) {
+    read_all(10, 4, {});
+    EXPECT_NE(check({}), "");
+    history.unknown(7, about(StepKind::revoke, 7));
+    EXPECT_EQ(check({}), "");
+    EXPECT_NE(check({{7, 4, 5}}), "") << "it was seen to end elsewhere";
+}
+
 TEST_F(LeasedHistory, keys_left_by_a_revocation_are_told) {
     history.ok(7, 8, 3, about(StepKind::revoke, 7));
     EXPECT_NE(history.check().violation, "");

@@ -61,6 +61,7 @@ class Search {
     void add_expiries();
     void add_expiry(api::LeaseId lease, Instant not_before, api::Revision floor, api::Revision ceiling);
     std::map<api::LeaseId, Instant> leases_with_keys() const;
+    bool end_was_seen(api::LeaseId lease) const;
     bool disturbs(api::Revision revision) const;
     void check_real_time();
     void replay();
@@ -100,9 +101,7 @@ class Search {
 void Search::collect() {
     for (const auto* operation : operations_) {
         if (operation->outcome == Outcome::unknown || operation->outcome == Outcome::pending) {
-            // The end of a lease that was seen is placed as such, whoever asked for it.
-            const bool seen_elsewhere = ends_ != nullptr && operation->about_lease() != 0;
-            if (operation->may_modify() && !seen_elsewhere) {
+            if (operation->may_modify() && !end_was_seen(operation->about_lease())) {
                 unknown_.push_back({operation, 1});
             }
             continue;
@@ -154,6 +153,11 @@ void Search::collect() {
     std::ranges::stable_sort(unknown_, {}, [](const Unknown& unknown) {
         return std::pair(unknown.home == 0, unknown.ceiling == INT64_MAX);
     });
+}
+
+// That is placed as such, whoever asked for it. (One that came and went within a turn nobody saw.)
+bool Search::end_was_seen(api::LeaseId lease) const {
+    return ends_ != nullptr && std::ranges::any_of(*ends_, [&](const LeaseEnd& end) { return end.lease == lease; });
 }
 
 void Search::add_expiry(api::LeaseId lease, Instant not_before, api::Revision floor, api::Revision ceiling) {
