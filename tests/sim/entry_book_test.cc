@@ -97,6 +97,19 @@ TEST(EntryBook, logs_that_agree_in_an_entry_agree_before_it) {
     EXPECT_NE(book.on_durable(2, booked, entry(3, 4, 2, 9), true), "");
 }
 
+TEST(EntryBook, what_an_entry_follows_may_be_told_later) {
+    EntryBook book = two_committed();
+    EXPECT_EQ(book.on_durable(0, booked, entry(3, 4, 0), true), "");
+    EXPECT_EQ(book.on_durable(0, booked, entry(3, 5, 0), true), "");
+    EXPECT_EQ(book.on_durable(1, booked, entry(3, 5, 3), true), "");
+    EXPECT_NE(book.on_durable(2, booked, entry(3, 5, 2), true), "") << "one log has said it";
+    EXPECT_NE(book.on_commit(booked, id(3, 5)), "") << "the one before it is durable on one node";
+    EXPECT_EQ(book.on_durable(1, booked, entry(3, 4, 0), true), "");
+    EXPECT_EQ(book.on_commit(booked, id(3, 5)), "") << "no log says what 3/4 follows";
+    EXPECT_EQ(book.on_durable(2, booked, entry(3, 4, 0), true), "");
+    EXPECT_NE(book.on_durable(2, booked, entry(3, 4, 1), true), "") << "settled by what was committed";
+}
+
 TEST(EntryBook, a_committed_entry_may_leave_a_log_only_into_a_checkpoint) {
     const EntryBook book = two_committed();
     EXPECT_NE(book.on_lost(2, booked, id(2, 3)), "");

@@ -72,7 +72,7 @@ TEST_F(LogJudgeTest, a_leader_has_what_was_committed) {
     EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
     BatchBuilder third = second.next();
     promises(third, 3, self.value);
-    third.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 2);
+    truncate(third, 2);
     static_cast<void>(write_durably(third));
     EXPECT_NE(observe(raft::Role::follower, 3, 2, 2), "") << "what was committed is gone";
     EXPECT_NE(observe(raft::Role::leader, 3, 1, 1), "");

@@ -81,8 +81,12 @@ class LogOnDisk : public testing::Test {
                                    {.term = term, .vote = vote});
     }
     static void state(BatchBuilder& batch, const log::HardStateBody& body, std::uint64_t term, std::uint64_t index) {
+        const auto initial = checkpoint(1, 1);
         batch.directory.state(BatchBuilder::head(RecordType::state, judged_range.value, number_), body, term, index,
-                              nullptr);
+                              &initial);
+    }
+    static void truncate(BatchBuilder& batch, std::uint64_t from) {
+        batch.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), from);
     }
     // The batch that a start writes which counts everything before it.
     static BatchBuilder opening(const BatchBuilder& last) {

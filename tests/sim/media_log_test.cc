@@ -143,10 +143,10 @@ TEST_F(MediaLogTest, flags_a_committed_entry_that_leaves_the_log) {
     ASSERT_EQ(write_durably(second), "");
     ASSERT_EQ(entries_->on_commit(judged_range, {Term(1), LogIndex(2)}), "");
     BatchBuilder third = second.next();
-    third.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 3);
+    truncate(third, 3);
     EXPECT_EQ(write_durably(third), "") << "not committed";
     BatchBuilder fourth = third.next();
-    fourth.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 2);
+    truncate(fourth, 2);
     EXPECT_NE(write_durably(fourth), "");
 }
 
@@ -189,7 +189,7 @@ TEST_F(MediaLogTest, flags_a_checkpoint_and_a_truncation_that_contradict_the_log
                                checkpoint(1, 2, "shard-0/checkpoint-1"));
     EXPECT_PRED2(says, write_durably(third), "a checkpoint stands for 1/2, the log has term 2");
     BatchBuilder fourth = third.next();
-    fourth.directory.truncate(BatchBuilder::head(RecordType::truncate, judged_range.value, ++number_), 1);
+    truncate(fourth, 1);
     EXPECT_PRED2(says, write_durably(fourth), "entries from 1 on are void, and a checkpoint stands for 1/1");
 }
 
@@ -271,6 +271,39 @@ TEST_F(MediaLogTest, believes_the_start_after_a_disk_was_harmed_misread_or_lied)
         BatchBuilder none = opening(broken);
         EXPECT_EQ(write_durably(none), "");
         EXPECT_EQ(judge_->find(judged_range), nullptr);
+    }
+}
+
+// An older copy of the disk has them.
+TEST_F(MediaLogTest, entries_that_only_a_start_knows_may_be_truncated_and_covered) {
+    for (const bool truncates : {true, false}) {
+        begin_anew();
+        BatchBuilder first = founded();
+        ASSERT_EQ(write_durably(first), "");
+        for (const std::uint64_t index : {2u, 3u, 4u}) {
+            const StoredEntry entry{{Term(2), LogIndex(index)}, 7, Term(index == 2 ? 1 : 2)};
+            ASSERT_EQ(entries_->on_durable(0, judged_range, entry, true), "");
+        }
+        ASSERT_EQ(entries_->on_commit(judged_range, {Term(2), LogIndex(2)}), "");
+        media_.file(segment)->flip_bit(0);
+        BatchBuilder again = opening(first);
+        state(again, {.term = 2}, 2, 4);
+        ASSERT_EQ(write_durably(again), "");
+        EXPECT_EQ(judge_->find(judged_range)->last(), (raft::EntryId{Term(2), LogIndex(4)}));
+        BatchBuilder third = again.next();
+        if (truncates) {
+            truncate(third, 4);
+            entries(third, 3, 4, "another");
+        } else {
+            third.directory.checkpoint(BatchBuilder::head(RecordType::checkpoint, judged_range.value, ++number_),
+                                       checkpoint(2, 2, "shard-0/checkpoint-1"));
+            entries(third, 3, 5, "the next");
+        }
+        EXPECT_EQ(write_durably(third), "");
+        EXPECT_EQ(judge_->find(judged_range)->last(), (raft::EntryId{Term(3), LogIndex(truncates ? 4 : 5)}));
+        BatchBuilder fourth = third.next();
+        truncate(fourth, truncates ? 1 : 2);
+        EXPECT_PRED2(says, write_durably(fourth), "are void, and a checkpoint stands for");
     }
 }
 

@@ -33,7 +33,7 @@ std::string EntryBook::check_same(RangeId range, const StoredEntry& entry, const
     if (known.checksum != entry.checksum) {
         return name(range, entry.id) + " is not the same in every log: two payloads";
     }
-    if (known.before != entry.before) {
+    if (known.before && entry.before && known.before != entry.before) {
         return name(range, entry.id) + " follows an entry of term " + std::to_string(known.before.value) +
                " in one log, and of term " + std::to_string(entry.before.value) + " in another";
     }
@@ -59,6 +59,7 @@ std::string EntryBook::on_durable(std::size_t node, RangeId range, const StoredE
         versions.push_back({entry.id.term, entry.before, entry.checksum, 0});
         found = std::prev(versions.end());
     }
+    found->before = found->before ? found->before : entry.before;
     (counts ? found->nodes : found->doubtful) |= 1u << node;
     return check_same(range, entry, *found);
 }
@@ -78,6 +79,16 @@ std::size_t EntryBook::durable_on(const Range& book, const Version& version, Log
         }
     }
     return static_cast<std::size_t>(std::popcount(nodes));
+}
+
+// If no log says what it follows, the newest that was found there.
+Term EntryBook::before(const Range& book, const Version& version, LogIndex index) {
+    const LogIndex former = index.prev();
+    if (version.before || former <= book.through()) {
+        return version.before ? version.before : book.committed.back().term;
+    }
+    const auto& versions = book.open[distance(book.through(), former) - 1];
+    return versions.empty() ? Term{} : versions.back().term;
 }
 
 std::string EntryBook::on_old(Range& book, RangeId range, const StoredEntry& entry) {
@@ -125,7 +136,7 @@ std::string EntryBook::on_commit(RangeId range, raft::EntryId id) {
                    " nodes that count";
         }
         terms[i - 1] = term;
-        term = found->before;
+        term = before(book, *found, at.index);
     }
     if (term != book.committed.back().term) {
         return name(range, id) + " is called committed, and its log has an entry of term " + std::to_string(term.value) +

@@ -29,7 +29,7 @@ namespace ringfort::sim {
 struct StoredEntry {
     raft::EntryId id{};
     std::uint64_t checksum{0};   // of its payload
-    Term before{};               // of the entry before it
+    Term before{};               // of the entry before it; 0: unknown
 };
 
 class EntryBook {
@@ -62,7 +62,7 @@ class EntryBook {
   private:
     struct Version {
         Term term{};
-        Term before{};
+        Term before{};               // 0: no log said it yet
         std::uint64_t checksum{0};
         std::uint32_t nodes{0};      // bit: durable there
         std::uint32_t doubtful{0};   // bit: durable there while the replica was in doubt
@@ -82,6 +82,7 @@ class EntryBook {
     };
     // On how many nodes that count the entry was, if the fences through `index` are committed with it.
     static std::size_t durable_on(const Range& range, const Version& version, LogIndex index);
+    static Term before(const Range& range, const Version& version, LogIndex index);
     static std::string check_same(RangeId range, const StoredEntry& entry, const Version& known);
     std::string on_old(Range& range, RangeId id, const StoredEntry& entry);
     void settle(Range& range, const std::vector<Term>& terms);

@@ -75,11 +75,10 @@ std::string LogJudge::poll(Node& node) {
 std::optional<Term> LogJudge::term_at(const Node& node, RangeId range, LogIndex index) const {
     for (const auto& log : node.logs) {
         const MediaLog::Replica* replica = log ? log->find(range) : nullptr;
-        if (replica != nullptr && index < replica->base.index) {
-            return entries_.committed_term(range, index);   // a checkpoint stands for it
-        }
-        if (const auto term = replica != nullptr ? replica->term_at(index) : std::nullopt) {
-            return term;
+        if (replica != nullptr && index <= replica->last().index) {
+            const auto term = replica->term_at(index);
+            // A checkpoint stands for it, or what it is was not seen.
+            return term ? term : entries_.committed_term(range, index);
         }
     }
     return std::nullopt;

@@ -33,7 +33,8 @@ std::optional<Term> MediaLog::Replica::term_at(LogIndex index) const {
     if (index < base.index || index > last().index) {
         return std::nullopt;
     }
-    return entries[distance(base.index, index) - 1].term;
+    const Term term = entries[distance(base.index, index) - 1].term;
+    return term ? std::optional(term) : std::nullopt;
 }
 
 const MediaLog::Replica* MediaLog::find(RangeId range) const {
@@ -212,8 +213,7 @@ std::string MediaLog::apply_entries(Replica& replica, const log::Record& record)
         }
     }
     if (first != replica.last().index.next()) {
-        return excused() ? std::string{}
-                         : wrong(range, "entry " + std::to_string(first.value) + " follows " + text(replica.last()));
+        return wrong(range, "entry " + std::to_string(first.value) + " follows " + text(replica.last()));
     }
     StoredEntry entry{{Term(record.entries.term), first}, 0, replica.last().term};
     for (const log::EntryItem& item : record.items) {
@@ -251,7 +251,7 @@ std::string MediaLog::apply_copies(Replica& replica, const log::Record& record) 
     for (const log::EntryItem& item : record.items) {
         if (index > replica.base.index && index <= replica.last().index) {
             const Replica::Entry& entry = replica.entries[distance(replica.base.index, index) - 1];
-            if (entry.term == Term(record.entries.term) && entry.checksum != item.checksum) {
+            if (entry.checksum && entry.term == Term(record.entries.term) && entry.checksum != item.checksum) {
                 return wrong(RangeId(record.header.range),
                              "the copy of entry " + std::to_string(index.value) + " is another");
             }
@@ -325,8 +325,8 @@ std::string MediaLog::set_promises(RangeId range, Replica& replica, std::uint64_
 std::string MediaLog::count_entries(RangeId range, const Replica& replica) {
     StoredEntry entry{replica.base, 0, {}};
     for (const Replica::Entry& stored : replica.entries) {
-        entry = {{stored.term, entry.id.index.next()}, stored.checksum, entry.id.term};
-        std::string found = entries_.on_durable(node_, range, entry, true);
+        entry = {{stored.term, entry.id.index.next()}, stored.checksum.value_or(0), entry.id.term};
+        std::string found = stored.checksum ? entries_.on_durable(node_, range, entry, true) : std::string{};
         if (!found.empty()) {
             return found;
         }
@@ -343,7 +343,7 @@ std::string MediaLog::apply_state(Replica& replica, const log::Record& record, b
     if (opens_epoch && !media_.sound()) {
         return adopt_state(replica, record);
     }
-    if (last != replica.last()) {
+    if (last.index != replica.last().index || (replica.last().term && last != replica.last())) {
         return wrong(range, "the log ends with " + text(replica.last()) + ", and is said to end with " + text(last));
     }
     const auto& body = record.hard_state;
@@ -362,16 +362,20 @@ std::string MediaLog::apply_state(Replica& replica, const log::Record& record, b
 std::string MediaLog::adopt_state(Replica& replica, const log::Record& record) {
     const RangeId range(record.header.range);
     const raft::EntryId last{Term(record.last_term), LogIndex(record.last_index)};
-    if (record.checkpoint && id_of(*record.checkpoint).index != replica.base.index) {
+    const raft::EntryId base = record.checkpoint ? id_of(*record.checkpoint) : raft::EntryId{};
+    if (base.index != replica.base.index) {
         replica.entries.clear();
-        replica.base = id_of(*record.checkpoint);
-        replica.checkpoint_file = std::string(record.checkpoint->file);
+        replica.base = base;
+        replica.checkpoint_file = record.checkpoint ? std::string(record.checkpoint->file) : std::string{};
     }
     while (!replica.entries.empty() && replica.last() != last) {
         replica.entries.pop_back();
     }
-    if (replica.last() != last) {
-        replica.base = last;   // what lies before is not known here
+    while (replica.last().index < last.index) {
+        replica.entries.push_back({Term{}, std::nullopt});   // what a copy of the disk has is not known here
+    }
+    if (!replica.entries.empty()) {
+        replica.entries.back().term = last.term;
     }
     const log::HardStateBody& body = record.hard_state;
     forget_fence_of_another(range, replica, Incarnation(record.header.incarnation));

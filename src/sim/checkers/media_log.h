@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,13 +33,13 @@ class MediaLog {
         raft::EntryId base{};              // a checkpoint stands for everything through here
         std::string checkpoint_file{};
         struct Entry {
-            Term term;
-            std::uint64_t checksum;
+            Term term;                               // 0: unknown, as the next
+            std::optional<std::uint64_t> checksum;   // nothing: a start counts it, and it was not seen here
         };
         std::deque<Entry> entries;         // behind the base
 
-        raft::EntryId last() const;
-        // The term of the entry there, the base's included; nothing: the log does not have it.
+        raft::EntryId last() const;        // its term may be unknown
+        // The term of the entry there, the base's included; nothing: the log does not have it, or it is unknown.
         std::optional<Term> term_at(LogIndex index) const;
     };
 

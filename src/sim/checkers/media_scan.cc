@@ -65,7 +65,7 @@ std::string check_entries(const log::Replay& replay, const log::ReplayedReplica&
                 return "entry " + std::to_string(index.value) + " is one too many";
             }
             const MediaLog::Replica::Entry& entry = known.entries[distance(known.base.index, index) - 1];
-            if (entry.term != Term(run.term) || entry.checksum != item.checksum) {
+            if ((entry.term && entry.term != Term(run.term)) || (entry.checksum && entry.checksum != item.checksum)) {
                 return "entry " + std::to_string(index.value) + " is another";
             }
             index = index.next();
