@@ -184,6 +184,14 @@ void SimWatches::read_held() {
     }
 }
 
+std::uint64_t SimWatches::progress() const {
+    std::uint64_t sum = 0;
+    for (const auto& one : watches_) {
+        sum += static_cast<std::uint64_t>(one->watch->next());
+    }
+    return sum;
+}
+
 std::string SimWatches::describe_untold() const {
     for (const auto& one : watches_) {
         if (!one->watch->ended() && one->record->due == 0) {

@@ -41,6 +41,8 @@ class SimWatches {
     // Whether every watch was told everything up to these revisions, by domain; those that were say so in their records.
     // Others are asked for a mark, and nobody is slow any more.
     bool told_through(const std::vector<api::Revision>& revisions);
+    // Grows whenever one of them is told more.
+    std::uint64_t progress() const;
     // One that was not; empty: none.
     std::string describe_untold() const;
 

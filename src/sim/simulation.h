@@ -88,6 +88,8 @@ class Simulation {
     bool heal_majority();
     // Heals everything; the cluster serves, bears a burst if the options have any, and converges. The load ends.
     bool settle();
+    // Every watch that is there is told everything. Requires: the load has stopped.
+    bool tell_watches();
     // Nobody keeps leases alive any more: they end, though a leader is lost meanwhile. Requires: settle() was good.
     bool leases_end();
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
@@ -103,7 +105,6 @@ class Simulation {
     bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
     bool check_rest(const std::vector<bool>& among, std::string_view who);
     bool bear_burst();
-    bool tell_watches(Instant deadline);
     bool judge_writes(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
                       const std::vector<LeaseEnd>* ends);
     bool judge_watches(std::uint32_t domain, std::span<const RecordedOperation* const> operations,

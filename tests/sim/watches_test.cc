@@ -578,5 +578,45 @@ TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election
     good_end();
 }
 
+// 800 KB of history for one watch of a simulated client, over a slow path.
+class WatchBehind : public testing::Test {
+  protected:
+    void SetUp() override {
+        ASSERT_TRUE(s.simulation.form());
+        for (int i = 0; i < 40; i++) {
+            StepRequest put{StepKind::put, "d00/large", {}, std::to_string(i) + std::string(20'000, 'x'), false, 0, 0};
+            ASSERT_EQ(s.simulation.ask(0, operation_of(std::move(put)), 20s)->outcome, Outcome::ok);
+        }
+        ASSERT_TRUE(s.simulation.settle()) << s.simulation.problem();
+        const HostId client = static_cast<HostId>(s.nodes());   // behind the nodes
+        for (HostId node = 0; node < s.nodes(); node++) {
+            s.cluster().network().set_rate(node, client, 40'000);
+        }
+        RecordedWatch wanted;
+        wanted.key = "d00/large";
+        wanted.start_revision = 1;
+        s.cluster().clients()[0]->watches().begin(wanted);
+        began = s.simulation.now();
+    }
+    Scenario s{no_load()};
+    Instant began{};
+};
+
+TEST_F(WatchBehind, is_waited_for_as_long_as_it_is_told_more) {
+    EXPECT_TRUE(s.simulation.tell_watches()) << s.simulation.problem();
+    EXPECT_GT(s.simulation.now() - began, 15s);
+    EXPECT_EQ(s.simulation.finish().text, "");
+}
+
+TEST_F(WatchBehind, that_is_told_no_more_is_not_waited_for) {
+    s.simulation.run_for(5s);
+    for (HostId node = 0; node < s.nodes(); node++) {
+        s.cluster().network().block(node, static_cast<HostId>(s.nodes()));
+    }
+    EXPECT_FALSE(s.simulation.tell_watches());
+    EXPECT_NE(s.simulation.problem().find("no watch is told more"), std::string::npos) << s.simulation.problem();
+    EXPECT_LT(s.simulation.now() - began, 20s);
+}
+
 }  // namespace
 }  // namespace ringfort::sim
