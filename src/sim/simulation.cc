@@ -20,8 +20,7 @@
 
 #include "base/assertion.h"
 #include "sim/checkers/compaction.h"
-#include "sim/checkers/serializability.h"
-#include "sim/checkers/watch.h"
+#include "sim/checkers/domain.h"
 
 namespace ringfort::sim {
 
@@ -349,71 +348,34 @@ void Simulation::judge_histories() {
     }
     const bool leased = cluster_.options().workload.leases > 0;
     const std::vector<LeaseEnd> ends = cluster_.lease_judge().ends();
+    const std::span<const LeaseEnd> ended(ends);
     for (const auto& [domain, operations] : by_domain) {
-        const std::string compaction = check_compaction(operations);
-        if (!compaction.empty()) {
-            wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + compaction);
-            return;
-        }
-        if (!judge_writes(domain, operations, leased ? &ends : nullptr)) {
+        if (!judge_domain(domain, operations, leased ? &ended : nullptr)) {
             return;
         }
     }
 }
 
-// What watches were told says which write stands where nobody knows. If that fits no order, and one is found without it, a
-// watch was told something wrong.
-bool Simulation::judge_writes(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
-                              const std::vector<LeaseEnd>* ends) {
+bool Simulation::judge_domain(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                              const std::span<const LeaseEnd>* lease_ends) {
+    const RunOptions& options = cluster_.options();
     std::vector<const RecordedWatch*> watches;
     for (const RecordedWatch& watch : cluster_.watch_records()) {
         if (watch.domain == domain) {
             watches.push_back(&watch);
+            verdict_.watches++;
+            verdict_.watch_revisions += watch.told.size();
         }
     }
-    const WatchWitness witness(watches);
-    KvModel model;
-    const std::span<const LeaseEnd> ended = ends != nullptr ? std::span(*ends) : std::span<const LeaseEnd>();
-    SearchAids aids{.ends = ends != nullptr ? &ended : nullptr, .witness = &witness, .model = &model};
-    auto report = check_serializability(operations, aids);
-    std::string told_wrong;
-    if (!report.violation.empty()) {
-        told_wrong = std::exchange(report.violation, {});
-        aids.witness = nullptr;
-        report = check_serializability(operations, aids);
+    DomainStory story{operations, watches, lease_ends, false};
+    story.compacts_by_itself = options.auto_compaction_period > 0s || options.auto_compaction_revisions > 0;
+    std::string wrong_with = check_compaction(operations);
+    if (wrong_with.empty()) {
+        DomainReport report = check_domain(story);
+        verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
+        wrong_with = std::move(report.violation);
     }
-    verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
-    if (!report.violation.empty()) {
-        return wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + report.violation);
-    }
-    if (report.inconclusive) {
-        return true;
-    }
-    return judge_watches(domain, operations, watches, model) &&
-           (told_wrong.empty() || wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + told_wrong));
-}
-
-bool Simulation::judge_watches(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
-                               std::span<const RecordedWatch* const> watches, const KvModel& model) {
-    const RunOptions& options = cluster_.options();
-    WatchTruth truth{&model, 0};
-    for (const auto* operation : operations) {
-        if (operation->may_compact()) {
-            truth.compacted_max = std::max(truth.compacted_max, operation->success[0].revision);
-        }
-    }
-    if (options.auto_compaction_period > 0s || options.auto_compaction_revisions > 0) {
-        truth.compacted_max = model.revision();
-    }
-    for (const RecordedWatch* watch : watches) {
-        const std::string broken = check_watch(*watch, truth);
-        if (!broken.empty()) {
-            return wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": a watch is not " + broken);
-        }
-        verdict_.watches++;
-        verdict_.watch_revisions += watch->told.size();
-    }
-    return true;
+    return wrong_with.empty() || wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + wrong_with);
 }
 
 // Beyond the budget a cluster may halt or not answer, if it says which range it is for.

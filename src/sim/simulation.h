@@ -11,7 +11,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/checkers/kv_model.h"
 #include "sim/cluster.h"
 #include "sim/faults.h"
 #include "sim/run_options.h"
@@ -105,10 +104,8 @@ class Simulation {
     bool come_to_rest(const std::vector<bool>& among, Instant deadline, std::string_view who);
     bool check_rest(const std::vector<bool>& among, std::string_view who);
     bool bear_burst();
-    bool judge_writes(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
-                      const std::vector<LeaseEnd>* ends);
-    bool judge_watches(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
-                       std::span<const RecordedWatch* const> watches, const KvModel& model);
+    bool judge_domain(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                      const std::span<const LeaseEnd>* lease_ends);
     // Every request has its answer.
     bool nobody_waits() const;
     Served served_in(Duration duration);

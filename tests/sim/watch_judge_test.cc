@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "history_builder.h"
+#include "sim/checkers/domain.h"
 
 namespace ringfort::sim {
 namespace {
@@ -137,6 +138,28 @@ TEST_F(WatchJudging, an_end_for_a_compaction_that_harms_nothing_is_wrong) {
     watch.told.back() = compacted(5);
     EXPECT_EQ(verdict(6), "ok");
     EXPECT_EQ(verdict(3), "compaction") << "nobody asked for that much";
+}
+
+// Whatever order the writes stand in.
+TEST(DomainJudge, a_watch_that_fits_no_order_is_told_though_the_search_without_it_gives_up) {
+    HistoryBuilder history;
+    for (int i = 0; i < 30; i++) {
+        history.unknown(0, put("a", std::to_string(i)));
+    }
+    history.ok(0, 1, 12, HistoryBuilder::remove("b"), {{}, 1, false});   // nothing made b
+    const auto all = history.all();
+    RecordedWatch watch;
+    watch.key = "a";
+    watch.start_revision = 2;
+    const RecordedWatch* const watches[] = {&watch};
+    const DomainStory story{.operations = all, .watches = watches};
+    const DomainReport unknown = check_domain(story, 1000);
+    EXPECT_TRUE(unknown.inconclusive);
+    EXPECT_EQ(unknown.violation, "");
+    watch.told = {{WatchTold::Kind::revision, {}, 2, {{false, {"a", "nobody's", 2, 2, 1}, false, {}}}, 0, api::Errc::ok}};
+    const DomainReport wrong = check_domain(story, 1000);
+    EXPECT_TRUE(wrong.inconclusive);
+    EXPECT_NE(wrong.violation.find("nobody's"), std::string::npos) << wrong.violation;
 }
 
 // A write of unknown outcome stands where a watch saw it, and not where the search would try it first.
