@@ -80,6 +80,12 @@ class LogOnDisk : public testing::Test {
         batch.directory.hard_state(BatchBuilder::head(RecordType::hard_state, judged_range.value, ++number_),
                                    {.term = term, .vote = vote});
     }
+    // Of the judged node, in the incarnation of its records.
+    static void fence(BatchBuilder& batch, std::uint64_t term, std::uint64_t index) {
+        const std::vector<std::byte> payload = raft::encode(raft::Fence{NodeId(1), Incarnation(1)});
+        batch.directory.begin_entries(BatchBuilder::head(RecordType::entries, judged_range.value, ++number_), index, term);
+        batch.entry(as_text(payload), static_cast<std::uint8_t>(raft::EntryKind::fence));
+    }
     static void state(BatchBuilder& batch, const log::HardStateBody& body, std::uint64_t term, std::uint64_t index) {
         const auto initial = checkpoint(1, 1);
         batch.directory.state(BatchBuilder::head(RecordType::state, judged_range.value, number_), body, term, index,

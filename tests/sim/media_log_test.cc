@@ -321,4 +321,61 @@ TEST_F(MediaLogTest, flags_entries_with_a_hole_and_promises_that_are_broken) {
     EXPECT_NE(write_durably(fourth), "");
 }
 
+// The judged node is the first of three, and in doubt.
+class FencedLog : public LogOnDisk {
+  protected:
+    void SetUp() override {
+        entries_.emplace(3);
+        BatchBuilder first = founded();
+        ASSERT_EQ(write_durably(first), "");
+        batch = first.next();
+        batch.directory.hard_state(BatchBuilder::head(RecordType::hard_state, judged_range.value, ++number_),
+                                   {.term = 2, .vote = 9, .in_doubt = log::doubt_until_fence});
+    }
+    // What the judged log has there lies on another disk, too.
+    void also_on(std::size_t node, std::uint64_t index) {
+        const MediaLog::Replica& replica = *judge_->find(judged_range);
+        const auto term = [&](std::uint64_t at) { return replica.term_at(LogIndex(at)).value(); };
+        const std::uint64_t checksum = replica.entries[index - 2].checksum.value();
+        EXPECT_EQ(entries_->on_durable(node, judged_range, {{term(index), LogIndex(index)}, checksum, term(index - 1)}, true),
+                  "");
+    }
+    BatchBuilder batch;
+};
+
+TEST_F(FencedLog, counts_from_the_first_fence_on) {
+    entries(batch, 2, 2, "a");
+    fence(batch, 2, 3);
+    entries(batch, 2, 4, "b");
+    fence(batch, 2, 5);
+    ASSERT_EQ(write_durably(batch), "");
+    for (const std::uint64_t index : {2u, 3u}) {
+        also_on(1, index);
+        also_on(2, index);
+    }
+    also_on(1, 4);
+    EXPECT_EQ(entries_->on_commit(judged_range, {Term(2), LogIndex(4)}), "");
+}
+
+TEST_F(FencedLog, does_not_count_behind_a_fence_that_was_truncated) {
+    fence(batch, 2, 2);
+    ASSERT_EQ(write_durably(batch), "");
+    BatchBuilder next = batch.next();
+    truncate(next, 2);
+    entries(next, 3, 2, "a");
+    entries(next, 3, 3, "b");
+    ASSERT_EQ(write_durably(next), "");
+    also_on(1, 2);
+    also_on(2, 2);
+    also_on(1, 3);
+    EXPECT_PRED2(says, entries_->on_commit(judged_range, {Term(3), LogIndex(3)}), "never durable on more than 1");
+    BatchBuilder last = next.next();
+    fence(last, 3, 4);
+    ASSERT_EQ(write_durably(last), "");
+    also_on(2, 3);
+    also_on(1, 4);
+    also_on(2, 4);
+    EXPECT_EQ(entries_->on_commit(judged_range, {Term(3), LogIndex(4)}), "");
+}
+
 }  // namespace ringfort::sim

@@ -232,16 +232,23 @@ std::string MediaLog::apply_entries(Replica& replica, const log::Record& record)
     return {};
 }
 
-void MediaLog::note_fence(RangeId range, const Replica& replica, raft::EntryId id, Bytes payload) {
+void MediaLog::set_fence(RangeId range, Replica& replica, raft::EntryId id) {
+    replica.fence = id;
+    entries_.on_fence(node_, range, id);
+}
+
+// From the first one on the replica counts.
+void MediaLog::note_fence(RangeId range, Replica& replica, raft::EntryId id, Bytes payload) {
     raft::Fence fence;
-    if (raft::decode(payload, fence) && fence.member == self_ && fence.incarnation == replica.promises.incarnation) {
-        entries_.on_fence(node_, range, id);
+    if (replica.fence.index == LogIndex{} && raft::decode(payload, fence) && fence.member == self_ &&
+        fence.incarnation == replica.promises.incarnation) {
+        set_fence(range, replica, id);
     }
 }
 
-void MediaLog::forget_fence_of_another(RangeId range, const Replica& replica, Incarnation incarnation) {
+void MediaLog::forget_fence_of_another(RangeId range, Replica& replica, Incarnation incarnation) {
     if (incarnation != replica.promises.incarnation) {
-        entries_.on_fence(node_, range, {});
+        set_fence(range, replica, {});
     }
 }
 
@@ -265,6 +272,9 @@ std::string MediaLog::drop_from(RangeId range, Replica& replica, LogIndex from) 
     if (from <= replica.base.index && replica.base.index > LogIndex{}) {
         return wrong(range, "entries from " + std::to_string(from.value) + " on are void, and a checkpoint stands for " +
                                 text(replica.base));
+    }
+    if (replica.fence.index >= from) {
+        set_fence(range, replica, {});
     }
     while (!replica.entries.empty() && replica.last().index >= from) {
         std::string found = entries_.on_lost(node_, range, replica.last());
@@ -295,6 +305,9 @@ std::string MediaLog::cover(RangeId range, Replica& replica, const log::Checkpoi
 std::string MediaLog::install(Replica& replica, const log::Record& record) {
     const RangeId range(record.header.range);
     const raft::EntryId snapshot = id_of(*record.checkpoint);
+    if (replica.fence.index > snapshot.index) {
+        set_fence(range, replica, {});
+    }
     while (!replica.entries.empty()) {
         std::string found =
             replica.last().index > snapshot.index ? entries_.on_lost(node_, range, replica.last()) : std::string{};
@@ -376,6 +389,9 @@ std::string MediaLog::adopt_state(Replica& replica, const log::Record& record) {
     }
     if (!replica.entries.empty()) {
         replica.entries.back().term = last.term;
+    }
+    if (replica.fence.index > last.index) {
+        set_fence(range, replica, {});
     }
     const log::HardStateBody& body = record.hard_state;
     forget_fence_of_another(range, replica, Incarnation(record.header.incarnation));

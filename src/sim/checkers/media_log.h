@@ -32,6 +32,7 @@ class MediaLog {
         bool doubt_found{false};           // recovery found its promises lost
         raft::EntryId base{};              // a checkpoint stands for everything through here
         std::string checkpoint_file{};
+        raft::EntryId fence{};             // the first of the present incarnation that the log has; 0: none
         struct Entry {
             Term term;                               // 0: unknown, as the next
             std::optional<std::uint64_t> checksum;   // nothing: a start counts it, and it was not seen here
@@ -74,8 +75,9 @@ class MediaLog {
     std::string take_in(const Batch& batch);
     std::string apply(const log::Record& record, bool opens_epoch);
     std::string apply_entries(Replica& replica, const log::Record& record);
-    void forget_fence_of_another(RangeId range, const Replica& replica, Incarnation incarnation);
-    void note_fence(RangeId range, const Replica& replica, raft::EntryId id, Bytes payload);
+    void forget_fence_of_another(RangeId range, Replica& replica, Incarnation incarnation);
+    void note_fence(RangeId range, Replica& replica, raft::EntryId id, Bytes payload);
+    void set_fence(RangeId range, Replica& replica, raft::EntryId id);
     std::string apply_copies(Replica& replica, const log::Record& record);
     std::string apply_state(Replica& replica, const log::Record& record, bool opens_epoch);
     std::string adopt_state(Replica& replica, const log::Record& record);
