@@ -60,6 +60,19 @@ TEST(EntryBook, a_replica_in_doubt_counts_with_what_lies_behind_a_fence_of_its_p
     EXPECT_EQ(book.on_commit(booked, id(2, 4)), "");
 }
 
+TEST(EntryBook, a_node_that_moved_may_have_anything) {
+    EntryBook book(5);
+    EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");
+    for (const std::size_t node : {0u, 3u}) {
+        EXPECT_EQ(book.on_durable(node, booked, entry(2, 2, 1), true), "");
+    }
+    book.on_move(3);
+    EXPECT_NE(book.on_commit(booked, id(2, 2)), "") << "it has the entry anyway";
+    book.on_move(4);
+    EXPECT_EQ(book.on_commit(booked, id(2, 2)), "");
+    EXPECT_NE(book.on_commit(booked, id(2, 3)), "") << "no node that stayed has it";
+}
+
 TEST(EntryBook, every_entry_before_a_committed_one_needs_the_quorum_too) {
     EntryBook book(3);
     EXPECT_EQ(book.on_founded(booked, id(1, 1)), "");

@@ -15,13 +15,17 @@ class LogJudgeTest : public LogOnDisk {
         ASSERT_EQ(write_durably(first_), "");
     }
     std::string observe(raft::Role role, std::uint64_t term, std::uint64_t commit_term, std::uint64_t commit) {
+        return observe_with(log_judge_, role, term, commit_term, commit);
+    }
+    static std::string observe_with(LogJudge& judge, raft::Role role, std::uint64_t term, std::uint64_t commit_term,
+                                    std::uint64_t commit) {
         shard::ReplicaView view;
         view.range = judged_range;
         view.role = role;
         view.term = Term(term);
         view.commit_term = Term(commit_term);
         view.commit = view.applied = LogIndex(commit);
-        return log_judge_.observe(0, self, {&view, 1});
+        return judge.observe(0, self, {&view, 1});
     }
     void sync() {
         env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
@@ -112,6 +116,29 @@ TEST_F(LogJudgeTest, in_the_end_every_replica_has_applied_what_was_committed) {
     view.applied = LogIndex(2);
     EXPECT_EQ(log_judge_.check_final(0, view), "");
     EXPECT_EQ(log_judge_.check_disk(0), "");
+}
+
+// Which log its replicas went to is not known: the others are judged on.
+TEST_F(LogJudgeTest, a_node_that_moved_may_have_anything_and_the_rest_is_judged_until_a_quorum_has) {
+    LogJudge three(3);
+    three.watch(0, NodeId(1), media_);
+    begin_anew();
+    first_ = founded();
+    ASSERT_EQ(write_durably(first_), "");
+    BatchBuilder second = first_.next();
+    promises(second, 2, self.value);
+    entries(second, 2, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    const auto commits = [&](std::uint64_t index) {
+        three.forget(0);
+        return observe_with(three, raft::Role::leader, 2, index == 1 ? 1 : 2, index);
+    };
+    EXPECT_NE(commits(1), "") << "one of three has voted for it";
+    three.on_move(1);
+    EXPECT_EQ(commits(2), "");
+    EXPECT_NE(commits(3), "") << "nobody who stayed has it";
+    three.on_move(2);
+    EXPECT_EQ(commits(3), "");
 }
 
 }  // namespace ringfort::sim

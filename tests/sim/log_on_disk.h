@@ -48,7 +48,7 @@ class LogOnDisk : public testing::Test {
     void begin_anew() {
         entries_.emplace(1);
         promises_.emplace(1);
-        judge_.emplace(media_, 0, NodeId(1), 0, false, *entries_, *promises_);
+        judge_.emplace(media_, 0, NodeId(1), 0, *entries_, *promises_);
     }
     void settle() {
         queue_.run_until(queue_.now() + 100s);

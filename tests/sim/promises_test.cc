@@ -68,4 +68,18 @@ TEST(PromiseBook, what_is_committed_in_a_term_has_that_term_on_a_quorum_of_disks
     EXPECT_EQ(book.on_commit(promised, Term(2)), "");
 }
 
+TEST(PromiseBook, a_node_that_moved_may_have_promised_anything) {
+    PromiseBook book(5);
+    for (const std::size_t node : {0u, 3u}) {
+        EXPECT_EQ(book.on_durable(node, promised, promises(2, 11)), "");
+    }
+    book.on_move(3);
+    EXPECT_NE(book.on_leader(promised, Term(2), NodeId(11)), "") << "its vote is known already";
+    EXPECT_NE(book.on_commit(promised, Term(2)), "") << "and its term";
+    book.on_move(4);
+    EXPECT_EQ(book.on_leader(promised, Term(2), NodeId(11)), "");
+    EXPECT_EQ(book.on_commit(promised, Term(2)), "");
+    EXPECT_NE(book.on_leader(promised, Term(2), NodeId(12)), "") << "two of five";
+}
+
 }  // namespace ringfort::sim

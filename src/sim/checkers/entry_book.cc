@@ -69,9 +69,14 @@ void EntryBook::on_fence(std::size_t node, RangeId range, raft::EntryId fence) {
     ranges_[range].fences[node] = fence;
 }
 
+void EntryBook::on_move(std::size_t node) {
+    ASSERT(node < nodes_max);
+    moved_ |= 1u << node;
+}
+
 // A fence before the entry, in the same log, is committed if the entry is; whether rightly is asked when its turn comes.
-std::size_t EntryBook::durable_on(const Range& book, const Version& version, LogIndex index) {
-    std::uint32_t nodes = version.nodes;
+std::size_t EntryBook::durable_on(const Range& book, const Version& version, LogIndex index) const {
+    std::uint32_t nodes = version.nodes | moved_;
     for (std::size_t node = 0; node < nodes_max; node++) {
         const raft::EntryId fence = book.fences[node];
         if (fence.index > LogIndex{} && fence.index < index && fence.term <= version.term) {

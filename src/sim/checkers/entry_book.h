@@ -46,6 +46,8 @@ class EntryBook {
     std::string on_durable(std::size_t node, RangeId range, const StoredEntry& entry, bool counts);
     // The node's log has this fence of its present incarnation durable; id 0: it has begun another one.
     void on_fence(std::size_t node, RangeId range, raft::EntryId fence);
+    // From now on the node may have anything durable.
+    void on_move(std::size_t node);
     // A replica says that everything through this entry is committed.
     std::string on_commit(RangeId range, raft::EntryId id);
     // The node's log holds this entry no more, and neither a checkpoint nor a snapshot stands for it.
@@ -81,13 +83,14 @@ class EntryBook {
         LogIndex through() const { return first.plus(committed.size()).prev(); }
     };
     // On how many nodes that count the entry was, if the fences through `index` are committed with it.
-    static std::size_t durable_on(const Range& range, const Version& version, LogIndex index);
+    std::size_t durable_on(const Range& range, const Version& version, LogIndex index) const;
     static Term before(const Range& range, const Version& version, LogIndex index);
     static std::string check_same(RangeId range, const StoredEntry& entry, const Version& known);
     std::string on_old(Range& range, RangeId id, const StoredEntry& entry);
     void settle(Range& range, const std::vector<Term>& terms);
 
     std::size_t quorum_;
+    std::uint32_t moved_{0};   // bit: the node has
     std::map<RangeId, Range> ranges_;
 };
 

@@ -1,5 +1,6 @@
 #include "sim/checkers/log_judge.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assertion.h"
@@ -17,7 +18,7 @@ void LogJudge::watch(std::size_t node, NodeId id, DiskMedia& media) {
 }
 
 void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
-    if (judge->off_ || content.size() < log::header_bytes || load<std::uint64_t>(content.data()) != log::batch_magic) {
+    if (moved || content.size() < log::header_bytes || load<std::uint64_t>(content.data()) != log::batch_magic) {
         return;   // a checkpoint, or zeros
     }
     const auto header = load<log::BatchHeader>(content.data());
@@ -29,7 +30,7 @@ void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
     }
     auto& log = logs[header.shard];
     if (!log) {
-        log = std::make_unique<MediaLog>(*media, number, id, header.shard, moved, judge->entries_, judge->promises_);
+        log = std::make_unique<MediaLog>(*media, number, id, header.shard, judge->entries_, judge->promises_);
     }
     if (rollbacks != media->rollbacks()) {
         rollbacks = media->rollbacks();
@@ -42,17 +43,12 @@ void LogJudge::Node::on_write(std::uint64_t offset, Bytes content) {
 }
 
 void LogJudge::on_move(std::size_t node) {
-    off_ = true;
     nodes_[node].moved = true;
-    for (auto& log : nodes_[node].logs) {
-        if (log) {
-            log->on_move();
-        }
-    }
-}
-
-const MediaLog* LogJudge::log(std::size_t node, std::uint32_t shard) const {
-    return shard < nodes_[node].logs.size() ? nodes_[node].logs[shard].get() : nullptr;
+    nodes_[node].logs.clear();
+    entries_.on_move(node);
+    promises_.on_move(node);
+    const auto moved = static_cast<std::size_t>(std::ranges::count(nodes_, true, &Node::moved));
+    off_ = moved >= nodes_.size() / 2 + 1;
 }
 
 std::string LogJudge::poll(Node& node) {
@@ -86,7 +82,7 @@ std::optional<Term> LogJudge::term_at(const Node& node, RangeId range, LogIndex 
 
 std::string LogJudge::on_leader(Node& node, NodeId id, const shard::ReplicaView& view) const {
     std::string found = promises_.on_leader(view.range, view.term, id);
-    if (!found.empty()) {
+    if (!found.empty() || node.moved) {
         return found;
     }
     return entries_.on_leader(view.range, view.term, term_at(node, view.range, entries_.committed(view.range)));
@@ -126,7 +122,7 @@ std::string LogJudge::check_final(std::size_t node, const shard::ReplicaView& vi
 
 std::string LogJudge::check_disk(std::size_t number) const {
     const Node& node = nodes_[number];
-    for (std::uint32_t shard = 0; shard < node.logs.size() && !off_ && node.media->sound(); shard++) {
+    for (std::uint32_t shard = 0; shard < node.logs.size() && node.media->sound(); shard++) {
         const MediaLog* log = node.logs[shard].get();
         std::string wrong = log != nullptr && !log->waits() ? check_media(*node.media, shard, *log) : std::string{};
         if (!wrong.empty()) {

@@ -29,21 +29,18 @@ class LogJudge {
     // After a turn of one of the node's shards. Returns what is wrong, empty if nothing is.
     std::string observe(std::size_t node, NodeId id, std::span<const shard::ReplicaView> views);
     // Its number of shards changes: replicas go to other logs of the node. Which of them a batch continues is not known
-    // here: from now on nothing is judged.
+    // here: from now on it may have anything durable. Once a quorum has moved nothing is judged any more.
     void on_move(std::size_t node);
-    bool moved(std::size_t node) const { return nodes_[node].moved; }
     // The process ended.
     void forget(std::size_t node) { nodes_[node].seen.clear(); }
     // Everything that was ever committed is in this replica's state.
     std::string check_final(std::size_t node, const shard::ReplicaView& view) const;
 
-    // The node's disk reads as it should, if it is sound and never had another number of shards. Requires:
-    // nothing is being written.
+    // The node's disk reads as it should, if it is sound and never had another number of shards. Requires: nothing is
+    // being written.
     std::string check_disk(std::size_t node) const;
 
     const EntryBook& entries() const { return entries_; }
-    // By shard; null: it never wrote.
-    const MediaLog* log(std::size_t node, std::uint32_t shard) const;
 
   private:
     struct Seen {
@@ -60,7 +57,7 @@ class LogJudge {
         DiskMedia* media{nullptr};
         std::vector<std::unique_ptr<MediaLog>> logs;   // by shard
         std::map<RangeId, Seen> seen;                  // in this life of the process
-        bool moved{false};                             // its replicas may have gone to other shards
+        bool moved{false};                             // then it has no logs here
         std::uint64_t looked_at{0};                    // operations of the disk that had ended
         std::uint64_t rollbacks{0};                    // of the disk, when it was written last
     };
@@ -72,7 +69,7 @@ class LogJudge {
     PromiseBook promises_;
     std::vector<Node> nodes_;
     std::string found_;   // by a watcher
-    bool off_{false};     // a node's replicas went to other logs
+    bool off_{false};     // a quorum has moved
 };
 
 }  // namespace ringfort::sim

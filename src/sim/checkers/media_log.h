@@ -44,17 +44,15 @@ class MediaLog {
         std::optional<Term> term_at(LogIndex index) const;
     };
 
-    // `media` and books outlive it. `node` is counted from 0, and `self` as members know it. `moved`: see on_move().
-    MediaLog(DiskMedia& media, std::size_t node, NodeId self, std::uint32_t shard, bool moved, EntryBook& entries,
+    // `media` and books outlive it. `node` is counted from 0, and `self` as members know it.
+    MediaLog(DiskMedia& media, std::size_t node, NodeId self, std::uint32_t shard, EntryBook& entries,
              PromiseBook& promises)
-        : media_(media), node_(node), self_(self), shard_(shard), moved_(moved), entries_(entries), promises_(promises) {}
+        : media_(media), node_(node), self_(self), shard_(shard), entries_(entries), promises_(promises) {}
 
     // All that return a text say what is wrong, empty if nothing is.
 
     // The batch goes to the disk. Requires: `batch` is whole, of this shard, and `header` its header.
     std::string on_write(const log::BatchHeader& header, Bytes batch);
-    // From here on replicas may go to other shards of the node.
-    void on_move() { moved_ = true; }
     // Takes in what has become durable.
     std::string poll();
     bool waits() const { return !pending_.empty(); }
@@ -89,14 +87,13 @@ class MediaLog {
     std::string count_entries(RangeId range, const Replica& replica);
     std::string drop_unnamed();
     std::string wrong(RangeId range, const std::string& what) const;
-    bool excused() const { return moved_ || !media_.sound(); }
+    bool excused() const { return !media_.sound(); }
     const std::string& segment_name(std::uint64_t segment);
 
     DiskMedia& media_;
     const std::size_t node_;
     const NodeId self_;
     const std::uint32_t shard_;
-    bool moved_;
     EntryBook& entries_;
     PromiseBook& promises_;
 

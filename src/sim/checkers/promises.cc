@@ -1,6 +1,7 @@
 #include "sim/checkers/promises.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace ringfort::sim {
 
@@ -9,6 +10,8 @@ namespace {
 std::string place(std::size_t node, RangeId range) {
     return "range " + std::to_string(range.value) + " on node " + std::to_string(node + 1) + ": ";
 }
+
+std::size_t count(std::uint32_t nodes) { return static_cast<std::size_t>(std::popcount(nodes)); }
 
 }  // namespace
 
@@ -47,24 +50,28 @@ void PromiseBook::forget(std::size_t node) {
 
 std::string PromiseBook::on_leader(RangeId range, Term term, NodeId leader) const {
     const auto found = votes_.find({range, term});
-    const auto votes = found == votes_.end() ? 0 : std::ranges::count(found->second, leader, &Vote::candidate);
-    if (static_cast<std::size_t>(votes) >= quorum_) {
+    std::uint32_t voters = moved_;
+    for (const Vote& vote : found == votes_.end() ? std::vector<Vote>() : found->second) {
+        voters |= vote.candidate == leader ? 1u << vote.node : 0u;
+    }
+    if (count(voters) >= quorum_) {
         return {};
     }
     return "range " + std::to_string(range.value) + ": the leader of term " + std::to_string(term.value) + " has " +
-           std::to_string(votes) + " votes that are durable with nodes that count";
+           std::to_string(count(voters)) + " votes that are durable with nodes that count";
 }
 
 std::string PromiseBook::on_commit(RangeId range, Term term) const {
     const auto found = terms_.find(range);
-    const auto nodes = found == terms_.end()
-                           ? 0
-                           : std::ranges::count_if(found->second, [&](Term durable) { return durable >= term; });
-    if (static_cast<std::size_t>(nodes) >= quorum_) {
+    std::uint32_t nodes = moved_;
+    for (std::size_t node = 0; found != terms_.end() && node < found->second.size(); node++) {
+        nodes |= found->second[node] >= term ? 1u << node : 0u;
+    }
+    if (count(nodes) >= quorum_) {
         return {};
     }
     return "range " + std::to_string(range.value) + ": something is committed in term " + std::to_string(term.value) +
-           ", which is durable on " + std::to_string(nodes) + " nodes";
+           ", which is durable on " + std::to_string(count(nodes)) + " nodes";
 }
 
 }  // namespace ringfort::sim

@@ -23,6 +23,8 @@ class PromiseBook {
     std::string on_durable(std::size_t node, RangeId range, const raft::HardState& promises);
     // Its disk went back to what it was: what the node promised since then nobody tells it.
     void forget(std::size_t node);
+    // From now on the node may have promised anything.
+    void on_move(std::size_t node) { moved_ |= 1u << node; }
     // A replica leads in its term.
     std::string on_leader(RangeId range, Term term, NodeId leader) const;
     // The leader of the term says that something new is committed: those who helped had its term durable.
@@ -39,6 +41,7 @@ class PromiseBook {
         NodeId candidate;
     };
     std::size_t quorum_;
+    std::uint32_t moved_{0};   // bit: the node has
     std::map<std::pair<std::size_t, RangeId>, Promise> newest_;
     std::map<std::pair<RangeId, Term>, std::vector<Vote>> votes_;   // of replicas that count
     std::map<RangeId, std::vector<Term>> terms_;                    // by node: the highest that was durable

@@ -28,7 +28,7 @@ struct NodeFiles {
     std::uint64_t log_files{0};                // as its shards count them; those for later use are not open
     std::vector<std::string> names;            // on its disk
     std::vector<std::string> checkpoints;      // that its logs name
-    // Its disk was damaged, or its number of shards has changed: segments may stay that nobody knows, and are not judged.
+    // Its disk was damaged: segments may stay that nobody knows, and are not judged.
     bool segments_excused{false};
 };
 
