@@ -120,6 +120,15 @@ TEST_F(LeaseJudged, key_put_on_a_revoked_one_is_told) {
     EXPECT_NE(check().find("was revoked"), std::string::npos);
 }
 
+TEST_F(LeaseJudged, key_put_on_one_that_ended_by_itself_is_told) {
+    granted();
+    EXPECT_EQ(see(7, 20, {}, 5), "");
+    history.ok(6 * second, 8 * second, 5, put_on(7, "a", "1"));
+    EXPECT_EQ(check(), "") << "the put may stand before its end";
+    history.ok(6 * second, 9 * second, 6, put_on(7, "a", "2"));
+    EXPECT_NE(check().find("had ended"), std::string::npos);
+}
+
 TEST_F(LeaseJudged, ends_lie_between_the_revisions_seen) {
     granted();
     EXPECT_EQ(see(3, 15, {lease(7, 10, 6)}, 4), "");

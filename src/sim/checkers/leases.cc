@@ -68,6 +68,9 @@ std::size_t LeaseJudge::alive() const {
 std::map<api::LeaseId, LeaseJudge::Told> LeaseJudge::told(
     std::span<const RecordedOperation* const> operations) const {
     std::map<api::LeaseId, Told> out;
+    for (const auto& [place, seen] : seen_) {
+        out[place.second].seen = &seen;
+    }
     for (const auto* operation : operations) {
         const api::LeaseId id = operation->about_lease();
         if (id == 0) {
@@ -98,9 +101,7 @@ std::map<api::LeaseId, LeaseJudge::Told> LeaseJudge::told(
 
 std::string LeaseJudge::check_ends(const std::map<api::LeaseId, Told>& told) const {
     for (const auto& [place, seen] : seen_) {
-        const auto found = told.find(place.second);
-        const Told nobody;
-        const Told& lease = found == told.end() ? nobody : found->second;
+        const Told& lease = told.find(place.second)->second;
         if (seen.versions.size() > 1 && !lease.may_be_renewed) {
             return lease_name(place.second) + " was renewed, and nobody had asked for it";
         }
@@ -135,24 +136,24 @@ std::string LeaseJudge::check_denied(const RecordedOperation& operation,
         // All of them were there from before it was asked until after it was answered.
         const bool all_there = !named.empty() && std::ranges::all_of(named, [&](api::LeaseId id) {
             const auto found = told.find(id);
-            if (found == told.end() || found->second.granted == nullptr ||
-                found->second.granted->completed >= operation.invoked) {
-                return false;
-            }
-            const bool ended = std::ranges::any_of(seen_, [&](const auto& item) {
-                return item.first.second == id && item.second.ended <= operation.completed;
-            });
-            const bool was_seen = std::ranges::any_of(seen_, [&](const auto& item) { return item.first.second == id; });
-            return was_seen && !ended;
+            return found != told.end() && found->second.granted != nullptr &&
+                   found->second.granted->completed < operation.invoked && found->second.seen != nullptr &&
+                   found->second.seen->ended > operation.completed;
         });
         return all_there ? "an answer denies a lease that was there:\n  " + describe(operation) : std::string{};
     }
     for (const StepRequest& step : operation.branch()) {
         const auto found = ok && step.kind == StepKind::put && step.lease != 0 ? told.find(step.lease) : told.end();
-        if (found != told.end() && found->second.revoked != nullptr &&
-            found->second.revoked->header.revision < operation.header.revision) {
+        if (found == told.end()) {
+            continue;
+        }
+        if (found->second.revoked != nullptr && found->second.revoked->header.revision < operation.header.revision) {
             return "a key was put on a lease that was revoked:\n  " + describe(*found->second.revoked) + "\n  " +
                    describe(operation);
+        }
+        const Seen* seen = found->second.seen;
+        if (seen != nullptr && seen->ended != never && seen->ended_by_revision < operation.header.revision) {
+            return "a key was put on a lease that had ended" + at(seen->ended) + ":\n  " + describe(operation);
         }
     }
     return {};

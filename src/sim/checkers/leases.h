@@ -48,6 +48,7 @@ class LeaseJudge {
     };
     // What clients did with one lease.
     struct Told {
+        const Seen* seen{nullptr};                      // of replicas
         const RecordedOperation* granted{nullptr};      // acknowledged
         Instant lives_until{0};                         // at least, by what was acknowledged
         const RecordedOperation* by{nullptr};
