@@ -164,24 +164,11 @@ TEST(DomainJudge, a_watch_that_fits_no_order_is_told_though_the_search_without_i
 
 // A write of unknown outcome stands where a watch saw it, and not where the search would try it first.
 TEST_F(WatchJudging, as_a_witness_says_where_unknown_writes_stand) {
-    History history;
-    const auto add = [&](StepRequest step, api::Revision revision) {
-        RecordedOperation operation;
-        operation.invoked = Instant{revision};
-        operation.completed = Instant{revision == 0 ? INT64_MAX : revision};
-        operation.outcome = revision > 0 ? Outcome::ok : Outcome::unknown;
-        operation.header.revision = revision;
-        operation.results.resize(revision > 0 ? 1 : 0);
-        operation.success.push_back(std::move(step));
-        history.add(std::move(operation));
-    };
-    add(put("k", "first"), 0);
-    add(put("k", "second"), 0);
-    add(put("z", "end"), 4);
-    std::vector<const RecordedOperation*> all;
-    for (const auto& operation : history.operations()) {
-        all.push_back(&operation);
-    }
+    HistoryBuilder history;
+    history.unknown(0, put("k", "first"));
+    history.unknown(0, put("k", "second"));
+    history.ok(4, 4, 4, put("z", "end"));
+    const auto all = history.all();
     RecordedWatch seen;
     seen.key = "k";
     seen.start_revision = 2;
@@ -193,7 +180,37 @@ TEST_F(WatchJudging, as_a_witness_says_where_unknown_writes_stand) {
     EXPECT_EQ(found.find("k", 2)->value, "second");
     EXPECT_EQ(found.find("k", 3)->value, "first");
     seen.told = {revision(2, {{false, {"k", "third", 2, 2, 1}, false, {}}})};
-    EXPECT_NE(check_serializability(all, SearchAids{.witness = &witness}).violation, "");
+    const WatchWitness other(watches);
+    EXPECT_NE(check_serializability(all, SearchAids{.witness = &other}).violation, "");
+}
+
+// Where a watch was told nothing, no write of unknown outcome stands that it would have been told of.
+TEST_F(WatchJudging, as_a_witness_says_where_unknown_writes_do_not_stand) {
+    HistoryBuilder history;
+    for (const char* key : {"k", "l", "m"}) {
+        history.unknown(0, put(key, key));
+    }
+    history.ok(4, 4, 5, put("z", "end"));
+    const auto all = history.all();
+    RecordedWatch silent;
+    silent.key = "k";
+    silent.start_revision = 2;
+    silent.told = {mark(2), mark(3)};
+    RecordedWatch wide;
+    wide.key = "k";
+    wide.range_end = "m";
+    wide.start_revision = 3;
+    wide.told = {mark(3)};
+    const RecordedWatch* const watches[] = {&silent, &wide};
+    const WatchWitness witness(watches);
+    KvModel found;
+    EXPECT_EQ(check_serializability(all, SearchAids{.witness = &witness, .model = &found}).violation, "");
+    EXPECT_NE(found.find("l", 2), nullptr);
+    EXPECT_NE(found.find("m", 3), nullptr);
+    EXPECT_NE(found.find("k", 4), nullptr);
+    wide.told = {mark(5)};
+    const WatchWitness wider(watches);
+    EXPECT_NE(check_serializability(all, SearchAids{.witness = &wider}).violation, "") << "k stands nowhere";
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "sim/checkers/watch.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ringfort::sim {
 
@@ -154,6 +155,8 @@ class WatchJudge {
             return "compaction: cancelled, though it needs revision " + std::to_string(next_) + " and " +
                    std::to_string(told.compact_revision) + " is kept";
         }
+        // Where keys left with the compaction, or may have before a checkpoint was loaded, what a watch may begin at is one
+        // higher.
         if (told.compact_revision > truth_.compacted_max + 1) {
             return "compaction: nobody asked for one as far as " + std::to_string(told.compact_revision);
         }
@@ -175,11 +178,11 @@ std::string check_watch(const RecordedWatch& watch, const WatchTruth& truth) { r
 
 WatchWitness::WatchWitness(std::span<const RecordedWatch* const> watches) {
     for (const RecordedWatch* watch : watches) {
+        Silences& silences = silences_.emplace_back(Silences{watch, {}});
         api::Revision next = watch->start_revision;
         const auto silent_through = [&](api::Revision last) {
             if (next > 0 && next <= last) {
-                silences_.push_back({watch, next, last});
-                longest_silence_ = std::max(longest_silence_, last - next + 1);
+                silences.all.push_back({next, last});
             }
             next = std::max(next, last + 1);
         };
@@ -205,7 +208,11 @@ WatchWitness::WatchWitness(std::span<const RecordedWatch* const> watches) {
             }
         }
     }
-    std::sort(silences_.begin(), silences_.end(), [](const Silence& a, const Silence& b) { return a.first < b.first; });
+}
+
+bool WatchWitness::Silences::hold(api::Revision revision) const {
+    const auto behind = std::ranges::upper_bound(all, revision, {}, &Silence::first);
+    return behind != all.begin() && std::prev(behind)->last >= revision;
 }
 
 std::string WatchWitness::contradiction(const KvModel& model, bool acknowledged) const {
@@ -221,10 +228,8 @@ std::string WatchWitness::contradiction(const KvModel& model, bool acknowledged)
     if (acknowledged) {
         return {};
     }
-    auto silence = std::lower_bound(silences_.begin(), silences_.end(), at - longest_silence_ + 1,
-                                    [](const Silence& a, api::Revision wanted) { return a.first < wanted; });
-    for (; silence != silences_.end() && silence->first <= at; ++silence) {
-        if (at <= silence->last && !expected(*silence->watch, model, at).empty()) {
+    for (const Silences& silences : silences_) {
+        if (silences.hold(at) && !expected(*silences.watch, model, at).empty()) {
             return "a watch was told nothing of revision " + std::to_string(at);
         }
     }

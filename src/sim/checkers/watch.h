@@ -45,13 +45,17 @@ class WatchWitness final : public Witness {
     };
     // Revisions of which a watch was told nothing: [first, last].
     struct Silence {
-        const RecordedWatch* watch;
         api::Revision first, last;
+    };
+    struct Silences {
+        const RecordedWatch* watch;
+        std::vector<Silence> all;   // in order, apart from each other
+
+        bool hold(api::Revision revision) const;
     };
     std::vector<RecordedKv> seen_;
     std::multimap<api::Revision, Told> told_;
-    std::vector<Silence> silences_;       // by first
-    api::Revision longest_silence_{0};
+    std::vector<Silences> silences_;
 };
 
 // Returns the broken promise by its name, with what was told; empty if none is.
