@@ -315,10 +315,10 @@ void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
         shard.check_invariants();
         check_held(node);
     }
-    if (options_.workload.leases > 0) {
+    const auto views = shard::inspect(shard);
+    if (options_.workload.leases > 0 && has_applied(node, views)) {
         look_at_leases(node, shard);
     }
-    const auto views = shard::inspect(shard);
     for (const auto& view : views) {
         std::string wrong = judge_.observe(node.id(), view);
         if (!wrong.empty()) {
@@ -382,12 +382,20 @@ std::string Cluster::lost_entries(std::size_t node) {
     return {};
 }
 
-// Where something was applied since the last look.
+// Since it was asked last.
+bool Cluster::has_applied(const SimNode& node, std::span<const shard::ReplicaView> views) {
+    bool any = false;
+    for (const shard::ReplicaView& view : views) {
+        LogIndex& known = leases_seen_at_[{node.id(), view.range}];
+        any |= known != view.applied;
+        known = view.applied;
+    }
+    return any;
+}
+
 void Cluster::look_at_leases(SimNode& node, shard::Shard& shard) {
     for (const shard::LeasesView& view : shard::inspect_leases(shard)) {
-        LogIndex& seen_at = leases_seen_at_[{node.id(), view.range}];
-        std::string wrong = seen_at == view.applied ? std::string{} : lease_judge_.observe(view, queue_.now());
-        seen_at = view.applied;
+        std::string wrong = lease_judge_.observe(view, queue_.now());
         if (!wrong.empty()) {
             report(node.name() + " " + wrong);
         }

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,7 +81,6 @@ class Cluster final : public TurnObserver {
     std::string lost_entries(std::size_t node);
 
     void after_turn(SimNode& node, shard::Shard& shard) override;
-    void look_at_leases(SimNode& node, shard::Shard& shard);
     void on_end(SimNode& node) override;
     void on_halt(SimNode& node, env::Halt how, std::string_view reason) override;
     void on_shard_count(SimNode& node) override { log_judge_.on_move(index_of(node)); }
@@ -89,6 +89,8 @@ class Cluster final : public TurnObserver {
     std::set<RangeId> ranges_in_trouble(const std::vector<bool>& among);
     std::set<RangeId> ranges_named() const;
     void check_held(SimNode& node);
+    bool has_applied(const SimNode& node, std::span<const shard::ReplicaView> views);
+    void look_at_leases(SimNode& node, shard::Shard& shard);
     void make_nodes();
     void make_clients();
     std::size_t index_of(const SimNode& node) const;
