@@ -24,12 +24,17 @@ class Lease(ClusterCase):
         self.addCleanup(lambda: (keeper.kill(), keeper.wait()))
         return keeper
 
+    def remaining(self, cluster, lease):
+        return int(re.search(r"remaining\((\d+)s\)", cluster.must_ctl("lease", "timetolive", lease)).group(1))
+
     def test_lease_kept_alive_over_the_leaders_end_and_gone_in_time_after_its_keepers(self):
         cluster = self.cluster()
         lease = self.grant(cluster)
+        granted = time.monotonic()
         cluster.must_ctl("put", "--lease", lease, "here", "i-am")
         keeper = self.keeper(cluster, lease)
-        time.sleep(1)
+        wait_until(lambda: time.monotonic() - granted + self.remaining(cluster, lease) > TTL_SECONDS + 0.5, TTL_SECONDS,
+                   "the keeper renews the lease")
         leader = cluster.wait_leader()
         leader.kill()
         cluster.wait_leader(self.without(cluster, leader))
