@@ -11,8 +11,7 @@ class LogJudgeTest : public LogOnDisk {
   protected:
     void SetUp() override {
         log_judge_.watch(0, NodeId(1), media_);
-        first_ = founded();
-        ASSERT_EQ(write_durably(first_), "");
+        first_ = begun();
     }
     std::string observe(raft::Role role, std::uint64_t term, std::uint64_t commit_term, std::uint64_t commit) {
         return observe_with(log_judge_, role, term, commit_term, commit);
@@ -26,6 +25,15 @@ class LogJudgeTest : public LogOnDisk {
         view.commit_term = Term(commit_term);
         view.commit = view.applied = LogIndex(commit);
         return judge.observe(0, self, {&view, 1});
+    }
+    // The replica is elected in term 2 and has entry 2/2 committed.
+    BatchBuilder lead_and_commit() {
+        BatchBuilder out = first_.next();
+        promises(out, 2, self.value);
+        entries(out, 2, 2, "a");
+        EXPECT_EQ(write_durably(out), "");
+        EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+        return out;
     }
     void sync() {
         env::DiskOperation op([](env::DiskOperation&) {}, nullptr);
@@ -69,11 +77,7 @@ TEST_F(LogJudgeTest, a_commit_needs_the_entry_on_disk) {
 }
 
 TEST_F(LogJudgeTest, a_leader_has_what_was_committed) {
-    BatchBuilder second = first_.next();
-    promises(second, 2, self.value);
-    entries(second, 2, 2, "a");
-    ASSERT_EQ(write_durably(second), "");
-    EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+    const BatchBuilder second = lead_and_commit();
     BatchBuilder third = second.next();
     promises(third, 3, self.value);
     truncate(third, 2);
@@ -104,11 +108,7 @@ TEST_F(LogJudgeTest, a_node_whose_disk_went_back_may_promise_anew) {
 }
 
 TEST_F(LogJudgeTest, in_the_end_every_replica_has_applied_what_was_committed) {
-    BatchBuilder second = first_.next();
-    promises(second, 2, self.value);
-    entries(second, 2, 2, "a");
-    ASSERT_EQ(write_durably(second), "");
-    EXPECT_EQ(observe(raft::Role::leader, 2, 2, 2), "");
+    lead_and_commit();
     shard::ReplicaView view;
     view.range = judged_range;
     view.applied = LogIndex(1);
@@ -123,8 +123,7 @@ TEST_F(LogJudgeTest, a_node_that_moved_may_have_anything_and_the_rest_is_judged_
     LogJudge three(3);
     three.watch(0, NodeId(1), media_);
     begin_anew();
-    first_ = founded();
-    ASSERT_EQ(write_durably(first_), "");
+    first_ = begun();
     BatchBuilder second = first_.next();
     promises(second, 2, self.value);
     entries(second, 2, 2, "a");

@@ -117,6 +117,22 @@ class LogOnDisk : public testing::Test {
         return found.empty() ? judge_->poll() : found;
     }
 
+    // Its log has begun.
+    BatchBuilder begun() {
+        BatchBuilder out = founded();
+        EXPECT_EQ(write_durably(out), "");
+        return out;
+    }
+    // The next batch, with entry 1/2, has landed.
+    BatchBuilder with_entry(const BatchBuilder& last, env::Durability durability = env::Durability::dsync) {
+        BatchBuilder out = last.next();
+        entries(out, 1, 2, "a");
+        EXPECT_EQ(write(out, durability), "");
+        settle();
+        EXPECT_EQ(judge_->poll(), "");
+        return out;
+    }
+
     // Of writes that may be under way when the disk goes.
     std::deque<AlignedBuffer> buffers_;
     std::deque<env::DiskOperation> operations_;

@@ -11,8 +11,7 @@ namespace ringfort::sim {
 using MediaLogTest = LogOnDisk;
 
 TEST_F(MediaLogTest, a_batch_counts_from_when_it_is_durable_and_all_before_it) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder plain = first.next();
     entries(plain, 1, 2, "a");
     ASSERT_EQ(write(plain, env::Durability::none), "");
@@ -34,8 +33,7 @@ TEST_F(MediaLogTest, a_batch_counts_from_when_it_is_durable_and_all_before_it) {
 }
 
 TEST_F(MediaLogTest, takes_a_start_that_counts_what_is_durable_and_states_what_the_log_says) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     promises(second, 2, 9);
     entries(second, 2, 2, "a");
@@ -47,24 +45,16 @@ TEST_F(MediaLogTest, takes_a_start_that_counts_what_is_durable_and_states_what_t
 }
 
 TEST_F(MediaLogTest, flags_a_start_that_counts_what_is_not_durable) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
-    BatchBuilder second = first.next();
-    entries(second, 1, 2, "a");
-    ASSERT_EQ(write(second, env::Durability::none), "");
-    settle();
+    const BatchBuilder first = begun();
+    const BatchBuilder second = with_entry(first, env::Durability::none);
     BatchBuilder again = opening(second);
     state(again, {.term = 1}, 1, 2);
     EXPECT_NE(write_durably(again), "");
 }
 
 TEST_F(MediaLogTest, takes_a_start_that_counts_a_batch_of_which_only_the_rest_is_missing) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
-    BatchBuilder second = first.next();
-    entries(second, 1, 2, "a");
-    ASSERT_EQ(write(second, env::Durability::none), "");
-    settle();
+    const BatchBuilder first = begun();
+    const BatchBuilder second = with_entry(first, env::Durability::none);
     DiskFile& file = *media_.file(segment);
     const std::vector<std::byte> older(sector_bytes, std::byte{1});
     const std::uint64_t end = second.header.offset + second.header.bytes;
@@ -78,12 +68,8 @@ TEST_F(MediaLogTest, takes_a_start_that_counts_a_batch_of_which_only_the_rest_is
 }
 
 TEST_F(MediaLogTest, takes_a_start_that_cuts_what_was_not_durable_and_flags_one_that_cuts_more) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
-    BatchBuilder second = first.next();
-    entries(second, 1, 2, "a");
-    ASSERT_EQ(write(second, env::Durability::none), "");
-    settle();
+    const BatchBuilder first = begun();
+    const BatchBuilder second = with_entry(first, env::Durability::none);
     number_--;
     BatchBuilder again = opening(first);
     again.header.offset = second.header.offset + second.header.bytes;
@@ -99,8 +85,7 @@ TEST_F(MediaLogTest, takes_a_start_that_cuts_what_was_not_durable_and_flags_one_
 }
 
 TEST_F(MediaLogTest, takes_an_epoch_that_is_opened_again_because_its_opening_was_lost) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder lost = opening(first);
     state(lost, {.term = 1}, 1, 1);
     ASSERT_EQ(write(lost, env::Durability::none), "");
@@ -122,8 +107,7 @@ TEST_F(MediaLogTest, flags_a_start_that_states_other_than_the_log_says) {
     for (const Case& c : {Case{{.term = 2, .vote = 9}, 1, 1}, Case{{.term = 1}, 2, 2}, Case{{.term = 2, .vote = 8}, 2, 2},
                           Case{{.term = 2, .vote = 9, .in_doubt = log::doubt_found}, 2, 2}}) {
         begin_anew();
-        BatchBuilder first = founded();
-        ASSERT_EQ(write_durably(first), "");
+        const BatchBuilder first = begun();
         BatchBuilder second = first.next();
         promises(second, 2, 9);
         entries(second, 2, 2, "a");
@@ -135,8 +119,7 @@ TEST_F(MediaLogTest, flags_a_start_that_states_other_than_the_log_says) {
 }
 
 TEST_F(MediaLogTest, flags_a_committed_entry_that_leaves_the_log) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     entries(second, 1, 2, "a");
     entries(second, 1, 3, "b");
@@ -151,8 +134,7 @@ TEST_F(MediaLogTest, flags_a_committed_entry_that_leaves_the_log) {
 }
 
 TEST_F(MediaLogTest, a_checkpoint_takes_committed_entries_only_and_a_snapshot_drops_none) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     for (const std::uint64_t index : {2u, 3u, 4u}) {
         entries(second, 1, index, "a");
@@ -179,8 +161,7 @@ TEST_F(MediaLogTest, a_checkpoint_takes_committed_entries_only_and_a_snapshot_dr
 }
 
 TEST_F(MediaLogTest, flags_a_checkpoint_and_a_truncation_that_contradict_the_log) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     entries(second, 2, 2, "a");
     ASSERT_EQ(write_durably(second), "");
@@ -194,11 +175,8 @@ TEST_F(MediaLogTest, flags_a_checkpoint_and_a_truncation_that_contradict_the_log
 }
 
 TEST_F(MediaLogTest, flags_a_copy_of_an_entry_that_is_another) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
-    BatchBuilder second = first.next();
-    entries(second, 1, 2, "a");
-    ASSERT_EQ(write_durably(second), "");
+    const BatchBuilder first = begun();
+    const BatchBuilder second = with_entry(first);
     const auto copy = [&](BatchBuilder& batch, std::string_view payload) {
         batch.directory.begin_entries(BatchBuilder::head(RecordType::copies, judged_range.value, number_), 2, 1);
         batch.entry(payload);
@@ -212,16 +190,14 @@ TEST_F(MediaLogTest, flags_a_copy_of_an_entry_that_is_another) {
 }
 
 TEST_F(MediaLogTest, flags_a_directory_that_cannot_be_read) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     second.directory.assign(std::vector<std::byte>(log::record_header_bytes, std::byte{0xff}));
     EXPECT_PRED2(says, write_durably(second), "the directory of batch 2 cannot be read");
 }
 
 TEST_F(MediaLogTest, flags_an_epoch_without_an_opening) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder again = opening(first);
     again.header.flags = log::flag_opening;
     state(again, {.term = 1}, 1, 1);
@@ -229,8 +205,7 @@ TEST_F(MediaLogTest, flags_an_epoch_without_an_opening) {
 }
 
 TEST_F(MediaLogTest, flags_a_start_that_knows_of_no_replica_where_one_was_durable) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder again = opening(first);
     EXPECT_PRED2(says, write_durably(again), "a start found no replica where one was durable");
 }
@@ -254,8 +229,7 @@ TEST_F(MediaLogTest, believes_the_start_after_a_disk_was_harmed_misread_or_lied)
                                            [&] { media_.file(segment)->flip_bit(0); }};
     for (const auto& spoil : cases) {
         begin_anew();
-        BatchBuilder first = founded();
-        ASSERT_EQ(write_durably(first), "");
+        const BatchBuilder first = begun();
         BatchBuilder second = first.next();
         promises(second, 2, 9);
         entries(second, 2, 2, "a");
@@ -278,8 +252,7 @@ TEST_F(MediaLogTest, believes_the_start_after_a_disk_was_harmed_misread_or_lied)
 TEST_F(MediaLogTest, entries_that_only_a_start_knows_may_be_truncated_and_covered) {
     for (const bool truncates : {true, false}) {
         begin_anew();
-        BatchBuilder first = founded();
-        ASSERT_EQ(write_durably(first), "");
+        const BatchBuilder first = begun();
         for (const std::uint64_t index : {2u, 3u, 4u}) {
             const StoredEntry entry{{Term(2), LogIndex(index)}, 7, Term(index == 2 ? 1 : 2)};
             ASSERT_EQ(entries_->on_durable(0, judged_range, entry, true), "");
@@ -308,8 +281,7 @@ TEST_F(MediaLogTest, entries_that_only_a_start_knows_may_be_truncated_and_covere
 }
 
 TEST_F(MediaLogTest, flags_entries_with_a_hole_and_promises_that_are_broken) {
-    BatchBuilder first = founded();
-    ASSERT_EQ(write_durably(first), "");
+    const BatchBuilder first = begun();
     BatchBuilder second = first.next();
     entries(second, 1, 3, "a");
     EXPECT_NE(write_durably(second), "");
@@ -326,8 +298,7 @@ class FencedLog : public LogOnDisk {
   protected:
     void SetUp() override {
         entries_.emplace(3);
-        BatchBuilder first = founded();
-        ASSERT_EQ(write_durably(first), "");
+        const BatchBuilder first = begun();
         batch = first.next();
         batch.directory.hard_state(BatchBuilder::head(RecordType::hard_state, judged_range.value, ++number_),
                                    {.term = 2, .vote = 9, .in_doubt = log::doubt_until_fence});
@@ -337,8 +308,8 @@ class FencedLog : public LogOnDisk {
         const MediaLog::Replica& replica = *judge_->find(judged_range);
         const auto term = [&](std::uint64_t at) { return replica.term_at(LogIndex(at)).value(); };
         const std::uint64_t checksum = replica.entries[index - 2].checksum.value();
-        EXPECT_EQ(entries_->on_durable(node, judged_range, {{term(index), LogIndex(index)}, checksum, term(index - 1)}, true),
-                  "");
+        const StoredEntry entry{{term(index), LogIndex(index)}, checksum, term(index - 1)};
+        EXPECT_EQ(entries_->on_durable(node, judged_range, entry, true), "");
     }
     BatchBuilder batch;
 };

@@ -11,8 +11,7 @@ class MediaScanTest : public LogOnDisk {
   protected:
     // A log of two batches: the replica is founded, votes, and has one entry.
     void SetUp() override {
-        first_ = founded();
-        ASSERT_EQ(write_durably(first_), "");
+        first_ = begun();
         second_ = first_.next();
         promises(second_, 2, 9);
         entries(second_, 2, 2, "payload");
