@@ -120,6 +120,7 @@ struct RunOptions {
     std::int64_t drift_ppm_max{0};
     WorkloadOptions workload;
 
+    Duration load_goes_on{5s};             // behind a healing
     Duration fault_interval{0};            // between faults on average; 0: none
     Duration repair_max{3s};               // how long a fault lasts at most
     std::uint64_t fault_mask{0};           // bit FaultKind

@@ -27,7 +27,6 @@ namespace ringfort::sim {
 namespace {
 
 constexpr Duration form_max = 30s;
-constexpr Duration load_goes_on = 5s;
 constexpr Duration majority_max = 45s;
 constexpr Duration settle_max = 60s;
 constexpr Duration rest_max = 30s;   // from there until nothing is held
@@ -116,7 +115,7 @@ bool Simulation::heal_majority() {
     const std::vector<bool> majority = faults_.pick_majority();
     healed_ = majority;
     faults_.heal_some(majority, cluster_.prng().one_in(3));
-    if (!run_for(load_goes_on)) {
+    if (!run_for(cluster_.options().load_goes_on)) {
         return false;
     }
     stop_load();
@@ -131,16 +130,16 @@ bool Simulation::heal_majority() {
 bool Simulation::settle() {
     healed_.clear();
     faults_.heal();
-    if (!run_for(load_goes_on) || !bear_burst()) {
+    if (!run_for(cluster_.options().load_goes_on) || !bear_burst()) {
         return false;
     }
     const Instant rested = now();
     stop_load();
-    const Instant deadline = rested + settle_max - load_goes_on;
+    const Instant deadline = rested + settle_max - cluster_.options().load_goes_on;
     if (!come_to_rest(cluster_.present(), deadline, "the healed cluster")) {
         return false;
     }
-    verdict_.all_took = load_goes_on + (now() - rested);
+    verdict_.all_took = cluster_.options().load_goes_on + (now() - rested);
     return tell_watches();
 }
 

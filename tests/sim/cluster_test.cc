@@ -592,14 +592,14 @@ TEST(Cluster, puts_that_arrive_together_do_not_fill_a_store_beyond_its_quota) {
 
 // Makes `keys` keys and removes them; returns the revision that forgets them all.
 api::Revision make_garbage(Scenario& s, std::size_t keys) {
-    const auto& operations = s.cluster().history().operations();
-    std::uint64_t last = 0;
+    RecordedOperation puts;
+    puts.transaction = true;
     for (std::size_t i = 0; i < keys; i++) {
-        const StepRequest put{StepKind::put, "d00/garbage" + std::to_string(i), {}, "v", false, 0, 0};
-        last = s.cluster().clients()[0]->ask(operation_of(put), 60s);
-        if (i % 200 == 199 || i + 1 == keys) {
-            EXPECT_TRUE(s.run_until(60s, "puts are not answered", [&] { return operations[last].outcome == Outcome::ok; }))
-                << describe(operations[last]);
+        puts.success.push_back({StepKind::put, "d00/garbage" + std::to_string(i), {}, "v", false, 0, 0});
+        if (puts.success.size() == 100 || i + 1 == keys) {
+            const auto* put = s.simulation.ask(0, puts, 60s);
+            EXPECT_EQ(put->outcome, Outcome::ok) << describe(*put);
+            puts.success.clear();
         }
     }
     const StepRequest removal{StepKind::remove, "d00/garbage", "d00/garbagf", {}, false, 0, 0};

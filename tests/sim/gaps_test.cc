@@ -14,16 +14,16 @@ RunOptions gap_options() {
     return out;
 }
 
-// The gap each time, shortest first. `go` takes the leader away and `come` brings it back.
+// The gap each time, shortest first. `go` takes the leader away, and `come` brings it back after `away`.
 template <class Go, class Come>
-std::vector<Duration> gaps(Scenario& s, Go go, Come come) {
+std::vector<Duration> gaps(Scenario& s, Duration away, Go go, Come come) {
     std::vector<Duration> out;
     for (int round = 0; round < rounds; round++) {
         EXPECT_TRUE(s.run_until(10s, "nobody leads", [&] { return s.leader() < s.nodes(); }));
         const std::size_t leader = s.leader();
         const Instant gone = s.simulation.now();
         go(leader);
-        EXPECT_TRUE(s.simulation.run_for(4s)) << s.simulation.problem();
+        EXPECT_TRUE(s.simulation.run_for(away)) << s.simulation.problem();
         EXPECT_NE(s.leader(), leader) << "round " << round;
         out.push_back(s.longest_gap(gone));
         come(leader);
@@ -44,7 +44,7 @@ void expect_within_the_promise(const std::vector<Duration>& sorted) {
 TEST(Gaps, of_twenty_killed_leaders_none_takes_more_than_300_ms) {
     Scenario s(gap_options());
     ASSERT_TRUE(s.form());
-    const auto found = gaps(s, [&](std::size_t leader) { s.node(leader).kill(); },
+    const auto found = gaps(s, 1s, [&](std::size_t leader) { s.node(leader).kill(); },
                             [&](std::size_t leader) { s.node(leader).start(); });
     EXPECT_LE(found.back(), 300ms);
     s.expect_good_end();
@@ -53,7 +53,7 @@ TEST(Gaps, of_twenty_killed_leaders_none_takes_more_than_300_ms) {
 TEST(Gaps, of_twenty_paused_leaders_half_take_one_and_a_half_election_timeouts_at_most_and_none_more_than_two_and_a_half) {
     Scenario s(gap_options());
     ASSERT_TRUE(s.form());
-    expect_within_the_promise(gaps(s, [&](std::size_t leader) { s.node(leader).pause(); },
+    expect_within_the_promise(gaps(s, 4s, [&](std::size_t leader) { s.node(leader).pause(); },
                                    [&](std::size_t leader) { s.node(leader).resume(); }));
     s.expect_good_end();
 }
@@ -71,7 +71,7 @@ TEST(Gaps, of_twenty_leaders_cut_off_half_take_one_and_a_half_election_timeouts_
     };
     SimNetwork& network = s.cluster().network();
     expect_within_the_promise(
-        gaps(s, [&](std::size_t leader) { others(leader, [&](HostId a, HostId b) { network.block(a, b); }); },
+        gaps(s, 4s, [&](std::size_t leader) { others(leader, [&](HostId a, HostId b) { network.block(a, b); }); },
              [&](std::size_t leader) { others(leader, [&](HostId a, HostId b) { network.unblock(a, b); }); }));
     s.expect_good_end();
 }

@@ -63,7 +63,7 @@ TEST_F(LogGoal, is_kept_however_much_is_written) {
         RunOptions options = goal_options();
         options.domains = domains;
         ASSERT_TRUE(begin(options));
-        for (int i = 1; i <= 600; i++) {   // five times the goal, of few keys
+        for (int i = 1; i <= 240; i++) {   // twice the goal, of few keys
             for (std::uint32_t domain = 0; domain < domains; domain++) {
                 ASSERT_TRUE(write(domain_prefix(domain) + "key" + std::to_string(i % 5)));
                 s->simulation.run_for(20ms);

@@ -21,6 +21,7 @@ inline RunOptions scenario_options(std::size_t nodes = 3) {
     out.request_bytes = 128 * kib;
     out.log_window_bytes = 4 * mib;
     out.segment_bytes = 4 * mib;
+    out.load_goes_on = 1s;
     out.workload.clients = 6;
     out.workload.think = 10ms;
     out.workload.in_flight_max = 4;

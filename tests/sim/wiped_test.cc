@@ -86,8 +86,13 @@ class Pretender final : public env::ConnectionHandler {
     std::optional<Answer> answer_;
 };
 
+RunOptions some_load(RunOptions options) {
+    options.workload.think = 200ms;
+    return options;
+}
+
 struct Wiped : Scenario {
-    using Scenario::Scenario;
+    explicit Wiped(const RunOptions& options = scenario_options()) : Scenario(some_load(options)) {}
     std::map<std::size_t, Incarnation> last_incarnation;   // by node; none: the first
 
     Pretender::Answer ask(Pretender& pretender, std::size_t node, ShardId shard, std::size_t as, InstanceId instance,
