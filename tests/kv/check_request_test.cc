@@ -123,7 +123,8 @@ TEST(CheckRequest, leases_are_bounded_at_the_bound) {
     EXPECT_EQ(check(api::LeaseKeepAliveRequest{std::span(ids).subspan(1)}), Errc::ok);
     const std::string key(1001, 'k');
     const std::string_view longest = std::string_view(key).substr(1);
-    EXPECT_EQ(check_request(api::LeaseTimeToLiveRequest{.id = 1, .keys = true, .from_key = longest}, {.command_bytes = 1000}),
+    const api::LeaseTimeToLiveRequest from_longest{.id = 1, .keys = true, .from_key = longest};
+    EXPECT_EQ(check_request(from_longest, {.command_bytes = 1000}),
               Errc::ok);
     EXPECT_EQ(check_request(api::LeaseTimeToLiveRequest{.id = 1, .keys = true, .from_key = key}, {.command_bytes = 1000}),
               Errc::request_too_large);

@@ -129,10 +129,6 @@ void ask_for_everything_and_read_nothing(bool at_a_follower, ShardId shard) {
     s.expect_good_end();
 }
 
-// The data is on shard 0.
-constexpr ShardId right_shard{0};
-constexpr ShardId wrong_shard{1};
-
 }  // namespace
 
 TEST(Clients, that_ask_the_leader_for_everything_and_read_nothing_are_held_at_their_bound) {

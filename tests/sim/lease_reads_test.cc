@@ -8,9 +8,10 @@ namespace {
 
 constexpr api::LeaseId lease = 7;
 constexpr std::size_t key_bytes = 1000;
-// The data is on shard 0.
-constexpr ShardId right_shard{0};
-constexpr ShardId wrong_shard{1};
+
+api::LeaseTimeToLiveRequest time_to_live(api::LeaseId id) {
+    return {.id = id, .keys = false, .from_key = {}};
+}
 
 std::string key(std::size_t number) {
     std::string out = "d00/" + std::to_string(100'000 + number);
@@ -240,7 +241,7 @@ TEST_F(LeasesOfAFullLog, do_not_end_while_a_keep_alive_waits_at_the_door) {
     EXPECT_EQ(client().answer(1).leases, std::vector<std::int64_t>{2});
     EXPECT_EQ(s.leader(), leader);
     s.simulation.run_for(3s);
-    EXPECT_EQ(ask(api::LeaseTimeToLiveRequest{.id = lease}).leases, std::vector<std::int64_t>{-1}) << "it never ends";
+    EXPECT_EQ(ask(time_to_live(lease)).leases, std::vector<std::int64_t>{-1}) << "it never ends";
 }
 
 TEST_F(LeasesOfAFullLog, tell_each_keep_alive_when_its_own_time_is_over) {
@@ -329,14 +330,14 @@ TEST_F(LeaseReads, find_those_that_died_gone_in_time_however_many_are_kept_alive
     s.simulation.run_for(granted + 5s + 300ms - s.simulation.now());
     const std::uint64_t first = asked;
     for (api::LeaseId id = 100; id <= leases; id += 100) {
-        client().ask(++asked, api::LeaseTimeToLiveRequest{.id = id}, 60s);
+        client().ask(++asked, time_to_live(id), 60s);
     }
     ASSERT_TRUE(s.run_until(10s, "not every question is answered", [&] { return client().answered() == asked; }));
     EXPECT_EQ(client().failed(), 0u);
     for (std::uint64_t question = first + 1; question <= asked; question++) {
         EXPECT_EQ(client().answer(question).leases, std::vector<std::int64_t>{-1}) << question - first;
     }
-    EXPECT_EQ(ask(api::LeaseTimeToLiveRequest{.id = 1}).leases, std::vector<std::int64_t>{2});
+    EXPECT_EQ(ask(time_to_live(1)).leases, std::vector<std::int64_t>{2});
 }
 
 }  // namespace

@@ -14,6 +14,10 @@
 
 namespace ringfort::sim {
 
+// The data is on shard 0, where nodes have two and one range.
+inline constexpr ShardId right_shard{0};
+inline constexpr ShardId wrong_shard{1};
+
 class RawClient final : public env::ConnectionHandler {
   public:
     // What came for one request.
