@@ -102,10 +102,14 @@ void Core::on(const Durable& event, Effects& out) {
     }
 }
 
-// Messages of older incarnations say what a member has forgotten since: they are dropped.
+// Messages of older incarnations say what a member has forgotten since: they are dropped. But who asks for votes may be one
+// that has forgotten its newer incarnation, too, and the append that would have told it was lost.
 bool Core::pass_incarnation(const Message& message, Effects& out) {
     Progress& peer = peers.get(message.from);
     if (message.incarnation < peer.incarnation && !MUTANT(old_incarnation_heard)) {
+        if (message.type == MessageType::pre_vote || message.type == MessageType::vote) {
+            remind_of_leader(message.from);
+        }
         return false;
     }
     if (message.incarnation > peer.incarnation) {

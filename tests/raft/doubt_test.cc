@@ -194,6 +194,32 @@ TEST(RaftDoubt, a_member_rolled_back_behind_its_last_fence_does_not_count_for_th
     EXPECT_EQ(cluster.node(3).core().last(), cluster.node(1).core().last());
 }
 
+// An idle leader says nothing of itself, and knows of nothing that the member lacks.
+TEST(RaftDoubt, a_member_that_forgot_its_incarnation_and_missed_the_append_is_told_when_it_asks_for_votes) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    const Store old_copy = cluster.node(3).disk();
+    Store doubtful = old_copy;
+    doubtful.hard_state.incarnation = Incarnation(2);
+    doubtful.hard_state.in_doubt = true;
+    const auto come_back = [&](const Store& disk) {
+        cluster.crash(3);
+        cluster.node(3).disk() = disk;
+        cluster.restart(3);
+        cluster.settle();
+    };
+    come_back(doubtful);
+    cluster.loses = [](const OwnedMessage& sent) { return sent.message.to == NodeId(3); };
+    come_back(old_copy);
+    ASSERT_FALSE(cluster.node(3).core().leader());
+    cluster.loses = nullptr;
+    cluster.node(3).step(ElectionDue{});
+    cluster.settle();
+    EXPECT_EQ(cluster.node(3).core().leader(), NodeId(1));
+    EXPECT_FALSE(cluster.node(3).core().in_doubt());
+    EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3));
+}
+
 TEST(RaftDoubt, answers_of_an_older_incarnation_are_dropped) {
     Subject subject(1, 3, {}, 1);
     subject.become_leader();
