@@ -44,7 +44,10 @@ void Core::on_append(const Message& message, Effects& out) {
         // It was alive when it sent this; whether it still is the shard has to say.
         out.want_election_timer = true;
     }
-    const bool forgot_answers = message.hint.index > log.last().index && !hard_state.in_doubt;
+    // In doubt, too: the leader goes back behind what an incarnation has told it for a newer one alone. What it was told
+    // before this one is no matter: it has not heard of this one yet.
+    const bool heard_of = !hard_state.in_doubt || message.known == hard_state.incarnation;
+    const bool forgot_answers = message.hint.index > log.last().index && heard_of;
     if (forgot_answers || message.known > hard_state.incarnation) {
         begin_doubt(message.known, out);
     }

@@ -220,6 +220,32 @@ TEST(RaftDoubt, a_member_that_forgot_its_incarnation_and_missed_the_append_is_to
     EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3));
 }
 
+TEST(RaftDoubt, a_member_that_is_rolled_back_while_in_doubt_comes_back_all_the_same) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    Store doubtful = cluster.node(3).disk();
+    doubtful.hard_state.incarnation = Incarnation(2);
+    doubtful.hard_state.in_doubt = true;
+    cluster.loses = [](const OwnedMessage& sent) { return sent.message.from == NodeId(2); };
+    const auto come_back = [&] {
+        cluster.crash(3);
+        cluster.node(3).disk() = doubtful;
+        cluster.restart(3);
+        cluster.settle();
+    };
+    come_back();
+    ASSERT_TRUE(cluster.node(1).propose("told to be durable, and lost"));
+    cluster.settle();
+    ASSERT_EQ(cluster.node(3).core().last(), cluster.node(1).core().last());
+    come_back();
+    cluster.loses = nullptr;
+    cluster.tell_back(1, 2);
+    cluster.settle();
+    EXPECT_FALSE(cluster.node(3).core().in_doubt());
+    EXPECT_EQ(cluster.node(3).core().last(), cluster.node(1).core().last());
+    EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3));
+}
+
 TEST(RaftDoubt, answers_of_an_older_incarnation_are_dropped) {
     Subject subject(1, 3, {}, 1);
     subject.become_leader();
