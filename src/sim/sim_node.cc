@@ -278,6 +278,7 @@ shard::HeldView SimNode::held() {
             out.sorted += part.sorted;
             out.reads += part.reads;
             out.streams += part.streams;
+            out.watch_keys += part.watch_keys;
         }
     }
     return out;

@@ -184,9 +184,10 @@ TEST_F(HeldLeaseReads, wait_for_the_end_of_a_command_that_is_applied_as_many_as_
     attach(3000);
     constexpr std::uint64_t requests = 400;
     const std::string from = key(0);
-    client().ask(++asked, api::LeaseRevokeRequest{lease}, 60s);
-    s.simulation.run_for(30ms);
+    RawClient& revoking = client();
     talk(s.leader());
+    revoking.ask(++asked, api::LeaseRevokeRequest{lease}, 60s);
+    s.simulation.run_for(30ms);
     for (std::uint64_t id = 1; id <= requests; id++) {
         client().ask(id, keys_from(from), 60s);
     }

@@ -523,6 +523,7 @@ TEST_F(SlowWatches, do_not_hold_up_those_of_other_ranges) {
     RunOptions options = no_load_nor_tails();
     options.domains = 2;
     options.shards = 1;
+    options.turn_cost = 1ms;
     ASSERT_TRUE(begin_slow(options, removals));
     const std::size_t node = s->leader();
     const std::uint64_t slow = watch(node), other = ++id;
@@ -578,19 +579,20 @@ TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election
     good_end();
 }
 
-// 800 KB of history for one watch of a simulated client, over a slow path.
+// 8 MB of history for one watch of a simulated client, over a path that needs less than a client's patience for what a
+// watch is told without asking for more.
 class WatchBehind : public testing::Test {
   protected:
     void SetUp() override {
         ASSERT_TRUE(s.simulation.form());
-        for (int i = 0; i < 40; i++) {
+        for (int i = 0; i < 400; i++) {
             StepRequest put{StepKind::put, "d00/large", {}, std::to_string(i) + std::string(20'000, 'x'), false, 0, 0};
             ASSERT_EQ(s.simulation.ask(0, operation_of(std::move(put)), 20s)->outcome, Outcome::ok);
         }
         ASSERT_TRUE(s.simulation.settle()) << s.simulation.problem();
         const HostId client = static_cast<HostId>(s.nodes());   // behind the nodes
         for (HostId node = 0; node < s.nodes(); node++) {
-            s.cluster().network().set_rate(node, client, 40'000);
+            s.cluster().network().set_rate(node, client, 400'000);
         }
         RecordedWatch wanted;
         wanted.key = "d00/large";
