@@ -84,6 +84,16 @@ class Scenario {
         // Other ranges elect their leaders meanwhile.
         return simulation.run_for(1s) ? testing::AssertionSuccess() : testing::AssertionFailure() << simulation.problem();
     }
+    // What a node's shards hold together of what is bounded.
+    std::uint64_t held(std::size_t index, std::string_view what) {
+        std::uint64_t out = 0;
+        for (const Holdings& holdings : node(index).holdings()) {
+            for (const shard::PoolView& pool : holdings.pools) {
+                out += pool.what == what ? pool.held : 0;
+            }
+        }
+        return out;
+    }
     template <class Done>
     testing::AssertionResult run_until(Duration at_most, std::string_view what, Done done) {
         if (!simulation.run_until(at_most, what, done)) {

@@ -30,15 +30,6 @@ class WatchFrames : public QuietCluster {
         return out;
     }
     // Of all shards of that node.
-    std::uint64_t pool(std::size_t node, std::string_view what) {
-        std::uint64_t out = 0;
-        for (const Holdings& holdings : s->node(node).holdings()) {
-            for (const shard::PoolView& pool : holdings.pools) {
-                out += pool.what == what ? pool.held : 0;
-            }
-        }
-        return out;
-    }
     testing::AssertionResult wrote(std::size_t node, const api::Operation& op) {
         clients[node]->ask(++id, op, 5s);
         return answered(node, id);
@@ -269,7 +260,7 @@ TEST_F(WatchFrames, are_granted_credit_across_shards_as_fast_as_that_shard_takes
         std::uint64_t waits = 0;
         for (int i = 0; i < 10'000 && !client.answer(1).ended; i++) {
             s->simulation.run_for(50us);
-            waits = std::max(waits, pool(0, "mail for other shards"));
+            waits = std::max(waits, s->held(0, "mail for other shards"));
         }
         EXPECT_EQ(client.answer(1).told, (Told{"created at 2", "cancelled"}));
         EXPECT_LE(waits, 6u);
@@ -299,7 +290,7 @@ TEST_F(WatchFrames, asked_for_across_shards_wait_in_the_connection) {
         std::uint64_t waits = 0;
         for (int i = 0; i < 10'000 && client.answer(watches).told.empty(); i++) {
             s->simulation.run_for(50us);
-            waits = std::max(waits, pool(0, "mail for other shards"));
+            waits = std::max(waits, s->held(0, "mail for other shards"));
         }
         for (std::uint64_t i = 1; i <= watches; i++) {
             ASSERT_EQ(client.answer(i).told, Told{"created at 2"}) << i;
@@ -433,12 +424,12 @@ TEST_F(WatchFrames, of_a_closed_connection_go_some_a_turn) {
         client->ask(i, api::WatchRequest{.key = "d00/" + std::to_string(i), .range_end = {}});
     }
     ASSERT_TRUE(s->run_until(10s, "not all are created", [&] { return !client->answer(watches).told.empty(); }));
-    ASSERT_EQ(pool(node, "watches"), watches);
+    ASSERT_EQ(s->held(node, "watches"), watches);
     client.reset();
     std::uint64_t there = watches, least = watches;
     for (int i = 0; i < 100'000 && there > 0; i++) {
         s->simulation.run_for(10us);
-        there = pool(node, "watches");
+        there = s->held(node, "watches");
         least = there > 0 ? std::min(least, there) : least;
     }
     EXPECT_EQ(there, 0u);
@@ -549,7 +540,7 @@ TEST_F(SlowWatches, are_not_those_that_want_neither_puts_nor_removals) {
     std::uint64_t behind = 0;
     for (int i = 0; i < 100'000 && told(node, all).size() < puts + 1; i++) {
         s->simulation.run_for(20us);
-        behind = std::max(behind, pool(node, kept));
+        behind = std::max(behind, s->held(node, kept));
     }
     EXPECT_EQ(told(node, all).size(), puts + 1);
     EXPECT_EQ(behind, 0u);
