@@ -172,6 +172,8 @@ class Client {
     Outcome<CompactReply> compact(std::int64_t revision, const CompactOptions& options = {});
     // Of the node that answers: for a certain one, make a client with its endpoint alone.
     Outcome<StatusReply> status(const CallOptions& options = {});
+    // Of all keys and values at a revision (0: the current one) that the node that answers has, as it has them: likewise.
+    Outcome<HashKvReply> hash_kv(std::int64_t revision = 0, const HashOptions& options = {});
     Outcome<MemberListReply> member_list(bool linearizable = true, const CallOptions& options = {});
     // Hands what the answering node leads to that member; a client with the leader's endpoint alone is the one to ask.
     Outcome<MoveLeaderReply> move_leader(std::uint64_t target_member, const CallOptions& options = {});
@@ -207,6 +209,7 @@ class Client {
     void txn_async(const Txn& txn, const CallOptions& options, Callback<TxnReply> done);
     void compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done);
     void status_async(const CallOptions& options, Callback<StatusReply> done);
+    void hash_kv_async(std::int64_t revision, const HashOptions& options, Callback<HashKvReply> done);
     void member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done);
     void move_leader_async(std::uint64_t target_member, const CallOptions& options, Callback<MoveLeaderReply> done);
     void lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOptions& options, Callback<LeaseGrantReply> done);

@@ -83,6 +83,11 @@ struct CompactOptions {
     std::int64_t timeout_ms{0};
 };
 
+struct HashOptions {
+    std::uint64_t domain{0};         // whose keys; 0: the only one (several: domain_required)
+    std::int64_t timeout_ms{0};
+};
+
 struct LeaseOptions {
     std::uint64_t domain{0};         // where it lives; 0: the only one (several: domain_required)
     std::int64_t timeout_ms{0};
@@ -252,6 +257,14 @@ struct StatusReply {
     std::uint64_t cpu_us{0};             // user and system time of the process
     std::vector<RangeStatus> ranges{};   // replicas on this node, the directory (range 0) first
     std::vector<std::string> errors{};   // what an operator should know
+};
+
+// Equal on all members where both revisions are.
+struct HashKvReply {
+    Header header{};
+    std::uint64_t hash{0};
+    std::int64_t compact_revision{0};  // the member's when it began
+    std::int64_t hash_revision{0};     // the one hashed
 };
 
 struct Member {

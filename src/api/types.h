@@ -158,11 +158,16 @@ struct WatchRequest {
     bool require_leader{false};      // ends when this node has heard of no leader for three election timeouts
 };
 
+// Of a domain's keys and values, as the node that is asked has them. What is hashed: kv::StateHash.
+struct HashKvRequest {
+    Revision revision{0};   // 0: the current one
+};
+
 // wire::kind_of has the protocol's number of each.
 using Operation = std::variant<RangeRequest, PutRequest, DeleteRangeRequest, TxnRequest, CompactRequest, StatusRequest,
                                MemberListRequest, MoveLeaderRequest, LeaseGrantRequest, LeaseRevokeRequest,
                                LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseListRequest,
-                               WatchRequest>;
+                               WatchRequest, HashKvRequest>;
 
 struct Request {
     Operation op;
@@ -293,10 +298,18 @@ struct WatchResponse {
     bool goes_on{false};             // frames with more of this revision follow (etcd: fragment)
 };
 
+// Comparable where compact_revision and hash_revision are equal.
+struct HashKvResponse {
+    std::uint64_t hash{0};
+    Revision compact_revision{0};   // when the walk began
+    Revision hash_revision{0};
+    bool operator==(const HashKvResponse&) const = default;
+};
+
 using Result = std::variant<RangeResponse, PutResponse, DeleteRangeResponse, TxnResponse, CompactResponse, StatusResponse,
                             MemberListResponse, MoveLeaderResponse, LeaseGrantResponse, LeaseRevokeResponse,
                             LeaseKeepAliveResponse, LeaseTimeToLiveResponse, LeaseListResponse,
-                            WatchResponse>;
+                            WatchResponse, HashKvResponse>;
 
 struct ErrorInfo {
     Errc code{Errc::ok};

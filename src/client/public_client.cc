@@ -404,6 +404,13 @@ void Client::status_async(const CallOptions& options, Callback<StatusReply> done
                                                              std::move(done)));
 }
 
+void Client::hash_kv_async(std::int64_t revision, const HashOptions& options, Callback<HashKvReply> done) {
+    auto call = make_call<HashKvReply, api::HashKvResponse>(api::HashKvRequest{.revision = revision},
+                                                            options.timeout_ms, std::move(done));
+    set_domain(call->request, options.domain);
+    impl_->start(std::move(call));
+}
+
 void Client::member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done) {
     impl_->start(make_call<MemberListReply, api::MemberListResponse>(
         api::MemberListRequest{.linearizable = linearizable}, options.timeout_ms, std::move(done)));
@@ -603,6 +610,10 @@ Outcome<CompactReply> Client::compact(std::int64_t revision, const CompactOption
 Outcome<StatusReply> Client::status(const CallOptions& options) {
     return wait_for<StatusReply>(*this, impl_->threading,
                                  [&](auto done) { status_async(options, std::move(done)); });
+}
+Outcome<HashKvReply> Client::hash_kv(std::int64_t revision, const HashOptions& options) {
+    return wait_for<HashKvReply>(*this, impl_->threading,
+                                 [&](auto done) { hash_kv_async(revision, options, std::move(done)); });
 }
 Outcome<MemberListReply> Client::member_list(bool linearizable, const CallOptions& options) {
     return wait_for<MemberListReply>(*this, impl_->threading, [&](auto done) {

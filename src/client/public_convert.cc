@@ -185,6 +185,13 @@ MoveLeaderReply to_public(const api::MoveLeaderResponse&) {
     return {};
 }
 
+HashKvReply to_public(const api::HashKvResponse& response) {
+    return {.header = {},
+            .hash = response.hash,
+            .compact_revision = response.compact_revision,
+            .hash_revision = response.hash_revision};
+}
+
 LeaseGrantReply to_public(const api::LeaseGrantResponse& response) {
     return {.header = {}, .id = response.id, .ttl = response.ttl, .asked_ns = 0};
 }

@@ -36,7 +36,8 @@ bool is_read(const api::Operation& operation) {
            std::holds_alternative<api::LeaseKeepAliveRequest>(operation) ||
            std::holds_alternative<api::LeaseTimeToLiveRequest>(operation) ||
            std::holds_alternative<api::LeaseListRequest>(operation) ||
-           std::holds_alternative<api::WatchRequest>(operation);
+           std::holds_alternative<api::WatchRequest>(operation) ||
+           std::holds_alternative<api::HashKvRequest>(operation);
 }
 
 Verdict after_error(api::Errc code, const RetryFacts& facts) {

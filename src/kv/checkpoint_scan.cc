@@ -28,8 +28,8 @@ void prefetch_head(const Version* version) {
 
 }  // namespace
 
-CheckpointScan::CheckpointScan(const StoreState& state)
-    : state_(state), revision_(state.revision), floor_(state.compact_revision), found_(found_max) {}
+CheckpointScan::CheckpointScan(const StoreState& state, api::Revision revision)
+    : state_(state), revision_(revision), floor_(state.compact_revision), found_(found_max) {}
 
 CheckpointScan::Front CheckpointScan::find_front(WorkBudget& budget) {
     for (;;) {

@@ -1,4 +1,6 @@
-// Finds what a checkpoint consists of, in its order, ahead of the one who writes it.
+// Finds what a state at a revision consists of, in the order of its keys, ahead of the one who writes a checkpoint of it or
+// hashes it: of each key the versions from the newest at that revision down to the one that is visible at the floor, which
+// is the compacted revision; a removal at the floor or before is nothing.
 //
 // A version is found through the one that superseded it, and is mostly not in the cache: one chain after the other, the
 // walk would wait for memory at every version. So a group of keys is taken together, and their chains are walked side by
@@ -19,8 +21,8 @@ namespace ringfort::kv {
 
 class CheckpointScan {
   public:
-    // Requires: the floor is pinned while this lives; the cut is now.
-    explicit CheckpointScan(const StoreState& state);
+    // Requires: the floor, which is the compacted revision of now, is pinned while this lives, and not behind `revision`.
+    CheckpointScan(const StoreState& state, api::Revision revision);
 
     enum class Front : std::uint8_t { found, spent, end };
     // found: record(), version() and last() tell what comes next. spent: the budget ended before it was known.

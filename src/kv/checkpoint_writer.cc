@@ -25,7 +25,7 @@ class StateWriter final : public CheckpointWriter {
         : state_(state),
           applied_(state.applied),
           hash_(state.hash),
-          scan_(state),
+          scan_(state, state.revision),
           leases_(std::in_place, state.leases, state.applied),
           block_(block_head_bytes + block_payload_bytes_max) {
         state_.pin(scan_.floor());

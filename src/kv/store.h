@@ -44,6 +44,7 @@ struct StoreOptions {
 inline constexpr std::uint64_t sorted_range_keys_max = std::uint64_t{1} << 20;
 
 class RangeRead;
+class StateHash;
 class CheckpointWriter;
 class CheckpointReader;
 
@@ -90,6 +91,9 @@ class Store {
     // Checks the request against the state and pins its revision. Errc: compacted, future_revision, invalid_sort_option,
     // too_many_requests (sorted_range_keys_max). The request may die.
     Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
+
+    // Of the keys and values at a revision (<= 0: the current one), which is pinned. Errc: compacted, future_revision.
+    Result<std::unique_ptr<StateHash>, api::Errc> open_hash(api::Revision revision);
 
     // ---- leases. The clock and the term move when a command about leases begins, renewals with its steps; which leases
     // there are changes with its last.
@@ -168,6 +172,19 @@ class RangeRead {
     virtual api::Revision revision() const = 0;
     // Memory that grows with the request: of a sorted one, taken when it is opened.
     virtual std::size_t held_bytes() const = 0;
+};
+
+// The hash of all that can be read of keys and values between the compacted revision of when it was opened and its own:
+// every version in (compact_revision, revision], removals included, and of each key the one that is visible at
+// compact_revision. In the order of keys, of each the newest first, with key, value, lease, create and mod revision, version
+// and place in its revision. Equal on all replicas where both revisions are, whatever way they came to their state.
+// Dies before the store does.
+class StateHash {
+  public:
+    virtual ~StateHash() = default;
+    [[nodiscard]] virtual Step step(WorkBudget& budget) = 0;
+    // Requires: done.
+    virtual api::HashKvResponse result() const = 0;
 };
 
 // Gives the state as a byte stream in bounded pieces; format at the head of checkpoint_format.h; versioned, self-checking.

@@ -60,7 +60,7 @@ void StoreState::put(std::string_view key, KeyRecord* record, const NewValue& va
         move_key(record, former, value.lease);
     }
     history.append(record, version);
-    mix_change(*record, *version);
+    pending_hash = hash_version(pending_hash, *record, *version);
 }
 
 void StoreState::remove(KeyRecord& record) {
@@ -72,7 +72,7 @@ void StoreState::remove(KeyRecord& record) {
     record.latest = tombstone;
     history.append(&record, tombstone);
     tree.set_live(&record, false);
-    mix_change(record, *tombstone);
+    pending_hash = hash_version(pending_hash, record, *tombstone);
 }
 
 void StoreState::move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to) {
@@ -108,7 +108,7 @@ void StoreState::commit() {
 
 // The order of calls is part of what is hashed. Texts enter by their own checksums: a long text under a seed would cost
 // a fresh secret each time.
-void StoreState::mix_change(const KeyRecord& record, const Version& version) {
+std::uint64_t hash_version(std::uint64_t hash, const KeyRecord& record, const Version& version) {
     std::byte fields[64];
     const bool removal = version.tombstone();
     store(fields, version.mod);
@@ -119,7 +119,7 @@ void StoreState::mix_change(const KeyRecord& record, const Version& version) {
     store(fields + 40, std::uint64_t{record.key_bytes} << 32 | version.value_bytes());
     store(fields + 48, checksum(as_bytes(record.key())));
     store(fields + 56, removal ? std::uint64_t{0} : checksum(as_bytes(version.value())));
-    pending_hash = checksum(fields, pending_hash);
+    return checksum(fields, hash);
 }
 
 void StoreState::mix_lease(api::LeaseId id, const LeaseFacts& facts) {

@@ -103,11 +103,13 @@ struct StoreState {
 
     void move_key(KeyRecord* record, api::LeaseId from, api::LeaseId to);
 
-    void mix_change(const KeyRecord& record, const Version& version);
     void mix_lease(api::LeaseId id, const LeaseFacts& facts);
     void free_version(Version* version);
     void lose_same_revision(std::uint64_t change, const Version* older);
 };
+
+// A hash that goes on with all there is to know of a change, or of a version that it made.
+std::uint64_t hash_version(std::uint64_t hash, const KeyRecord& record, const Version& version);
 
 // The bytes of a version's value, writable: for the one who has just made it.
 inline char* value_room(Version* version) {

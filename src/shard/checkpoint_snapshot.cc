@@ -2,6 +2,7 @@
 // receiver writes its own file, loads it, names it in its log, and only then makes it the replica's new beginning.
 #include "base/mark.h"
 #include "shard/checkpoint_jobs.h"
+#include "shard/hash_walks.h"
 #include "shard/streams.h"
 #include "shard/watches.h"
 
@@ -352,6 +353,7 @@ bool Checkpoints::ReceiveJob::step() {
             if (record_.applied.index > replica_.raft().appliable()) {
                 owner_.context_.streams->on_store_replaced(replica_);
                 owner_.context_.watches->on_store_replaced(replica_);
+                owner_.context_.hash_walks->on_store_replaced(replica_);
                 owner_.on_store_replaced(replica_);
             }
             if (!replica_.install(record_, std::move(loaded_.store), std::move(loaded_.directory), from_, term_)) {

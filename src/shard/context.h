@@ -28,6 +28,7 @@ class Forwards;
 class LogQueue;
 class LeaseKeeper;
 class Watches;
+class HashWalks;
 
 struct Context {
     env::World& world;
@@ -52,6 +53,7 @@ struct Context {
     LogQueue* log_queue{nullptr};
     LeaseKeeper* leases{nullptr};
     Watches* watches{nullptr};
+    HashWalks* hash_walks{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

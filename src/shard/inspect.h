@@ -49,6 +49,14 @@ struct LeasesView {
 };
 std::vector<LeasesView> inspect_leases(Shard& shard);
 
+// The hash of each range's keys and values at the current revision, in one go.
+struct HashView {
+    RangeId range{};
+    LogIndex applied{};
+    api::HashKvResponse hash;
+};
+std::vector<HashView> inspect_hashes(Shard& shard);
+
 // What clients make the shard hold.
 struct HeldView {
     std::size_t replies{0};    // bytes of answers that connections have not taken

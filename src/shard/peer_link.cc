@@ -4,6 +4,7 @@
 
 #include "shard/checkpoints.h"
 #include "shard/forwards.h"
+#include "shard/hash_walks.h"
 #include "shard/log_queue.h"
 #include "shard/peer_frames.h"
 #include "shard/peer_links.h"
@@ -126,6 +127,7 @@ void Link::lose(bool closed) {
     context_.checkpoints->on_link_lost(*this);
     context_.forwards->on_link_lost(id_);
     context_.streams->on_origin_gone(OriginKind::link, place());
+    context_.hash_walks->on_origin_gone(OriginKind::link, place());
     context_.log_queue->on_link_lost(place());
 }
 

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "shard/follower_reads.h"
 #include "shard/forwards.h"
+#include "shard/hash_walks.h"
 #include "shard/lease_keeper.h"
 #include "shard/log_queue.h"
 #include "shard/mail.h"
@@ -34,7 +35,8 @@ bool names_domain(const api::Operation& op) {
     return std::holds_alternative<api::CompactRequest>(op) || std::holds_alternative<api::LeaseGrantRequest>(op) ||
            std::holds_alternative<api::LeaseRevokeRequest>(op) ||
            std::holds_alternative<api::LeaseKeepAliveRequest>(op) ||
-           std::holds_alternative<api::LeaseTimeToLiveRequest>(op) || std::holds_alternative<api::LeaseListRequest>(op);
+           std::holds_alternative<api::LeaseTimeToLiveRequest>(op) ||
+           std::holds_alternative<api::LeaseListRequest>(op) || std::holds_alternative<api::HashKvRequest>(op);
 }
 
 // It comes elsewhere under credit: an answer about leases in one piece, which is hardly larger than those of a range.
@@ -228,6 +230,8 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         take_keep_alive(taken, request, *keep_alive, *replica);
     } else if (is_lease_read(taken.origin.request)) {
         take_lease_read(taken, request, *replica);
+    } else if (const auto* hash = std::get_if<api::HashKvRequest>(&request.op)) {
+        context_.hash_walks->add(*replica, taken.origin, *hash, taken.deadline);
     } else {
         take_write(taken, request, *replica);
     }
@@ -499,6 +503,7 @@ void Router::on_cancel(const Origin& origin) {
     if (!context_.streams->on_cancel(origin) && !context_.forwards->on_cancel(origin)) {
         context_.follower_reads->on_cancel(origin);
         context_.rounds->on_cancel(origin);
+        context_.hash_walks->on_cancel(origin);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shard/forwards.h"
+#include "shard/hash_walks.h"
 #include "shard/streams.h"
 #include "shard/watches.h"
 
@@ -60,6 +61,7 @@ void Sessions::on_closed(Session& session) {
     const std::uint64_t id = session.id();
     const auto slot = static_cast<std::uint32_t>(id & 0xffff'ffffU);
     context_.streams->on_origin_gone(OriginKind::session, id);
+    context_.hash_walks->on_origin_gone(OriginKind::session, id);
     context_.watches->on_session_gone(session);
     context_.forwards->on_session_gone(session);
     closed_.push_back(std::move(sessions_[slot]));

@@ -8,6 +8,7 @@
 #include "shard/context.h"
 #include "shard/follower_reads.h"
 #include "shard/forwards.h"
+#include "shard/hash_walks.h"
 #include "shard/inspect.h"
 #include "shard/lease_keeper.h"
 #include "shard/log_queue.h"
@@ -48,6 +49,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     LogQueue log_queue;
     LeaseKeeper leases;
     Watches watches;
+    HashWalks hash_walks;
     Router router;
     Sessions sessions;
     Checkpoints checkpoints;
@@ -109,6 +111,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       log_queue(context),
       leases(context),
       watches(context),
+      hash_walks(context),
       router(context),
       sessions(context),
       checkpoints(context),
@@ -127,6 +130,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.log_queue = &log_queue;
     context.leases = &leases;
     context.watches = &watches;
+    context.hash_walks = &hash_walks;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -172,6 +176,7 @@ Instant Shard::Impl::turn() {
         more |= follower_reads.run();
         more |= streams.run();
         more |= watches.run();
+        more |= hash_walks.run();
         more |= checkpoints.run();
         more |= compact();
         log.close_batch(context.now);
@@ -292,7 +297,8 @@ void Shard::stop() {
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
     return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() &&
-           forwards.count() == 0 && streams.count() == 0 && watches.count() == 0 && log_queue.empty() && leases.idle();
+           forwards.count() == 0 && streams.count() == 0 && watches.count() == 0 && hash_walks.count() == 0 &&
+           log_queue.empty() && leases.idle();
 }
 
 bool Shard::Impl::may_end() {
@@ -320,6 +326,7 @@ void Shard::Impl::advance_stop() {
     forwards.fail_all(api::Errc::leader_changed);
     log_queue.fail_all(api::Errc::stopped);
     streams.fail_all(api::Errc::stopped);
+    hash_walks.fail_all(api::Errc::stopped);
     leases.fail_all(api::Errc::leader_changed);
     sessions.flush();
     stop_told = true;
@@ -373,6 +380,21 @@ std::vector<LeasesView> inspect_leases(Shard& shard) {
     return views;
 }
 
+std::vector<HashView> inspect_hashes(Shard& shard) {
+    std::vector<HashView> views;
+    for (const auto& replica : shard.impl().replicas.all()) {
+        if (kv::Store* store = replica->store()) {
+            const auto hash = store->open_hash(0);
+            ASSERT(hash);
+            WorkBudget all{INT64_MAX, INT64_MAX};
+            const kv::Step step = (*hash)->step(all);
+            ASSERT(step == kv::Step::done);
+            views.push_back({replica->range(), replica->applied(), (*hash)->result()});
+        }
+    }
+    return views;
+}
+
 HeldView inspect_held(Shard& shard) {
     HeldView view = shard.impl().sessions.held();
     view.forwarded = shard.impl().forwards.held_bytes() + shard.impl().log_queue.held_bytes() +
@@ -398,6 +420,7 @@ PoolList inspect_pools(Shard& shard) {
     impl.sessions.list_pools(out);
     impl.replicas.list_pools(out);
     impl.watches.list_pools(out);
+    impl.hash_walks.list_pools(out);
     return out;
 }
 

@@ -43,6 +43,7 @@ struct ShardBounds {
     std::size_t unopened_streams{64 * 1024};
     std::size_t held_reads{256 * 1024};       // more than a cluster's nodes have under way to one leader (forwards)
     std::size_t held_read_bytes{64 * mib};
+    std::size_t hash_walks{64};               // of key spaces, asked for and not answered
     std::size_t sort_bytes{64 * mib};         // references of sorted ranges, of all streams together: 24 B a key
     std::size_t round_reads{64 * 1024};       // that wait for one read round
     std::size_t round_bytes{64 * mib};

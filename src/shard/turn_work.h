@@ -13,9 +13,9 @@ namespace ringfort::shard {
 // Each has a budget a turn. Stale reads of single keys are no part: as many are answered as arrive.
 enum class TurnPart : std::uint8_t {
     apply, read_rounds, follower_reads, opened_replies, long_replies, held_reads, checkpoints, compaction,
-    keep_alives, expiry, watches, watches_told, watches_behind,
+    keep_alives, expiry, watches, watches_told, watches_behind, hash_walks,
 };
-inline constexpr std::size_t turn_parts = 13;
+inline constexpr std::size_t turn_parts = 14;
 
 constexpr std::string_view to_string(TurnPart part) {
     switch (part) {
@@ -32,6 +32,7 @@ constexpr std::string_view to_string(TurnPart part) {
         case TurnPart::watches: return "watches begun again, marked or ended";
         case TurnPart::watches_told: return "watches told of the present";
         case TurnPart::watches_behind: return "watches told of the past";
+        case TurnPart::hash_walks: return "hashes of key spaces";
     }
     UNREACHABLE();
 }

@@ -84,6 +84,7 @@ class RequestDecoder {
             case protocol::Operation::LeaseTimeToLiveRequest: out = lease_time_to_live(table); return;
             case protocol::Operation::LeaseListRequest: out = lease_list(table); return;
             case protocol::Operation::WatchRequest: out = watch(table); return;
+            case protocol::Operation::HashKvRequest: out = hash_kv(table); return;
             case protocol::Operation::NONE: break;
         }
         refuse(api::Errc::unsupported_request);
@@ -156,6 +157,9 @@ class RequestDecoder {
     static api::LeaseListRequest lease_list(const FlatTable& table) {
         using Table = protocol::LeaseListRequest;
         return {.has_after = table.boolean(Table::VT_HAS_AFTER), .after = table.scalar<std::int64_t>(Table::VT_AFTER)};
+    }
+    static api::HashKvRequest hash_kv(const FlatTable& table) {
+        return {.revision = table.scalar<std::int64_t>(protocol::HashKvRequest::VT_REVISION)};
     }
     static api::WatchRequest watch(const FlatTable& table) {
         using Table = protocol::WatchRequest;

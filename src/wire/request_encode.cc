@@ -93,6 +93,9 @@ class RequestEncoder {
     Flat<void> operator()(const api::LeaseListRequest& list) {
         return protocol::CreateLeaseListRequest(builder_, list.has_after, list.after).Union();
     }
+    Flat<void> operator()(const api::HashKvRequest& hash) {
+        return protocol::CreateHashKvRequest(builder_, hash.revision).Union();
+    }
 
   private:
     Flat<protocol::Compare> put_compare(const api::Compare& compare) {

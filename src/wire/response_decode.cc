@@ -83,6 +83,7 @@ class ResponseDecoder {
             case protocol::Result::LeaseTimeToLiveResponse: out = lease_time_to_live(table); return;
             case protocol::Result::LeaseListResponse: out = lease_list(table); return;
             case protocol::Result::WatchResponse: out = watch(table); return;
+            case protocol::Result::HashKvResponse: out = hash_kv(table); return;
             case protocol::Result::NONE: break;
         }
         reader_.fail(FlatReader::Fault::malformed);
@@ -219,6 +220,12 @@ class ResponseDecoder {
         using Table = protocol::LeaseListResponse;
         const FlatStructs ids = table.structs(Table::VT_IDS, sizeof(api::LeaseId));
         return {.ids = numbers(ids, reader_, arena_), .more = table.boolean(Table::VT_MORE)};
+    }
+    static api::HashKvResponse hash_kv(const FlatTable& table) {
+        using Table = protocol::HashKvResponse;
+        return {.hash = table.scalar<std::uint64_t>(Table::VT_HASH),
+                .compact_revision = table.scalar<std::int64_t>(Table::VT_COMPACT_REVISION),
+                .hash_revision = table.scalar<std::int64_t>(Table::VT_HASH_REVISION)};
     }
     api::WatchResponse watch(const FlatTable& table) {
         using Table = protocol::WatchResponse;

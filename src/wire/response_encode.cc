@@ -86,6 +86,9 @@ class ResponseEncoder {
         const auto ids = put_numbers(builder_, list.ids);
         return protocol::CreateLeaseListResponse(builder_, ids, list.more).Union();
     }
+    Flat<void> operator()(const api::HashKvResponse& hash) {
+        return protocol::CreateHashKvResponse(builder_, hash.hash, hash.compact_revision, hash.hash_revision).Union();
+    }
 
   private:
     Flat<protocol::Event> put_event(const api::Event& event) {

@@ -25,7 +25,8 @@ class CommandLine(unittest.TestCase):
 
     def test_help_of_every_command_and_version(self):
         for words in ([], ["get"], ["put"], ["del"], ["txn"], ["compaction"], ["endpoint"], ["endpoint", "status"],
-                      ["endpoint", "health"], ["member"], ["member", "list"], ["move-leader"], ["log"], ["log", "dump"]):
+                      ["endpoint", "health"], ["endpoint", "hashkv"], ["member"], ["member", "list"], ["move-leader"],
+                      ["log"], ["log", "dump"]):
             done = run(*words, "--help")
             self.assertEqual(done.returncode, 0, words)
             self.assertIn("Usage", done.stdout)

@@ -281,6 +281,23 @@ TEST(PrinterStatus, json_survives_text_that_is_no_utf8) {
     EXPECT_TRUE(nlohmann::json::accept(printer(Form::json)->status({one})));
 }
 
+TEST(PrinterHash, every_form_is_etcdctls) {
+    const EndpointHash one{
+        .endpoint = "a:1",
+        .hash = {.header = header(), .hash = 18'446'744'073'709'551'615U, .compact_revision = 7, .hash_revision = 41}};
+    EXPECT_EQ(printer(Form::simple)->hashes({one, one}),
+              "a:1, 18446744073709551615, 41\na:1, 18446744073709551615, 41\n");
+    const std::string rule = "+----------+----------------------+---------------+\n";
+    EXPECT_EQ(printer(Form::table)->hashes({one}), rule + "| ENDPOINT |         HASH         | HASH REVISION |\n" + rule +
+                                                       "|      a:1 | 18446744073709551615 |            41 |\n" + rule);
+    EXPECT_EQ(printer(Form::json)->hashes({one}),
+              "[{\"Endpoint\":\"a:1\",\"HashKV\":" + json_head +
+                  ",\"hash\":18446744073709551615,\"compact_revision\":7,\"hash_revision\":41}}]\n");
+    EXPECT_EQ(printer(Form::fields)->hashes({one}),
+              fields_head + "\"Endpoint\" : \"a:1\"\n\"Hash\" : 18446744073709551615\n\"HashRevision\" : 41\n"
+                            "\"CompactRevision\" : 7\n\n");
+}
+
 TEST(PrinterLease, simple_is_etcdctls_sentences) {
     const auto simple = printer(Form::simple);
     EXPECT_EQ(simple->lease_grant({.header = header(), .id = 0x1a2b, .ttl = 60}),

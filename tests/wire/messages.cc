@@ -122,6 +122,7 @@ api::Operation RandomMessages::operation(std::size_t index) {
             return api::WatchRequest{.key = text(40), .range_end = text(40), .start_revision = i64(),
                                      .progress_notify = coin(), .prev_kv = coin(), .no_put = coin(),
                                      .no_delete = coin(), .require_leader = coin()};
+        case 14: return api::HashKvRequest{.revision = i64()};
         default: break;
     }
     api::MoveLeaderRequest move{.target = NodeId(u64()), .range = {}};
@@ -215,6 +216,7 @@ api::Result RandomMessages::result(std::size_t index) {
             return api::WatchResponse{.created = coin(), .canceled = coin(), .compact_revision = i64(),
                                       .cancel_reason = text(40), .events = events, .goes_on = coin()};
         }
+        case 14: return api::HashKvResponse{.hash = u64(), .compact_revision = i64(), .hash_revision = i64()};
         default: return api::MoveLeaderResponse{};
     }
 }
@@ -411,6 +413,7 @@ class Writer {
     void put(const api::WatchRequest& r) {
         add(r.key, r.range_end, r.start_revision, r.progress_notify, r.prev_kv, r.no_put, r.no_delete, r.require_leader);
     }
+    void put(const api::HashKvRequest& r) { put(r.revision); }
     void put(const api::KeyValue& kv) {
         add(kv.key, kv.create_revision, kv.mod_revision, kv.version, kv.value, kv.lease);
     }
@@ -440,6 +443,7 @@ class Writer {
     void put(const api::WatchResponse& r) {
         add(r.created, r.canceled, r.compact_revision, r.cancel_reason, r.events, r.goes_on);
     }
+    void put(const api::HashKvResponse& r) { add(r.hash, r.compact_revision, r.hash_revision); }
     void put(const api::ErrorInfo& e) { add(e.code, e.detail, e.leader, e.leader_address); }
 
     void put(const raft::EntryId& id) { add(id.term, id.index); }

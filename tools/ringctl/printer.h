@@ -33,6 +33,11 @@ struct EndpointStatus {
     bool is_learner{false};
 };
 
+struct EndpointHash {
+    std::string endpoint;
+    ringfort::HashKvReply hash;
+};
+
 // The range an etcd user means by "the cluster": the first one behind the directory. Null: there is none.
 const ringfort::RangeStatus* main_range(const ringfort::StatusReply& status);
 
@@ -52,6 +57,7 @@ class Printer {
     virtual std::string members(const ringfort::MemberListReply& reply) const = 0;
     virtual std::string health(const std::vector<EndpointHealth>& endpoints) const = 0;
     virtual std::string status(const std::vector<EndpointStatus>& endpoints) const = 0;
+    virtual std::string hashes(const std::vector<EndpointHash>& endpoints) const = 0;
     virtual std::string watch(const ringfort::WatchReply& reply) const = 0;
     // Whether it has a form for what a watch tells.
     virtual bool prints_watches() const { return true; }

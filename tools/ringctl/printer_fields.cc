@@ -110,6 +110,15 @@ class FieldsPrinter final : public Printer {
         }
         return out;
     }
+    std::string hashes(const std::vector<EndpointHash>& endpoints) const override {
+        std::string out;
+        for (const EndpointHash& one : endpoints) {
+            out += header_fields(one.hash.header) + field("Endpoint", in_quotes(one.endpoint)) +
+                   field("Hash", one.hash.hash) + field("HashRevision", one.hash.hash_revision) +
+                   field("CompactRevision", one.hash.compact_revision) + "\n";
+        }
+        return out;
+    }
 
   private:
     std::string id_field(std::string_view name, std::uint64_t id) const {

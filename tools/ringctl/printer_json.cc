@@ -257,6 +257,18 @@ class JsonPrinter final : public Printer {
         }
         return line(json);
     }
+    std::string hashes(const std::vector<EndpointHash>& endpoints) const override {
+        Json json = Json::array();
+        for (const EndpointHash& one : endpoints) {
+            Json hash = Json::object();
+            hash["header"] = header_json(one.hash.header);
+            hash["hash"] = one.hash.hash;
+            add_if(hash, "compact_revision", one.hash.compact_revision);
+            add_if(hash, "hash_revision", one.hash.hash_revision);
+            json.push_back({{"Endpoint", one.endpoint}, {"HashKV", hash}});
+        }
+        return line(json);
+    }
 
   private:
     static std::string line(const Json& json) {

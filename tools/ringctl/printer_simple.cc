@@ -59,6 +59,14 @@ std::vector<std::vector<std::string>> status_rows(const std::vector<EndpointStat
     return rows;
 }
 
+std::vector<std::vector<std::string>> hash_rows(const std::vector<EndpointHash>& endpoints) {
+    std::vector<std::vector<std::string>> rows{{"ENDPOINT", "HASH", "HASH REVISION"}};
+    for (const EndpointHash& one : endpoints) {
+        rows.push_back({one.endpoint, std::to_string(one.hash.hash), std::to_string(one.hash.hash_revision)});
+    }
+    return rows;
+}
+
 std::string as_lines(const std::vector<std::vector<std::string>>& rows) {
     std::string out;
     for (std::size_t i = 1; i < rows.size(); i++) {
@@ -141,6 +149,9 @@ class SimplePrinter : public Printer {
     std::string status(const std::vector<EndpointStatus>& endpoints) const override {
         return as_lines(status_rows(endpoints));
     }
+    std::string hashes(const std::vector<EndpointHash>& endpoints) const override {
+        return as_lines(hash_rows(endpoints));
+    }
 
   protected:
     std::string print(const GetReply& reply) const { return get(reply); }
@@ -167,6 +178,9 @@ class TablePrinter final : public SimplePrinter {
     }
     std::string status(const std::vector<EndpointStatus>& endpoints) const override {
         return framed_table(status_rows(endpoints));
+    }
+    std::string hashes(const std::vector<EndpointHash>& endpoints) const override {
+        return framed_table(hash_rows(endpoints));
     }
 };
 
