@@ -309,6 +309,22 @@ std::string Cluster::difference(const std::vector<bool>& among) {
     return count.size() == options_.domains + 1 ? std::string{} : std::to_string(count.size()) + " ranges exist";
 }
 
+std::string Cluster::hashes_differ(const std::vector<bool>& among) {
+    std::map<std::pair<RangeId, LogIndex>, std::pair<const SimNode*, api::HashKvResponse>> first;
+    for (std::size_t i = 0; i < nodes_.size(); i++) {
+        for (const auto& view : among[i] ? nodes_[i]->hashes() : std::vector<shard::HashView>{}) {
+            const auto [found, added] =
+                first.emplace(std::pair(view.range, view.applied), std::pair(nodes_[i].get(), view.hash));
+            const auto& [other, hash] = found->second;
+            if (!added && hash != view.hash) {
+                return "range " + std::to_string(view.range.value) + ": keys and values of " + other->name() + " and " +
+                       nodes_[i]->name() + " differ at entry " + std::to_string(view.applied.value);
+            }
+        }
+    }
+    return {};
+}
+
 void Cluster::after_turn(SimNode& node, shard::Shard& shard) {
     turns_seen_++;
     if (options_.invariants_one_in != 0 && turns_seen_ % options_.invariants_one_in == 0) {

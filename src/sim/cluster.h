@@ -72,6 +72,9 @@ class Cluster final : public TurnObserver {
     // Every replica of every range, on these nodes, has applied the same and is in the same state; else why not.
     std::string difference(const std::vector<bool>& among);
     std::string difference() { return difference(present()); }
+    // Whether their keys and values are the same, too, where they have applied the same: what their hashes of state cannot
+    // tell, which came along with a checkpoint. Empty: they are. Requires: these nodes run.
+    std::string hashes_differ(const std::vector<bool>& among);
     // To be told now and then: whether the cluster is formed.
     void look();
 

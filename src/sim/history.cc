@@ -48,7 +48,8 @@ std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, 
             case StepKind::grant:
             case StepKind::revoke:
             case StepKind::keep_alive:
-            case StepKind::time_to_live: UNREACHABLE();
+            case StepKind::time_to_live:
+            case StepKind::hash: UNREACHABLE();
         }
     }
     return out;
@@ -113,6 +114,8 @@ void take_result(RecordedOperation& operation, const api::Response& response) {
         operation.results[0].ttl = renewed->ttls[0];
     } else if (const auto* lease = std::get_if<api::LeaseTimeToLiveResponse>(&result)) {
         operation.results[0].ttl = lease->ttl;
+    } else if (const auto* hash = std::get_if<api::HashKvResponse>(&result)) {
+        operation.results[0].hash = *hash;
     } else {
         ASSERT(std::holds_alternative<api::CompactResponse>(result) ||
                std::holds_alternative<api::LeaseRevokeResponse>(result));
@@ -130,6 +133,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::revoke: out += " revoke"; break;
             case StepKind::keep_alive: out += " keep-alive"; break;
             case StepKind::time_to_live: out += " time-to-live"; break;
+            case StepKind::hash: out += " hash"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -202,7 +206,8 @@ api::LeaseId RecordedOperation::about_lease() const {
         case StepKind::range:
         case StepKind::put:
         case StepKind::remove:
-        case StepKind::compact: return 0;
+        case StepKind::compact:
+        case StepKind::hash: return 0;
     }
     UNREACHABLE();
 }
@@ -242,6 +247,10 @@ std::string describe(const RecordedOperation& operation) {
         out += " [" + std::to_string(result.count);
         for (const auto& kv : result.kvs) {
             out += " " + kv.key + "=" + kv.value.substr(0, 24) + "@" + std::to_string(kv.mod_revision);
+        }
+        if (const api::HashKvResponse& hash = result.hash; hash.hash_revision > 0) {
+            out += " hash " + std::to_string(hash.hash) + " of " + std::to_string(hash.compact_revision) + ".." +
+                   std::to_string(hash.hash_revision) + " by " + std::to_string(operation.header.member_id.value);
         }
         out += result.ttl != 0 ? " ttl " + std::to_string(result.ttl) + "]" : "]";
     }
@@ -283,6 +292,10 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
             break;
         case StepKind::time_to_live:
             out.op = api::LeaseTimeToLiveRequest{.id = step.lease, .keys = false, .from_key = {}};
+            out.domain = initial_domain(operation.domain);
+            break;
+        case StepKind::hash:
+            out.op = api::HashKvRequest{step.revision};
             out.domain = initial_domain(operation.domain);
             break;
     }

@@ -12,8 +12,8 @@
 
 namespace ringfort::sim {
 
-// Those about leases are on their own, but for a put's.
-enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live };
+// Those about leases are on their own, but for a put's; so are compactions and hashes.
+enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live, hash };
 
 struct StepRequest {
     StepKind kind{StepKind::range};
@@ -22,7 +22,7 @@ struct StepRequest {
     std::string value;             // put
     bool prev_kv{false};           // put, remove
     std::int64_t limit{0};         // range
-    api::Revision revision{0};     // range on its own: a past revision; compact, always on its own: up to which
+    api::Revision revision{0};     // range on its own, hash: a past revision; compact: up to which
     bool physical{false};          // compact: answered when the space is free
     api::LeaseId lease{0};         // put: it hangs on this one; grant: 0 leaves the choice; others about leases: which
     std::int64_t ttl{0};           // grant: seconds
@@ -53,6 +53,7 @@ struct StepResult {
     bool more{false};              // range: the limit cut it
     api::LeaseId lease{0};         // grant: its id
     std::int64_t ttl{0};           // grant, keep_alive, time_to_live: as answered
+    api::HashKvResponse hash{};    // hash
     bool operator==(const StepResult&) const = default;
 };
 

@@ -288,6 +288,11 @@ RunOptions draw(const RunRequest& request) {
     if (leases.one_in(8)) {
         out.bounds.keep_alives = 1;
     }
+    Prng space(request.seed + 0xa54ff53a5f1d36f1);
+    out.workload.hashes = pick(space, std::array<std::uint32_t, 3>{0, 3, 20});
+    if (space.one_in(8)) {
+        out.bounds.hash_walks = 1;
+    }
     Prng watching(request.seed + 0xbb67ae8584caa73b);
     draw_watches(watching, watching.one_in(3), out);
     widen_sockets(out.network);

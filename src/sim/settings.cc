@@ -63,6 +63,7 @@ void each_setting(Options& o, Visit visit) {
     visit("transactions", o.workload.transactions);
     visit("compactions", o.workload.compactions);
     visit("leases", o.workload.leases);
+    visit("hashes", o.workload.hashes);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
     visit("watches", o.workload.watches);
@@ -84,6 +85,7 @@ void each_setting(Options& o, Visit visit) {
     visit("bound-unopened", o.bounds.unopened_streams);
     visit("bound-held-reads", o.bounds.held_reads);
     visit("bound-held-read-bytes", o.bounds.held_read_bytes);
+    visit("bound-hashes", o.bounds.hash_walks);
     visit("bound-sort", o.bounds.sort_bytes);
     visit("bound-round-reads", o.bounds.round_reads);
     visit("bound-round-bytes", o.bounds.round_bytes);

@@ -266,6 +266,18 @@ std::vector<shard::ReplicaView> SimNode::inspect() {
     return out;
 }
 
+std::vector<shard::HashView> SimNode::hashes() {
+    ASSERT(running());
+    std::vector<shard::HashView> out;
+    for (auto& slot : life_->slots) {
+        if (slot.shard) {
+            const auto views = shard::inspect_hashes(*slot.shard);
+            out.insert(out.end(), views.begin(), views.end());
+        }
+    }
+    return out;
+}
+
 shard::HeldView SimNode::held() {
     ASSERT(running());
     shard::HeldView out;

@@ -103,6 +103,7 @@ class SimNode {
     std::size_t shard_count() const { return options_.config.shard_count; }
     // Requires: running().
     std::vector<shard::ReplicaView> inspect();
+    std::vector<shard::HashView> hashes();
     // What it has logged in this life. Requires: running().
     const std::deque<SimLogSink::Line>& log_lines() const;
     // Of all its shards together. Requires: running().

@@ -44,6 +44,7 @@ constexpr Reduction reductions[] = {
     {"drift", {"0"}},
     {"cancel", {"0"}},
     {"hurry", {"0"}},
+    {"hashes", {"0"}},
     {"compactions", {"0"}},
     {"transactions", {"0"}},
     {"range-removes", {"0"}},

@@ -21,6 +21,7 @@
 #include "base/assertion.h"
 #include "sim/checkers/compaction.h"
 #include "sim/checkers/domain.h"
+#include "sim/checkers/hashes.h"
 
 namespace ringfort::sim {
 
@@ -193,6 +194,9 @@ bool Simulation::check_rest(const std::vector<bool>& among, std::string_view who
     };
     const auto nothing_lost = [&](std::size_t i) { return cluster_.lost_entries(i); };
     const auto disk_reads = [&](std::size_t i) { return cluster_.log_judge().check_disk(i); };
+    if (std::string found = cluster_.hashes_differ(among); !found.empty()) {
+        return wrong(VerdictKind::safety, std::move(found));
+    }
     if (!each(nothing_lost) || among != cluster_.present()) {
         return verdict_.kind == VerdictKind::ok;   // what a broken node has asked for may be held for it
     }
@@ -330,15 +334,26 @@ void Simulation::judge_histories() {
     std::map<std::uint32_t, std::vector<const RecordedOperation*>> by_domain;
     std::vector<const RecordedOperation*> all;
     std::map<std::uint32_t, DomainId> ids;
+    std::map<std::uint32_t, std::vector<const RecordedOperation*>> hashes;
     for (const auto& operation : cluster_.history().operations()) {
-        by_domain[operation.domain].push_back(&operation);
-        all.push_back(&operation);
+        if (asks_for_hash(operation)) {
+            hashes[operation.domain].push_back(&operation);
+        } else {
+            by_domain[operation.domain].push_back(&operation);
+            all.push_back(&operation);
+        }
         if (operation.outcome == Outcome::ok) {
             const auto [found, added] = ids.emplace(operation.domain, operation.header.domain);
             if (!added && found->second != operation.header.domain) {
                 wrong(VerdictKind::safety, "an answer names another domain than others did:\n  " + describe(operation));
                 return;
             }
+        }
+    }
+    for (const auto& [domain, operations] : hashes) {
+        if (std::string found = check_hashes(operations); !found.empty()) {
+            wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + found);
+            return;
         }
     }
     if (std::string leases = cluster_.lease_judge().check(all); !leases.empty()) {

@@ -147,6 +147,17 @@ RecordedOperation Workload::compaction(std::uint32_t domain) {
     return out;
 }
 
+// Of revisions that others ask for, too.
+RecordedOperation Workload::hash(std::uint32_t domain) {
+    RecordedOperation out;
+    StepRequest step{StepKind::hash, {}, {}, {}, false, 0, 0};
+    if (!random_.one_in(3)) {
+        step.revision = revision_[domain] / 16 * 16;
+    }
+    out.success.push_back(std::move(step));
+    return out;
+}
+
 // One of its own; 0: it has none.
 api::LeaseId Workload::lease(std::uint32_t domain) {
     const auto& mine = leases_[domain];
@@ -226,7 +237,7 @@ RecordedOperation Workload::next() {
     const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
     const auto& o = options_;
     const std::uint64_t total = o.puts + o.gets + o.stale_gets + o.past_gets + o.ranges + o.removes + o.range_removes +
-                                o.transactions + o.compactions + o.leases;
+                                o.transactions + o.compactions + o.leases + o.hashes;
     std::uint64_t lot = random_.below(total);
     const auto drawn = [&](std::uint32_t weight) {
         const bool hit = lot < weight;
@@ -255,6 +266,8 @@ RecordedOperation Workload::next() {
         out.success.push_back(remove(domain, true));
     } else if (drawn(o.leases)) {
         out = about_lease(domain);
+    } else if (drawn(o.hashes)) {
+        out = hash(domain);
     } else if (drawn(o.compactions)) {
         out = compaction(domain);
     } else {

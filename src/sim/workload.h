@@ -34,6 +34,7 @@ class Workload {
     StepRequest remove(std::uint32_t domain, bool many);
     RecordedOperation transaction(std::uint32_t domain);
     RecordedOperation compaction(std::uint32_t domain);
+    RecordedOperation hash(std::uint32_t domain);
     RecordedOperation about_lease(std::uint32_t domain);
     api::LeaseId lease(std::uint32_t domain);
     void forget(std::uint32_t domain, api::LeaseId lease);

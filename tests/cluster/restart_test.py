@@ -75,6 +75,7 @@ class Restart(ClusterCase):
             cluster.wait_ready()
             for key in ("Zero", "apple", "mango", "tree"):
                 self.assertEqual(self.get(cluster, key), f"of {key}")
+            self.same_state(cluster)
 
     def test_what_the_cluster_was_founded_with_counts_and_flags_that_differ_later_are_told(self):
         cluster = self.cluster(extra=["--initial-domains", "m", "--max-txn-ops", "2"])

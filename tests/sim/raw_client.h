@@ -35,6 +35,7 @@ class RawClient final : public env::ConnectionHandler {
         std::vector<std::int64_t> leases;   // ids, or the times kept alive for
         std::vector<std::string> keys;
         bool more{false};
+        api::HashKvResponse hash;
         Instant at{};        // of the last frame
     };
 
@@ -146,6 +147,11 @@ class RawClient final : public env::ConnectionHandler {
             answer.leases.assign(renewed->ttls.begin(), renewed->ttls.end());
         }
     }
+    static void note_hash(const api::Result& result, Answer& answer) {
+        if (const auto* hash = std::get_if<api::HashKvResponse>(&result)) {
+            answer.hash = *hash;
+        }
+    }
     void on_frame(const wire::FrameReader::Frame& frame) {
         const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
         Answer& answer = answers_[frame.header.request_id];
@@ -169,6 +175,7 @@ class RawClient final : public env::ConnectionHandler {
             answer.value = range->kvs.empty() ? std::string() : std::string(range->kvs.back().value);
         } else {
             note_leases(std::get<api::Result>(response->body), answer);
+            note_hash(std::get<api::Result>(response->body), answer);
         }
         answered_ += answer.ended ? 1u : 0u;
         failed_ += answer.ended && answer.error != api::Errc::ok ? 1u : 0u;

@@ -243,7 +243,18 @@ class Cluster:
         for node, state in zip(self.nodes, found):
             if state != found[0]:
                 raise Missed(f"{node.name} holds another state than {self.nodes[0].name}: {state}, {found[0]}")
+        self.same_hashes()
         return found[0]
+
+    def same_hashes(self):
+        """What each node's memory holds, read whole: keys and values of every domain. Requires: nothing is written."""
+        status = self.status(self.nodes[0])
+        for domain in sorted({each["domain"] for each in status["ranges"] if each["range"] != 0}):
+            text = self.must_ctl("endpoint", "hashkv", "-w", "json", "--domain", str(domain))
+            answers = [each["HashKV"] for each in json.loads(text)]
+            seen = {(each["hash"], each["hash_revision"], each.get("compact_revision", 0)) for each in answers}
+            if len(answers) != len(self.nodes) or len(seen) != 1:
+                raise Missed(f"keys and values of domain {domain} differ: {text}")
 
     def stop(self):
         """Ends every process, paused ones too, the hard way: for the end of a run whatever its state."""

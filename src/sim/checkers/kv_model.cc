@@ -157,7 +157,8 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
             case StepKind::compact:   // loses old versions, changes no state
             case StepKind::grant:
             case StepKind::keep_alive:
-            case StepKind::time_to_live: out.results.emplace_back(); break;
+            case StepKind::time_to_live:
+            case StepKind::hash: out.results.emplace_back(); break;
         }
     }
     out.modified = !touched_.back().empty();
