@@ -270,6 +270,7 @@ int SocketNetwork::poll(Duration timeout) {
         if (events[i].data.u64 == 0) {
             std::uint64_t wakes = 0;
             ASSERT(::read(wake_, &wakes, sizeof(wakes)) == sizeof(wakes));
+            woken_ = true;
         } else {
             const std::uint64_t connection = events[i].data.u64;   // the struct is packed: no references into it
             const std::uint32_t what = events[i].events;
@@ -280,19 +281,20 @@ int SocketNetwork::poll(Duration timeout) {
 }
 
 void SocketNetwork::wait(Instant until) {
-    if (!done_.empty() || !ready_.empty()) {
-        return;
-    }
-    Instant now = clock_.now();
-    const Instant spin_end = now + options_.spin;
-    while (now < spin_end && now < until) {
-        if (poll(0ns) > 0) {
-            return;
+    int count = 0;
+    // A wake met by dispatch() may be for what its caller had looked for before.
+    if (done_.empty() && ready_.empty() && !woken_) {
+        Instant now = clock_.now();
+        const Instant spin_end = now + options_.spin;
+        while (now < spin_end && now < until && (count = poll(0ns)) == 0) {
+            ::sched_yield();
+            now = clock_.now();
         }
-        ::sched_yield();
-        now = clock_.now();
+        if (count == 0) {
+            poll(until == never ? Duration::max() : std::max(until - now, Duration(0)));
+        }
     }
-    poll(until == never ? Duration::max() : std::max(until - now, Duration(0)));
+    woken_ = false;
 }
 
 void SocketNetwork::wake() {

@@ -89,6 +89,7 @@ class SocketNetwork final : public env::Network {
     std::vector<Done> done_;              // to be told by the next dispatch()
     std::vector<Done> telling_;
     std::vector<std::pair<env::ConnectionId, std::uint32_t>> ready_;   // events fetched and not yet dispatched
+    bool woken_{false};                   // a wake was met, and no wait() has returned since
     std::unique_ptr<std::uint64_t[]> buffer_;
 };
 

@@ -295,6 +295,17 @@ TEST_F(ClientSockets, wake_from_another_thread_ends_an_endless_wait_and_one_not_
     waker.join();
 }
 
+TEST_F(ClientSockets, a_wake_met_by_a_dispatch_ends_the_wait_behind_it) {
+    network.wake();
+    network.dispatch(env::ConnectionClass::client);
+    const Instant begin = clock.now();
+    network.wait(begin + 10s);
+    EXPECT_LT(clock.now() - begin, 5s);
+    const Instant idle = clock.now();
+    network.wait(idle + 20ms);
+    EXPECT_GE(clock.now() - idle, 20ms) << "one wait, and no more";
+}
+
 TEST_F(ClientSockets, polling_before_sleep_finds_what_comes) {
     SocketNetwork polling({.spin = 200ms});
     Recorder events;
