@@ -24,6 +24,14 @@ void Core::grant(std::uint64_t token, std::uint32_t bytes, bool progress) {
 std::uint32_t Core::frame_bytes() const {
     return impl_->frame_length;
 }
+void Core::call_in(Duration pause, Alarm alarm, void* context) {
+    ASSERT(pause > 0ns);
+    call_off(context);
+    impl_->alarms.push_back({impl_->current_time() + pause, alarm, context});
+}
+void Core::call_off(void* context) {
+    std::erase_if(impl_->alarms, [context](const Impl::Alarmed& one) { return one.context == context; });
+}
 Instant Core::turn() {
     return impl_->turn();
 }
@@ -70,7 +78,8 @@ Core::Impl::Impl(env::Network& net, env::Clock& clk, std::uint64_t seed, const C
 }
 
 // What came in first (it frees room and may name a leader), then timers (a request answered in this turn does not
-// expire in it), then waiting requests onto connections, and one send each at the end with everything in it.
+// expire in it), then who wanted to be called, then waiting requests onto connections, and one send each at the end with
+// everything in it.
 Instant Core::Impl::turn() {
     ASSERT(!in_turn);
     in_turn = true;
@@ -88,13 +97,32 @@ Instant Core::Impl::turn() {
     for (std::size_t i = 0; i < due.size(); i++) {
         on_connection_timer(*connections[due[i]]);
     }
+    ring_alarms();
     pump();
     flush();
     in_turn = false;
     if (!refused.empty()) {
         return now;
     }
-    return std::min(request_timers.next_due(), connection_timers.next_due());
+    Instant next = std::min(request_timers.next_due(), connection_timers.next_due());
+    for (const Alarmed& one : alarms) {
+        next = std::min(next, one.at);
+    }
+    return next;
+}
+
+// Those set meanwhile are due later, and those called off are not there any more.
+void Core::Impl::ring_alarms() {
+    for (;;) {
+        const auto is_due = [this](const Alarmed& one) { return one.at <= now; };
+        const auto at = std::find_if(alarms.begin(), alarms.end(), is_due);
+        if (at == alarms.end()) {
+            return;
+        }
+        const Alarmed one = *at;
+        alarms.erase(at);
+        one.alarm(one.context);
+    }
 }
 
 void Core::Impl::deliver_refusals() {

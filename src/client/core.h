@@ -89,6 +89,12 @@ class Core {
     // Of the frame that a callback is seeing.
     std::uint32_t frame_bytes() const;
 
+    // For those who try again by themselves: called by the first turn after `pause`, once. One for each context: the last.
+    using Alarm = void (*)(void* context);
+    void call_in(Duration pause, Alarm alarm, void* context);
+    // It will not be called.
+    void call_off(void* context);
+
     // Dispatches the network, runs timers, sends. Returns when it wants to run again at the latest. Requests submitted
     // between turns are sent by the next one. Not to be called from a callback.
     Instant turn();

@@ -82,6 +82,13 @@ struct Core::Impl final : ConnectionOwner {
     };
     std::uint64_t refuse(Callback callback, void* context, api::Errc code);
 
+    struct Alarmed {
+        Instant at;
+        Alarm alarm;
+        void* context;
+    };
+    void ring_alarms();
+
     env::Network& network;
     env::Clock& clock;
     const CoreOptions options;
@@ -112,6 +119,7 @@ struct Core::Impl final : ConnectionOwner {
     std::vector<Refused> refused;             // answered by the next turn
     std::vector<Refused> refused_now;
     std::uint64_t refused_tokens{0};
+    std::vector<Alarmed> alarms;              // in the order they were set; few
 };
 
 // The request id of our own status requests; tokens never take it (their generation half is bounded by use).

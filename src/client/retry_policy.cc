@@ -87,6 +87,12 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
     return Verdict::give_up;
 }
 
+bool may_pass(api::Errc code) {
+    using enum api::Errc;
+    return code == not_leader || code == stale_route || code == no_leader || code == leader_changed || code == timed_out ||
+           code == stopped || code == unhealthy || code == connection_lost;
+}
+
 Verdict after_connection_lost(const RetryFacts& facts) {
     if (facts.handed_out && !MUTANT(half_read_repeated)) {
         return Verdict::give_up;

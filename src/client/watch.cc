@@ -17,13 +17,6 @@ api::KeyValue copy(const api::KeyValue& kv, Arena& arena) {
     return out;
 }
 
-// What the cluster or the way to it had, and not the request.
-bool passes(api::Errc code) {
-    using enum api::Errc;
-    return code == not_leader || code == stale_route || code == no_leader || code == leader_changed || code == timed_out ||
-           code == stopped || code == unhealthy || code == connection_lost;
-}
-
 }  // namespace
 
 Watch::Watch(Core& core, const api::WatchRequest& request, std::optional<DomainId> domain, Reader reader, void* context)
@@ -159,7 +152,7 @@ void Watch::keep(const api::WatchResponse& watch) {
 
 void Watch::on_error(const api::Response& response) {
     const auto& error = std::get<api::ErrorInfo>(response.body);
-    if (!passes(error.code)) {
+    if (!may_pass(error.code)) {
         end(response, error.code, nullptr);
         return;
     }

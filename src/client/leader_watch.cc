@@ -1,0 +1,125 @@
+#include "client/leader_watch.h"
+
+#include <algorithm>
+
+#include "base/assertion.h"
+#include "base/mark.h"
+#include "client/retry_policy.h"
+
+namespace ringfort::client {
+
+namespace {
+
+constexpr Duration leader_pause = 200ms;
+
+}  // namespace
+
+LeaderWatch::LeaderWatch(Core& core, std::string_view name, Reader reader, void* context)
+    : core_(core), keys_(name), reader_(reader), context_(context) {}
+
+LeaderWatch::~LeaderWatch() {
+    if (token_ != 0) {
+        core_.cancel(token_);
+    }
+    core_.call_off(this);
+}
+
+void LeaderWatch::read() {
+    ASSERT(token_ == 0);
+    watch_.reset();
+    line_.clear();
+    api::RangeRequest line;
+    line.key = keys_.begin;
+    line.range_end = keys_.end;
+    api::Request request;
+    request.op = line;
+    token_ = core_.submit(request, &LeaderWatch::on_response, this, &LeaderWatch::begin_afresh);
+}
+
+void LeaderWatch::rest() { core_.call_in(leader_pause, &LeaderWatch::on_alarm, this); }
+
+void LeaderWatch::on_response(void* context, std::uint64_t, const api::Response& response) {
+    auto& self = *static_cast<LeaderWatch*>(context);
+    const auto* error = std::get_if<api::ErrorInfo>(&response.body);
+    self.token_ = response.more_frames ? self.token_ : 0;
+    if (error == nullptr) {
+        self.on_read(response);
+    } else if (may_pass(error->code) || error->code == api::Errc::too_many_requests) {
+        self.rest();
+    } else {
+        LeaderNews news;
+        news.error = error->code;
+        news.detail = error->detail;
+        self.reader_(self.context_, news);
+    }
+}
+
+void LeaderWatch::on_read(const api::Response& response) {
+    const auto* range = std::get_if<api::RangeResponse>(std::get_if<api::Result>(&response.body));
+    ASSERT(range != nullptr);   // the core compared the kinds
+    for (const api::KeyValue& kv : range->kvs) {
+        put(kv);
+    }
+    if (!response.more_frames) {
+        watch_from(response.header.revision + 1);
+        LeaderNews news;
+        news.header = response.header;
+        tell(news);
+    }
+}
+
+void LeaderWatch::put(const api::KeyValue& kv) {
+    line_.insert_or_assign(std::string(kv.key),
+                           Place{kv.create_revision, kv.mod_revision, kv.version, kv.lease, std::string(kv.value)});
+}
+
+void LeaderWatch::watch_from(api::Revision revision) {
+    api::WatchRequest request;
+    request.key = keys_.begin;
+    request.range_end = keys_.end;
+    request.start_revision = revision;
+    watch_ = std::make_unique<Watch>(core_, request, std::nullopt, &LeaderWatch::on_watch, this);
+    watch_->start();
+}
+
+void LeaderWatch::on_watch(void* context, const WatchNews& news) {
+    auto& self = *static_cast<LeaderWatch*>(context);
+    if (news.kind == WatchNews::Kind::revision) {
+        self.on_revision(news);
+    } else if (news.kind == WatchNews::Kind::ended) {
+        MARK("a watch of leaders ends, and they are read anew");
+        self.watch_.reset();
+        self.rest();
+    }
+}
+
+void LeaderWatch::on_revision(const WatchNews& news) {
+    for (const api::Event& event : news.events) {
+        if (event.type == api::EventType::put) {
+            put(event.kv);
+        } else if (const auto at = line_.find(event.kv.key); at != line_.end()) {
+            line_.erase(at);
+        }
+    }
+    LeaderNews out;
+    out.header = news.header;
+    out.token = news.token;
+    out.bytes = news.bytes;
+    tell(out);
+}
+
+// Whoever is first, if that was not told yet.
+void LeaderWatch::tell(LeaderNews news) {
+    const auto first = std::ranges::min_element(line_, {}, [](const auto& one) { return one.second.create; });
+    if (first == line_.end() || (first->first == told_key_ && first->second.mod == told_mod_)) {
+        done(news.token, news.bytes);
+        return;
+    }
+    const auto& [key, place] = *first;
+    told_key_ = key;
+    told_mod_ = place.mod;
+    news.leader = {key, place.create, place.mod, place.version, place.value, place.lease};
+    reader_(context_, news);
+}
+
+}  // namespace ringfort::client
