@@ -236,9 +236,13 @@ class Client {
     // The first endpoint that is no address, or the first too many, or nothing.
     std::optional<std::string> invalid_endpoint() const;
 
-  private:
-    friend class Watcher;
     struct Impl;
+
+  private:
+    friend class Election;
+    friend class Observer;
+    friend class Session;
+    friend class Watcher;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -9,7 +9,7 @@
 
 namespace ringfort {
 
-// Numbers are the protocol's; others come only with a protocol version that this library does not speak.
+// Numbers below 1000 are the protocol's; others of those come only with a protocol version that this library does not speak.
 enum class ErrorCode : std::uint16_t {
     ok = 0,
     empty_key = 1,
@@ -47,6 +47,12 @@ enum class ErrorCode : std::uint16_t {
     corrupt = 47,
     cluster_id_mismatch = 48,
     unsupported_version = 49,
+    // Of ringfort/concurrency.h.
+    locked = 1000,
+    session_lost = 1001,
+    not_held = 1002,
+    not_elected = 1003,
+    no_elected = 1004,
 };
 
 // What is known about a write after the error. Of a read only that there is no answer.

@@ -1,341 +1,18 @@
-// The public library: the core, plain sockets, and, unless polled, a thread of its own.
+// The public library's calls, synchronous and asynchronous.
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <iterator>
-#include <map>
-#include <mutex>
-#include <thread>
 
 #include "api/key_range.h"
 #include "base/assertion.h"
-#include "client/core.h"
 #include "client/endpoint_table.h"
-#include "client/public_client_leases.h"
-#include "client/public_call.h"
-#include "client/public_client_watch.h"
-#include "client/socket_network.h"
+#include "client/public_client_impl.h"
 #include "ringfort/client.h"
-#include "wire/client_codec.h"
 
 namespace ringfort {
 
 using client::Call;
 using client::CallOf;
+using client::from_ms;
 using client::GetCall;
-
-namespace {
-
-constexpr std::int64_t timeout_ms_max = 24LL * 3600 * 1000;
-constexpr std::size_t connections_max = 1024;
-constexpr std::size_t in_flight_max = std::size_t{1} << 20;
-// Keep-alives of our own that no calls keep out, with limits::lease_keep_alive_ids_max leases each.
-constexpr std::size_t renewals_max = 8;
-
-Duration from_ms(std::int64_t count) {
-    return std::chrono::milliseconds(std::clamp<std::int64_t>(count, 0, timeout_ms_max));
-}
-
-client::CoreOptions core_options(const ClientOptions& options) {
-    client::CoreOptions core;
-    for (const std::string& endpoint : options.endpoints) {
-        if (const auto normal = normalize_endpoint(endpoint)) {
-            core.endpoints.push_back(*client::parse_address(*normal));
-        }
-    }
-    if (options.dial_timeout_ms > 0) {
-        core.dial_timeout = from_ms(options.dial_timeout_ms);
-    }
-    if (options.request_timeout_ms > 0) {
-        core.request_timeout = from_ms(options.request_timeout_ms);
-    }
-    core.connections = std::clamp<std::size_t>(options.connections, 1, connections_max);
-    core.in_flight_max = std::clamp<std::size_t>(options.in_flight_max, 1, in_flight_max);
-    core.reserved_max = renewals_max;
-    core.cluster_id = ClusterId(options.cluster_id);
-    core.name = options.name.substr(0, wire::client_name_bytes_max);
-    core.follow_leader = options.follow_leader;
-    return core;
-}
-
-std::optional<std::string> find_invalid(const ClientOptions& options) {
-    if (options.endpoints.empty()) {
-        return std::string();
-    }
-    for (const std::string& endpoint : options.endpoints) {
-        if (!normalize_endpoint(endpoint)) {
-            return endpoint;
-        }
-    }
-    if (options.endpoints.size() > client::EndpointTable::endpoints_max) {
-        return options.endpoints[client::EndpointTable::endpoints_max];
-    }
-    return std::nullopt;
-}
-
-// Spreads reconnects of several clients; decides nothing else.
-std::uint64_t fresh_seed(const void* address) {
-    const auto wall = static_cast<std::uint64_t>(client::SystemClock().wall().ns);
-    return wall ^ reinterpret_cast<std::uintptr_t>(address);
-}
-
-}  // namespace
-
-struct Client::Impl {
-    explicit Impl(const ClientOptions& options)
-        : invalid(find_invalid(options)),
-          threading(options.threading),
-          network({.spin = std::chrono::microseconds(std::clamp<std::int64_t>(options.poll_us, 0, 1'000'000))}) {
-        if (invalid) {
-            return;
-        }
-        core.emplace(network, clock, fresh_seed(this), core_options(options));
-        if (threading == Threading::background) {
-            thread = std::thread([this] { run(); });
-        }
-    }
-    ~Impl() {
-        {
-            const std::lock_guard lock(mutex);
-            stopping = true;
-        }
-        if (thread.joinable()) {
-            network.wake();
-            thread.join();
-        }
-        watches.clear();
-        core.reset();
-        while (first != nullptr) {
-            const std::unique_ptr<Call> call(first);
-            unlink(*call);
-            call->fail(cancelled());
-        }
-        for (const auto& call : handed_in) {
-            call->fail(cancelled());
-        }
-    }
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-
-    static Error cancelled() {
-        return {ErrorCode::cancelled, ErrorClass::indefinite, "etcdserver: request canceled", "the client was closed"};
-    }
-
-    // Requires: there is an invalid one.
-    Error not_an_endpoint() const {
-        return {ErrorCode::unsupported_request, ErrorClass::definite, "ringfort: not an endpoint: \"" + *invalid + "\"",
-                "host:port or http://host:port is one"};
-    }
-
-    void start(std::unique_ptr<Call> call) {
-        if (invalid) {
-            call->fail(not_an_endpoint());
-            return;
-        }
-        const bool own_thread = on_own_thread();
-        bool ring = false;
-        bool refused = false;
-        {
-            const std::lock_guard lock(mutex);
-            refused = stopping;
-            if (!own_thread && !refused) {
-                ring = handed_in.empty();
-                handed_in.push_back(std::move(call));
-            }
-        }
-        if (refused) {
-            call->fail(cancelled());
-        } else if (own_thread) {
-            submit(std::move(call));
-        }
-        if (ring) {
-            network.wake();
-        }
-    }
-
-    // Runs it on the client's thread, now or soon; never, if the client is being closed.
-    void run_there(std::function<void()> job) {
-        if (threading == Threading::polled || std::this_thread::get_id() == thread.get_id()) {
-            job();
-            return;
-        }
-        {
-            const std::lock_guard lock(mutex);
-            jobs.push_back(std::move(job));
-        }
-        network.wake();
-    }
-    std::unique_ptr<client::PublicWatch> make_watch(std::string_view key, const WatchOptions& options,
-                                                    WatchCallback callback) {
-        return std::make_unique<client::PublicWatch>(*core, answered_count, watches_over, next_watch_id++, key, options,
-                                                     std::move(callback));
-    }
-    // With a callback it may be over, and gone, when this returns.
-    void start_watch(std::unique_ptr<client::PublicWatch> watch) {
-        // A job is copied: what it owns stands in a list.
-        {
-            const std::lock_guard lock(mutex);
-            watches_handed_in.push_back(std::move(watch));
-        }
-        run_there([this] { take_watches(); });
-    }
-    void take_watches() {
-        std::vector<std::unique_ptr<client::PublicWatch>> handed;
-        {
-            const std::lock_guard lock(mutex);
-            handed.swap(watches_handed_in);
-        }
-        for (auto& one : handed) {
-            client::PublicWatch& watch = *one;
-            watches.emplace(watch.id(), std::move(one));
-            watch.watch().start();
-        }
-    }
-    client::PublicWatch* find_watch(std::uint64_t id) {
-        const auto at = watches.find(id);
-        return at != watches.end() ? at->second.get() : nullptr;
-    }
-    // A callback of its own may run: it goes when that has returned.
-    void cancel_watch(std::uint64_t id) {
-        run_there([this, id] {
-            if (client::PublicWatch* watch = find_watch(id)) {
-                watch->close();
-                watches_over.push_back(id);
-            }
-        });
-    }
-    void request_progress(std::uint64_t id) {
-        run_there([this, id] {
-            if (client::PublicWatch* watch = find_watch(id)) {
-                watch->watch().ask_mark();
-            }
-        });
-    }
-    void drop_watches() {
-        for (const std::uint64_t id : watches_over) {
-            watches.erase(id);
-        }
-        watches_over.clear();
-    }
-
-    void submit(std::unique_ptr<Call> owned, client::Core::Place place = client::Core::Place::ordinary) {
-        Call* const call = owned.release();
-        call->next = first;
-        if (first != nullptr) {
-            first->prev = call;
-        }
-        first = call;
-        call->owner = this;
-        core->submit(call->request, &Impl::on_response, call, call->gathers() ? &Impl::begin_afresh : nullptr, place);
-    }
-
-    std::size_t poll(std::int64_t timeout_ms) {
-        if (!core) {
-            return 0;
-        }
-        drop_watches();
-        const std::uint64_t answered = answered_count;
-        const Instant until = clock.now() + from_ms(timeout_ms);
-        const Instant renewed = renew();
-        const Instant next = std::min(core->turn(), renewed);
-        // What this turn answered may be what the caller waits for.
-        if (answered_count == answered) {
-            network.wait(std::min(next, until));
-            core->turn();
-        }
-        return core->pending();
-    }
-
-    static void on_response(void* context, std::uint64_t token, const api::Response& response);
-    static void begin_afresh(void* context) { static_cast<Call*>(context)->begin_afresh(); }
-
-    void unlink(Call& call) {
-        (call.prev == nullptr ? first : call.prev->next) = call.next;
-        if (call.next != nullptr) {
-            call.next->prev = call.prev;
-        }
-        call.prev = nullptr;
-        call.next = nullptr;
-    }
-
-    void run() {
-        while (true) {
-            {
-                const std::lock_guard lock(mutex);
-                if (stopping) {
-                    return;
-                }
-                taken.swap(handed_in);
-                jobs_taken.swap(jobs);
-            }
-            for (const auto& job : jobs_taken) {
-                job();
-            }
-            jobs_taken.clear();
-            for (auto& call : taken) {
-                submit(std::move(call));
-            }
-            taken.clear();
-            const Instant renewed = renew();
-            const Instant next = std::min(core->turn(), renewed);
-            drop_watches();
-            network.wait(next);
-        }
-    }
-
-    // Renews what is due; returns when something will be.
-    Instant renew();
-    void list_leases(const LeaseOptions& options, std::shared_ptr<LeaseListReply> so_far, Callback<LeaseListReply> done);
-    void list_lease_keys(std::int64_t id, const LeaseOptions& options, std::shared_ptr<LeaseTimeToLiveReply> so_far,
-                         Callback<LeaseTimeToLiveReply> done);
-    bool on_own_thread() const {
-        return threading == Threading::polled || std::this_thread::get_id() == thread.get_id();
-    }
-
-    const std::optional<std::string> invalid;
-    const Threading threading;
-    client::SystemClock clock;
-    client::SocketNetwork network;
-    std::optional<client::Core> core;
-    client::KeptLeases kept;
-    Call* first{nullptr};                             // calls in flight; the running thread's
-    std::uint64_t answered_count{0};
-    std::vector<std::unique_ptr<Call>> taken;
-
-    std::map<std::uint64_t, std::unique_ptr<client::PublicWatch>> watches;   // the running thread's
-    std::vector<std::uint64_t> watches_over;                                 // they go when no callback runs
-    std::vector<std::function<void()>> jobs_taken;
-    std::atomic<std::uint64_t> next_watch_id{0};
-
-    std::mutex mutex;                                 // guards what is below, the thread apart
-    std::vector<std::unique_ptr<Call>> handed_in;     // not yet taken by the thread
-    std::vector<std::unique_ptr<client::PublicWatch>> watches_handed_in;
-    std::vector<std::function<void()>> jobs;
-    bool stopping{false};
-    std::thread thread;
-};
-
-void Client::Impl::on_response(void* context, std::uint64_t token, const api::Response& response) {
-    Call* const call = static_cast<Call*>(context);
-    Impl& self = *static_cast<Impl*>(call->owner);
-    if (response.more_frames) {
-        if (!call->on_piece(response)) {
-            return;
-        }
-        self.core->cancel(token);
-    }
-    const std::unique_ptr<Call> owned(call);
-    self.unlink(*call);
-    self.answered_count++;
-    if (response.more_frames) {
-        return;   // on_piece() has told the caller
-    }
-    if (const auto* error = std::get_if<api::ErrorInfo>(&response.body)) {
-        call->fail(client::to_public(*error));
-    } else {
-        call->finish(response);
-    }
-}
 
 // ---------------------------------------------------------------------------------------------- asynchronous
 
@@ -467,8 +144,12 @@ void Client::lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOpt
 }
 
 void Client::lease_revoke_async(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done) {
-    impl_->start(make_lease_call<LeaseRevokeReply, api::LeaseRevokeResponse>(api::LeaseRevokeRequest{.id = id}, options,
-                                                                             std::move(done)));
+    impl_->revoke(id, options, std::move(done));
+}
+
+void Client::Impl::revoke(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done) {
+    start(make_lease_call<LeaseRevokeReply, api::LeaseRevokeResponse>(api::LeaseRevokeRequest{.id = id}, options,
+                                                                      std::move(done)));
 }
 
 void Client::lease_keep_alive_async(const std::vector<std::int64_t>& ids, const LeaseOptions& options,
@@ -549,104 +230,67 @@ void Client::stop_keeping_alive(std::int64_t id, std::uint64_t domain) {
 
 // ---------------------------------------------------------------------------------------------- synchronous
 
-namespace {
-
-// Where a waiting thread finds its answer.
-template <class T>
-struct Waiter {
-    std::mutex mutex;
-    std::condition_variable answered;
-    std::optional<Outcome<T>> outcome;
-
-    std::function<void(Outcome<T>)> callback() {
-        return [this](Outcome<T> result) {
-            const std::lock_guard lock(mutex);
-            outcome.emplace(std::move(result));
-            answered.notify_one();
-        };
-    }
-};
-
-}  // namespace
-
 // Starts the call with `start(callback)` and waits for its answer.
 template <class T, class Start>
-static Outcome<T> wait_for(Client& client, Threading threading, Start start) {
-    Waiter<T> waiter;
-    start(waiter.callback());
-    if (threading == Threading::polled) {
-        while (!waiter.outcome) {
-            client.poll(1000);
-        }
-        return std::move(*waiter.outcome);
-    }
-    std::unique_lock lock(waiter.mutex);
-    waiter.answered.wait(lock, [&waiter] { return waiter.outcome.has_value(); });
+static Outcome<T> wait_for(Client::Impl& impl, Start start) {
+    client::Waiter<T> waiter;
+    start([&waiter](Outcome<T> result) { waiter.answer(std::move(result)); });
+    client::wait_for(impl, waiter, -1);
     return std::move(*waiter.outcome);
 }
 
 Outcome<PutReply> Client::put(std::string_view key, std::string_view value, const PutOptions& options) {
-    return wait_for<PutReply>(*this, impl_->threading,
-                              [&](auto done) { put_async(key, value, options, std::move(done)); });
+    return wait_for<PutReply>(*impl_, [&](auto done) { put_async(key, value, options, std::move(done)); });
 }
 Outcome<GetReply> Client::get(std::string_view key, const GetOptions& options) {
-    return wait_for<GetReply>(*this, impl_->threading, [&](auto done) { get_async(key, options, std::move(done)); });
+    return wait_for<GetReply>(*impl_, [&](auto done) { get_async(key, options, std::move(done)); });
 }
 Outcome<GetReply> Client::stream(std::string_view key, const GetOptions& options, const PieceCallback& piece) {
-    return wait_for<GetReply>(*this, impl_->threading,
-                              [&](auto done) { stream_async(key, options, piece, std::move(done)); });
+    return wait_for<GetReply>(*impl_, [&](auto done) { stream_async(key, options, piece, std::move(done)); });
 }
 Outcome<DeleteReply> Client::del(std::string_view key, const DeleteOptions& options) {
-    return wait_for<DeleteReply>(*this, impl_->threading,
-                                 [&](auto done) { del_async(key, options, std::move(done)); });
+    return wait_for<DeleteReply>(*impl_, [&](auto done) { del_async(key, options, std::move(done)); });
 }
 Outcome<TxnReply> Client::txn(const Txn& txn, const CallOptions& options) {
-    return wait_for<TxnReply>(*this, impl_->threading, [&](auto done) { txn_async(txn, options, std::move(done)); });
+    return wait_for<TxnReply>(*impl_, [&](auto done) { txn_async(txn, options, std::move(done)); });
 }
 Outcome<CompactReply> Client::compact(std::int64_t revision, const CompactOptions& options) {
-    return wait_for<CompactReply>(*this, impl_->threading,
-                                  [&](auto done) { compact_async(revision, options, std::move(done)); });
+    return wait_for<CompactReply>(*impl_, [&](auto done) { compact_async(revision, options, std::move(done)); });
 }
 Outcome<StatusReply> Client::status(const CallOptions& options) {
-    return wait_for<StatusReply>(*this, impl_->threading,
-                                 [&](auto done) { status_async(options, std::move(done)); });
+    return wait_for<StatusReply>(*impl_, [&](auto done) { status_async(options, std::move(done)); });
 }
 Outcome<HashKvReply> Client::hash_kv(std::int64_t revision, const HashOptions& options) {
-    return wait_for<HashKvReply>(*this, impl_->threading,
-                                 [&](auto done) { hash_kv_async(revision, options, std::move(done)); });
+    return wait_for<HashKvReply>(*impl_, [&](auto done) { hash_kv_async(revision, options, std::move(done)); });
 }
 Outcome<MemberListReply> Client::member_list(bool linearizable, const CallOptions& options) {
-    return wait_for<MemberListReply>(*this, impl_->threading, [&](auto done) {
+    return wait_for<MemberListReply>(*impl_, [&](auto done) {
         member_list_async(linearizable, options, std::move(done));
     });
 }
 Outcome<MoveLeaderReply> Client::move_leader(std::uint64_t target_member, const CallOptions& options) {
-    return wait_for<MoveLeaderReply>(*this, impl_->threading, [&](auto done) {
+    return wait_for<MoveLeaderReply>(*impl_, [&](auto done) {
         move_leader_async(target_member, options, std::move(done));
     });
 }
 
 Outcome<LeaseGrantReply> Client::lease_grant(std::int64_t ttl, std::int64_t id, const LeaseOptions& options) {
-    return wait_for<LeaseGrantReply>(*this, impl_->threading,
-                                     [&](auto done) { lease_grant_async(ttl, id, options, std::move(done)); });
+    return wait_for<LeaseGrantReply>(*impl_, [&](auto done) { lease_grant_async(ttl, id, options, std::move(done)); });
 }
 Outcome<LeaseRevokeReply> Client::lease_revoke(std::int64_t id, const LeaseOptions& options) {
-    return wait_for<LeaseRevokeReply>(*this, impl_->threading,
-                                      [&](auto done) { lease_revoke_async(id, options, std::move(done)); });
+    return wait_for<LeaseRevokeReply>(*impl_, [&](auto done) { lease_revoke_async(id, options, std::move(done)); });
 }
 Outcome<LeaseKeepAliveReply> Client::lease_keep_alive(const std::vector<std::int64_t>& ids,
                                                       const LeaseOptions& options) {
-    return wait_for<LeaseKeepAliveReply>(*this, impl_->threading,
-                                         [&](auto done) { lease_keep_alive_async(ids, options, std::move(done)); });
+    return wait_for<LeaseKeepAliveReply>(*impl_, [&](auto done) { lease_keep_alive_async(ids, options, std::move(done)); });
 }
 Outcome<LeaseTimeToLiveReply> Client::lease_time_to_live(std::int64_t id, bool keys, const LeaseOptions& options) {
-    return wait_for<LeaseTimeToLiveReply>(*this, impl_->threading, [&](auto done) {
+    return wait_for<LeaseTimeToLiveReply>(*impl_, [&](auto done) {
         lease_time_to_live_async(id, keys, options, std::move(done));
     });
 }
 Outcome<LeaseListReply> Client::lease_list(const LeaseOptions& options) {
-    return wait_for<LeaseListReply>(*this, impl_->threading,
-                                    [&](auto done) { lease_list_async(options, std::move(done)); });
+    return wait_for<LeaseListReply>(*impl_, [&](auto done) { lease_list_async(options, std::move(done)); });
 }
 
 // ---------------------------------------------------------------------------------------------- watches
@@ -775,6 +419,14 @@ std::string prefix_end(std::string_view prefix) {
 }
 
 std::string_view error_name(ErrorCode code) {
+    static constexpr std::pair<ErrorCode, std::string_view> own[] = {{ErrorCode::locked, "locked"},
+                                                                     {ErrorCode::session_lost, "session_lost"},
+                                                                     {ErrorCode::not_held, "not_held"},
+                                                                     {ErrorCode::not_elected, "not_elected"},
+                                                                     {ErrorCode::no_elected, "no_elected"}};
+    if (const auto* at = std::ranges::find(own, code, [](const auto& one) { return one.first; }); at != std::end(own)) {
+        return at->second;
+    }
     const auto number = static_cast<std::uint16_t>(code);
     return api::known_error(number) ? api::error_name(static_cast<api::Errc>(number)) : "unknown";
 }

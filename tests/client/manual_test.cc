@@ -1,5 +1,6 @@
 // The public headers as a stranger meets them: C++17, this one library, no exceptions. Run without a cluster.
 #include <ringfort/client.h>
+#include <ringfort/concurrency.h>
 
 #include <cstdio>
 #include <string>
@@ -29,6 +30,19 @@ int main() {
     if (done || done.error().code != ringfort::ErrorCode::no_leader ||
         done.error().error_class != ringfort::ErrorClass::definite) {
         std::fprintf(stderr, "not a definite no_leader: %s\n", done.error().text().c_str());
+        return 1;
+    }
+    ringfort::SessionOptions session;
+    session.ttl = 1;
+    if (ringfort::Session::open(client, session)) {
+        std::fprintf(stderr, "a session without a cluster\n");
+        return 1;
+    }
+    ringfort::Held held;
+    held.key = "n/1";
+    held.token = 9;
+    if (held.still_held().key != "n/1" || held.still_held().number != 9) {
+        std::fprintf(stderr, "a token guards something else\n");
         return 1;
     }
     bool told = false;

@@ -22,7 +22,7 @@ import building  # noqa: E402
 from cluster_case import ClusterCase  # noqa: E402
 from processes import file_system  # noqa: E402
 
-PROGRAMS = ["ringfort", "ringctl", "ringload", "historian"]
+PROGRAMS = ["ringfort", "ringctl", "ringload", "historian", "recipes"]
 
 
 class Report(unittest.TestResult):

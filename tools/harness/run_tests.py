@@ -236,7 +236,7 @@ def compare_builds(sanitized, count):
 
 
 def stage_cluster(count, _options):
-    programs = building.release_binaries(["ringfort", "ringctl", "ringload", "historian"])
+    programs = building.release_binaries(["ringfort", "ringctl", "ringload", "historian", "recipes"])
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "cases.json"
         command = [sys.executable, str(ROOT / "tests" / "cluster" / "run.py"), "--report", str(report)]
