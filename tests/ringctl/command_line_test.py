@@ -26,7 +26,7 @@ class CommandLine(unittest.TestCase):
     def test_help_of_every_command_and_version(self):
         for words in ([], ["get"], ["put"], ["del"], ["txn"], ["compaction"], ["endpoint"], ["endpoint", "status"],
                       ["endpoint", "health"], ["endpoint", "hashkv"], ["member"], ["member", "list"], ["move-leader"],
-                      ["log"], ["log", "dump"]):
+                      ["log"], ["log", "dump"], ["lock"], ["elect"]):
             done = run(*words, "--help")
             self.assertEqual(done.returncode, 0, words)
             self.assertIn("Usage", done.stdout)
@@ -66,6 +66,21 @@ class CommandLine(unittest.TestCase):
         for wrong in ("abc", "0x10", "1_0", "", "99999999999999999999"):
             self.refused(128, f"bad revision ({wrong}), expecting a decimal number", "compaction", wrong)
         self.refused(3, "malformed comparison: garbage", "txn", stdin="garbage\n\n\n")
+
+    def test_lock_and_elect(self):
+        self.refused(128, "lock takes one lock name argument and an optional command to execute", "lock")
+        self.refused(128, "elect takes one election name argument and an optional proposal argument", "elect")
+        self.refused(128, "no proposal argument but -l not set", "elect", "e")
+        self.refused(128, "proposal given but -l is set", "elect", "-l", "e", "p")
+        self.refused(4, "table not supported as output format", "lock", "-w", "table", "l", "put", "-w", "json")
+        # What stands behind the name is the command's, also if it looks like one of ours.
+        for words in (["l", "get", "--nosuch"], ["l", "--ttl", "5", "get", "--nosuch"], ["l", "--", "get", "--nosuch"]):
+            done = run("lock", *words, RINGCTL_COMMAND_TIMEOUT="100ms", RINGCTL_ENDPOINTS=NOBODY)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertIn("etcdserver: no leader", done.stderr, words)
+        self.refused(128, 'unknown flag "--nosuch" of ringctl lock', "lock", "--nosuch", "l", "true")
+        self.refused(128, 'ringctl lock: --ttl must be a whole number from 1 to 9223372036854775807, not "0"', "lock",
+                     "--ttl", "0", "l")
 
     def test_numbers_are_whole_decimal_and_fit(self):
         bounds = "must be a whole number from -9223372036854775808 to 9223372036854775807"

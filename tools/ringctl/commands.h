@@ -23,6 +23,7 @@ void add_endpoint_commands(CLI::App& app, Commands& commands);
 void add_member_commands(CLI::App& app, Commands& commands);     // member list, move-leader
 void add_lease_commands(CLI::App& app, Commands& commands);      // lease grant, revoke, timetolive, list, keep-alive
 void add_watch_command(CLI::App& app, Commands& commands);
+void add_lock_commands(CLI::App& app, Commands& commands);       // lock, elect
 void add_log_commands(CLI::App& app, Commands& commands);        // log dump
 
 }  // namespace ringctl

@@ -31,12 +31,6 @@ T must_parse(Parsed<T> parsed) {
     return std::move(std::get<T>(parsed));
 }
 
-void must_print_keys(const Session& session) {
-    if (!session.printer()->prints_keys()) {
-        fail(Exit::bad_feature, "table not supported as output format");
-    }
-}
-
 void run_put(Session& session, const PutFlags& flags) {
     must_print_keys(session);
     const ringfort::OpPut op = must_parse(flags.to_op(&read_stdin));

@@ -37,39 +37,33 @@ std::int64_t lease_id(const LeaseFlags& flags) {
     return must_number<std::int64_t>(flags.id, 16, "bad lease ID arg (" + flags.id + "), expecting ID in Hex");
 }
 
-void must_print_leases(const Session& session) {
-    if (!session.printer()->prints_keys()) {
-        fail(Exit::bad_feature, "table not supported as output format");
-    }
-}
-
 void run_grant(Session& session, const LeaseFlags& flags) {
-    must_print_leases(session);
+    must_print_keys(session);
     const auto ttl = must_number<std::int64_t>(flags.ttl, 10, "bad TTL (" + flags.ttl + "), expecting a number of seconds");
     const std::int64_t id = flags.id.empty() ? 0 : lease_id(flags);
     print(session.printer()->lease_grant(must(session.client().lease_grant(ttl, id, flags.options()), Effect::write)));
 }
 
 void run_revoke(Session& session, const LeaseFlags& flags) {
-    must_print_leases(session);
+    must_print_keys(session);
     const std::int64_t id = lease_id(flags);
     print(session.printer()->lease_revoke(id, must(session.client().lease_revoke(id, flags.options()), Effect::write)));
 }
 
 void run_time_to_live(Session& session, const LeaseFlags& flags) {
-    must_print_leases(session);
+    must_print_keys(session);
     const auto reply = must(session.client().lease_time_to_live(lease_id(flags), flags.keys, flags.options()));
     print(session.printer()->lease_time_to_live(reply, flags.keys));
 }
 
 void run_list(Session& session, const LeaseFlags& flags) {
-    must_print_leases(session);
+    must_print_keys(session);
     print(session.printer()->lease_list(must(session.client().lease_list(flags.options()))));
 }
 
 // Until the lease is gone or nobody could be told in time.
 void run_keep_alive(Session& session, const LeaseFlags& flags) {
-    must_print_leases(session);
+    must_print_keys(session);
     using Clock = std::chrono::steady_clock;
     const std::int64_t id = lease_id(flags);
     Clock::time_point lives_until = Clock::time_point::max();

@@ -4,10 +4,10 @@
 #include <mutex>
 
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "kv_flags.h"
+#include "program.h"
 #include "text.h"
 
 namespace ringctl {
@@ -21,47 +21,16 @@ using ringfort::WatchReply;
 
 // Ours, and etcdctl's names: programs that it runs can be run by ringctl.
 std::vector<std::string> environment_of(const Event& event) {
-    const std::vector<std::string> told{
+    return environment_with({
         "ETCD_WATCH_REVISION=" + std::to_string(event.kv.mod_revision),
         "ETCD_WATCH_EVENT_TYPE=" + in_quotes(event.type == EventType::put ? "PUT" : "DELETE"),
         "ETCD_WATCH_KEY=" + in_quotes(event.kv.key),
         "ETCD_WATCH_VALUE=" + in_quotes(event.kv.value),
-    };
-    std::vector<std::string> out = told;
-    for (char** one = environ; *one != nullptr; one++) {
-        const std::string_view variable(*one);
-        const auto same_name = [variable](std::string_view own) {
-            return variable.starts_with(own.substr(0, own.find('=') + 1));
-        };
-        if (std::ranges::none_of(told, same_name)) {
-            out.emplace_back(variable);
-        }
-    }
-    return out;
-}
-
-// As the kernel wants them.
-std::vector<char*> pointers_to(const std::vector<std::string>& words) {
-    std::vector<char*> out;
-    for (const std::string& word : words) {
-        out.push_back(const_cast<char*>(word.c_str()));
-    }
-    out.push_back(nullptr);
-    return out;
+    });
 }
 
 void run_program(const std::vector<std::string>& program, const Event& event) {
-    // Made before the fork: the child of a process with threads must not allocate.
-    const std::vector<std::string> environment = environment_of(event);
-    const std::vector<char*> words = pointers_to(program);
-    const std::vector<char*> variables = pointers_to(environment);
-    const std::string failure = "Error: " + program.front() + " cannot be run\n";
-    const pid_t child = fork();
-    if (child == 0) {
-        execvpe(words[0], words.data(), variables.data());
-        [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, failure.data(), failure.size());
-        _exit(127);
-    }
+    const pid_t child = start_program(program, environment_of(event));
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) < 0) {
         fail(Exit::error, program.front() + " cannot be run");

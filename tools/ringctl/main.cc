@@ -44,29 +44,64 @@ std::vector<std::string> arguments_of(int argc, char** argv) {
         literal = literal || one == "--";
         arguments.push_back(!literal && one.starts_with("-w=") ? "--write-out=" + one.substr(3) : std::move(one));
     }
-    std::reverse(arguments.begin(), arguments.end());   // CLI11 takes them from the back
     return arguments;
 }
 
-// Of `watch KEY -- PROGRAM ARGUMENT...`: the program, which is no business of the command line's. `arguments` are back to
-// front. Another command may well have a key of that name.
-std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string> arguments, Globals& globals) {
-    const auto dashes = std::find(arguments.rbegin(), arguments.rend(), "--");
-    const auto named = app.get_subcommands([](const CLI::App*) { return true; });
-    const auto command = std::find_if(arguments.rbegin(), dashes, [&named](const std::string& word) {
-        return std::ranges::any_of(named, [&word](const CLI::App* one) { return one->get_name() == word; });
-    });
-    if (command != dashes && *command == "watch" && dashes != arguments.rend()) {
-        globals.program.assign(dashes + 1, arguments.rend());
-        arguments.erase(arguments.begin(), dashes.base());
+// Whether this word is a flag of one of them whose value is the word behind it.
+bool wants_value(const CLI::App& app, const CLI::App& command, const std::string& word) {
+    const CLI::Option* option = command.get_option_no_throw(word);
+    option = option != nullptr ? option : app.get_option_no_throw(word);
+    return option != nullptr && option->get_items_expected_min() > 0;
+}
+
+// Where the program begins in `watch KEY -- PROGRAM...` and `lock NAME [--] PROGRAM...`: its words are no business of the
+// command line's. Another command may well have a key of that name.
+std::size_t program_of(const CLI::App& app, const std::vector<std::string>& words, std::size_t& end) {
+    end = words.size();
+    const CLI::App* command = nullptr;
+    bool named = false;
+    for (std::size_t i = 0; i < words.size(); i++) {
+        const std::string& word = words[i];
+        if (word == "--") {
+            end = i;
+            return command != nullptr ? i + 1 : words.size();
+        }
+        if (command == nullptr) {
+            const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+            const auto found = std::ranges::find(all, word, &CLI::App::get_name);
+            command = found != all.end() ? *found : nullptr;
+            if (command != nullptr && word != "watch" && word != "lock") {
+                return words.size();
+            }
+        } else if (word.size() > 1 && word.front() == '-') {
+            i += wants_value(app, *command, word) ? 1U : 0U;
+        } else if (named && command->get_name() == "lock") {
+            end = i;
+            return i;
+        } else {
+            named = true;
+        }
     }
-    return arguments;
+    return words.size();
+}
+
+// Takes the program away from the words, and turns them back to front, as CLI11 takes them.
+std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::string> words, Globals& globals) {
+    std::size_t end = words.size();
+    const std::size_t begin = program_of(app, words, end);
+    const auto at = [&words](std::size_t i) { return words.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (begin < words.size()) {
+        globals.program.assign(at(begin), words.end());
+        words.erase(at(end), words.end());
+    }
+    std::ranges::reverse(words);
+    return words;
 }
 
 // What etcdctl has and this version has not: told apart from what nobody has.
 const char* not_served(const std::string& word) {
-    static constexpr std::string_view commands[] = {"lock", "elect",    "auth",        "user", "role",
-                                                    "alarm", "check", "defrag", "snapshot", "make-mirror", "downgrade"};
+    static constexpr std::string_view commands[] = {"auth",  "user",   "role",     "alarm",
+                                                    "check", "defrag", "snapshot", "make-mirror", "downgrade"};
     static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
     static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
     if (std::ranges::count(commands, word) > 0) {
@@ -120,6 +155,7 @@ int main(int argc, char** argv) {
     add_key_commands(app, commands);
     add_txn_command(app, commands);
     add_watch_command(app, commands);
+    add_lock_commands(app, commands);
     add_endpoint_commands(app, commands);
     add_member_commands(app, commands);
     add_lease_commands(app, commands);

@@ -106,6 +106,12 @@ std::vector<std::string> Session::cluster_endpoints() {
     return endpoints;
 }
 
+void must_print_keys(const Session& session) {
+    if (!session.printer()->prints_keys()) {
+        fail(Exit::bad_feature, "table not supported as output format");
+    }
+}
+
 void print(const std::string& text) {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
         if (errno == EPIPE) {

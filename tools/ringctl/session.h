@@ -23,7 +23,7 @@ struct Globals {
     std::string write_out{"simple"};
     bool hex{false};
     bool debug{false};
-    std::vector<std::string> program;   // of a watch: what stands behind "--"
+    std::vector<std::string> program;   // of a watch what stands behind "--", of a lock the command
 };
 
 class Session {
@@ -64,6 +64,9 @@ void print(const std::string& text);
 enum class Effect : std::uint8_t { read, write };
 // Of a write it is told whether it may have happened all the same.
 [[noreturn]] void fail(const ringfort::Error& error, Effect effect);
+
+// The end, if the output form has none for keys and values.
+void must_print_keys(const Session& session);
 
 // The value, or the end.
 template <class T>

@@ -1,0 +1,126 @@
+"""ringctl lock and elect on real processes: who has the turn, and what becomes of it when its holder or the leader ends."""
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+from cluster_case import ClusterCase
+from processes import die_with_parent, wait_until
+
+TTL_SECONDS = 3
+# An election, the wheel, and a busy machine.
+LATE_SECONDS = 5
+
+
+class Lock(ClusterCase):
+    def run_ctl(self, cluster, *words):
+        """In the background: the process, and the file with what it printed."""
+        told = tempfile.NamedTemporaryFile("w+")
+        self.addCleanup(told.close)
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, *words]
+        process = subprocess.Popen(command, stdout=told, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        self.addCleanup(lambda: (process.kill(), process.communicate()))
+        process.told = told.name
+        return process
+
+    @staticmethod
+    def said(process):
+        with open(process.told, encoding="utf-8") as text:
+            return text.read()
+
+    def wait_turn(self, process, seconds=10):
+        wait_until(lambda: self.said(process), seconds, "its turn comes")
+        return self.said(process).splitlines()
+
+    def standing(self, cluster, name):
+        return cluster.must_ctl("get", name + "/", "--prefix", "--keys-only").split()
+
+    def queue(self, cluster, count, *words):
+        """So many that wait for one name, in this order."""
+        waiting = []
+        for number in range(count):
+            waiting.append(self.run_ctl(cluster, *words))
+            wait_until(lambda: len(self.standing(cluster, words[1])) == number + 1, 10, "it stands in line")
+        return waiting
+
+    def must_end(self, process, code=0, seconds=10):
+        _, error = process.communicate(timeout=seconds)
+        self.assertEqual(process.returncode, code, error.decode())
+        return error.decode()
+
+    def test_lock_of_a_killed_holder_is_the_next_ones_after_its_time(self):
+        cluster = self.cluster()
+        first, second, third = self.queue(cluster, 3, "lock", "report", "--ttl", str(TTL_SECONDS))
+        key, value = self.wait_turn(first)
+        self.assertRegex(key, r"\Areport/[0-9a-f]+\Z")
+        self.assertEqual(value, "")
+        first.kill()
+        died = time.monotonic()
+        self.wait_turn(second, TTL_SECONDS + LATE_SECONDS)
+        waited = time.monotonic() - died
+        self.note(f"the next one's {waited:.1f} s after its holder's end")
+        self.assertGreaterEqual(waited, TTL_SECONDS * 2 / 3 - 1)
+        self.assertEqual(self.said(third), "")
+        leader = cluster.wait_leader()
+        leader.kill()
+        cluster.wait_leader(self.without(cluster, leader))
+        second.send_signal(signal.SIGTERM)
+        self.must_end(second)
+        self.wait_turn(third)
+        third.send_signal(signal.SIGINT)
+        self.must_end(third)
+        self.assertEqual(self.standing(cluster, "report"), [])
+        cluster.start(leader)
+        cluster.wait_ready()
+        self.same_state(cluster)
+
+    def test_lock_runs_a_command_and_ends_as_it_does(self):
+        cluster = self.cluster()
+        done = self.run_ctl(cluster, "lock", "l", "sh", "-c", "echo $ETCD_LOCK_KEY $ETCD_LOCK_REV; exit 7")
+        self.assertIn("exit status 7", self.must_end(done, 7))
+        self.assertRegex(self.said(done), r"\Al/[0-9a-f]+ \d+\n\Z")
+        self.assertEqual(self.standing(cluster, "l"), [])
+        self.must_end(self.run_ctl(cluster, "lock", "l", "--", "nosuchprogram"), 127)
+        # Signals are the command's, and the lock is free when it ended.
+        running = self.run_ctl(cluster, "lock", "l", "sh", "-c", "trap 'kill $!; echo told' TERM; sleep 60 & echo up; wait")
+        waiting = self.run_ctl(cluster, "lock", "l", "echo", "mine")
+        wait_until(lambda: self.said(running) == "up\n", 10, "the command runs")
+        running.send_signal(signal.SIGTERM)
+        self.must_end(running, 143)
+        self.assertEqual(self.said(running), "up\ntold\n")
+        self.must_end(waiting)
+        self.assertEqual(self.said(waiting), "mine\n")
+
+    def test_who_gives_up_waiting_leaves_the_line_and_a_lost_session_is_said(self):
+        cluster = self.cluster()
+        holder, waiting = self.queue(cluster, 2, "lock", "l", "--ttl", str(TTL_SECONDS))
+        key = self.wait_turn(holder)[0]
+        waiting.send_signal(signal.SIGTERM)
+        self.assertIn("context canceled", self.must_end(waiting, 1))
+        self.assertEqual(self.standing(cluster, "l"), [key])
+        cluster.must_ctl("lease", "revoke", key.rsplit("/", maxsplit=1)[-1])
+        self.assertIn("session expired", self.must_end(holder, 1))
+
+    def test_elections_over_the_leaders_end_are_seen_in_order(self):
+        cluster = self.cluster()
+        listener = self.run_ctl(cluster, "elect", "-l", "e")
+        one = self.run_ctl(cluster, "elect", "e", "p1", "--ttl", str(TTL_SECONDS))
+        self.wait_turn(one)
+        two = self.run_ctl(cluster, "elect", "e", "p2", "--ttl", str(TTL_SECONDS))
+        wait_until(lambda: len(self.standing(cluster, "e")) == 2, 10, "it campaigns")
+        leader = cluster.wait_leader()
+        leader.kill()
+        cluster.wait_leader(self.without(cluster, leader))
+        self.assertEqual(self.said(two), "")
+        one.send_signal(signal.SIGTERM)
+        self.must_end(one)
+        self.wait_turn(two)
+        wait_until(lambda: self.said(listener).count("\n") == 4, 10, "both are seen")
+        seen = re.fullmatch(r"(e/[0-9a-f]+)\np1\n(e/[0-9a-f]+)\np2\n", self.said(listener))
+        self.assertTrue(seen, self.said(listener))
+        self.assertEqual(self.said(one) + self.said(two), self.said(listener))
+        listener.send_signal(signal.SIGINT)
+        self.must_end(listener)
+        two.kill()
+        wait_until(lambda: self.standing(cluster, "e") == [], TTL_SECONDS + LATE_SECONDS, "nobody leads any more")
