@@ -1,6 +1,7 @@
 // The public headers as a stranger meets them: C++17, this one library, no exceptions. Run without a cluster.
 #include <ringfort/client.h>
 #include <ringfort/concurrency.h>
+#include <ringfort/recipes.h>
 
 #include <cstdio>
 #include <string>
@@ -43,6 +44,14 @@ int main() {
     held.token = 9;
     if (held.still_held().key != "n/1" || held.still_held().number != 9) {
         std::fprintf(stderr, "a token guards something else\n");
+        return 1;
+    }
+    const auto counted = ringfort::run_stm(client, [](ringfort::Stm& stm) {
+        stm.put("k", stm.get("k") ? "again" : "new");
+        return true;
+    });
+    if (counted || counted.error().code != ringfort::ErrorCode::no_leader) {
+        std::fprintf(stderr, "a transaction without a cluster\n");
         return 1;
     }
     bool told = false;

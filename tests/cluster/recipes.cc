@@ -1,5 +1,5 @@
-// What ringfort/concurrency.h promises, asked of a real cluster: RINGFORT_TEST_ENDPOINTS names it. Those called "over..."
-// go on for RINGFORT_TEST_SECONDS, while whoever runs them breaks something.
+// What ringfort/concurrency.h and ringfort/recipes.h promise, asked of a real cluster: RINGFORT_TEST_ENDPOINTS names it.
+// Those called "over..." go on for RINGFORT_TEST_SECONDS, while whoever runs them breaks something.
 #include "ringfort/concurrency.h"
 
 #include <gtest/gtest.h>
@@ -14,6 +14,8 @@
 #include <optional>
 #include <thread>
 #include <vector>
+
+#include "ringfort/recipes.h"
 
 namespace ringfort {
 namespace {
@@ -226,6 +228,132 @@ TEST(RecipesThreads, who_waits_is_told_when_the_client_goes) {
     }
     ASSERT_TRUE(outcome.has_value());
     EXPECT_FALSE(*outcome);
+}
+
+TEST_P(Recipes, a_transaction_reads_one_revision_and_is_run_again_when_that_was_changed) {
+    Client client(options_of(GetParam()));
+    const std::string a = fresh_name() + "/a";
+    const std::string b = fresh_name() + "/b";
+    ASSERT_TRUE(client.put(a, "1"));
+    int runs = 0;
+    const auto done = run_stm(client, [&](Stm& stm) {
+        const auto first = stm.get(a);
+        if (runs++ == 0) {
+            EXPECT_TRUE(client.put(a, "2"));
+            EXPECT_TRUE(client.put(b, "2"));
+            EXPECT_FALSE(stm.get(b)) << "it is of a later revision than the first";
+        }
+        stm.put(b, *first + "+");
+        EXPECT_EQ(stm.get(b), *first + "+");
+        return true;
+    });
+    ASSERT_TRUE(done) << done.error().text();
+    EXPECT_EQ(runs, 2);
+    EXPECT_EQ(client.get(b)->kvs.front().value, "2+");
+    const auto removed = run_stm(client, [&](Stm& stm) {
+        stm.del(a);
+        EXPECT_FALSE(stm.get(a));
+        return true;
+    });
+    EXPECT_TRUE(removed);
+    EXPECT_TRUE(client.get(a)->kvs.empty());
+    const auto given_up = run_stm(client, [&](Stm& stm) {
+        stm.put(a, "3");
+        return false;
+    });
+    ASSERT_FALSE(given_up);
+    EXPECT_EQ(given_up.error().code, ErrorCode::cancelled);
+    EXPECT_TRUE(client.get(a)->kvs.empty());
+    const auto read = run_stm(client, [&](Stm& stm) { return stm.get(b) == "2+"; });
+    ASSERT_TRUE(read);
+    EXPECT_GT(read->header.revision, 0);
+}
+
+TEST_P(Recipes, a_queue_gives_what_came_first_to_one_and_a_barrier_holds_until_it_is_released) {
+    Client client(options_of(GetParam()));
+    Queue queue(client, fresh_name());
+    EXPECT_EQ(queue.dequeue(50).error().code, ErrorCode::timed_out);
+    for (const char* const value : {"z", "a", "m"}) {
+        ASSERT_TRUE(queue.enqueue(value));
+    }
+    for (const char* const value : {"z", "a", "m"}) {
+        const auto taken = queue.dequeue(5000);
+        ASSERT_TRUE(taken) << taken.error().text();
+        EXPECT_EQ(taken->value, value);
+    }
+    Barrier barrier(client, fresh_name());
+    EXPECT_TRUE(barrier.wait(0)) << "nobody holds it";
+    ASSERT_TRUE(barrier.hold());
+    ASSERT_TRUE(barrier.hold());
+    EXPECT_EQ(barrier.wait(50).error().code, ErrorCode::timed_out);
+    ASSERT_TRUE(barrier.release());
+    EXPECT_TRUE(barrier.wait(0));
+}
+
+TEST(RecipesThreads, who_waits_at_a_queue_or_a_barrier_is_woken) {
+    Client client(options_of());
+    Client other(options_of());
+    const std::string name = fresh_name();
+    Queue queue(client, name);
+    Barrier barrier(client, name + "-barrier");
+    ASSERT_TRUE(barrier.hold());
+    std::thread waiting([&] {
+        Queue same(other, name);
+        const auto taken = same.dequeue(10'000);
+        EXPECT_TRUE(taken && taken->value == "job");
+        EXPECT_TRUE(Barrier(other, name + "-barrier").wait(10'000));
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));   // most likely it waits by then
+    EXPECT_TRUE(queue.enqueue("job"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_TRUE(barrier.release());
+    waiting.join();
+}
+
+// Two keys that are one number, moved up together by everybody: no step is lost, and nobody ever sees them differ.
+TEST(RecipesThreads, over_the_cluster_s_bad_days_transactions_of_many_threads_sum_up) {
+    const std::string name = fresh_name();
+    const Clock::time_point end = end_of_run();
+    std::atomic<std::int64_t> certain{0};
+    std::atomic<std::int64_t> possible{0};
+    const auto step = [&name](Stm& stm) {
+        const auto a = stm.get(name + "/a");
+        const auto b = stm.get(name + "/b");
+        if (!stm.failed()) {
+            EXPECT_EQ(a, b) << "a snapshot, whether it is committed or not";
+        }
+        const std::string next = std::to_string(a ? std::stoll(*a) + 1 : 1);
+        stm.put(name + "/a", next);
+        stm.put(name + "/b", next);
+        return true;
+    };
+    std::vector<std::thread> threads;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 8; i++) {
+        if (i % 2 == 0) {
+            clients.push_back(std::make_unique<Client>(options_of()));
+        }
+        threads.emplace_back([&, client = clients.back().get()] {
+            while (Clock::now() < end) {
+                const auto done = run_stm(*client, step, 20'000);
+                certain += done ? 1 : 0;
+                possible += !done && done.error().error_class == ErrorClass::indefinite ? 1 : 0;
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    const auto got = clients.front()->get(name + "/a");
+    ASSERT_TRUE(got && !got->kvs.empty());
+    const std::int64_t sum = std::stoll(got->kvs.front().value);
+    EXPECT_GE(sum, certain);
+    EXPECT_LE(sum, certain + possible);
+    EXPECT_GT(certain, 0);
+    if (possible == 0) {
+        EXPECT_EQ(sum, certain);
+    }
+    std::printf("transactions that sum up: %lld\n", static_cast<long long>(certain));
 }
 
 // Each round of a thread: locks, reads, writes one more under its token, unlocks. Whatever happens meanwhile, the sum is
