@@ -186,6 +186,11 @@ constexpr Mutant table[] = {
     {"watch_resumes_at_last", "client/watch.cc", "an interrupted watch asks for its last revision again",
      "etcd 1.7: resumable"},
     {"former_pair_is_new", "kv/store.cc", "prev_kv of an event is the pair it made", "etcd 1.7: prev_kv"},
+    // ---- locks and elections
+    {"end_just_before_is_a_turn", "client/contender.cc", "whoever stood just before has left: that is taken for a turn",
+     "etcd PR 11408"},
+    {"left_unmarked", "client/contender.cc", "an entry that arrives after its owner left stands there for nobody",
+     "client/contender.h"},
 };
 
 }  // namespace
