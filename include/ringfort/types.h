@@ -255,6 +255,7 @@ struct StatusReply {
     std::uint64_t log_entry_bytes{0};    // of entries among them
     std::uint64_t log_flushes{0};        // batches made durable since start
     std::uint64_t cpu_us{0};             // user and system time of the process
+    std::uint64_t resident_bytes{0};     // its memory, whatever it is for
     std::vector<RangeStatus> ranges{};   // replicas on this node, the directory (range 0) first
     std::vector<std::string> errors{};   // what an operator should know
 };

@@ -236,6 +236,7 @@ struct StatusResponse {
     std::uint64_t log_entry_bytes{0};       // bytes of entries among them
     std::uint64_t log_flushes{0};           // batches made durable since start
     std::uint64_t cpu_us{0};                // utime + stime of the process
+    std::uint64_t resident_bytes{0};        // memory of the process
     std::span<const RangeStatus> ranges;    // replicas on this node, the directory first
     std::span<const std::string_view> errors;
 };

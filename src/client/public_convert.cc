@@ -241,6 +241,7 @@ StatusReply to_public(const api::StatusResponse& response) {
     out.log_entry_bytes = response.log_entry_bytes;
     out.log_flushes = response.log_flushes;
     out.cpu_us = response.cpu_us;
+    out.resident_bytes = response.resident_bytes;
     for (const api::RangeStatus& range : response.ranges) {
         out.ranges.push_back(to_public(range));
     }

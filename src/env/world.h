@@ -37,6 +37,8 @@ class Process {
     virtual void halt(Halt how, std::string_view reason) = 0;
     // User and system time of the whole process in microseconds (status replies; never decides anything).
     virtual std::uint64_t cpu_us() const = 0;
+    // Memory of the whole process that is resident (likewise).
+    virtual std::uint64_t resident_bytes() const = 0;
 };
 
 // Memory that will be written soon, taken from the system in one call instead of one page fault each. A hint that changes

@@ -159,6 +159,7 @@ std::vector<std::byte> NodeRequests::own_status() {
     response.log_entry_bytes = counters.entry_bytes;
     response.log_flushes = counters.flushes;
     response.cpu_us = context_.world.process.cpu_us();
+    response.resident_bytes = context_.world.process.resident_bytes();
     response.ranges = ranges;
     const auto errors = arena.make_array<std::string_view>(2);
     std::size_t error_count = 0;
@@ -251,6 +252,7 @@ void NodeRequests::finish_status(const Job& job) {
         sum.version = status.version;
         sum.memory_quota_bytes = status.memory_quota_bytes;
         sum.cpu_us = std::max(sum.cpu_us, status.cpu_us);   // the whole process's, as each shard saw it
+        sum.resident_bytes = std::max(sum.resident_bytes, status.resident_bytes);   // likewise
         sum.memory_bytes += status.memory_bytes;
         sum.log_bytes_written += status.log_bytes_written;
         sum.log_entry_bytes += status.log_entry_bytes;

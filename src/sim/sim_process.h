@@ -42,6 +42,7 @@ class SimProcess final : public env::Process {
         }
     }
     std::uint64_t cpu_us() const override { return 0; }
+    std::uint64_t resident_bytes() const override { return 0; }
     std::optional<env::Halt> halted() const { return halted_; }
     const std::string& reason() const { return reason_; }
 

@@ -61,6 +61,7 @@ class ShardWorld {
         ShardProcess(ShardId shard, HaltListener& listener) : shard_(shard), listener_(listener) {}
         void halt(env::Halt how, std::string_view reason) override { listener_.on_halt(shard_, how, reason); }
         std::uint64_t cpu_us() const override;
+        std::uint64_t resident_bytes() const override;
 
       private:
         ShardId shard_;

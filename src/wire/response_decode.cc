@@ -182,6 +182,7 @@ class ResponseDecoder {
                 .log_entry_bytes = table.scalar<std::uint64_t>(Table::VT_LOG_ENTRY_BYTES),
                 .log_flushes = table.scalar<std::uint64_t>(Table::VT_LOG_FLUSHES),
                 .cpu_us = table.scalar<std::uint64_t>(Table::VT_CPU_US),
+                .resident_bytes = table.scalar<std::uint64_t>(Table::VT_RESIDENT_BYTES),
                 .ranges = array<api::RangeStatus>(table.tables(Table::VT_RANGES), range_status),
                 .errors = texts(table.tables(Table::VT_ERRORS))};
     }

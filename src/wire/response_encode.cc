@@ -43,7 +43,7 @@ class ResponseEncoder {
         const auto errors = put_texts(status.errors);
         return protocol::CreateStatusResponse(builder_, version, status.memory_bytes, status.memory_quota_bytes,
                                               status.log_bytes_written, status.log_entry_bytes, status.log_flushes,
-                                              status.cpu_us, ranges, errors)
+                                              status.cpu_us, ranges, errors, status.resident_bytes)
             .Union();
     }
     Flat<void> operator()(const api::MemberListResponse& list) {

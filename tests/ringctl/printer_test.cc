@@ -211,6 +211,7 @@ EndpointStatus status() {
     one.status.log_entry_bytes = 12;
     one.status.log_flushes = 13;
     one.status.cpu_us = 14;
+    one.status.resident_bytes = 15;
     RangeStatus directory;
     directory.leader = 0x999;
     RangeStatus range;
@@ -268,6 +269,7 @@ TEST(PrinterStatus, json_has_etcds_names_and_the_figures_that_measuring_tools_re
     EXPECT_EQ(one["log_entry_bytes"], 12);
     EXPECT_EQ(one["log_flushes"], 13);
     EXPECT_EQ(one["cpu_us"], 14);
+    EXPECT_EQ(one["resident_bytes"], 15);
     ASSERT_EQ(one["ranges"].size(), 2U);
     EXPECT_EQ(one["ranges"][1]["begin"], "YQ==");
     EXPECT_EQ(one["ranges"][1]["revision"], 42);

@@ -49,6 +49,7 @@ class NoProcess final : public env::Process {
   public:
     void halt(env::Halt, std::string_view) override { UNREACHABLE(); }
     std::uint64_t cpu_us() const override { return 0; }
+    std::uint64_t resident_bytes() const override { return 0; }
 };
 
 // A copy of RecoveredLog that owns its payloads.

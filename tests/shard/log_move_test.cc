@@ -148,6 +148,7 @@ class Process final : public env::Process {
         reason = why;
     }
     std::uint64_t cpu_us() const override { return 0; }
+    std::uint64_t resident_bytes() const override { return 0; }
 };
 
 class Mover {

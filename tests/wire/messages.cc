@@ -188,7 +188,8 @@ api::Result RandomMessages::result(std::size_t index) {
             }
             return api::StatusResponse{.version = text(20), .memory_bytes = u64(), .memory_quota_bytes = u64(),
                                        .log_bytes_written = u64(), .log_entry_bytes = u64(), .log_flushes = u64(),
-                                       .cpu_us = u64(), .ranges = ranges, .errors = texts()};
+                                       .cpu_us = u64(), .resident_bytes = u64(), .ranges = ranges,
+                                       .errors = texts()};
         }
         case 6: {
             const auto members = arena_.make_array<api::Member>(prng_.below(5));
@@ -429,7 +430,7 @@ class Writer {
     }
     void put(const api::StatusResponse& r) {
         add(r.version, r.memory_bytes, r.memory_quota_bytes, r.log_bytes_written, r.log_entry_bytes, r.log_flushes,
-            r.cpu_us, r.ranges, r.errors);
+            r.cpu_us, r.resident_bytes, r.ranges, r.errors);
     }
     void put(const api::Member& m) { add(m.id, m.name, m.peer_urls, m.client_urls, m.is_learner); }
     void put(const api::MemberListResponse& r) { put(r.members); }

@@ -301,6 +301,7 @@ class JsonPrinter final : public Printer {
         json["log_entry_bytes"] = status.log_entry_bytes;
         json["log_flushes"] = status.log_flushes;
         json["cpu_us"] = status.cpu_us;
+        json["resident_bytes"] = status.resident_bytes;
         json["ranges"] = Json::array();
         for (const RangeStatus& each : status.ranges) {
             json["ranges"].push_back(range_json(each));
