@@ -21,8 +21,8 @@ CLI::Option* add_number(CLI::App& app, const std::string& names, T& value, const
         T number{};
         const auto parsed = std::from_chars(text.data(), end, number);
         if (parsed.ec != std::errc() || parsed.ptr != end || number < least || number > most) {
-            throw CLI::ValidationError(names + " must be a whole number from " + std::to_string(least) + " to " +
-                                       std::to_string(most) + ", not \"" + text + "\"");
+            throw CLI::ValidationError(names.substr(0, names.find(',')) + " must be a whole number from " +
+                                       std::to_string(least) + " to " + std::to_string(most) + ", not \"" + text + "\"");
         }
         value = number;
     };

@@ -15,6 +15,9 @@ std::string Seen::key() const {
     if (const auto* range = std::get_if<api::RangeRequest>(&request->op)) {
         return std::string(range->key);
     }
+    if (const auto* watch = std::get_if<api::WatchRequest>(&request->op)) {
+        return std::string(watch->key);
+    }
     const auto* put = std::get_if<api::PutRequest>(&request->op);
     return put != nullptr ? std::string(put->key) : std::string();
 }

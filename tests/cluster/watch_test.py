@@ -79,6 +79,18 @@ class Watch(ClusterCase):
                 return lines.read() == wanted
         wait_until(everything, 10, "the events are printed, and the program was run")
 
+    def test_a_thousand_watches_are_told_every_acknowledged_put_over_a_nodes_end(self):
+        cluster = self.cluster()
+        load = self.load(cluster, op="watch", connections=9, in_flight=16, seconds=3, keys=10, key_bytes=8, value_bytes=100,
+                         extra=["--watch-per-stream", "112", "--rate", "300"])
+        wait_until(lambda: "puts/s" in load.errors.read_text(encoding="utf-8"), 20, "puts are made")
+        cluster.nodes[0].kill()
+        watched = load.result()
+        self.assertEqual(load.process.returncode, 0, watched)
+        self.assertEqual((watched["watches"], watched["missing"], watched["ended"]), (1008, 0, 0))
+        self.assertGreaterEqual(watched["resumed"], 300)
+        self.assertGreater(watched["events"], 10_000)
+
     def test_watch_of_what_is_compacted_says_where_one_may_begin(self):
         cluster = self.cluster()
         for number in range(5):

@@ -22,6 +22,18 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(done.stderr.splitlines()[0],
                              rf'\A{flag} must be a whole number from \d+ to {most}, not "{wrong}"\Z')
 
+    def test_watches_are_refused_what_they_cannot_do(self):
+        for words, why in ((["--op", "put", "--idle"], "--idle is of --op watch"),
+                           (["--op", "watch", "--idle", "--rate", "5"],
+                            "--idle is of --op watch, without --rate and --requests"),
+                           (["--op", "watch", "--val-size", "15"],
+                            "by their values, of 16 bytes at least, events are known as those of puts"),
+                           (["--op", "watch", "--conns", "10000", "--watch-per-stream", "1601"],
+                            "between 1 and 16000000 watches may be held"),
+                           (["--op", "watch-latency", "--html", "x"], "--history and --html are not of --op watch-latency")):
+            done = run(*words)
+            self.assertEqual((done.returncode, done.stderr), (2, f"ringload: {why}\n"), words)
+
     def test_started_without_standard_output_it_loads_nobody(self):
         done = run("--requests", "1", preexec_fn=lambda: os.close(1))
         self.assertEqual((done.returncode, done.stderr),

@@ -40,6 +40,13 @@ class Bench {
             script_.reply_put(request, 1);
         }
     }
+    void answer_txns(const std::vector<Seen>& requests) {
+        for (const Seen& request : requests) {
+            ringfort::api::Response response;
+            response.body = ringfort::api::Result(ringfort::api::TxnResponse{});
+            script_.reply(request, response);
+        }
+    }
     void answer_keep_alives(const std::vector<Seen>& requests, std::int64_t ttl) {
         for (const Seen& request : requests) {
             ringfort::api::Response response;
@@ -227,6 +234,41 @@ TEST(ClosedLoop, counts_a_keep_alive_that_finds_no_lease_as_failed) {
     bench.answer_keep_alives(bench.step(), 0);
     EXPECT_EQ(bench.load.timeline().failed_count(), 2U);
     EXPECT_EQ(bench.load.first_failure(), "etcdserver: requested lease not found");
+}
+
+// A transaction that writes one key, or reads the load's keys; as many of either as asked for.
+TEST(ClosedLoop, of_txn_mixed_reads_and_writes_in_their_ratio_and_measures_them_apart) {
+    Options options;
+    options.connections = 1;
+    options.in_flight = 50;
+    options.seconds = 10;
+    options.seed = 1;
+    options.op = "txn-mixed";
+    options.rw_ratio = 3;
+    options.range_limit = 7;
+    Bench bench(options);
+    std::size_t reads = 0;
+    std::size_t writes = 0;
+    for (int round = 0; round < 20; round++) {
+        const auto seen = bench.step();
+        for (const Seen& one : seen) {
+            const auto& txn = std::get<ringfort::api::TxnRequest>(one.request->op);
+            ASSERT_EQ(txn.success.size(), 1U);
+            EXPECT_TRUE(txn.compare.empty());
+            const auto* range = std::get_if<ringfort::api::RangeRequest>(&txn.success[0].op);
+            if (range != nullptr) {
+                EXPECT_EQ(range->key, "k");
+                EXPECT_EQ(range->range_end, "l");
+                EXPECT_EQ(range->limit, 7);
+            }
+            (range != nullptr ? reads : writes)++;
+        }
+        bench.answer_txns(seen);
+    }
+    EXPECT_EQ(reads + writes, 1000U);
+    EXPECT_NEAR(static_cast<double>(reads), 750, 60);
+    EXPECT_EQ(bench.load.read_latencies().count(), reads);
+    EXPECT_EQ(bench.load.write_latencies().count(), writes);
 }
 
 TEST(Leases, of_two_runs_of_one_seed_are_others) {

@@ -37,12 +37,18 @@ struct Measured {
         report.servers = {.nodes = 3, .nodes_asked = 3,
                           .sum = {.answered = true, .log_flushes = 21, .log_bytes_written = 22, .log_entry_bytes = 23,
                                   .cpu_us = 1200}};
+        reads.record(1'000'000);
+        writes.record(2'000'000);
+        writes.record(300'000'000);
+        report.reads = &reads;
+        report.writes = &writes;
         report.first_failure = "etcdserver: mvcc: database space exceeded";
     }
     ordered_json json() const { return ordered_json::parse(as_json(report), nullptr, false); }
 
     Options options;
     Timeline timeline;
+    Histogram reads, writes;
     Report report;
 };
 
@@ -54,8 +60,9 @@ TEST(Report, as_json_has_these_fields_and_no_others) {
         names.push_back(item.key());
     }
     const std::vector<std::string> expected{
-        "op", "requests", "failed", "per_second", "p50_us", "p99_us", "p999_us", "max_us", "mean_us", "longest_gap_ms",
-        "longest_gap_at_s", "gaps_ms", "began_monotonic_s", "seconds", "failed_definite", "failed_indefinite",
+        "op", "requests", "failed", "per_second", "p50_us", "p99_us", "p999_us", "max_us", "mean_us", "reads",
+        "writes", "longest_gap_ms", "longest_gap_at_s",
+        "gaps_ms", "began_monotonic_s", "seconds", "failed_definite", "failed_indefinite",
         "failed_redirect", "failures", "unanswered", "backlog", "connections", "in_flight", "rate", "keys", "key_bytes",
         "value_bytes", "target", "retries", "connects", "connections_lost", "client_cpu_us", "nodes_counted",
         "log_flushes", "log_bytes_written", "log_entry_bytes", "server_cpu_us", "interrupted"};
@@ -106,6 +113,15 @@ TEST(Report, after_a_warm_up_divides_the_cpu_by_all_requests_it_was_spent_on) {
     EXPECT_EQ(measured.json()["requests"], 6);
     EXPECT_NE(as_table(measured.report).find("10.00 us of CPU per request"), std::string::npos);
     EXPECT_NE(as_table(measured.report).find("20.0 us of CPU per request"), std::string::npos);
+}
+
+TEST(Report, of_a_mixed_load_tells_reads_and_writes_apart) {
+    const ordered_json json = Measured().json();
+    EXPECT_EQ(json["reads"]["count"], 1);
+    EXPECT_EQ(json["reads"]["p99_us"], 1000.0);
+    EXPECT_EQ(json["writes"]["count"], 2);
+    EXPECT_EQ(json["writes"]["p99_us"], 300'000.0);
+    EXPECT_NE(as_table(Measured().report).find("  reads "), std::string::npos);
 }
 
 TEST(Report, of_a_run_without_any_answer_is_whole_and_divides_by_nothing) {

@@ -25,7 +25,8 @@ void on_status(void* context, std::uint64_t, const Response& response) {
                            .log_flushes = status->log_flushes,
                            .log_bytes_written = status->log_bytes_written,
                            .log_entry_bytes = status->log_entry_bytes,
-                           .cpu_us = status->cpu_us};
+                           .cpu_us = status->cpu_us,
+                           .resident_bytes = status->resident_bytes};
     }
 }
 
@@ -37,7 +38,7 @@ client::CoreOptions core_options(const Options& options) {
     core.dial_timeout = std::chrono::milliseconds(options.dial_timeout_ms);
     core.request_timeout = std::chrono::milliseconds(options.timeout_ms);
     core.connections = options.connections;
-    core.in_flight_max = options.slots();
+    core.in_flight_max = options.watches() ? options.watch_count() : options.slots();
     core.requests_per_connection_max = options.per_connection();
     core.held_bytes_max = std::size_t{1} << 30;
     core.follow_leader = options.to_leader;
@@ -69,6 +70,7 @@ std::vector<NodeCounters> ask_nodes(const Options& options) {
 ServerWork work_between(const std::vector<NodeCounters>& before, const std::vector<NodeCounters>& after) {
     ServerWork work;
     work.nodes_asked = after.size();
+    std::int64_t grown_bytes = 0;
     for (std::size_t i = 0; i < before.size() && i < after.size(); i++) {
         const NodeCounters& a = before[i];
         const NodeCounters& b = after[i];
@@ -81,7 +83,9 @@ ServerWork work_between(const std::vector<NodeCounters>& before, const std::vect
         work.sum.log_bytes_written += b.log_bytes_written - a.log_bytes_written;
         work.sum.log_entry_bytes += b.log_entry_bytes - a.log_entry_bytes;
         work.sum.cpu_us += b.cpu_us - a.cpu_us;
+        grown_bytes += static_cast<std::int64_t>(b.resident_bytes) - static_cast<std::int64_t>(a.resident_bytes);
     }
+    work.sum.resident_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(grown_bytes, 0));
     return work;
 }
 

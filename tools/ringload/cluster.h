@@ -20,6 +20,7 @@ struct NodeCounters {
     std::uint64_t log_bytes_written{0};
     std::uint64_t log_entry_bytes{0};
     std::uint64_t cpu_us{0};
+    std::uint64_t resident_bytes{0};     // of now
 };
 std::vector<NodeCounters> ask_nodes(const Options& options);
 
@@ -29,6 +30,7 @@ struct ServerWork {
     std::size_t nodes_asked{0};
     NodeCounters sum;
 };
+// `sum.resident_bytes`: by how much they grew; 0 if they did not.
 ServerWork work_between(const std::vector<NodeCounters>& before, const std::vector<NodeCounters>& after);
 
 ringfort::client::CoreOptions core_options(const Options& options);

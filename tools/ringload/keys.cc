@@ -1,6 +1,7 @@
 #include "keys.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace ringload {
@@ -99,6 +100,15 @@ bool carries_sequence(std::string_view value, std::uint64_t sequence) {
     const std::size_t digits = std::min(value.size(), sequence_digits);
     write_sequence(sequence, expected, digits);
     return value.substr(0, digits) == std::string_view(expected, digits);
+}
+
+std::optional<std::uint64_t> sequence_of(std::string_view value) {
+    std::uint64_t sequence = 0;
+    const char* const end = value.data() + sequence_digits;
+    if (value.size() < sequence_digits || std::from_chars(value.data(), end, sequence, 16).ptr != end) {
+        return std::nullopt;
+    }
+    return sequence;
 }
 
 }  // namespace ringload

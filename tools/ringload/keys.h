@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -66,5 +67,7 @@ inline constexpr std::size_t sequence_digits = 16;
 void write_sequence(std::uint64_t sequence, char* value, std::size_t value_bytes);
 // Whether the value could be of that write. Values of less than 16 bytes keep the number's low digits.
 bool carries_sequence(std::string_view value, std::uint64_t sequence);
+// Nothing if the value does not begin with a whole one.
+std::optional<std::uint64_t> sequence_of(std::string_view value);
 
 }  // namespace ringload

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/assertion.h"
+#include "ringfort/types.h"
 
 namespace ringload {
 
@@ -23,6 +24,10 @@ Duration from_seconds(double seconds) {
     return Duration(static_cast<std::int64_t>(seconds * 1e9));
 }
 
+bool is_write(Operation operation) {
+    return operation == Operation::put || operation == Operation::txn || operation == Operation::txn_put;
+}
+
 // A keep-alive that finds no lease is answered, and has failed all the same.
 Errc outcome_code(const Response& response) {
     if (const auto* error = std::get_if<ErrorInfo>(&response.body)) {
@@ -32,6 +37,11 @@ Errc outcome_code(const Response& response) {
     return renewed != nullptr && std::ranges::count(renewed->ttls, 0) > 0 ? Errc::lease_not_found : Errc::ok;
 }
 }  // namespace
+
+std::string words_of(Errc code, std::string_view detail) {
+    const std::string text(api::known_error(static_cast<std::uint16_t>(code)) ? api::error_text(code) : "");
+    return detail.empty() ? text : text + " (" + std::string(detail) + ")";
+}
 
 Load::Load(const Options& options, ringfort::client::Core& core, ringfort::env::Clock& clock, HistoryWriter& history)
     : options_(options),
@@ -53,6 +63,9 @@ Load::Load(const Options& options, ringfort::client::Core& core, ringfort::env::
     for (char& one : value_) {
         one = static_cast<char>('a' + filler.below(26));
     }
+    // An empty key names no range: with an empty prefix reads begin with the smallest key.
+    range_begin_ = options.prefix.empty() ? std::string(1, '\0') : options.prefix;
+    range_end_ = options.end_key.empty() ? ringfort::prefix_end(options.prefix) : options.end_key;
     request_.timeout = std::chrono::milliseconds(options.timeout_ms);
     request_.redirect = options.to_leader;
     // Sequences of different runs differ, so that a value tells which run wrote it.
@@ -83,6 +96,8 @@ void Load::maybe_finish_warmup(Instant now) {
     if (!measuring_ && now >= measure_from_) {
         measuring_ = true;
         timeline_.begin(now);
+        read_latencies_.clear();
+        write_latencies_.clear();
         started_ = 0;
     }
 }
@@ -160,7 +175,10 @@ Operation Load::choose_operation() {
         return Operation::lease_grant;
     }
     if (options_.op == "mixed") {
-        return prng_.below(100) < options_.read_percent ? Operation::get : Operation::put;
+        return reads_next() ? Operation::get : Operation::put;
+    }
+    if (options_.op == "txn-mixed") {
+        return reads_next() ? Operation::txn_range : Operation::txn_put;
     }
     if (options_.op == "txn") {
         return Operation::txn;
@@ -168,15 +186,33 @@ Operation Load::choose_operation() {
     return options_.op == "put" ? Operation::put : options_.op == "get" ? Operation::get : Operation::sget;
 }
 
+bool Load::reads_next() {
+    constexpr std::uint64_t parts = 1'000'000;
+    const double share =
+        options_.op == "mixed" ? options_.read_percent / 100.0 : options_.rw_ratio / (1 + options_.rw_ratio);
+    return static_cast<double>(prng_.below(parts)) < share * parts;
+}
+
 void Load::start(Slot& slot, Instant intended) {
     slot.intended = intended;
     slot.operation = choose_operation();
     slot.key = chooser_.next();
     slot.sequence = sequence_++;
-    const std::string_view key = format_.write(slot.key, key_.data());
+    build(slot, format_.write(slot.key, key_.data()));
+    started_++;
+    under_way_++;
+    if (observer_ != nullptr && is_write(slot.operation)) {
+        observer_->on_write_started(slot.sequence, intended);
+    }
+    core_.submit(request_, &Load::on_response, &slot);
+}
+
+void Load::build(const Slot& slot, std::string_view key) {
+    if (is_write(slot.operation)) {
+        write_sequence(slot.sequence, value_.data(), value_.size());
+    }
     switch (slot.operation) {
         case Operation::put: {
-            write_sequence(slot.sequence, value_.data(), value_.size());
             api::PutRequest put;
             put.key = key;
             put.value = value_;
@@ -192,9 +228,8 @@ void Load::start(Slot& slot, Instant intended) {
             break;
         }
         case Operation::txn:
-            write_sequence(slot.sequence, value_.data(), value_.size());
-            build_txn(key, value_);
-            break;
+        case Operation::txn_put: build_txn(slot.operation, key); break;
+        case Operation::txn_range: build_txn_range(); break;
         case Operation::lease_grant:
             request_.op = api::LeaseGrantRequest{.ttl = lease_ttl_s, .id = options_.lease_of(slot.key)};
             break;
@@ -203,27 +238,37 @@ void Load::start(Slot& slot, Instant intended) {
             request_.op = api::LeaseKeepAliveRequest{.ids = {&lease_, 1}};
             break;
     }
-    started_++;
-    under_way_++;
-    core_.submit(request_, &Load::on_response, &slot);
 }
 
-// Compares, writes and reads one key; the compare always holds.
-void Load::build_txn(std::string_view key, std::string_view value) {
+// Compares, writes and reads one key, and the compare always holds; a txn_put writes alone.
+void Load::build_txn(Operation operation, std::string_view key) {
+    const bool put_only = operation == Operation::txn_put;
     compare_.result = api::CompareResult::greater;
     compare_.target = api::CompareTarget::version;
     compare_.key = key;
     compare_.number = -1;
     api::PutRequest put;
     put.key = key;
-    put.value = value;
+    put.value = value_;
     success_[0].op = put;
     api::RangeRequest range;
     range.key = key;
     success_[1].op = range;
     api::TxnRequest txn;
-    txn.compare = {&compare_, 1};
-    txn.success = success_;
+    txn.compare = {&compare_, put_only ? 0U : 1U};
+    txn.success = {success_, put_only ? 1U : 2U};
+    request_.op = txn;
+}
+
+void Load::build_txn_range() {
+    api::RangeRequest range;
+    range.key = range_begin_;
+    range.range_end = range_end_;
+    range.limit = options_.range_limit;
+    range.serializable = options_.serializable;
+    success_[0].op = range;
+    api::TxnRequest txn;
+    txn.success = {success_, 1};
     request_.op = txn;
 }
 
@@ -239,18 +284,24 @@ void Load::answered(Slot& slot, const Response& response) {
     const Errc code = outcome_code(response);
     under_way_--;
     answered_++;
-    if (slot.operation == Operation::put || slot.operation == Operation::txn) {
+    const bool write = is_write(slot.operation);
+    if (write) {
         record_write(slot, code, response.header);
     }
     const Duration latency = now - slot.intended;
     if (code == Errc::ok) {
         timeline_.acknowledged(now, latency.count());
+        if (options_.mixes()) {
+            (write ? write_latencies_ : read_latencies_).record(latency.count());
+        }
+        if (observer_ != nullptr && write) {
+            observer_->on_write_acknowledged(slot.sequence, slot.key, now);
+        }
     } else {
         timeline_.failed(now, code);
         if (first_failure_.empty()) {
-            first_failure_ = std::string(api::known_error(static_cast<std::uint16_t>(code)) ? api::error_text(code) : "");
             const auto* error = std::get_if<ErrorInfo>(&response.body);
-            first_failure_ += error == nullptr || error->detail.empty() ? "" : " (" + std::string(error->detail) + ")";
+            first_failure_ = words_of(code, error != nullptr ? error->detail : std::string_view{});
         }
     }
     const auto index = static_cast<std::uint32_t>(&slot - slots_.data());

@@ -14,6 +14,17 @@
 
 namespace ringload {
 
+// For people.
+std::string words_of(ringfort::api::Errc code, std::string_view detail);
+
+// Told of the writes of a load as they happen.
+class WriteObserver {
+  public:
+    virtual ~WriteObserver() = default;
+    virtual void on_write_started(std::uint64_t sequence, Instant intended) = 0;
+    virtual void on_write_acknowledged(std::uint64_t sequence, std::uint64_t key, Instant now) = 0;
+};
+
 class Load {
   public:
     // Requires of the core: room for options.slots() requests. `history` may be closed; both outlive the load.
@@ -21,6 +32,8 @@ class Load {
     Load(const Load&) = delete;
     Load& operator=(const Load&) = delete;
 
+    // Before begin(). It outlives the load.
+    void observe(WriteObserver& observer) { observer_ = &observer; }
     // Starts the first requests; the run counts from here, after the warm-up.
     void begin();
     // A turn of the core and of the load, and the wait for the next, `until` at the latest.
@@ -44,6 +57,9 @@ class Load {
     // Since begin(), whatever the answer was.
     std::uint64_t answered_count() const { return answered_; }
     bool measuring() const { return measuring_; }
+    // Of loads that mix them: of reads and of writes that were acknowledged.
+    const Histogram& read_latencies() const { return read_latencies_; }
+    const Histogram& write_latencies() const { return write_latencies_; }
     // The first failure of each run in words, for people.
     const std::string& first_failure() const { return first_failure_; }
 
@@ -65,7 +81,10 @@ class Load {
     void record_write(const Slot& slot, ringfort::api::Errc code, const ringfort::api::ResponseHeader& header);
     void start(Slot& slot, Instant intended);
     Operation choose_operation();
-    void build_txn(std::string_view key, std::string_view value);
+    bool reads_next();
+    void build(const Slot& slot, std::string_view key);
+    void build_txn(Operation operation, std::string_view key);
+    void build_txn_range();
     bool may_start() const;
     void maybe_finish_warmup(Instant now);
     Instant start_due(Instant now);
@@ -77,7 +96,10 @@ class Load {
     ringfort::client::Core& core_;
     ringfort::env::Clock& clock_;
     HistoryWriter& history_;
+    WriteObserver* observer_{nullptr};
     Timeline timeline_;
+    Histogram read_latencies_;
+    Histogram write_latencies_;
     KeyChooser chooser_;
     KeyFormat format_;
     ringfort::Prng prng_;
@@ -86,6 +108,7 @@ class Load {
     std::vector<Resting> resting_;         // closed loop: slots that failed at once, oldest first
     std::string key_;
     std::string value_;
+    std::string range_begin_, range_end_;  // of txn-mixed's reads
     ringfort::api::Request request_;
     ringfort::api::Compare compare_;
     ringfort::api::RequestOp success_[2];

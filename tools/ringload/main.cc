@@ -2,7 +2,6 @@
 #include <cstdio>
 #include <string>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cluster.h"
@@ -12,6 +11,7 @@
 #include "report.h"
 #include "uring/standard_files.h"
 #include "verify.h"
+#include "watch_run.h"
 
 namespace {
 
@@ -22,15 +22,6 @@ volatile std::sig_atomic_t interrupted = 0;
 
 void on_signal(int) {
     interrupted = 1;
-}
-
-double cpu_us() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto us = [](const timeval& time) {
-        return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
-    };
-    return us(usage.ru_utime) + us(usage.ru_stime);
 }
 
 // Until the load is over, or, once it takes nothing new, until what is under way cannot be answered any more.
@@ -90,7 +81,7 @@ int load_and_report(const Options& options) {
     Load load(options, core, clock, history);
 
     const std::vector<NodeCounters> before = ask_nodes(options);
-    const double cpu_before = cpu_us();
+    const double cpu_before = own_cpu_us();
     load.begin();
     run(load, network, clock, options.live, std::chrono::milliseconds(options.timeout_ms));
     load.end();
@@ -99,11 +90,15 @@ int load_and_report(const Options& options) {
     report.options = &options;
     report.timeline = &load.timeline();
     report.client = core.counters();
-    report.client_cpu_us = cpu_us() - cpu_before;
+    report.client_cpu_us = own_cpu_us() - cpu_before;
     report.answered_in_all = load.answered_count();
     report.unanswered = load.under_way();
     report.backlog = load.backlog();
     report.first_failure = load.first_failure();
+    if (options.mixes()) {
+        report.reads = &load.read_latencies();
+        report.writes = &load.write_latencies();
+    }
     report.interrupted = interrupted != 0;
     report.servers = work_between(before, ask_nodes(options));
 
@@ -138,5 +133,5 @@ int main(int argc, char** argv) {
     }
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
-    return load_and_report(options);
+    return options.watches() ? watch_and_report(options, interrupted) : load_and_report(options);
 }

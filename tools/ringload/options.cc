@@ -28,6 +28,8 @@ const char* const examples =
     "  ringload --op get --connections 16 --in-flight 16 --target leader\n"
     "  ringload --op mixed --read-percent 90 --rate 20000 --seconds 30 --html report.html\n"
     "  ringload --op put --requests 100000 --json\n"
+    "  ringload --op watch --connections 1000 --watch-per-stream 1000 --keys 1000000 --idle --seconds 30\n"
+    "  ringload --op watch-latency --rate 1000 --seconds 10\n"
     "  ringload --op put --seconds 20 --history writes.txt; ringload verify --history writes.txt\n\n"
     "The live line goes to standard error, the result to standard output. Exit code: 0, 1 if nothing could be\n"
     "measured or (verify) something was lost, 2 on wrong usage.";
@@ -62,6 +64,38 @@ double read_seconds(const std::string& text) {
     return number * factor->second;
 }
 
+void check_watches(const Options& options) {
+    if (options.watch_count() == 0 || options.watch_count() > 16'000'000) {
+        refuse("between 1 and 16000000 watches may be held");
+    }
+    if (options.idle && (options.op != "watch" || options.open_loop() || options.requests > 0)) {
+        refuse("--idle is of --op watch, without --rate and --requests");
+    }
+    if (!options.idle && options.value_bytes < sequence_digits) {
+        refuse("by their values, of 16 bytes at least, events are known as those of puts");
+    }
+    if (!options.history.empty() || !options.html.empty()) {
+        refuse("--history and --html are not of --op " + options.op);
+    }
+}
+
+// What etcd's tool takes where nothing is given.
+void set_watch_defaults(Options& options, const CLI::App& app) {
+    const auto set = [&app](const char* name, auto& value, auto number) {
+        if (app.get_option(name)->count() == 0) {
+            value = number;
+        }
+    };
+    set("--connections", options.connections, std::size_t{10});
+    set("--watch-per-stream", options.watches_per_connection, std::size_t{options.op == "watch" ? 100U : 10U});
+    set("--keys", options.keys, std::uint64_t{1});
+    set("--key-bytes", options.key_bytes, std::size_t{32});
+    set("--value-bytes", options.value_bytes, std::size_t{32});
+    if (options.op == "watch-latency") {
+        set("--rate", options.rate, 100.0);
+    }
+}
+
 void check(const Options& options, bool concurrent_given, bool in_flight_given) {
     const std::string problem = KeyFormat(options.prefix, options.key_bytes, options.keys).problem();
     if (!problem.empty()) {
@@ -72,6 +106,11 @@ void check(const Options& options, bool concurrent_given, bool in_flight_given) 
     }
     if (concurrent_given && in_flight_given) {
         refuse("--concurrent and --in-flight say the same thing twice: give one");
+    }
+    if (options.watches()) {
+        check_watches(options);
+    } else if (options.idle) {
+        refuse("--idle is of --op watch");
     }
     if (!options.history.empty() && !options.verify && !options.writes()) {
         refuse("--history records writes: --op " + options.op + " makes none");
@@ -94,23 +133,38 @@ Options read_options(int argc, char** argv) {
     std::string seconds;
     std::string warmup = "0";
     std::string target = "all";
+    std::string consistency = "l";
     app.add_option("--endpoints", endpoints, "nodes, separated by commas")->delimiter(',')->envname("RINGCTL_ENDPOINTS");
     app.add_option("--op", options.op, "what to do")
-        ->check(CLI::IsMember({"put", "get", "sget", "mixed", "txn", "lease-keepalive"}));
+        ->check(CLI::IsMember(
+            {"put", "get", "sget", "mixed", "txn", "txn-mixed", "lease-keepalive", "watch", "watch-latency"}));
     add_number(app, "--read-percent", options.read_percent, "share of gets in --op mixed", 0, 100);
-    add_number(app, "--connections,--conns", options.connections, "connections", 1, 10000);
+    app.add_option("--rw-ratio", options.rw_ratio, "reads for each write of --op txn-mixed")
+        ->check(CLI::Range(0.0, 1e6));
+    add_number(app, "--limit", options.range_limit, "keys in a read of --op txn-mixed (0: all)", 0);
+    app.add_option("--end-key", options.end_key, "where reads of --op txn-mixed end (default: where the keys do)");
+    app.add_option("--consistency", consistency, "of reads of --op txn-mixed: l (linearizable) or s (serializable)")
+        ->check(CLI::IsMember({"l", "s"}));
+    add_number(app, "--watch-per-stream,--watchers-per-stream", options.watches_per_connection,
+               "watches of each connection (of --op watch-latency 10)", 1, 1'000'000);
+    app.add_flag("--idle", options.idle, "--op watch without puts");
+    app.add_flag("--prev-kv,--prevkv", options.prev_kv, "watches want what was there before");
+    add_number(app, "--connections,--conns,--streams", options.connections, "connections (of watches 10)", 1, 10000);
     auto* in_flight = add_number(app, "--in-flight", options.in_flight, "requests in flight per connection", 1, 1'000'000);
     auto* concurrent = add_number(app, "--concurrent", options.concurrent,
                                   "requests in flight in all (0: connections x in-flight; open loop: 16384)", 0, 1'000'000);
-    add_number(app, "--requests", options.requests, "end after so many requests (0: by time)");
+    add_number(app, "--requests,--total,--put-total", options.requests, "end after so many requests (0: by time)");
     app.add_option("--seconds,--duration", seconds, "end after so long, 10 or 10s or 500ms (default 10)");
     app.add_option("--warmup", warmup, "run so long before measuring");
-    app.add_option("--rate", options.rate, "open loop: requests per second (0: closed loop)")
+    app.add_option("--rate,--put-rate", options.rate,
+                   "open loop: requests per second (0: closed loop; of --op watch-latency 100)")
         ->check(CLI::Range(0.0, 1e9));
-    add_number(app, "--keys", options.keys, "how many keys; of --op lease-keepalive how many leases", 1,
+    add_number(app, "--keys,--key-space-size,--watched-key-total", options.keys,
+               "how many keys; of --op lease-keepalive how many leases (of watches 1)", 1,
                (std::uint64_t{1} << 40) - 1);
-    add_number(app, "--key-bytes", options.key_bytes, "length of a key, prefix included", 1, 65536);
-    add_number(app, "--value-bytes", options.value_bytes, "length of a value", 0, 1 << 21);
+    add_number(app, "--key-bytes,--key-size", options.key_bytes, "length of a key, prefix included (of watches 32)", 1,
+               65536);
+    add_number(app, "--value-bytes,--val-size", options.value_bytes, "length of a value (of watches 32)", 0, 1 << 21);
     app.add_option("--prefix", options.prefix, "what keys begin with");
     const std::map<std::string, Distribution> distributions{
         {"uniform", Distribution::uniform}, {"zipf", Distribution::zipf}, {"sequential", Distribution::sequential}};
@@ -156,6 +210,10 @@ Options read_options(int argc, char** argv) {
     }
     options.endpoints = read_endpoints(endpoints);
     options.to_leader = target == "leader";
+    options.serializable = consistency == "s";
+    if (options.watches()) {
+        set_watch_defaults(options, app);
+    }
     options.warmup_seconds = read_seconds(warmup);
     if (!seconds.empty()) {
         options.seconds = read_seconds(seconds);

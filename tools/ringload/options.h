@@ -10,13 +10,20 @@
 
 namespace ringload {
 
-enum class Operation : std::uint8_t { put, get, sget, txn, lease_grant, lease_keep_alive };
+enum class Operation : std::uint8_t { put, get, sget, txn, txn_put, txn_range, lease_grant, lease_keep_alive };
 enum class Prefill : std::uint8_t { automatic, always, never };
 
 struct Options {
     std::vector<ringfort::env::Address> endpoints;
-    std::string op{"put"};              // as given: put, get, sget, mixed, txn, lease-keepalive; lease-grant before that
+    std::string op{"put"};              // as given; lease-grant before lease-keepalive
     unsigned read_percent{50};          // of mixed
+    double rw_ratio{1};                 // of txn-mixed: reads for each write
+    std::int64_t range_limit{1000};     // likewise: keys of a read, 0: all
+    std::string end_key;                // likewise: where reads end; empty: where the keys do
+    bool serializable{false};           // likewise: reads
+    std::size_t watches_per_connection{100};
+    bool idle{false};                   // watches alone, no puts
+    bool prev_kv{false};                // of watches
     std::size_t connections{16};
     std::size_t in_flight{16};          // per connection
     std::size_t concurrent{0};          // 0: connections x in_flight; of an open loop the bound (default 16384)
@@ -46,14 +53,17 @@ struct Options {
     std::uint64_t sample{20000};
 
     bool open_loop() const { return rate > 0; }
-    bool writes() const { return op == "put" || op == "mixed" || op == "txn"; }
-    bool reads() const { return op == "get" || op == "sget" || op == "mixed"; }
+    bool watches() const { return op == "watch" || op == "watch-latency"; }
+    bool mixes() const { return op == "mixed" || op == "txn-mixed"; }
+    bool writes() const { return op == "put" || op == "txn" || mixes() || (watches() && !idle); }
+    bool reads() const { return op == "get" || op == "sget" || mixes(); }
     bool keeps_leases() const { return op == "lease-keepalive"; }
     // Of the lease that stands for a key. Runs have their own, those of one seed, too.
     std::int64_t lease_of(std::uint64_t key) const {
         const std::uint64_t run = seed * 31 + started_us;
         return static_cast<std::int64_t>((run & 0x3fff'ffff) << 32) + static_cast<std::int64_t>(key) + 1;
     }
+    std::size_t watch_count() const { return watches() ? connections * watches_per_connection : 0; }
     std::size_t slots() const {
         if (concurrent > 0) {
             return concurrent;

@@ -21,20 +21,6 @@ double to_seconds(Duration time) {
     return std::chrono::duration<double>(time).count();
 }
 
-// 1234567 -> "1,234,567"
-std::string with_commas(std::uint64_t number) {
-    std::string text = std::to_string(number);
-    for (std::size_t at = text.size(); at > 3;) {
-        at -= 3;
-        text.insert(at, 1, ',');
-    }
-    return text;
-}
-
-std::string latency_text(std::int64_t ns) {
-    return ns < 10'000'000 ? fmt::format("{:.3f} ms", to_ms(ns)) : fmt::format("{:.1f} ms", to_ms(ns));
-}
-
 std::uint64_t answered(const Timeline& timeline) {
     return timeline.acknowledged_count() + timeline.failed_count();
 }
@@ -62,6 +48,23 @@ std::string servers_text(const ServerWork& servers, double requests) {
 }
 
 }  // namespace
+
+std::string with_commas(std::uint64_t number) {
+    std::string text = std::to_string(number);
+    for (std::size_t at = text.size(); at > 3;) {
+        at -= 3;
+        text.insert(at, 1, ',');
+    }
+    return text;
+}
+
+std::string latency_text(std::int64_t ns) {
+    return ns < 10'000'000 ? fmt::format("{:.3f} ms", to_ms(ns)) : fmt::format("{:.1f} ms", to_ms(ns));
+}
+
+double rounded(double value) {
+    return std::round(value * 1000) / 1000;
+}
 
 std::string live_line(double second, const Interval& interval, double interval_seconds, std::size_t under_way) {
     const double per_second = static_cast<double>(interval.acknowledged) / interval_seconds;
@@ -102,6 +105,15 @@ std::string as_table(const Report& report) {
                                          latency_text(latencies.percentile(0.99)),
                                          latency_text(latencies.percentile(0.999))));
     row("max", latency_text(latencies.max()));
+    const auto part_row = [&](std::string_view name, const Histogram* part) {
+        if (part != nullptr) {
+            row(name, fmt::format("{}, p50 / p99 / p99.9 {} / {} / {}", with_commas(part->count()),
+                                  latency_text(part->percentile(0.5)), latency_text(part->percentile(0.99)),
+                                  latency_text(part->percentile(0.999))));
+        }
+    };
+    part_row("reads", report.reads);
+    part_row("writes", report.writes);
     row("longest gap", fmt::format("{:.1f} ms without an acknowledgement, {:.2f} s into the run",
                                    to_ms(timeline.longest_gap().count()), to_seconds(timeline.longest_gap_at())));
     row("failed", timeline.failed_count() == 0
@@ -132,7 +144,6 @@ std::string as_json(const Report& report) {
     const Timeline& timeline = *report.timeline;
     const Histogram& latencies = timeline.latencies();
     const double requests = counted_requests(report);
-    const auto rounded = [](double value) { return std::round(value * 1000) / 1000; };
     nlohmann::ordered_json json;
     json["op"] = options.op;
     json["requests"] = answered(timeline);
@@ -143,6 +154,16 @@ std::string as_json(const Report& report) {
     json["p999_us"] = rounded(to_us(latencies.percentile(0.999)));
     json["max_us"] = rounded(to_us(latencies.max()));
     json["mean_us"] = rounded(latencies.mean() / 1e3);
+    const auto part = [&json](const char* name, const Histogram* of) {
+        if (of != nullptr) {
+            json[name] = {{"count", of->count()},
+                          {"p50_us", rounded(to_us(of->percentile(0.5)))},
+                          {"p99_us", rounded(to_us(of->percentile(0.99)))},
+                          {"p999_us", rounded(to_us(of->percentile(0.999)))}};
+        }
+    };
+    part("reads", report.reads);
+    part("writes", report.writes);
     json["longest_gap_ms"] = rounded(to_ms(timeline.longest_gap().count()));
     json["longest_gap_at_s"] = rounded(to_seconds(timeline.longest_gap_at()));
     json["gaps_ms"] = nlohmann::ordered_json::array();   // [begin, length], both in milliseconds

@@ -20,8 +20,17 @@ struct Report {
     std::uint64_t answered_in_all{0};    // of which the counters tell: those of the warm-up too
     double client_cpu_us{0};             // of this process, during the run and its warm-up
     std::string first_failure;
+    // Of loads that mix them, else null.
+    const Histogram* reads{nullptr};
+    const Histogram* writes{nullptr};
     bool interrupted{false};
 };
+
+// 1234567 -> "1,234,567"
+std::string with_commas(std::uint64_t number);
+std::string latency_text(std::int64_t ns);
+// Three digits behind the point are enough for whoever reads JSON.
+double rounded(double value);
 
 std::string as_table(const Report& report);
 std::string as_json(const Report& report);
