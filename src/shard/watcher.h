@@ -36,7 +36,7 @@ struct Watcher {
     std::uint64_t request_id{0};
     // The first change it has not been told. In a pass, what lies before the pass has been told, whatever stands here.
     ChangeId next{};
-    const char* text{nullptr};              // first key, then end
+    const char* text{nullptr};              // first key, then end; of a single key the end is the key and a zero byte
     std::uint32_t begin_bytes{0};
     std::uint32_t end_bytes{0};
     std::int32_t credit_bytes{0};
@@ -50,6 +50,7 @@ struct Watcher {
     std::uint8_t pass{0};                   // of the feed
     WatcherState state{WatcherState::free};
     bool no_end : 1 {false};                // its interval has none
+    bool point : 1 {false};                 // it has one key
     bool prev_kv : 1 {false};
     bool no_put : 1 {false};
     bool no_delete : 1 {false};
@@ -62,7 +63,9 @@ struct Watcher {
 
     std::string_view begin() const { return {text, begin_bytes}; }
     // Of an interval without end nothing.
-    std::string_view end() const { return {text + begin_bytes, end_bytes}; }
+    std::string_view end() const {
+        return point ? std::string_view(text, begin_bytes + 1U) : std::string_view(text + begin_bytes, end_bytes);
+    }
     // With both filters it is given marks alone.
     bool wants_changes() const { return !no_put || !no_delete; }
     bool ends_behind(std::string_view key) const { return no_end || key < end(); }

@@ -28,12 +28,13 @@ std::size_t text_bytes(const Watcher& watcher) {
     return std::size_t{watcher.begin_bytes} + watcher.end_bytes;   // the first key is never empty
 }
 
-// What is kept of a request's keys: the first, and behind it the end. That of a single key is the key after it.
+// What is kept of a request's keys: the first, and behind it the end. That of a single key is the key and a zero byte,
+// which overlap.
 struct Keys {
     std::string_view begin, end;
     bool point{false};
     bool no_end{false};
-    std::size_t text_bytes() const { return begin.size() + (point ? begin.size() + 1 : end.size()); }
+    std::size_t text_bytes() const { return begin.size() + (point ? 1 : end.size()); }
 };
 
 Keys keys_of(const api::WatchRequest& request) {
@@ -228,6 +229,7 @@ std::uint32_t Watches::enlist(std::uint32_t number, std::uint64_t request_id) {
 void Watches::keep_keys(Watcher& watcher, const api::WatchRequest& request) {
     const Keys keys = keys_of(request);
     watcher.no_end = keys.no_end;
+    watcher.point = keys.point;
     watcher.begin_bytes = static_cast<std::uint32_t>(keys.begin.size());
     watcher.end_bytes = static_cast<std::uint32_t>(keys.text_bytes() - keys.begin.size());
     char* text = static_cast<char*>(texts_.allocate(keys.text_bytes()));
@@ -237,8 +239,7 @@ void Watches::keep_keys(Watcher& watcher, const api::WatchRequest& request) {
     std::memcpy(text, keys.begin.data(), keys.begin.size());
     char* const end = text + keys.begin.size();
     if (keys.point) {
-        std::memcpy(end, keys.begin.data(), keys.begin.size());
-        end[keys.begin.size()] = '\0';
+        *end = '\0';
     } else if (!keys.end.empty()) {
         std::memcpy(end, keys.end.data(), keys.end.size());
     }

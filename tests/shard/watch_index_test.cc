@@ -23,11 +23,12 @@ class WatchIndexing : public testing::Test {
     std::uint32_t add(Keys keys) {
         const std::uint32_t slot = watchers.take();
         texts.resize(std::max<std::size_t>(texts.size(), slot + 1));
-        texts[slot] = keys.begin + keys.end;
         Watcher& watcher = watchers[slot];
+        watcher.point = !keys.no_end && keys.end == keys.begin + std::string(1, '\0');
+        texts[slot] = watcher.point ? keys.end : keys.begin + keys.end;
         watcher.text = texts[slot].data();
         watcher.begin_bytes = static_cast<std::uint32_t>(keys.begin.size());
-        watcher.end_bytes = static_cast<std::uint32_t>(keys.end.size());
+        watcher.end_bytes = static_cast<std::uint32_t>(texts[slot].size() - keys.begin.size());
         watcher.no_end = keys.no_end;
         index.insert(slot);
         there.push_back(slot);
@@ -150,10 +151,10 @@ TEST_F(WatchIds, share_buckets_evenly_whichever_clients_choose) {
     EXPECT_LT(table.longest(), 16u);
 }
 
-// With keys of 32 bytes: what Watches keeps of it, and four bytes each of a free list and of the table.
+// With a key of 60 bytes: what Watches keeps of it, and four bytes each of a free list and of the table.
 TEST(Watcher, at_rest_takes_less_than_200_bytes) {
-    constexpr std::size_t key_bytes = 32;
-    const std::size_t texts = kv::Slab::block_bytes(2 * key_bytes + 1);
+    constexpr std::size_t key_bytes = 60;
+    const std::size_t texts = kv::Slab::block_bytes(key_bytes + 1);
     EXPECT_LE(sizeof(Watcher) + WatchIndex::group_bytes + texts + 8, 200u);
 }
 
