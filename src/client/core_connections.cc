@@ -119,6 +119,9 @@ Duration Core::Impl::time_to_carry(const Connection& connection) {
     constexpr std::uint64_t bytes_per_ms = 1 * kib;
     std::uint64_t bytes = 0;
     Instant last_deadline = now;
+    if (connection.unanswered == 0) {
+        return 0ns;   // the server has all, and the many watches it may have are not walked through
+    }
     for (std::uint32_t i = connection.requests.first; i != no_request; i = pending[i].next) {
         if (pending[i].epoch >= connection.carried_epoch) {
             bytes += pending[i].frame.size();
