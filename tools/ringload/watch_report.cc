@@ -81,10 +81,11 @@ std::string as_table(const WatchReport& report) {
     const auto row = [&text](std::string_view name, const std::string& value) {
         text += fmt::format("  {:<22}{}\n", name, value);
     };
+    const std::string last_end = watches.last_end().empty() ? "" : ": " + watches.last_end();
     row("watches", fmt::format("{} open, made in {:.2f} s and {:.1f} us of CPU of the nodes each, {} resumed, {} ended{}",
                                with_commas(watches.open_count()), report.created_seconds,
-                               per(static_cast<double>(report.creation.sum.cpu_us), watches.open_count()), watches.resumed_count(), watches.ended_count(),
-                               watches.last_end().empty() ? "" : ": " + watches.last_end()));
+                               per(static_cast<double>(report.creation.sum.cpu_us), watches.open_count()),
+                               watches.resumed_count(), watches.ended_count(), last_end));
     row("memory of a watch", fmt::format("{:.0f} B: {} nodes grew by {:.1f} MB, connections included",
                                          watch_bytes(report), report.creation.nodes,
                                          static_cast<double>(report.creation.sum.resident_bytes) / 1e6));
