@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mark.h"
 #include "shard/replica.h"
 #include "shard/router.h"
 
@@ -15,6 +16,9 @@ void HashWalks::list_pools(PoolList& out) const {
 void HashWalks::add(Replica& replica, const Origin& origin, const api::HashKvRequest& request, Instant deadline) {
     const Walk walk{origin, &replica, request.revision, deadline};
     if (walks_.size() >= context_.config.bounds.hash_walks) {
+        end_late();
+    }
+    if (walks_.size() >= context_.config.bounds.hash_walks) {
         refuse(walk, api::Errc::too_many_requests);
         return;
     }
@@ -23,38 +27,47 @@ void HashWalks::add(Replica& replica, const Origin& origin, const api::HashKvReq
 
 bool HashWalks::run() {
     PartBudget budget(context_.work, TurnPart::hash_walks);
+    end_late();
     while (!walks_.empty() && !budget.spent()) {
         const Walk& walk = walks_.front();
-        if (context_.now >= walk.deadline) {
-            end_front(api::Errc::timed_out);
-            continue;
-        }
+        budget.take(1, 0);
         if (hash_ == nullptr) {
             auto opened = walk.replica->store()->open_hash(walk.revision);
             if (!opened) {
-                end_front(opened.error());
+                refuse(take(walks_.begin()), opened.error());
                 continue;
             }
             hash_ = std::move(*opened);
         }
-        budget.take(1, 0);
         if (hash_->step(budget) == kv::Step::done) {
-            const api::HashKvResponse result = std::exchange(hash_, nullptr)->result();
-            context_.router->answer(walk.origin, walk.replica->header(), result);
-            walks_.pop_front();
+            const api::HashKvResponse result = hash_->result();
+            const Walk over = take(walks_.begin());
+            context_.router->answer(over.origin, over.replica->header(), result);
         }
     }
     return !walks_.empty();
+}
+
+HashWalks::Walk HashWalks::take(Place place) {
+    if (place == walks_.begin()) {
+        hash_.reset();
+    }
+    const Walk out = *place;
+    walks_.erase(place);
+    return out;
 }
 
 void HashWalks::refuse(const Walk& walk, api::Errc code) {
     context_.router->answer_error(walk.origin, code, "", walk.replica->header());
 }
 
-void HashWalks::end_front(api::Errc code) {
-    hash_.reset();
-    refuse(walks_.front(), code);
-    walks_.pop_front();
+void HashWalks::end_late() {
+    const auto late = [this] {
+        return std::ranges::find_if(walks_, [this](const Walk& walk) { return context_.now >= walk.deadline; });
+    };
+    for (Place place = late(); place != walks_.end(); place = late()) {
+        refuse(take(place), api::Errc::timed_out);
+    }
 }
 
 void HashWalks::on_cancel(const Origin& origin) {
@@ -62,14 +75,9 @@ void HashWalks::on_cancel(const Origin& origin) {
         const Origin& one = walk.origin;
         return one.kind == origin.kind && one.place == origin.place && one.token == origin.token;
     });
-    if (found == walks_.end()) {
-        return;
+    if (found != walks_.end()) {
+        refuse(take(found), api::Errc::cancelled);
     }
-    if (found == walks_.begin()) {
-        hash_.reset();
-    }
-    refuse(*found, api::Errc::cancelled);
-    walks_.erase(found);
 }
 
 void HashWalks::on_origin_gone(OriginKind kind, std::uint64_t place) {
@@ -81,14 +89,15 @@ void HashWalks::on_origin_gone(OriginKind kind, std::uint64_t place) {
 }
 
 void HashWalks::on_store_replaced(const Replica& replica) {
-    if (!walks_.empty() && walks_.front().replica == &replica) {
-        hash_.reset();   // it begins anew, with the state that comes
+    if (hash_ != nullptr && walks_.front().replica == &replica) {
+        MARK("a hash begins anew with the state that comes");
+        hash_.reset();
     }
 }
 
 void HashWalks::fail_all(api::Errc code) {
     while (!walks_.empty()) {
-        end_front(code);
+        refuse(take(walks_.begin()), code);
     }
 }
 

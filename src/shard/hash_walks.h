@@ -1,7 +1,9 @@
 // Hashes of key spaces that clients ask for: a walk over a replica's own state, whoever leads.
 //
 // One walk at a time, so that one revision at most is pinned, for as long as its walk takes; the others wait for it with
-// nothing pinned. A walk ends at its deadline, finished or not.
+// nothing pinned. Each ends at its deadline, finished, begun or neither.
+//
+// An answer may close its connection, and then the connection's other walks go: a walk is taken out before it is answered.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +43,10 @@ class HashWalks {
         api::Revision revision{0};
         Instant deadline{};
     };
+    using Place = std::deque<Walk>::iterator;
+    Walk take(Place place);
     void refuse(const Walk& walk, api::Errc code);
-    void end_front(api::Errc code);
+    void end_late();
 
     Context& context_;
     std::deque<Walk> walks_;

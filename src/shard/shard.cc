@@ -291,14 +291,14 @@ void Shard::stop() {
     impl.context.stopping = true;
     impl.sessions.say_goodbye();
     impl.watches.stop();
+    impl.hash_walks.fail_all(api::Errc::stopped);
     impl.timers_at = impl.context.now;
 }
 
 bool Shard::Impl::quiet() const {
     const bool leads = context.config.members.size() > 1 && replicas.leader_count() > 0;   // alone: to nobody
     return !leads && replicas.pending_count() == 0 && rounds.idle() && follower_reads.idle() &&
-           forwards.count() == 0 && streams.count() == 0 && watches.count() == 0 && hash_walks.count() == 0 &&
-           log_queue.empty() && leases.idle();
+           forwards.count() == 0 && streams.count() == 0 && watches.count() == 0 && log_queue.empty() && leases.idle();
 }
 
 bool Shard::Impl::may_end() {
@@ -326,7 +326,6 @@ void Shard::Impl::advance_stop() {
     forwards.fail_all(api::Errc::leader_changed);
     log_queue.fail_all(api::Errc::stopped);
     streams.fail_all(api::Errc::stopped);
-    hash_walks.fail_all(api::Errc::stopped);
     leases.fail_all(api::Errc::leader_changed);
     sessions.flush();
     stop_told = true;

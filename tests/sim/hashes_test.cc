@@ -98,5 +98,46 @@ TEST_F(Hashes, end_at_their_deadline_and_with_their_connection) {
     good_end();   // whoever still held something would be found
 }
 
+// The last answer that its connection has no room for closes it.
+TEST_F(Hashes, of_a_connection_that_is_closed_by_the_answer_take_nobody_elses_with_them) {
+    RunOptions options = no_load_nor_tails();
+    options.turn_cost = 5ms;
+    options.bounds.reply_backlog_end_bytes = 64 * kib;
+    options.network.socket_buffer_bytes = 16 * kib;
+    ASSERT_TRUE(begin(options));
+    fill();
+    const std::size_t node = s->leader();
+    ASSERT_TRUE(put(node, std::string(100'000, 'x')));
+    RawClient lazy(s->cluster(), node);
+    lazy.greet();
+    s->simulation.run_for(100ms);
+    lazy.stop_reading();
+    lazy.ask(1, api::PutRequest{.key = key, .value = "y", .prev_kv = true});
+    lazy.ask(2, api::HashKvRequest{});
+    s->simulation.run_for(10ms);
+    const std::uint64_t behind = ask_hash(node);
+    ASSERT_TRUE(answered(node, behind));
+    EXPECT_EQ(answer(node, behind).error, api::Errc::ok);
+    lazy.go_on_reading();
+    EXPECT_TRUE(s->run_until(5s, "it is still there", [&] { return lazy.closed(); }));
+}
+
+TEST_F(Hashes, that_wait_end_at_their_deadline_and_make_room) {
+    RunOptions options = no_load_nor_tails();
+    options.turn_cost = 20ms;
+    options.bounds.hash_walks = 2;
+    ASSERT_TRUE(begin(options));
+    fill(9000);
+    const std::size_t node = s->leader();
+    const std::uint64_t first = ask_hash(node), hurried = ask_hash(node, 0, 50ms);
+    ASSERT_TRUE(answered_just_now(node, hurried));
+    EXPECT_EQ(answer(node, hurried).error, api::Errc::timed_out);
+    EXPECT_FALSE(answer(node, first).ended);
+    const std::uint64_t next = ask_hash(node);
+    ASSERT_TRUE(answered(node, next));
+    EXPECT_EQ(answer(node, next).error, api::Errc::ok);
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim
