@@ -174,6 +174,9 @@ class Client {
     Outcome<StatusReply> status(const CallOptions& options = {});
     // Of all keys and values at a revision (0: the current one) that the node that answers has, as it has them: likewise.
     Outcome<HashKvReply> hash_kv(std::int64_t revision = 0, const HashOptions& options = {});
+    Outcome<AlarmReply> alarm_list(const AlarmOptions& options = {});
+    // Takes back that alarm, without a member those of all, without a type those of any. Answered with those taken back.
+    Outcome<AlarmReply> alarm_disarm(const Alarm& alarm = {}, const AlarmOptions& options = {});
     Outcome<MemberListReply> member_list(bool linearizable = true, const CallOptions& options = {});
     // Hands what the answering node leads to that member; a client with the leader's endpoint alone is the one to ask.
     Outcome<MoveLeaderReply> move_leader(std::uint64_t target_member, const CallOptions& options = {});
@@ -210,6 +213,8 @@ class Client {
     void compact_async(std::int64_t revision, const CompactOptions& options, Callback<CompactReply> done);
     void status_async(const CallOptions& options, Callback<StatusReply> done);
     void hash_kv_async(std::int64_t revision, const HashOptions& options, Callback<HashKvReply> done);
+    void alarm_list_async(const AlarmOptions& options, Callback<AlarmReply> done);
+    void alarm_disarm_async(const Alarm& alarm, const AlarmOptions& options, Callback<AlarmReply> done);
     void member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done);
     void move_leader_async(std::uint64_t target_member, const CallOptions& options, Callback<MoveLeaderReply> done);
     void lease_grant_async(std::int64_t ttl, std::int64_t id, const LeaseOptions& options, Callback<LeaseGrantReply> done);

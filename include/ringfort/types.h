@@ -88,6 +88,11 @@ struct HashOptions {
     std::int64_t timeout_ms{0};
 };
 
+struct AlarmOptions {
+    std::uint64_t domain{0};         // whose; 0: the only one (several: domain_required)
+    std::int64_t timeout_ms{0};
+};
+
 struct LeaseOptions {
     std::uint64_t domain{0};         // where it lives; 0: the only one (several: domain_required)
     std::int64_t timeout_ms{0};
@@ -266,6 +271,19 @@ struct HashKvReply {
     std::uint64_t hash{0};
     std::int64_t compact_revision{0};  // the member's when it began
     std::int64_t hash_revision{0};     // the one hashed
+};
+
+// A member that leads raises nospace when a write does not fit its memory limit any more. While it is raised what adds data
+// is refused; it ends by itself once a sixteenth of the limit is free.
+enum class AlarmType : std::uint8_t { none = 0, nospace = 1, corrupt = 2 };
+struct Alarm {
+    std::uint64_t member_id{0};        // who raised it
+    AlarmType type{AlarmType::none};
+};
+
+struct AlarmReply {
+    Header header{};
+    std::vector<Alarm> alarms{};
 };
 
 struct Member {

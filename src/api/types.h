@@ -163,11 +163,35 @@ struct HashKvRequest {
     Revision revision{0};   // 0: the current one
 };
 
+// An alarm is raised for a domain by the member that leads it, and stays until one of them takes it back, or a request does.
+enum class AlarmType : std::uint8_t { none = 0, nospace = 1, corrupt = 2 };
+// As etcd writes it.
+constexpr std::string_view alarm_name(AlarmType type) {
+    switch (type) {
+        case AlarmType::none: return "NONE";
+        case AlarmType::nospace: return "NOSPACE";
+        case AlarmType::corrupt: return "CORRUPT";
+    }
+    return "";   // a later version's
+}
+struct Alarm {
+    NodeId member{};   // who raised it
+    AlarmType type{AlarmType::none};
+    auto operator<=>(const Alarm&) const = default;
+};
+enum class AlarmAction : std::uint8_t { get = 0, activate = 1, deactivate = 2 };
+struct AlarmRequest {
+    AlarmAction action{AlarmAction::get};   // activate: unsupported_request
+    // deactivate: of this member and type; 0 and none: of any.
+    NodeId member{};
+    AlarmType alarm{AlarmType::none};
+};
+
 // wire::kind_of has the protocol's number of each.
 using Operation = std::variant<RangeRequest, PutRequest, DeleteRangeRequest, TxnRequest, CompactRequest, StatusRequest,
                                MemberListRequest, MoveLeaderRequest, LeaseGrantRequest, LeaseRevokeRequest,
                                LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseListRequest,
-                               WatchRequest, HashKvRequest>;
+                               WatchRequest, HashKvRequest, AlarmRequest>;
 
 struct Request {
     Operation op;
@@ -307,10 +331,14 @@ struct HashKvResponse {
     bool operator==(const HashKvResponse&) const = default;
 };
 
+struct AlarmResponse {
+    std::span<const Alarm> alarms;   // raised; of deactivate: those it took back
+};
+
 using Result = std::variant<RangeResponse, PutResponse, DeleteRangeResponse, TxnResponse, CompactResponse, StatusResponse,
                             MemberListResponse, MoveLeaderResponse, LeaseGrantResponse, LeaseRevokeResponse,
                             LeaseKeepAliveResponse, LeaseTimeToLiveResponse, LeaseListResponse,
-                            WatchResponse, HashKvResponse>;
+                            WatchResponse, HashKvResponse, AlarmResponse>;
 
 struct ErrorInfo {
     Errc code{Errc::ok};

@@ -88,6 +88,24 @@ void Client::hash_kv_async(std::int64_t revision, const HashOptions& options, Ca
     impl_->start(std::move(call));
 }
 
+static std::unique_ptr<Call> make_alarm_call(const api::AlarmRequest& request, const AlarmOptions& options,
+                                             Client::Callback<AlarmReply> done) {
+    auto call = make_call<AlarmReply, api::AlarmResponse>(request, options.timeout_ms, std::move(done));
+    set_domain(call->request, options.domain);
+    return call;
+}
+
+void Client::alarm_list_async(const AlarmOptions& options, Callback<AlarmReply> done) {
+    impl_->start(make_alarm_call({}, options, std::move(done)));
+}
+
+void Client::alarm_disarm_async(const Alarm& alarm, const AlarmOptions& options, Callback<AlarmReply> done) {
+    const api::AlarmRequest request{.action = api::AlarmAction::deactivate,
+                                    .member = NodeId(alarm.member_id),
+                                    .alarm = static_cast<api::AlarmType>(alarm.type)};
+    impl_->start(make_alarm_call(request, options, std::move(done)));
+}
+
 void Client::member_list_async(bool linearizable, const CallOptions& options, Callback<MemberListReply> done) {
     impl_->start(make_call<MemberListReply, api::MemberListResponse>(
         api::MemberListRequest{.linearizable = linearizable}, options.timeout_ms, std::move(done)));
@@ -262,6 +280,12 @@ Outcome<StatusReply> Client::status(const CallOptions& options) {
 }
 Outcome<HashKvReply> Client::hash_kv(std::int64_t revision, const HashOptions& options) {
     return wait_for<HashKvReply>(*impl_, [&](auto done) { hash_kv_async(revision, options, std::move(done)); });
+}
+Outcome<AlarmReply> Client::alarm_list(const AlarmOptions& options) {
+    return wait_for<AlarmReply>(*impl_, [&](auto done) { alarm_list_async(options, std::move(done)); });
+}
+Outcome<AlarmReply> Client::alarm_disarm(const Alarm& alarm, const AlarmOptions& options) {
+    return wait_for<AlarmReply>(*impl_, [&](auto done) { alarm_disarm_async(alarm, options, std::move(done)); });
 }
 Outcome<MemberListReply> Client::member_list(bool linearizable, const CallOptions& options) {
     return wait_for<MemberListReply>(*impl_, [&](auto done) {

@@ -185,6 +185,14 @@ MoveLeaderReply to_public(const api::MoveLeaderResponse&) {
     return {};
 }
 
+AlarmReply to_public(const api::AlarmResponse& response) {
+    AlarmReply out;
+    for (const api::Alarm& alarm : response.alarms) {
+        out.alarms.push_back({alarm.member.value, static_cast<AlarmType>(alarm.type)});
+    }
+    return out;
+}
+
 HashKvReply to_public(const api::HashKvResponse& response) {
     return {.header = {},
             .hash = response.hash,

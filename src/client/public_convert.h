@@ -28,6 +28,7 @@ CompactReply to_public(const api::CompactResponse& response);
 StatusReply to_public(const api::StatusResponse& response);
 MemberListReply to_public(const api::MemberListResponse& response);
 MoveLeaderReply to_public(const api::MoveLeaderResponse& response);
+AlarmReply to_public(const api::AlarmResponse& response);
 HashKvReply to_public(const api::HashKvResponse& response);
 LeaseGrantReply to_public(const api::LeaseGrantResponse& response);
 LeaseRevokeReply to_public(const api::LeaseRevokeResponse& response);

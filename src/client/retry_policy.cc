@@ -27,6 +27,9 @@ bool only_ranges(const api::TxnRequest& txn) {
 }  // namespace
 
 bool is_read(const api::Operation& operation) {
+    if (const auto* alarm = std::get_if<api::AlarmRequest>(&operation)) {
+        return alarm->action == api::AlarmAction::get;
+    }
     if (const auto* txn = std::get_if<api::TxnRequest>(&operation)) {
         return only_ranges(*txn);
     }

@@ -2,9 +2,10 @@
 //
 //   block    u32 payload_bytes (1..64 Ki), u32 number (from 0), u64 checksum of the payload seeded with number, payload
 //
-//   items    head; leases, and each lease in the order of ids; then for each key in key order: key, its versions newest
-//            first; then end
+//   items    head; alarms in order; leases, and each lease in the order of ids; then for each key in key order: key, its
+//            versions newest first; then end
 //   head     u8 1, u64 magic, u32 format version, u64 range, u64 applied, i64 revision, i64 compact_revision, u64 hash
+//   alarm    u8 7, u64 member, u8 type
 //   leases   u8 5, u32 section version, i64 lease clock, u64 its term, u64 count. Not there if nobody ever spoke of leases
 //   lease    u8 6, i64 id, i64 ttl, i64 deadline, u64 version. Its keys follow from their newest versions
 //   key      u8 2, u32 key_bytes, key
@@ -31,7 +32,7 @@ inline constexpr std::uint32_t leases_version = 1;
 inline constexpr std::size_t block_head_bytes = 4 + 4 + 8;
 inline constexpr std::size_t block_payload_bytes_max = 64 * 1024;
 
-enum class ItemKind : std::uint8_t { head = 1, key = 2, version = 3, end = 4, leases = 5, lease = 6 };
+enum class ItemKind : std::uint8_t { head = 1, key = 2, version = 3, end = 4, leases = 5, lease = 6, alarm = 7 };
 inline constexpr std::uint8_t removal_flag = 1;
 inline constexpr std::uint8_t last_flag = 2;
 
@@ -41,6 +42,7 @@ inline constexpr std::size_t version_fixed_bytes = 1 + 1 + 8 + 4 + 8 + 8 + 8 + 4
 inline constexpr std::size_t end_bytes = 1 + 8 + 8 + 8;
 inline constexpr std::size_t leases_bytes = 1 + 4 + 8 + 8 + 8;
 inline constexpr std::size_t lease_bytes = 1 + 8 + 8 + 8 + 8;
+inline constexpr std::size_t alarm_item_bytes = 1 + 8 + 1;
 inline constexpr std::size_t fixed_bytes_max = head_bytes;
 
 inline std::uint64_t chain_content(std::uint64_t content, std::uint64_t block_checksum) {

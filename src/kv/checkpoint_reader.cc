@@ -43,6 +43,7 @@ class StateReader final : public CheckpointReader {
     bool parse_fixed(Bytes payload);
     bool on_fixed();
     bool on_head(ByteReader& reader);
+    bool on_alarm(ByteReader& reader);
     bool on_leases(ByteReader& reader);
     bool on_lease(ByteReader& reader);
     bool on_key_head(ByteReader& reader);
@@ -232,6 +233,9 @@ bool StateReader::parse_fixed(Bytes payload) {
         case ItemKind::head:
             wanted = head_bytes;
             break;
+        case ItemKind::alarm:
+            wanted = alarm_item_bytes;
+            break;
         case ItemKind::leases:
             wanted = leases_bytes;
             break;
@@ -272,6 +276,8 @@ bool StateReader::on_fixed() {
     switch (kind) {
         case ItemKind::head:
             return on_head(reader);
+        case ItemKind::alarm:
+            return on_alarm(reader);
         case ItemKind::leases:
             return on_leases(reader);
         case ItemKind::lease:
@@ -297,6 +303,18 @@ bool StateReader::on_head(ByteReader& reader) {
     head_seen_ = true;
     return found_magic == magic && version == format_version && range == range_ && revision_ >= 1 &&
            revision_ <= number_max && floor_ >= 0 && floor_ <= revision_;
+}
+
+bool StateReader::on_alarm(ByteReader& reader) {
+    const NodeId member(reader.number<std::uint64_t>());
+    const api::Alarm alarm{member, static_cast<api::AlarmType>(reader.number<std::uint8_t>())};
+    Alarms& alarms = state_.alarms;
+    if (leases_seen_ || keys_ > 0 || alarms.size() == alarms_max || !alarm.member || alarm.type == api::AlarmType::none ||
+        alarm.type > api::AlarmType::corrupt || (!alarms.empty() && alarm <= alarms.back())) {
+        return false;
+    }
+    alarms.push_back(alarm);
+    return true;
 }
 
 bool StateReader::on_leases(ByteReader& reader) {

@@ -30,6 +30,7 @@ class StateWriter final : public CheckpointWriter {
           block_(block_head_bytes + block_payload_bytes_max) {
         state_.pin(scan_.floor());
         append_head(range);
+        append_alarms();
         append_leases();
     }
     ~StateWriter() override { state_.unpin(scan_.floor()); }
@@ -45,6 +46,7 @@ class StateWriter final : public CheckpointWriter {
     bool block_empty() const { return filled_ == block_head_bytes; }
     void seal_block();
     void append_head(RangeId range);
+    void append_alarms();
     void append_leases();
     void append_end();
     // Requires: room for them. Ensures: they count as filled, and are the caller's to write.
@@ -96,6 +98,18 @@ void StateWriter::append_head(RangeId range) {
     writer.number(scan_.floor());
     writer.number(hash_);
     ASSERT(writer.full());
+}
+
+// The first block has room for all there may be.
+void StateWriter::append_alarms() {
+    static_assert(head_bytes + alarms_max * alarm_item_bytes + leases_bytes <= block_payload_bytes_max);
+    for (const api::Alarm& alarm : state_.alarms) {
+        ByteWriter writer(append(alarm_item_bytes));
+        writer.number(static_cast<std::uint8_t>(ItemKind::alarm));
+        writer.number(alarm.member.value);
+        writer.number(static_cast<std::uint8_t>(alarm.type));
+        ASSERT(writer.full());
+    }
 }
 
 void StateWriter::append_leases() {

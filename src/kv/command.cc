@@ -14,6 +14,7 @@
 //   keep-alive stamp, u32 count, the ids, i64 each
 //   expire    stamp, i64 id, u64 version
 //   tick      stamp
+//   alarm     u64 member, u8 type
 //
 // Canonical: one request has one form. A value compare carries no number, the others carry no value.
 #include "kv/command.h"
@@ -52,6 +53,12 @@ std::size_t bytes_of(const LeaseExpire&) {
 }
 std::size_t bytes_of(const LeaseTick&) {
     return lease_stamp_bytes;
+}
+std::size_t bytes_of(const AlarmRaise&) {
+    return alarm_bytes;
+}
+std::size_t bytes_of(const AlarmClear&) {
+    return alarm_bytes;
 }
 std::size_t bytes_of(const api::Compare& compare) {
     const bool by_value = compare.target == api::CompareTarget::value;
@@ -161,6 +168,17 @@ void encode(ByteWriter& writer, const LeaseTick& tick) {
     encode(writer, tick.stamp);
 }
 
+void encode(ByteWriter& writer, const api::Alarm& alarm) {
+    writer.number(alarm.member.value);
+    writer.number(static_cast<std::uint8_t>(alarm.type));
+}
+void encode(ByteWriter& writer, const AlarmRaise& raise) {
+    encode(writer, raise.alarm);
+}
+void encode(ByteWriter& writer, const AlarmClear& clear) {
+    encode(writer, clear.alarm);
+}
+
 void encode(ByteWriter& writer, const api::TxnRequest& txn);
 
 OpKind op_kind(const api::PutRequest&) { return OpKind::put; }
@@ -199,6 +217,8 @@ CommandKind kind_of(const LeaseRevoke&) { return CommandKind::lease_revoke; }
 CommandKind kind_of(const LeaseKeepAlive&) { return CommandKind::lease_keep_alive; }
 CommandKind kind_of(const LeaseExpire&) { return CommandKind::lease_expire; }
 CommandKind kind_of(const LeaseTick&) { return CommandKind::lease_tick; }
+CommandKind kind_of(const AlarmRaise&) { return CommandKind::alarm_raise; }
+CommandKind kind_of(const AlarmClear&) { return CommandKind::alarm_clear; }
 
 }  // namespace
 

@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/instant.h"
+#include "kv/alarm_commands.h"
 #include "kv/lease_commands.h"
 
 namespace ringfort::kv {
@@ -40,6 +41,8 @@ enum class CommandKind : std::uint8_t {
     lease_keep_alive = 7,
     lease_expire = 8,
     lease_tick = 9,
+    alarm_raise = 10,
+    alarm_clear = 11,
     // 16.. belong to the directory (kv/directory.h)
     directory_bootstrap = 16,
 };
@@ -53,7 +56,7 @@ struct CommandHeader {
 };
 
 using CommandBody = std::variant<api::PutRequest, api::DeleteRangeRequest, api::TxnRequest, api::CompactRequest, LeaseGrant,
-                                 LeaseRevoke, LeaseKeepAlive, LeaseExpire, LeaseTick>;
+                                 LeaseRevoke, LeaseKeepAlive, LeaseExpire, LeaseTick, AlarmRaise, AlarmClear>;
 
 struct Command {
     CommandHeader header;

@@ -19,5 +19,6 @@ inline constexpr std::size_t lease_grant_bytes = lease_stamp_bytes + 8 + 8;
 inline constexpr std::size_t lease_revoke_bytes = lease_stamp_bytes + 8;
 inline constexpr std::size_t lease_keep_alive_fixed_bytes = lease_stamp_bytes + 4;
 inline constexpr std::size_t lease_expire_bytes = lease_stamp_bytes + 8 + 8;
+inline constexpr std::size_t alarm_bytes = 8 + 1;
 
 }  // namespace ringfort::kv

@@ -106,6 +106,17 @@ class BodyDecoder {
 
     LeaseTick lease_tick() { return {lease_stamp()}; }
 
+    api::Alarm alarm() {
+        const NodeId member(reader_.number<std::uint64_t>());
+        return {member, static_cast<api::AlarmType>(flags_below(3))};
+    }
+
+    AlarmRaise alarm_raise() {
+        const api::Alarm out = alarm();
+        reader_.fail_unless(out.member && out.type != api::AlarmType::none);
+        return {out};
+    }
+
     api::TxnRequest txn(std::size_t depth) {
         const auto compares = reader_.number<std::uint32_t>();
         const auto success = reader_.number<std::uint32_t>();
@@ -252,6 +263,12 @@ Result<Command, CommandErrc> decode_command(Bytes bytes, Arena& arena) {
             break;
         case CommandKind::lease_tick:
             out.body = decoder.lease_tick();
+            break;
+        case CommandKind::alarm_raise:
+            out.body = decoder.alarm_raise();
+            break;
+        case CommandKind::alarm_clear:
+            out.body = AlarmClear{decoder.alarm()};
             break;
         case CommandKind::directory_bootstrap:
             return failure(CommandErrc::unknown_kind);

@@ -29,6 +29,8 @@ std::optional<CommandKind> known_kind(std::uint8_t number) {
         case CommandKind::lease_keep_alive:
         case CommandKind::lease_expire:
         case CommandKind::lease_tick:
+        case CommandKind::alarm_raise:
+        case CommandKind::alarm_clear:
         case CommandKind::directory_bootstrap:
             return kind;
     }

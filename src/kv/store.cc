@@ -106,6 +106,9 @@ Store::Impl::Stage Store::Impl::begin_body() {
         txn.begin(*request, answer);
         return Stage::txn;
     }
+    if (std::holds_alternative<AlarmRaise>(body) || std::holds_alternative<AlarmClear>(body)) {
+        return Stage::alarm;
+    }
     return std::holds_alternative<api::CompactRequest>(body) ? Stage::compact : begin_lease_body();
 }
 
@@ -164,6 +167,9 @@ Step Store::Impl::step_body(WorkBudget& budget) {
             return step_revoke(budget);
         case Stage::keep_alive:
             return step_keep_alive(budget);
+        case Stage::alarm:
+            step_alarm();
+            return Step::done;
     }
     UNREACHABLE();
 }

@@ -83,6 +83,9 @@ class Store {
     std::uint64_t live_bytes() const;        // counted memory of all versions not yet compacted (quota, status)
     std::uint64_t reserved_bytes() const;    // taken from the heap: live_bytes() and the free blocks among them
 
+    // Raised and not taken back. Views live until the next apply step.
+    std::span<const api::Alarm> alarms() const;
+
     // ---- reads
     // The key at a revision (0: latest). nullopt: absent there. Requires: compact_revision() <= revision <= revision().
     // Fast at the latest revision; at an old one it walks back over the key's newer versions in one go, which

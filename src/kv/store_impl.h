@@ -11,7 +11,9 @@
 namespace ringfort::kv {
 
 struct Store::Impl {
-    enum class Stage : std::uint8_t { idle, refused, put, measure, delete_range, txn, compact, lease, revoke, keep_alive };
+    enum class Stage : std::uint8_t {
+        idle, refused, put, measure, delete_range, txn, compact, lease, revoke, keep_alive, alarm,
+    };
 
     explicit Impl(const StoreOptions& store_options)
         : range(store_options.range), state(store_options) {}
@@ -29,6 +31,7 @@ struct Store::Impl {
     std::size_t renewed{0};          // of a keep-alive's ids
     api::RequestOp measured;         // the range deletion whose answer is being measured
     AnswerMeter meter;
+    Alarms cleared;                  // what the answer of a clear points to
     std::variant<api::Result, api::Errc> outcome;
 
     Bytes keep(Bytes command);
@@ -38,6 +41,9 @@ struct Store::Impl {
     Step step_delete(WorkBudget& budget);
     void step_put(WorkBudget& budget);
     void step_compact();
+
+    // In store_alarms.cc
+    void step_alarm();
 
     // Leases, in store_leases.cc
     Stage begin_lease_body();

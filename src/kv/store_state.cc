@@ -131,6 +131,13 @@ void StoreState::mix_lease(api::LeaseId id, const LeaseFacts& facts) {
     pending_hash = checksum(fields, pending_hash);
 }
 
+void StoreState::mix_alarm(const api::Alarm& alarm, bool raised) {
+    std::byte fields[16];
+    store(fields, alarm.member.value);
+    store(fields + 8, std::uint64_t{static_cast<std::uint8_t>(alarm.type)} << 1 | (raised ? 1u : 0u));
+    pending_hash = checksum(fields, pending_hash);
+}
+
 // ---------------------------------------------------------------------------------------------- blocks
 
 Version* StoreState::new_version(const VersionSpec& spec) {

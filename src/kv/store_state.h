@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "kv/alarm_commands.h"
 #include "kv/hash_index.h"
 #include "kv/history.h"
 #include "kv/key_tree.h"
@@ -22,6 +23,7 @@ struct StoreState {
     HashIndex index;
     LeaseTable leases{slab};
     History history{slab};
+    Alarms alarms;
 
     // ---- what readers see
     api::Revision revision{1};
@@ -59,6 +61,8 @@ struct StoreState {
     void renew(Lease& lease);
     // Requires: no key hangs on it any more.
     void end(Lease& lease);
+    // What changed about an alarm is part of the hash.
+    void mix_alarm(const api::Alarm& alarm, bool raised);
     // Makes everything since begin_command() visible.
     void commit();
 

@@ -29,6 +29,7 @@ class LogQueue;
 class LeaseKeeper;
 class Watches;
 class HashWalks;
+class SpaceAlarms;
 
 struct Context {
     env::World& world;
@@ -54,6 +55,7 @@ struct Context {
     LeaseKeeper* leases{nullptr};
     Watches* watches{nullptr};
     HashWalks* hash_walks{nullptr};
+    SpaceAlarms* space_alarms{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

@@ -29,6 +29,7 @@ struct ReplicaView {
     bool damaged{false};           // an entry's payload is lost here, and not fetched from a peer yet
     std::uint64_t live_bytes{0};   // of the store; 0 for the directory
     std::size_t pending{0};        // answers owed
+    std::size_t alarms{0};         // raised
     Incarnation incarnation{};
     InstanceId instance{};         // of the data directory
     raft::EntryId durable{};       // of its own log, the last that is

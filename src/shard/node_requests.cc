@@ -142,6 +142,21 @@ bool NodeRequests::still_leads(const Move& move) const {
     });
 }
 
+// As etcd writes them, and of which domain, where there are several.
+std::vector<std::string> NodeRequests::own_alarms() const {
+    std::vector<std::string> out;
+    const bool several = context_.directory != nullptr && context_.directory->state().domains.size() > 1;
+    for (const auto& replica : context_.replicas->all()) {
+        const auto alarms = replica->store() != nullptr ? replica->store()->alarms() : std::span<const api::Alarm>{};
+        for (const api::Alarm& alarm : alarms) {
+            out.push_back("memberID:" + std::to_string(alarm.member.value) + " alarm:" +
+                          std::string(api::alarm_name(alarm.type)) +
+                          (several ? " domain:" + std::to_string(replica->domain().value) : ""));
+        }
+    }
+    return out;
+}
+
 std::vector<std::byte> NodeRequests::own_status() {
     context_.answer_arena.reset();
     Arena& arena = context_.answer_arena;
@@ -161,15 +176,15 @@ std::vector<std::byte> NodeRequests::own_status() {
     response.cpu_us = context_.world.process.cpu_us();
     response.resident_bytes = context_.world.process.resident_bytes();
     response.ranges = ranges;
-    const auto errors = arena.make_array<std::string_view>(2);
-    std::size_t error_count = 0;
+    const std::vector<std::string> alarms = own_alarms();
+    std::vector<std::string_view> errors(alarms.begin(), alarms.end());
     if (!context_.log->has_space()) {
-        errors[error_count++] = "NOSPACE: the log cannot grow: the disk is full";
+        errors.emplace_back("NOSPACE: the log cannot grow: the disk is full");
     }
     if (context_.links->disk_slow()) {
-        errors[error_count++] = "the log's disk is slow: leaderships go to nodes whose disks are faster";
+        errors.emplace_back("the log's disk is slow: leaderships go to nodes whose disks are faster");
     }
-    response.errors = errors.first(error_count);
+    response.errors = errors;
     wire::OutBuffer out;
     const bool encoded =
         wire::encode_response(0, wire::ClientKind::status, {.header = {}, .body = api::Result(response)}, out);

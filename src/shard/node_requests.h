@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "api/types.h"
@@ -72,6 +73,7 @@ class NodeRequests {
     void finish(Job& job);
     void finish_status(const Job& job);
     std::vector<std::byte> own_status();
+    std::vector<std::string> own_alarms() const;
     std::uint64_t own_memory_bytes() const;
     void tell_memory(Instant now);
 

@@ -80,6 +80,10 @@ kv::CommandBody command_body_of(const api::Operation& op) {
     if (const auto* txn = std::get_if<api::TxnRequest>(&op)) {
         return *txn;
     }
+    if (const auto* alarm = std::get_if<api::AlarmRequest>(&op)) {
+        ASSERT(alarm->action == api::AlarmAction::deactivate);
+        return kv::AlarmClear{{alarm->member, alarm->alarm}};
+    }
     return std::get<api::CompactRequest>(op);
 }
 

@@ -16,6 +16,7 @@
 #include "shard/replicas.h"
 #include "shard/request_extent.h"
 #include "shard/sessions.h"
+#include "shard/space_alarms.h"
 #include "shard/streams.h"
 #include "shard/watches.h"
 
@@ -23,8 +24,16 @@ namespace ringfort::shard {
 
 namespace {
 
+bool lists_alarms(const api::Operation& op) {
+    const auto* alarm = std::get_if<api::AlarmRequest>(&op);
+    return alarm != nullptr && alarm->action == api::AlarmAction::get;
+}
+
 // Whether its outcome is unknown when its answer is lost: twice is not once. Keeping a lease alive twice is.
 bool is_write(const api::Operation& op) {
+    if (std::holds_alternative<api::AlarmRequest>(op)) {
+        return !lists_alarms(op);
+    }
     return std::holds_alternative<api::PutRequest>(op) || std::holds_alternative<api::DeleteRangeRequest>(op) ||
            std::holds_alternative<api::TxnRequest>(op) || std::holds_alternative<api::CompactRequest>(op) ||
            std::holds_alternative<api::LeaseGrantRequest>(op) || std::holds_alternative<api::LeaseRevokeRequest>(op);
@@ -36,7 +45,8 @@ bool names_domain(const api::Operation& op) {
            std::holds_alternative<api::LeaseRevokeRequest>(op) ||
            std::holds_alternative<api::LeaseKeepAliveRequest>(op) ||
            std::holds_alternative<api::LeaseTimeToLiveRequest>(op) ||
-           std::holds_alternative<api::LeaseListRequest>(op) || std::holds_alternative<api::HashKvRequest>(op);
+           std::holds_alternative<api::LeaseListRequest>(op) || std::holds_alternative<api::HashKvRequest>(op) ||
+           std::holds_alternative<api::AlarmRequest>(op);
 }
 
 // It comes elsewhere under credit: an answer about leases in one piece, which is hardly larger than those of a range.
@@ -230,6 +240,8 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         take_keep_alive(taken, request, *keep_alive, *replica);
     } else if (is_lease_read(taken.origin.request)) {
         take_lease_read(taken, request, *replica);
+    } else if (lists_alarms(request.op)) {
+        take_linearizable(taken, request, {taken.origin, nullptr, taken.body, taken.deadline, 0}, *replica);
     } else if (const auto* hash = std::get_if<api::HashKvRequest>(&request.op)) {
         context_.hash_walks->add(*replica, taken.origin, *hash, taken.deadline);
     } else {
@@ -296,7 +308,7 @@ void Router::take_write(const Taken& taken, const api::Request& request, Replica
     }
     const std::uint64_t added_bytes =
         kv::added_bytes(request.op, *replica.store(), replica.pending_command_bytes_max());
-    if (added_bytes > 0 && !has_room_for(added_bytes)) {
+    if (added_bytes > 0 && !has_room_for(added_bytes, replica)) {
         answer_error(taken.origin, api::Errc::no_space, "", replica.header());
         return;
     }
@@ -335,9 +347,16 @@ bool Router::enqueue(const Taken& taken) {
 }
 
 // Asked for what adds to a store (kv::added_bytes()): what frees space, or changes nothing, goes on.
-bool Router::has_room_for(std::uint64_t added_bytes) const {
+bool Router::has_room_for(std::uint64_t added_bytes, Replica& replica) {
+    if (!replica.store()->alarms().empty()) {
+        return false;
+    }
     const kv::MemoryUse use{added_bytes, node_requests_.memory_bytes(), context_.config.memory_quota_bytes};
-    return context_.log->has_space() && kv::check_quota(use) == api::Errc::ok;
+    if (kv::check_quota(use) != api::Errc::ok) {
+        context_.space_alarms->on_refused(replica);
+        return false;
+    }
+    return context_.log->has_space();
 }
 
 // The leader is not here. One hop is the most: what came from another node goes back with a redirect.
@@ -367,6 +386,10 @@ void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& b
     }
     if (is_lease_read(read.origin.request)) {
         context_.leases->serve(replica, read, budget);
+        return;
+    }
+    if (read.origin.request == wire::ClientKind::alarm) {
+        answer(read.origin, replica.header(), api::AlarmResponse{replica.store()->alarms()});
         return;
     }
     if (read.request == nullptr) {

@@ -82,7 +82,7 @@ class Router {
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);
     bool is_gone(const Origin& origin) const;
     bool enqueue(const Taken& taken);
-    bool has_room_for(std::uint64_t added_bytes) const;
+    bool has_room_for(std::uint64_t added_bytes, Replica& replica);
 
     Context& context_;
     NodeRequests node_requests_;

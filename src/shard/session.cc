@@ -161,6 +161,7 @@ bool Session::on_frame(const wire::FrameReader::Frame& frame) {
         case wire::ClientKind::lease_list:
         case wire::ClientKind::watch:
         case wire::ClientKind::hash_kv:
+        case wire::ClientKind::alarm:
             in_flight_++;
             return context_.router->on_request(origin, frame.body) && state_ == State::open;
         case wire::ClientKind::credit: {

@@ -18,6 +18,7 @@
 #include "shard/replicas.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
+#include "shard/space_alarms.h"
 #include "shard/streams.h"
 #include "shard/watches.h"
 
@@ -55,6 +56,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Checkpoints checkpoints;
     Bootstrap bootstrap;
     AutoCompaction auto_compaction;
+    SpaceAlarms space_alarms;
     Instant stop_at{never};
     Instant quiet_since{never};   // while stopping
     Instant timers_at{};
@@ -116,7 +118,8 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       sessions(context),
       checkpoints(context),
       bootstrap(context),
-      auto_compaction(context) {
+      auto_compaction(context),
+      space_alarms(context) {
     context.now = world.clock.now();
     context.started_at = context.now;
     start_report_at = context.now + start_report_interval;
@@ -131,6 +134,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.leases = &leases;
     context.watches = &watches;
     context.hash_walks = &hash_walks;
+    context.space_alarms = &space_alarms;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -221,6 +225,7 @@ void Shard::Impl::timers() {
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
+    space_alarms.on_timers(context.now);
     leases.on_timers(context.now);
     if (!served && context.now >= start_report_at) {
         start_report_at = context.now + start_report_interval;
@@ -228,7 +233,7 @@ void Shard::Impl::timers() {
     }
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), watches.next_deadline(), sessions.next_deadline(),
-                                   auto_compaction.next_deadline(),
+                                   auto_compaction.next_deadline(), space_alarms.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, leases.next_deadline(), context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
@@ -356,6 +361,7 @@ std::vector<ReplicaView> inspect(Shard& shard) {
                          raft.term_at(raft.commit()).value_or(Term{}), replica->applied(), raft.last(),
                          replica->state_hash(), raft.in_doubt(), raft.is_damaged(),
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
+                         replica->store() != nullptr ? replica->store()->alarms().size() : 0,
                          raft.hard_state().incarnation, shard.impl().context.config.instance, raft.durable()});
     }
     return views;

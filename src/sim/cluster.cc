@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/assertion.h"
+#include "shard/space_alarms.h"
 #include "sim/checkers/turn_work.h"
 
 namespace ringfort::sim {
@@ -363,6 +364,20 @@ void Cluster::check_held(SimNode& node) {
     }
 }
 
+// A node that leads has taken back what it has the room for. What its shards tell each other of their memory is rough.
+std::string Cluster::alarm_stays(SimNode& node) const {
+    const std::uint64_t quota = options_.memory_quota_bytes;
+    const std::vector<shard::ReplicaView> views = node.inspect();
+    std::uint64_t live_bytes = quota / 128 * options_.shards;
+    bool raised = false;
+    for (const shard::ReplicaView& view : views) {
+        live_bytes += view.live_bytes;
+        raised = raised || (view.alarms > 0 && view.role == raft::Role::leader);
+    }
+    const bool room = live_bytes <= shard::SpaceAlarms::clear_level(quota);
+    return raised && room ? node.name() + " does not take back an alarm" : std::string{};
+}
+
 std::string Cluster::unrest(const std::vector<bool>& among) {
     std::vector<Holdings> all;
     for (std::size_t i = 0; i < nodes_.size(); i++) {
@@ -381,6 +396,7 @@ std::string Cluster::unrest(const std::vector<bool>& among) {
             files->segments_excused = !node.media().sound();
         }
         std::string wrong = files ? check_files(*files) : node.name() + " is at work on a checkpoint";
+        wrong = wrong.empty() ? alarm_stays(node) : wrong;
         if (!wrong.empty()) {
             return wrong;
         }

@@ -91,6 +91,7 @@ class Cluster final : public TurnObserver {
   private:
     std::set<RangeId> ranges_in_trouble(const std::vector<bool>& among);
     std::set<RangeId> ranges_named() const;
+    std::string alarm_stays(SimNode& node) const;
     void check_held(SimNode& node);
     bool has_applied(const SimNode& node, std::span<const shard::ReplicaView> views);
     void look_at_leases(SimNode& node, shard::Shard& shard);

@@ -49,7 +49,8 @@ std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, 
             case StepKind::revoke:
             case StepKind::keep_alive:
             case StepKind::time_to_live:
-            case StepKind::hash: UNREACHABLE();
+            case StepKind::hash:
+            case StepKind::disarm: UNREACHABLE();
         }
     }
     return out;
@@ -118,7 +119,8 @@ void take_result(RecordedOperation& operation, const api::Response& response) {
         operation.results[0].hash = *hash;
     } else {
         ASSERT(std::holds_alternative<api::CompactResponse>(result) ||
-               std::holds_alternative<api::LeaseRevokeResponse>(result));
+               std::holds_alternative<api::LeaseRevokeResponse>(result) ||
+               std::holds_alternative<api::AlarmResponse>(result));
     }
 }
 
@@ -134,6 +136,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::keep_alive: out += " keep-alive"; break;
             case StepKind::time_to_live: out += " time-to-live"; break;
             case StepKind::hash: out += " hash"; break;
+            case StepKind::disarm: out += " disarm"; break;
         }
         out += step.key;
         if (!step.range_end.empty()) {
@@ -207,7 +210,8 @@ api::LeaseId RecordedOperation::about_lease() const {
         case StepKind::put:
         case StepKind::remove:
         case StepKind::compact:
-        case StepKind::hash: return 0;
+        case StepKind::hash:
+        case StepKind::disarm: return 0;
     }
     UNREACHABLE();
 }
@@ -292,6 +296,10 @@ api::Request make_request(const RecordedOperation& operation, Arena& arena) {
             break;
         case StepKind::time_to_live:
             out.op = api::LeaseTimeToLiveRequest{.id = step.lease, .keys = false, .from_key = {}};
+            out.domain = initial_domain(operation.domain);
+            break;
+        case StepKind::disarm:
+            out.op = api::AlarmRequest{.action = api::AlarmAction::deactivate};
             out.domain = initial_domain(operation.domain);
             break;
         case StepKind::hash:

@@ -12,8 +12,8 @@
 
 namespace ringfort::sim {
 
-// Those about leases are on their own, but for a put's; so are compactions and hashes.
-enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live, hash };
+// Those about leases are on their own, but for a put's; so are compactions, hashes, and taking back alarms.
+enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live, hash, disarm };
 
 struct StepRequest {
     StepKind kind{StepKind::range};

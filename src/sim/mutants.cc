@@ -168,6 +168,8 @@ constexpr Mutant table[] = {
     {"count_is_of_today", "kv/range_scan.cc", "a read of the past counts the keys of today", "etcd KV API"},
     {"range_holds_its_end", "kv/range_scan.cc", "a range holds the key at its end", "etcd KV API"},
     {"past_read_sees_newest", "kv/range_scan.cc", "a read of the past sees newer versions", "etcd KV API"},
+    {"alarm_stays", "shard/space_alarms.cc", "an alarm is never taken back, however much is free again",
+     "shard/space_alarms.h"},
     {"hash_is_of_today", "kv/state_hash.cc", "a hash of a past revision is of the current one", "etcd maintenance API"},
     // ---- watches
     {"watch_forgets_its_place", "shard/watch_feed.cc", "a watch that falls behind misses the rest of the revision it is at",

@@ -293,6 +293,7 @@ RunOptions draw(const RunRequest& request) {
     if (space.one_in(8)) {
         out.bounds.hash_walks = 1;
     }
+    out.workload.disarms = space.one_in(3) && out.memory_quota_bytes > 0 ? 1 : 0;
     Prng watching(request.seed + 0xbb67ae8584caa73b);
     draw_watches(watching, watching.one_in(3), out);
     widen_sockets(out.network);

@@ -79,7 +79,7 @@ struct WorkloadOptions {
     std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, removes{8}, range_removes{2},
         transactions{15}, compactions{2};
     std::uint32_t leases{0};               // likewise; 0: none, and no put with one
-    std::uint32_t hashes{0};               // likewise
+    std::uint32_t hashes{0}, disarms{0};   // likewise
     std::size_t burst_requests{0};         // of a client, at once; 0: no bursts
     Duration burst_interval{5s};           // between bursts, on average
     std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none

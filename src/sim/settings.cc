@@ -64,6 +64,7 @@ void each_setting(Options& o, Visit visit) {
     visit("compactions", o.workload.compactions);
     visit("leases", o.workload.leases);
     visit("hashes", o.workload.hashes);
+    visit("disarms", o.workload.disarms);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
     visit("watches", o.workload.watches);

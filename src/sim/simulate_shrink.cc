@@ -45,6 +45,7 @@ constexpr Reduction reductions[] = {
     {"cancel", {"0"}},
     {"hurry", {"0"}},
     {"hashes", {"0"}},
+    {"disarms", {"0"}},
     {"compactions", {"0"}},
     {"transactions", {"0"}},
     {"range-removes", {"0"}},

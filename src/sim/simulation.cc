@@ -336,7 +336,7 @@ void Simulation::judge_histories() {
     std::map<std::uint32_t, DomainId> ids;
     std::map<std::uint32_t, std::vector<const RecordedOperation*>> hashes;
     for (const auto& operation : cluster_.history().operations()) {
-        if (asks_for_hash(operation)) {
+        if (is_maintenance(operation)) {
             hashes[operation.domain].push_back(&operation);
         } else {
             by_domain[operation.domain].push_back(&operation);

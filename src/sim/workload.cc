@@ -237,7 +237,7 @@ RecordedOperation Workload::next() {
     const auto domain = static_cast<std::uint32_t>(random_.below(domains_));
     const auto& o = options_;
     const std::uint64_t total = o.puts + o.gets + o.stale_gets + o.past_gets + o.ranges + o.removes + o.range_removes +
-                                o.transactions + o.compactions + o.leases + o.hashes;
+                                o.transactions + o.compactions + o.leases + o.hashes + o.disarms;
     std::uint64_t lot = random_.below(total);
     const auto drawn = [&](std::uint32_t weight) {
         const bool hit = lot < weight;
@@ -268,6 +268,8 @@ RecordedOperation Workload::next() {
         out = about_lease(domain);
     } else if (drawn(o.hashes)) {
         out = hash(domain);
+    } else if (drawn(o.disarms)) {
+        out.success.push_back({StepKind::disarm, {}, {}, {}, false, 0, 0});
     } else if (drawn(o.compactions)) {
         out = compaction(domain);
     } else {

@@ -39,6 +39,7 @@ enum class ClientKind : std::uint8_t {
     lease_list = 16,
     watch = 17,
     hash_kv = 18,
+    alarm = 19,
 };
 
 // By the number of the operation's alternative; the schema's unions number theirs from 1 in the same order.
@@ -46,7 +47,7 @@ inline constexpr std::array operation_kinds{
     ClientKind::range,        ClientKind::put,          ClientKind::delete_range,     ClientKind::txn,
     ClientKind::compact,      ClientKind::status,       ClientKind::member_list,      ClientKind::move_leader,
     ClientKind::lease_grant,  ClientKind::lease_revoke, ClientKind::lease_keep_alive, ClientKind::lease_time_to_live,
-    ClientKind::lease_list,   ClientKind::watch,        ClientKind::hash_kv,
+    ClientKind::lease_list,   ClientKind::watch,        ClientKind::hash_kv,          ClientKind::alarm,
 };
 static_assert(operation_kinds.size() == std::variant_size_v<api::Operation>);
 static_assert(operation_kinds.size() == std::variant_size_v<api::Result>);

@@ -85,6 +85,7 @@ class RequestDecoder {
             case protocol::Operation::LeaseListRequest: out = lease_list(table); return;
             case protocol::Operation::WatchRequest: out = watch(table); return;
             case protocol::Operation::HashKvRequest: out = hash_kv(table); return;
+            case protocol::Operation::AlarmRequest: out = alarm(table); return;
             case protocol::Operation::NONE: break;
         }
         refuse(api::Errc::unsupported_request);
@@ -160,6 +161,18 @@ class RequestDecoder {
     }
     static api::HashKvRequest hash_kv(const FlatTable& table) {
         return {.revision = table.scalar<std::int64_t>(protocol::HashKvRequest::VT_REVISION)};
+    }
+    api::AlarmRequest alarm(const FlatTable& table) {
+        using Table = protocol::AlarmRequest;
+        const auto action = table.scalar<std::uint8_t>(Table::VT_ACTION);
+        const auto type = table.scalar<std::uint8_t>(Table::VT_ALARM);
+        if (action > static_cast<std::uint8_t>(protocol::AlarmAction::MAX) ||
+            type > static_cast<std::uint8_t>(protocol::AlarmType::MAX)) {
+            refuse(api::Errc::unsupported_request);
+        }
+        return {.action = static_cast<api::AlarmAction>(action),
+                .member = NodeId(table.scalar<std::uint64_t>(Table::VT_MEMBER_ID)),
+                .alarm = static_cast<api::AlarmType>(type)};
     }
     static api::WatchRequest watch(const FlatTable& table) {
         using Table = protocol::WatchRequest;

@@ -96,6 +96,11 @@ class RequestEncoder {
     Flat<void> operator()(const api::HashKvRequest& hash) {
         return protocol::CreateHashKvRequest(builder_, hash.revision).Union();
     }
+    Flat<void> operator()(const api::AlarmRequest& alarm) {
+        return protocol::CreateAlarmRequest(builder_, static_cast<protocol::AlarmAction>(alarm.action),
+                                            alarm.member.value, static_cast<protocol::AlarmType>(alarm.alarm))
+            .Union();
+    }
 
   private:
     Flat<protocol::Compare> put_compare(const api::Compare& compare) {

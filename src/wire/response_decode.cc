@@ -84,6 +84,7 @@ class ResponseDecoder {
             case protocol::Result::LeaseListResponse: out = lease_list(table); return;
             case protocol::Result::WatchResponse: out = watch(table); return;
             case protocol::Result::HashKvResponse: out = hash_kv(table); return;
+            case protocol::Result::AlarmResponse: out = alarm(table); return;
             case protocol::Result::NONE: break;
         }
         reader_.fail(FlatReader::Fault::malformed);
@@ -227,6 +228,14 @@ class ResponseDecoder {
         return {.hash = table.scalar<std::uint64_t>(Table::VT_HASH),
                 .compact_revision = table.scalar<std::int64_t>(Table::VT_COMPACT_REVISION),
                 .hash_revision = table.scalar<std::int64_t>(Table::VT_HASH_REVISION)};
+    }
+    api::AlarmResponse alarm(const FlatTable& table) {
+        return {.alarms = array<api::Alarm>(
+                    table.tables(protocol::AlarmResponse::VT_ALARMS), [](const FlatTable& item) {
+                        using Item = protocol::AlarmMember;
+                        return api::Alarm{NodeId(item.scalar<std::uint64_t>(Item::VT_MEMBER_ID)),
+                                          static_cast<api::AlarmType>(item.scalar<std::uint8_t>(Item::VT_ALARM))};
+                    })};
     }
     api::WatchResponse watch(const FlatTable& table) {
         using Table = protocol::WatchResponse;

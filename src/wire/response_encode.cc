@@ -89,6 +89,14 @@ class ResponseEncoder {
     Flat<void> operator()(const api::HashKvResponse& hash) {
         return protocol::CreateHashKvResponse(builder_, hash.hash, hash.compact_revision, hash.hash_revision).Union();
     }
+    Flat<void> operator()(const api::AlarmResponse& response) {
+        const auto alarms =
+            put_vector<protocol::AlarmMember>(builder_, out_, response.alarms, [&](const api::Alarm& alarm) {
+                return protocol::CreateAlarmMember(builder_, alarm.member.value,
+                                                   static_cast<protocol::AlarmType>(alarm.type));
+            });
+        return protocol::CreateAlarmResponse(builder_, alarms).Union();
+    }
 
   private:
     Flat<protocol::Event> put_event(const api::Event& event) {
@@ -162,6 +170,7 @@ struct ResponseData {
         return bytes;
     }
     std::size_t operator()(const api::LeaseListResponse& list) const { return list.ids.size_bytes(); }
+    std::size_t operator()(const api::AlarmResponse& response) const { return response.alarms.size_bytes(); }
     std::size_t operator()(const api::WatchResponse& watch) const {
         std::size_t bytes = 0;
         for (const api::Event& event : watch.events) {

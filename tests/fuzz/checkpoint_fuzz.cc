@@ -56,8 +56,8 @@ Counts count_items(Bytes items) {
     std::size_t at = std::min(head_bytes, items.size());
     while (at < items.size()) {
         const auto kind = static_cast<ItemKind>(items[at]);
-        if (kind == ItemKind::leases || kind == ItemKind::lease) {
-            at += kind == ItemKind::leases ? leases_bytes : lease_bytes;
+        if (kind == ItemKind::leases || kind == ItemKind::lease || kind == ItemKind::alarm) {
+            at += kind == ItemKind::leases ? leases_bytes : kind == ItemKind::lease ? lease_bytes : alarm_item_bytes;
             continue;
         }
         const bool key = kind == ItemKind::key;

@@ -139,6 +139,19 @@ TEST(Command, depth_and_number_of_ops_are_bounded_at_the_bound) {
     EXPECT_EQ(decode_command(with_ops(txn_total_ops_max + 1), arena).error(), CommandErrc::malformed);
 }
 
+TEST(Command, an_alarm_is_raised_by_somebody_and_of_a_kind) {
+    Arena arena;
+    const auto decodes = [&](const CommandBody& body) { return decode_command(encoded(body), arena).has_value(); };
+    EXPECT_TRUE(decodes(AlarmRaise{{NodeId(1), api::AlarmType::nospace}}));
+    EXPECT_TRUE(decodes(AlarmRaise{{NodeId(UINT64_MAX), api::AlarmType::corrupt}}));
+    EXPECT_FALSE(decodes(AlarmRaise{{NodeId(0), api::AlarmType::nospace}}));
+    EXPECT_FALSE(decodes(AlarmRaise{{NodeId(1), api::AlarmType::none}}));
+    EXPECT_FALSE(decodes(AlarmRaise{{NodeId(1), static_cast<api::AlarmType>(3)}}));
+    EXPECT_TRUE(decodes(AlarmClear{}));
+    EXPECT_TRUE(decodes(AlarmClear{{NodeId(1), api::AlarmType::nospace}}));
+    EXPECT_FALSE(decodes(AlarmClear{{NodeId(1), static_cast<api::AlarmType>(3)}}));
+}
+
 TEST(Command, leases_are_bounded_at_the_bound) {
     Arena arena;
     const auto decodes = [&](const CommandBody& body) { return decode_command(encoded(body), arena).has_value(); };

@@ -49,7 +49,14 @@ class Model {
     struct LeaseDone {   // any other command about leases
         bool operator==(const LeaseDone&) const = default;
     };
-    using Outcome = std::variant<api::Errc, Answer, PutAnswer, DeleteAnswer, TxnAnswer, Compacted, Granted, LeaseDone>;
+    struct AlarmsCleared {
+        std::vector<api::Alarm> which;
+        bool operator==(const AlarmsCleared&) const = default;
+    };
+    using Outcome = std::variant<api::Errc, Answer, PutAnswer, DeleteAnswer, TxnAnswer, Compacted, Granted, LeaseDone,
+                                 AlarmsCleared>;
+
+    std::vector<api::Alarm> alarms;
 
     std::map<api::LeaseId, LeaseFacts> leases;
     std::int64_t lease_clock_ns{0};
@@ -83,6 +90,19 @@ class Model {
             }
             compacted = compact->revision;
             return Compacted{};
+        }
+        if (const auto* raise = std::get_if<AlarmRaise>(&body)) {
+            return raise_alarm(raise->alarm);
+        }
+        if (const auto* clear = std::get_if<AlarmClear>(&body)) {
+            AlarmsCleared out;
+            for (std::size_t i = alarms.size(); i > 0; i--) {
+                if (clear->covers(alarms[i - 1])) {
+                    out.which.insert(out.which.begin(), alarms[i - 1]);
+                    alarms.erase(alarms.begin() + static_cast<std::ptrdiff_t>(i - 1));
+                }
+            }
+            return out;
         }
         if (!std::holds_alternative<api::TxnRequest>(body)) {
             return apply_lease(body);
@@ -153,6 +173,16 @@ class Model {
         return key >= begin && (end == std::string_view("\0", 1) || key < end);
     }
 
+    Outcome raise_alarm(const api::Alarm& alarm) {
+        if (std::ranges::count(alarms, alarm) == 0) {
+            if (alarms.size() == alarms_max) {
+                return api::Errc::too_many_requests;
+            }
+            alarms.push_back(alarm);
+            std::ranges::sort(alarms);
+        }
+        return AlarmsCleared{};
+    }
     void stamp(const LeaseStamp& by) {
         lease_clock_ns = std::max(lease_clock_ns, by.at.ns);
         lease_term = std::max(lease_term, by.term.value);
@@ -463,6 +493,9 @@ inline Model::Outcome model_outcome(const std::variant<api::Result, api::Errc>& 
     if (std::holds_alternative<api::LeaseRevokeResponse>(result) ||
         std::holds_alternative<api::LeaseKeepAliveResponse>(result)) {
         return Model::LeaseDone{};
+    }
+    if (const auto* alarms = std::get_if<api::AlarmResponse>(&result)) {
+        return Model::AlarmsCleared{{alarms->alarms.begin(), alarms->alarms.end()}};
     }
     EXPECT_TRUE(std::holds_alternative<api::CompactResponse>(result));
     return Model::Compacted{};

@@ -213,6 +213,7 @@ class ModelRun {
     }
 
     static void compare_leases(const Store& store, const Model& model) {
+        ASSERT_TRUE(std::ranges::equal(store.alarms(), model.alarms));
         ASSERT_EQ(store.lease_clock().ns, model.lease_clock_ns);
         ASSERT_EQ(store.lease_term(), Term(model.lease_term));
         std::vector<api::LeaseId> ids;

@@ -137,7 +137,18 @@ class RequestMaker {
         }
     }
 
+    CommandBody alarm_command() {
+        const auto type = [&](std::uint64_t least) { return static_cast<api::AlarmType>(prng.between(least, 2)); };
+        if (prng.one_in(3)) {
+            return AlarmClear{{NodeId(prng.below(3)), type(0)}};
+        }
+        return AlarmRaise{{NodeId(prng.between(1, 3)), type(1)}};
+    }
+
     CommandBody command(api::Revision current) {
+        if (prng.one_in(20)) {
+            return alarm_command();
+        }
         const std::uint64_t kind = prng.below(28);
         if (kind >= 20) {
             return lease_command();

@@ -26,7 +26,7 @@ class CommandLine(unittest.TestCase):
     def test_help_of_every_command_and_version(self):
         for words in ([], ["get"], ["put"], ["del"], ["txn"], ["compaction"], ["endpoint"], ["endpoint", "status"],
                       ["endpoint", "health"], ["endpoint", "hashkv"], ["member"], ["member", "list"], ["move-leader"],
-                      ["log"], ["log", "dump"], ["lock"], ["elect"]):
+                      ["alarm"], ["alarm", "list"], ["alarm", "disarm"], ["log"], ["log", "dump"], ["lock"], ["elect"]):
             done = run(*words, "--help")
             self.assertEqual(done.returncode, 0, words)
             self.assertIn("Usage", done.stdout)

@@ -300,6 +300,21 @@ TEST(PrinterHash, every_form_is_etcdctls) {
                             "\"CompactRevision\" : 7\n\n");
 }
 
+TEST(PrinterAlarm, every_form_is_etcdctls) {
+    const AlarmReply none{.header = header(), .alarms = {}};
+    AlarmReply two = none;
+    two.alarms = {{.member_id = 7, .type = AlarmType::nospace}, {.member_id = 8, .type = AlarmType::corrupt}};
+    for (const Form form : {Form::simple, Form::table}) {
+        EXPECT_EQ(printer(form)->alarms(none), "");
+        EXPECT_EQ(printer(form)->alarms(two), "memberID:7 alarm:NOSPACE\nmemberID:8 alarm:CORRUPT\n");
+    }
+    EXPECT_EQ(printer(Form::json)->alarms(none), json_head + "}\n");
+    EXPECT_EQ(printer(Form::json)->alarms(two),
+              json_head + ",\"alarms\":[{\"memberID\":7,\"alarm\":1},{\"memberID\":8,\"alarm\":2}]}\n");
+    EXPECT_EQ(printer(Form::fields)->alarms(two), fields_head + "\"MemberID\" : 7\n\"AlarmType\" : NOSPACE\n\n"
+                                                                "\"MemberID\" : 8\n\"AlarmType\" : CORRUPT\n\n");
+}
+
 TEST(PrinterLease, simple_is_etcdctls_sentences) {
     const auto simple = printer(Form::simple);
     EXPECT_EQ(simple->lease_grant({.header = header(), .id = 0x1a2b, .ttl = 60}),

@@ -542,18 +542,54 @@ TEST(Cluster, a_store_filled_to_its_quota_gets_out_by_deleting_and_compacting) {
     ASSERT_EQ(last->error, api::Errc::no_space);
     EXPECT_GT(filled, 35);
     EXPECT_LT(filled, 45);
+    // The alarm is every member's, and stops what would still fit; taken back by hand it is raised again by need only.
+    const auto alarms = [&](std::size_t node) { return s.view(node).alarms; };
+    const auto small = [&] {
+        return s.simulation.ask(0, operation_of({StepKind::put, "d00/small", {}, "v", false, 0, 0}), 20s);
+    };
+    const auto all_raised = [&] { return alarms(0) == 1 && alarms(1) == 1 && alarms(2) == 1; };
+    ASSERT_TRUE(s.run_until(5s, "the alarm is not raised everywhere", all_raised));
+    EXPECT_EQ(small()->error, api::Errc::no_space);
+    EXPECT_EQ(s.simulation.ask(0, operation_of({StepKind::disarm, {}, {}, {}, false, 0, 0}), 20s)->outcome, Outcome::ok);
+    EXPECT_EQ(small()->outcome, Outcome::ok);
+    EXPECT_EQ(put(filled)->error, api::Errc::no_space);
+    ASSERT_TRUE(s.run_until(5s, "the alarm is not raised again", all_raised));
+    // Nor does it go with who raised it.
+    const std::size_t raiser = s.leader();
+    ASSERT_TRUE(s.kill_quietly(raiser));
+    ASSERT_TRUE(s.run_until(10s, "nobody leads", [&] { return s.leader() < s.nodes(); }));
+    EXPECT_EQ(small()->error, api::Errc::no_space);
+    s.node(raiser).start();
+    ASSERT_TRUE(s.run_until(20s, "it is not back", [&] { return s.cluster().all_ready() && all_raised(); }));
     // Full means no more data; reads and removals go on.
     const auto* read = s.simulation.ask(1, operation_of({StepKind::range, "d00/", "d00/\xff", {}, false, 3, 0}), 20s);
     EXPECT_EQ(read->outcome, Outcome::ok);
     const auto* removed = s.simulation.ask(2, operation_of({StepKind::remove, "d00/", "d00/\xff", {}, false, 0, 0}), 20s);
     ASSERT_EQ(removed->outcome, Outcome::ok);
-    EXPECT_EQ(removed->results[0].count, filled - 1);
+    EXPECT_EQ(removed->results[0].count, filled);
     EXPECT_EQ(put(0)->error, api::Errc::no_space) << "old versions count until they are compacted";
     const StepRequest compaction{StepKind::compact, {}, {}, {}, false, 0, removed->header.revision};
     const auto* compacted = s.simulation.ask(3, operation_of(compaction), 20s);
     ASSERT_EQ(compacted->outcome, Outcome::ok);
-    s.simulation.run_for(1s);
+    ASSERT_TRUE(s.run_until(5s, "the alarm stays", [&] { return alarms(0) == 0 && alarms(1) == 0 && alarms(2) == 0; }));
     EXPECT_EQ(put(0)->outcome, Outcome::ok);
+    s.expect_good_end();
+}
+
+// Beyond what is left, though there is much: no alarm.
+TEST(Cluster, a_write_too_large_for_what_is_left_is_refused_alone) {
+    RunOptions options = scenario_options();
+    options.memory_quota_bytes = 100'000;
+    options.workload.think = 3600s;   // no load but ours
+    Scenario s(options);
+    ASSERT_TRUE(s.simulation.form()) << s.simulation.problem();
+    const auto put = [&](std::size_t bytes) {
+        return s.simulation.ask(0, operation_of({StepKind::put, "d00/key", {}, std::string(bytes, 'x'), false, 0, 0}), 20s);
+    };
+    EXPECT_EQ(put(100'001)->error, api::Errc::no_space);
+    s.simulation.run_for(1s);
+    EXPECT_EQ(s.view(0).alarms, 0u);
+    EXPECT_EQ(put(100)->outcome, Outcome::ok);
     s.expect_good_end();
 }
 

@@ -123,6 +123,9 @@ api::Operation RandomMessages::operation(std::size_t index) {
                                      .progress_notify = coin(), .prev_kv = coin(), .no_put = coin(),
                                      .no_delete = coin(), .require_leader = coin()};
         case 14: return api::HashKvRequest{.revision = i64()};
+        case 15:
+            return api::AlarmRequest{.action = static_cast<api::AlarmAction>(prng_.below(3)), .member = NodeId(u64()),
+                                     .alarm = static_cast<api::AlarmType>(prng_.below(3))};
         default: break;
     }
     api::MoveLeaderRequest move{.target = NodeId(u64()), .range = {}};
@@ -216,6 +219,13 @@ api::Result RandomMessages::result(std::size_t index) {
             }
             return api::WatchResponse{.created = coin(), .canceled = coin(), .compact_revision = i64(),
                                       .cancel_reason = text(40), .events = events, .goes_on = coin()};
+        }
+        case 15: {
+            const auto alarms = arena_.make_array<api::Alarm>(prng_.below(5));
+            for (auto& item : alarms) {
+                item = {NodeId(u64()), static_cast<api::AlarmType>(prng_.below(3))};
+            }
+            return api::AlarmResponse{.alarms = alarms};
         }
         case 14: return api::HashKvResponse{.hash = u64(), .compact_revision = i64(), .hash_revision = i64()};
         default: return api::MoveLeaderResponse{};
@@ -415,6 +425,7 @@ class Writer {
         add(r.key, r.range_end, r.start_revision, r.progress_notify, r.prev_kv, r.no_put, r.no_delete, r.require_leader);
     }
     void put(const api::HashKvRequest& r) { put(r.revision); }
+    void put(const api::AlarmRequest& r) { add(r.action, r.member, r.alarm); }
     void put(const api::KeyValue& kv) {
         add(kv.key, kv.create_revision, kv.mod_revision, kv.version, kv.value, kv.lease);
     }
@@ -444,6 +455,8 @@ class Writer {
     void put(const api::WatchResponse& r) {
         add(r.created, r.canceled, r.compact_revision, r.cancel_reason, r.events, r.goes_on);
     }
+    void put(const api::Alarm& a) { add(a.member, a.type); }
+    void put(const api::AlarmResponse& r) { put(r.alarms); }
     void put(const api::HashKvResponse& r) { add(r.hash, r.compact_revision, r.hash_revision); }
     void put(const api::ErrorInfo& e) { add(e.code, e.detail, e.leader, e.leader_address); }
 

@@ -20,6 +20,7 @@ using Commands = std::vector<Command>;
 void add_key_commands(CLI::App& app, Commands& commands);        // put, get, del, compaction
 void add_txn_command(CLI::App& app, Commands& commands);
 void add_endpoint_commands(CLI::App& app, Commands& commands);
+void add_alarm_commands(CLI::App& app, Commands& commands);      // alarm list, alarm disarm
 void add_member_commands(CLI::App& app, Commands& commands);     // member list, move-leader
 void add_lease_commands(CLI::App& app, Commands& commands);      // lease grant, revoke, timetolive, list, keep-alive
 void add_watch_command(CLI::App& app, Commands& commands);

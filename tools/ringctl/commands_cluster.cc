@@ -136,16 +136,37 @@ void run_hashkv(Session& session, bool whole_cluster, const HashFlags& flags) {
     }
 }
 
+// As etcdctl: where one is raised nobody is healthy.
+void note_alarms(const ringfort::Outcome<ringfort::AlarmReply>& found, EndpointHealth& health) {
+    if (found && !found->alarms.empty()) {
+        health.healthy = false;
+        health.error = "Active Alarm(s): ";
+        for (const ringfort::Alarm& alarm : found->alarms) {
+            health.error += std::string(alarm_name(alarm.type)) + " ";
+        }
+    }
+}
+
 EndpointHealth ask_health(const Session& session, const std::string& endpoint) {
     ringfort::Client client = session.client_of({endpoint});
     const auto begin = std::chrono::steady_clock::now();
     // Linearizable: it takes a leader and a majority to answer, and this node's part in it.
     const auto reply = client.get("health");
     const auto took = std::chrono::steady_clock::now() - begin;
-    return {.endpoint = endpoint,
-            .healthy = reply.ok(),
-            .took_ns = std::chrono::nanoseconds(took).count(),
-            .error = reply ? "" : reply.error().text()};
+    EndpointHealth health{.endpoint = endpoint,
+                          .healthy = reply.ok(),
+                          .took_ns = std::chrono::nanoseconds(took).count(),
+                          .error = reply ? "" : reply.error().text()};
+    if (reply) {
+        note_alarms(client.alarm_list({.domain = reply->header.domain}), health);
+    }
+    return health;
+}
+
+void run_alarms(Session& session, bool disarm, const ringfort::AlarmOptions& options) {
+    ringfort::Client& client = session.client();
+    print(session.printer()->alarms(disarm ? must(client.alarm_disarm({}, options), Effect::write)
+                                           : must(client.alarm_list(options))));
 }
 
 void run_health(Session& session, bool whole_cluster) {
@@ -254,6 +275,24 @@ void add_endpoint_commands(CLI::App& app, Commands& commands) {
     add_number(*hashkv, "--domain", hash->domain, "whose keys, where the cluster has several domains");
     hashkv->footer("Members with the same data have the same hash at the same revision.\n"
                    "Example:\n  ringctl endpoint hashkv --cluster --rev 1000 -w table");
+}
+
+void add_alarm_commands(CLI::App& app, Commands& commands) {
+    CLI::App* alarm = app.add_subcommand("alarm", "Alarm related commands");
+    alarm->require_subcommand(0, 1);
+    alarm->fallthrough();
+    auto options = std::make_shared<ringfort::AlarmOptions>();
+    const auto add = [&](const char* name, const char* description, bool disarm) {
+        CLI::App* command = alarm->add_subcommand(name, description);
+        command->fallthrough();
+        add_number(*command, "--domain", options->domain, "whose alarms, where the cluster has several domains");
+        commands.push_back({command, [options, disarm](Session& session) { run_alarms(session, disarm, *options); }});
+        return command;
+    };
+    add("list", "Lists all alarms", false)
+        ->footer("NOSPACE: the memory limit was met, and what adds data is refused. It ends by itself once a sixteenth of\n"
+                 "the limit is free again (delete, then compact).\nExample:\n  ringctl alarm list");
+    add("disarm", "Disarms all alarms", true)->footer("Example:\n  ringctl alarm disarm");
 }
 
 void add_member_commands(CLI::App& app, Commands& commands) {

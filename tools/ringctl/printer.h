@@ -38,6 +38,9 @@ struct EndpointHash {
     ringfort::HashKvReply hash;
 };
 
+// As etcdctl writes it: NOSPACE.
+std::string_view alarm_name(ringfort::AlarmType type);
+
 // The range an etcd user means by "the cluster": the first one behind the directory. Null: there is none.
 const ringfort::RangeStatus* main_range(const ringfort::StatusReply& status);
 
@@ -58,6 +61,7 @@ class Printer {
     virtual std::string health(const std::vector<EndpointHealth>& endpoints) const = 0;
     virtual std::string status(const std::vector<EndpointStatus>& endpoints) const = 0;
     virtual std::string hashes(const std::vector<EndpointHash>& endpoints) const = 0;
+    virtual std::string alarms(const ringfort::AlarmReply& reply) const = 0;
     virtual std::string watch(const ringfort::WatchReply& reply) const = 0;
     // Whether it has a form for what a watch tells.
     virtual bool prints_watches() const { return true; }

@@ -119,6 +119,13 @@ class FieldsPrinter final : public Printer {
         }
         return out;
     }
+    std::string alarms(const AlarmReply& reply) const override {
+        std::string out = header_fields(reply.header);
+        for (const Alarm& alarm : reply.alarms) {
+            out += id_field("MemberID", alarm.member_id) + field("AlarmType", alarm_name(alarm.type)) + "\n";
+        }
+        return out;
+    }
 
   private:
     std::string id_field(std::string_view name, std::uint64_t id) const {

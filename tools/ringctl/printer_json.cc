@@ -269,6 +269,14 @@ class JsonPrinter final : public Printer {
         }
         return line(json);
     }
+    std::string alarms(const AlarmReply& reply) const override {
+        Json json = Json::object();
+        json["header"] = header_json(reply.header);
+        for (const Alarm& alarm : reply.alarms) {
+            json["alarms"].push_back({{"memberID", alarm.member_id}, {"alarm", static_cast<int>(alarm.type)}});
+        }
+        return line(json);
+    }
 
   private:
     static std::string line(const Json& json) {

@@ -29,6 +29,15 @@ std::string joined(const std::vector<std::string>& texts, std::string_view betwe
     return fmt::format("{}", fmt::join(texts, between));
 }
 
+std::string_view alarm_name(AlarmType type) {
+    switch (type) {
+        case AlarmType::none: return "NONE";
+        case AlarmType::nospace: return "NOSPACE";
+        case AlarmType::corrupt: return "CORRUPT";
+    }
+    return "";
+}
+
 std::string lease_name(std::int64_t id) { return fmt::format("{:016x}", id); }
 
 namespace {
@@ -151,6 +160,13 @@ class SimplePrinter : public Printer {
     }
     std::string hashes(const std::vector<EndpointHash>& endpoints) const override {
         return as_lines(hash_rows(endpoints));
+    }
+    std::string alarms(const AlarmReply& reply) const override {
+        std::string out;
+        for (const Alarm& alarm : reply.alarms) {
+            out += fmt::format("memberID:{} alarm:{}\n", alarm.member_id, alarm_name(alarm.type));
+        }
+        return out;
     }
 
   protected:

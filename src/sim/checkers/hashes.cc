@@ -9,6 +9,10 @@ bool asks_for_hash(const RecordedOperation& operation) {
     return operation.success.size() == 1 && operation.success[0].kind == StepKind::hash;
 }
 
+bool is_maintenance(const RecordedOperation& operation) {
+    return asks_for_hash(operation) || (operation.success.size() == 1 && operation.success[0].kind == StepKind::disarm);
+}
+
 std::string check_hashes(std::span<const RecordedOperation* const> operations) {
     std::map<std::pair<api::Revision, api::Revision>, const RecordedOperation*> first;
     for (const auto* operation : operations) {

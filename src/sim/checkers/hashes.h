@@ -11,6 +11,8 @@ namespace ringfort::sim {
 
 // Whether it asks for one: it is judged here, and by nobody else.
 bool asks_for_hash(const RecordedOperation& operation);
+// Or takes back alarms, which no history tells of: replicas with different ones differ in their hash of state.
+bool is_maintenance(const RecordedOperation& operation);
 
 // `operations`: of one domain; others than these are passed over. Returns what is wrong, empty if nothing is.
 std::string check_hashes(std::span<const RecordedOperation* const> operations);

@@ -158,7 +158,8 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
             case StepKind::grant:
             case StepKind::keep_alive:
             case StepKind::time_to_live:
-            case StepKind::hash: out.results.emplace_back(); break;
+            case StepKind::hash:
+            case StepKind::disarm: out.results.emplace_back(); break;
         }
     }
     out.modified = !touched_.back().empty();
