@@ -179,11 +179,11 @@ TEST_F(WatchFrames, beyond_the_bounds_are_refused) {
     good_end();
 }
 
-// The keys of each take a block of 16 bytes.
+// The key of each takes a block of 8 bytes.
 TEST_F(WatchFrames, beyond_the_memory_of_keys_are_refused) {
     RunOptions options = no_load();
-    options.bounds.connection_watch_key_bytes = 32;
-    options.bounds.watch_key_bytes = 48;
+    options.bounds.connection_watch_key_bytes = 16;
+    options.bounds.watch_key_bytes = 24;
     ASSERT_TRUE(begin(options));
     const std::size_t node = s->leader();
     const api::WatchRequest request{.key = key, .range_end = {}};
@@ -196,7 +196,7 @@ TEST_F(WatchFrames, beyond_the_memory_of_keys_are_refused) {
     ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return one.answer(3).ended; }));
     EXPECT_EQ(one.answer(3).error, api::Errc::too_many_requests);
     EXPECT_EQ(one.answer(2).told, Told{"created at 2"});
-    EXPECT_EQ(s->node(node).held().watch_keys, 32u);
+    EXPECT_EQ(s->node(node).held().watch_keys, 16u);
     other.ask(1, request);
     other.ask(2, request);
     ASSERT_TRUE(s->run_until(5s, "no answer", [&] { return other.answer(2).ended; }));
@@ -204,7 +204,7 @@ TEST_F(WatchFrames, beyond_the_memory_of_keys_are_refused) {
     EXPECT_EQ(other.answer(1).told, Told{"created at 2"});
     one.cancel(1);
     s->simulation.run_for(100ms);
-    EXPECT_EQ(s->node(node).held().watch_keys, 32u);
+    EXPECT_EQ(s->node(node).held().watch_keys, 16u);
     other.ask(3, request);
     s->simulation.run_for(100ms);
     EXPECT_EQ(other.answer(3).told, Told{"created at 2"}) << "there is room again";
