@@ -1,7 +1,7 @@
 // Who has the turn among those who stand in line for a name, as it changes: the leader of an election, and what it
 // proclaims. Told in the order of revisions, each once: every one, but for those compacted before they could be read.
 //
-// Reads the line once, and then watches it. Pure; runs on a Core.
+// Reads the line once, and then watches it; once more if what it has not seen is compacted. Pure; runs on a Core.
 #pragma once
 
 #include <map>
@@ -36,6 +36,8 @@ class LeaderWatch {
     void start() { read(); }
     // The reader has dealt with that news.
     void done(std::uint64_t token, std::uint64_t bytes) { core_.grant(token, static_cast<std::uint32_t>(bytes)); }
+    // The first revision of which it has not told everything; 0: nobody knows yet.
+    api::Revision next() const { return watch_ != nullptr ? watch_->next() : next_; }
 
   private:
     struct Place {
@@ -47,9 +49,10 @@ class LeaderWatch {
     };
     void read();
     void rest();
+    void go_on();
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
     static void begin_afresh(void* context) { static_cast<LeaderWatch*>(context)->line_.clear(); }
-    static void on_alarm(void* context) { static_cast<LeaderWatch*>(context)->read(); }
+    static void on_alarm(void* context) { static_cast<LeaderWatch*>(context)->go_on(); }
     static void on_watch(void* context, const WatchNews& news);
     void on_read(const api::Response& response);
     void watch_from(api::Revision revision);
@@ -65,6 +68,7 @@ class LeaderWatch {
     std::string told_key_;                             // of the last leader told, as of told_mod_
     api::Revision told_mod_{0};
     std::uint64_t token_{0};                           // of the read under way
+    api::Revision next_{0};                            // where to watch on while there is no watch; 0: read first
     std::unique_ptr<Watch> watch_;
 };
 

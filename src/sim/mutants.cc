@@ -190,9 +190,11 @@ constexpr Mutant table[] = {
     {"former_pair_is_new", "kv/store.cc", "prev_kv of an event is the pair it made", "etcd 1.7: prev_kv"},
     // ---- locks and elections
     {"end_just_before_is_a_turn", "client/contender.cc", "whoever stood just before has left: that is taken for a turn",
-     "etcd PR 11408"},
+     "client/contender.h"},
     {"left_unmarked", "client/contender.cc", "an entry that arrives after its owner left stands there for nobody",
      "client/contender.h"},
+    {"leaders_watched_late", "client/leader_watch.cc", "what happens just behind the first look at a line is not seen",
+     "client/leader_watch.h"},
 };
 
 }  // namespace

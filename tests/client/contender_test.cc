@@ -171,7 +171,7 @@ TEST_F(ClientContender, comes_to_its_turn_when_the_lease_before_it_ends) {
 TEST_F(ClientContender, whose_watch_is_compacted_looks_again) {
     One &a = one(1), &b = one(2);
     enter({&a, &b});
-    server.compact_watches();
+    server.end_watches(true);
     server.pass(1s);
     EXPECT_TRUE(b.told.empty());
     EXPECT_EQ(server.watches(), 1U);
@@ -260,12 +260,27 @@ TEST_F(ClientLeaders, are_read_anew_when_the_watch_was_compacted_and_told_once) 
     a.enter("a1");
     server.serve();
     observe();
-    server.compact_watches();
+    server.end_watches(true);
     server.pass(1s);
     EXPECT_EQ(seen, Told{"n/1=a1"});
     a.contender.proclaim("a2");
     server.serve();
     EXPECT_EQ(seen, (Told{"n/1=a1", "n/1=a2"}));
+}
+
+TEST_F(ClientLeaders, are_watched_on_from_where_the_watch_ended_and_none_is_left_out) {
+    One& a = one(1);
+    a.enter("a1");
+    server.serve();
+    observe();
+    server.end_watches(false);
+    for (const char* const value : {"a2", "a3"}) {
+        a.contender.proclaim(value);
+        server.serve();
+    }
+    EXPECT_EQ(seen, Told{"n/1=a1"});
+    server.pass(1s);
+    EXPECT_EQ(seen, (Told{"n/1=a1", "n/1=a2", "n/1=a3"}));
 }
 
 TEST_F(ClientLeaders, a_proclamation_that_arrives_late_undoes_nothing) {

@@ -239,11 +239,11 @@ void LineServer::tell(const Watching& one, api::Revision revision, std::span<con
     script.reply(one.asked, response);
 }
 
-void LineServer::compact_watches() {
+void LineServer::end_watches(bool compacted) {
     for (const Watching& one : std::exchange(watches_, {})) {
         api::WatchResponse last;
         last.canceled = true;
-        last.compact_revision = revision_;
+        last.compact_revision = compacted ? revision_ : 0;
         api::Response response;
         response.header.revision = revision_;
         response.body = api::Result(last);

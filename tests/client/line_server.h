@@ -27,8 +27,8 @@ class LineServer {
     void pass(Duration time);
     // What came late arrives: whether its compares hold.
     bool let_late_arrive();
-    // Watches end as if what they need was compacted.
-    void compact_watches();
+    // Watches end: what they need was compacted, or there is no room for them.
+    void end_watches(bool compacted);
     void remove(const std::string& key);
     void end_lease(api::LeaseId lease);
     std::vector<std::string> keys() const;
