@@ -46,7 +46,7 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
             member.client_urls = {url(name, client_port)};
         }
     }
-    out.initial_domains = domain_splits(options.domains);
+    out.initial_domains = domain_splits(options.all_domains());
     out.shard_count = options.shards;
     out.heartbeat_interval = options.heartbeat_interval;
     out.election_timeout = options.election_timeout;
@@ -150,7 +150,7 @@ void Cluster::make_clients() {
         client.seed = random_.next();
         client.trace = options_.trace;
         clients_.push_back(std::make_unique<SimClient>(queue_, *network_, hosts[i], options_.workload, client, history_,
-                                                       watch_records_));
+                                                       watch_records_, lock_records_));
     }
 }
 
@@ -307,7 +307,7 @@ std::string Cluster::difference(const std::vector<bool>& among) {
             return "range " + std::to_string(range.value) + " has " + std::to_string(replicas) + " replicas";
         }
     }
-    return count.size() == options_.domains + 1 ? std::string{} : std::to_string(count.size()) + " ranges exist";
+    return count.size() == options_.all_domains() + 1 ? std::string{} : std::to_string(count.size()) + " ranges exist";
 }
 
 std::string Cluster::hashes_differ(const std::vector<bool>& among) {

@@ -31,6 +31,7 @@ class Cluster final : public TurnObserver {
     Prng& prng() { return random_; }
     History& history() { return history_; }
     WatchRecords& watch_records() { return watch_records_; }
+    const LockRecords& lock_records() const { return lock_records_; }
     std::size_t node_count() const { return nodes_.size(); }
     SimNode& node(std::size_t index) { return *nodes_[index]; }
     std::vector<std::unique_ptr<SimClient>>& clients() { return clients_; }
@@ -104,6 +105,7 @@ class Cluster final : public TurnObserver {
     Prng random_;
     History history_;
     WatchRecords watch_records_;
+    LockRecords lock_records_;
     ReplicaJudge judge_;
     Narrator narrator_{queue_};
     LogJudge log_judge_;

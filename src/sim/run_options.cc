@@ -296,6 +296,8 @@ RunOptions draw(const RunRequest& request) {
     out.workload.disarms = space.one_in(3) && out.memory_quota_bytes > 0 ? 1 : 0;
     Prng watching(request.seed + 0xbb67ae8584caa73b);
     draw_watches(watching, watching.one_in(3), out);
+    Prng locking(request.seed + 0x510e527fade682d1);
+    out.workload.locks = locking.one_in(2);
     widen_sockets(out.network);
     return out;
 }

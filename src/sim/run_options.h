@@ -86,6 +86,7 @@ struct WorkloadOptions {
     std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
     std::uint64_t operations_max{0};       // of a client; 0: it goes on asking until the load ends
     std::size_t watches{0};                // of a client, at a time
+    bool locks{false};                     // locks and elections, in a domain of their own
     std::uint32_t reply_credit_bytes{1 << 20};   // of a long reply or a watch
 };
 
@@ -135,6 +136,8 @@ struct RunOptions {
     bool shard_changes{false};             // some starts come with another number of shards
     bool beyond_budget{false};             // loud harm hits all copies: it may end in a halt or in silence
 
+    // Those of the workload, and that of the locks behind them.
+    std::uint32_t all_domains() const { return domains + (workload.locks ? 1u : 0u); }
     bool enabled(FaultKind kind) const { return ((fault_mask >> static_cast<unsigned>(kind)) & 1u) != 0; }
 };
 

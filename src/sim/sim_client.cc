@@ -12,7 +12,8 @@ constexpr Duration client_wake_latency = 5us;
 }  // namespace
 
 SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
-                     const SimClientOptions& options, History& history, WatchRecords& watch_records)
+                     const SimClientOptions& options, History& history, WatchRecords& watch_records,
+                     LockRecords& lock_records)
     : queue_(queue),
       workload_options_(workload),
       history_(history),
@@ -26,7 +27,9 @@ SimClient::SimClient(EventQueue& queue, SimNetwork& network, HostId host, const 
       watches_(queue, core_, workload,
                {options.number, options.domains, options.seed + 3, [](void* self) { on_wake(self, 0); }, this,
                 options.trace ? name_.c_str() : nullptr},
-               watch_records) {}
+               watch_records),
+      locks_(queue, core_, *this,
+             {workload.locks, options.number, options.domains, options.seed + 4, options.number == 1}, lock_records) {}
 
 SimClient::~SimClient() { port_.detach(Death::noticed); }
 
@@ -35,6 +38,7 @@ void SimClient::start(bool bursts) {
     schedule_turn(queue_.now());
     think_again();
     watches_.start();
+    locks_.start();
     if (bursts) {
         schedule_burst();
     }
@@ -43,6 +47,7 @@ void SimClient::start(bool bursts) {
 void SimClient::stop() {
     load_++;
     watches_.stop();
+    locks_.stop();
 }
 
 void SimClient::think_again() {
@@ -123,6 +128,7 @@ void SimClient::on_response(void* context, std::uint64_t, const api::Response& r
         }
         self.tell(operation);
         self.end(*call);
+        self.locks_.learn(operation);
     }
 }
 
@@ -146,6 +152,7 @@ void SimClient::on_give_up(void* context, std::uint64_t use, std::uint64_t) {
     operation.outcome = operation.may_modify() || operation.about_lease() != 0 ? Outcome::unknown : Outcome::failed;
     self.tell(operation);
     self.end(call);
+    self.locks_.learn(operation);
     on_wake(&self, 0);
 }
 

@@ -9,6 +9,7 @@
 #include "client/core.h"
 #include "sim/network_port.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_locks.h"
 #include "sim/sim_watches.h"
 #include "sim/workload.h"
 
@@ -25,7 +26,7 @@ struct SimClientOptions {
 class SimClient {
   public:
     SimClient(EventQueue& queue, SimNetwork& network, HostId host, const WorkloadOptions& workload,
-              const SimClientOptions& options, History& history, WatchRecords& watch_records);
+              const SimClientOptions& options, History& history, WatchRecords& watch_records, LockRecords& lock_records);
     ~SimClient();
     SimClient(const SimClient&) = delete;
     SimClient& operator=(const SimClient&) = delete;
@@ -39,6 +40,9 @@ class SimClient {
     // Its number in the history. `timeout`: at least this long, else the workload's.
     std::uint64_t ask(RecordedOperation operation, Duration timeout = {});
     SimWatches& watches() { return watches_; }
+    SimLocks& locks() { return locks_; }
+    // The core has something to do.
+    void wake() { on_wake(this, 0); }
     // Operations without an answer yet.
     std::size_t pending() const { return pending_; }
 
@@ -73,6 +77,7 @@ class SimClient {
     NetworkPort port_;
     client::Core core_;
     SimWatches watches_;
+    SimLocks locks_;
     Arena arena_;
     std::vector<std::unique_ptr<Call>> calls_;
     std::vector<Call*> free_;

@@ -54,7 +54,7 @@ SimWatches::SimWatches(EventQueue& queue, client::Core& core, const WorkloadOpti
       options_(options),
       records_(records),
       random_(options.seed),
-      revisions_(options.domains, 0) {}
+      revisions_(options.domains + 1, 0) {}   // the last: of the locks
 
 SimWatches::~SimWatches() = default;
 

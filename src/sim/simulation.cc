@@ -5,6 +5,7 @@
 //     read of every domain, and are equal.
 //   - Then everybody is healed who is not gone for ever, and the load goes on for 5 s: the same within 60 s. Within 30 s
 //     more nothing is held any more.
+//     Everybody who waits for a lock has had his turn by then.
 //   - Then every watch is told everything: until it is, some watch comes further at least every 10 s.
 //   - Once nobody keeps them alive, all leases have ended within 12 s: the longest is granted for 5. A node that leads is
 //     killed meanwhile and started again.
@@ -13,6 +14,7 @@
 #include "sim/simulation.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "base/assertion.h"
 #include "sim/checkers/compaction.h"
 #include "sim/checkers/domain.h"
+#include "sim/checkers/locks.h"
 #include "sim/checkers/hashes.h"
 
 namespace ringfort::sim {
@@ -37,6 +40,7 @@ constexpr Duration burst_max = 20s;
 constexpr Duration burst_window = 4s;
 constexpr int burst_windows = 4;
 constexpr Duration leases_max = 12s;
+constexpr Duration lease_seconds_max = 5s;
 
 // What is asked for was done, or there is no room for it.
 bool is_served(const RecordedOperation& operation) {
@@ -107,6 +111,10 @@ bool Simulation::nobody_waits() const {
     return std::ranges::all_of(cluster_.clients(), [](const auto& client) { return client->pending() == 0; });
 }
 
+bool Simulation::locks_rest() const {
+    return std::ranges::all_of(cluster_.clients(), [](const auto& client) { return client->locks().idle(); });
+}
+
 bool Simulation::heal_majority() {
     // A cluster that was never founded whole waits for all of its members.
     if (!cluster_.formed()) {
@@ -141,11 +149,11 @@ bool Simulation::settle() {
         return false;
     }
     verdict_.all_took = cluster_.options().load_goes_on + (now() - rested);
-    return tell_watches();
+    return tell_watches() && tell_locks();
 }
 
 bool Simulation::leases_end() {
-    if (cluster_.options().workload.leases == 0) {
+    if (cluster_.options().workload.leases == 0 && !cluster_.options().workload.locks) {
         return true;
     }
     const Instant deadline = now() + leases_max;
@@ -161,6 +169,11 @@ bool Simulation::leases_end() {
 bool Simulation::fail_with_state(std::string text) {
     wrong(VerdictKind::liveness, std::move(text));
     cluster_.describe();
+    for (const auto& client : cluster_.clients()) {
+        if (cluster_.options().workload.locks) {
+            std::fprintf(stderr, "%s\n", client->locks().describe().c_str());
+        }
+    }
     return false;
 }
 
@@ -170,6 +183,7 @@ bool Simulation::come_to_rest(const std::vector<bool>& among, Instant deadline, 
         return run_until(deadline - now(), std::string(who) + ": " + std::string(what), done) || fail_with_state({});
     };
     if (!in_time("a node is not ready in time", [&] { return cluster_.ready(among); }) ||
+        !in_time("somebody waits for a lock for ever", [&] { return locks_rest(); }) ||
         !in_time("requests are not answered in time", [&] { return nobody_waits(); }) || !serve_everything(deadline)) {
         return false;
     }
@@ -208,7 +222,7 @@ bool Simulation::check_rest(const std::vector<bool>& among, std::string_view who
 }
 
 bool Simulation::tell_watches() {
-    std::vector<api::Revision> newest(cluster_.options().domains, 0);
+    std::vector<api::Revision> newest(cluster_.options().all_domains(), 0);
     for (const auto& operation : cluster_.history().operations()) {
         if (operation.outcome == Outcome::ok) {
             newest[operation.domain] = std::max(newest[operation.domain], operation.header.revision);
@@ -243,6 +257,30 @@ bool Simulation::tell_watches() {
         }
     }
     return fail_with_state({});
+}
+
+bool Simulation::tell_locks() {
+    const shard::ShardBounds usual;
+    const shard::ShardBounds& bounds = cluster_.options().bounds;
+    // Else others may have the only places there are for watches: then what was told is judged, and no more is waited for.
+    const bool room = bounds.watches == usual.watches && bounds.connection_watches == usual.connection_watches &&
+                      bounds.watch_key_bytes == usual.watch_key_bytes &&
+                      bounds.connection_watch_key_bytes == usual.connection_watch_key_bytes;
+    if (!cluster_.options().workload.locks || !room) {
+        return true;
+    }
+    api::Revision newest = 0;
+    for (const auto& operation : cluster_.history().operations()) {
+        const bool known = operation.outcome == Outcome::ok && operation.domain == cluster_.options().domains;
+        newest = std::max(newest, known ? operation.header.revision : 0);
+    }
+    LockLines lines;
+    const auto told = [&] {
+        static_cast<void>(lines.read(cluster_.lock_records().account));   // the judge says what is wrong with it
+        return std::ranges::all_of(cluster_.clients(),
+                                   [&](const auto& client) { return client->locks().told(lines, newest); });
+    };
+    return run_until(watch_silence_max, "what happened to locks is not told", told) || fail_with_state({});
 }
 
 Served Simulation::served_in(Duration duration) {
@@ -364,10 +402,20 @@ void Simulation::judge_histories() {
     const std::vector<LeaseEnd> ends = cluster_.lease_judge().ends();
     const std::span<const LeaseEnd> ended(ends);
     for (const auto& [domain, operations] : by_domain) {
-        if (!judge_domain(domain, operations, leased ? &ended : nullptr)) {
+        const bool of_locks = domain == cluster_.options().domains;
+        if (of_locks ? !judge_locks() : !judge_domain(domain, operations, leased ? &ended : nullptr)) {
             return;
         }
     }
+}
+
+bool Simulation::judge_locks() {
+    const LockRecords& records = cluster_.lock_records();
+    verdict_.locks_held = records.claims.size();
+    const std::int64_t drift_ppm = std::max<std::int64_t>(cluster_.options().drift_ppm_max, 100);
+    const std::string wrong_with =
+        check_locks(records, cluster_.history().operations(), lease_seconds_max * drift_ppm / 1'000'000);
+    return wrong_with.empty() || wrong(VerdictKind::safety, "locks: " + wrong_with);
 }
 
 bool Simulation::judge_domain(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
@@ -450,6 +498,7 @@ std::string describe(const Figures& v) {
     return "operations " + std::to_string(v.operations) + " (ok " + std::to_string(v.acknowledged) + ", failed " +
            std::to_string(v.failed) + ", unknown " + std::to_string(v.unknown) + ") faults " +
            std::to_string(std::accumulate(v.faults.begin(), v.faults.end(), std::uint64_t{0})) +
+           " turns held " + std::to_string(v.locks_held) +
            " watches " + std::to_string(v.watches) + " (told " + std::to_string(v.watch_revisions) + ") leaders " +
            std::to_string(v.leaders) + " turns " + std::to_string(v.turns) + " events " +
            std::to_string(v.events) + " majority " + std::to_string(v.majority_took.count() / 1'000'000) + "ms all " +

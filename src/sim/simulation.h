@@ -33,6 +33,7 @@ struct Figures {
     std::uint64_t unknown{0};
     std::uint64_t watches{0};         // made
     std::uint64_t watch_revisions{0}; // told, with marks
+    std::uint64_t locks_held{0};      // turns of locks and elections
     std::uint64_t leaders{0};         // (range, term) pairs that had one
     Duration majority_took{0};        // from the healing of a majority to its convergence; 0: was not tried
     Duration all_took{0};             // the same of everybody
@@ -89,6 +90,8 @@ class Simulation {
     bool settle();
     // Every watch that is there is told everything. Requires: the load has stopped.
     bool tell_watches();
+    // Likewise what was seen of locks and elections.
+    bool tell_locks();
     // Nobody keeps leases alive any more: they end, though a leader is lost meanwhile. Requires: settle() was good.
     bool leases_end();
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
@@ -108,6 +111,9 @@ class Simulation {
                       const std::span<const LeaseEnd>* lease_ends);
     // Every request has its answer.
     bool nobody_waits() const;
+    // Everybody's turn has come, and all sessions are closed.
+    bool locks_rest() const;
+    bool judge_locks();
     Served served_in(Duration duration);
     bool serve_everything(Instant deadline);
     bool ask_until_answered(const RecordedOperation& operation, Instant deadline);
