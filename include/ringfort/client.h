@@ -47,6 +47,8 @@
 // revision of that answer, plus one), or with an error that would meet every try. A reader that is slow makes the
 // servers wait, not this process grow: at most about 1 MiB of each watch is held here, and a revision always whole.
 //
+// Locks and elections: ringfort/concurrency.h. Transactions as a function, queues and barriers: ringfort/recipes.h.
+//
 // Asynchronous: every call has an _async form whose callback runs once, on the client's thread (or on the one that
 // destroys the client). It must not block, and may start other asynchronous calls. Keys and values are copied before
 // the call returns.
