@@ -176,12 +176,14 @@ void Contender::ask_look() {
 }
 
 void Contender::ask_leave() {
-    const api::Compare compares[] = {is(api::CompareTarget::create, key_, place_)};
+    const api::Compare as_entered[] = {is(api::CompareTarget::create, key_, place_)};
+    const api::Compare unmarked[] = {is(api::CompareTarget::mod, mark_, mark_revision_)};
     const api::RequestOp writes[] = {{api::DeleteRangeRequest{key_, {}, false}}, {put_of(mark_, {}, lease_)}};
+    const api::RequestOp failure[] = {{one_key(mark_)}};
     if (!doubt_) {
-        ask({compares, std::span(writes).first(1), {}});
+        ask({as_entered, std::span(writes).first(1), {}});
     } else {
-        ask({{}, std::span(writes).first(bare_ || MUTANT(left_unmarked) ? 1 : 2), {}});
+        ask({unmarked, std::span(writes).first(bare_ || MUTANT(left_unmarked) ? 1 : 2), failure});
     }
 }
 
@@ -207,7 +209,7 @@ void Contender::on_response(void* context, std::uint64_t, const api::Response& r
         case Stage::entering: self.on_entered(response.header, *txn); return;
         case Stage::looking: self.on_looked(response.header, *txn); return;
         case Stage::holding: self.on_proclaimed(response.header, *txn); return;
-        case Stage::leaving: self.on_left(response.header); return;
+        case Stage::leaving: self.on_left(response.header, *txn); return;
         case Stage::out:
         case Stage::waiting: break;
     }
@@ -347,13 +349,23 @@ void Contender::on_proclaimed(const api::ResponseHeader& header, const api::TxnR
     ask_proclaim();
 }
 
-void Contender::on_left(const api::ResponseHeader& header) {
-    if (doubt_ && bare_) {
+void Contender::on_left(const api::ResponseHeader& header, const api::TxnResponse& txn) {
+    if (doubt_ && !txn.succeeded) {
+        const api::KeyValue* mark = first_of(txn, 0);
+        const bool came_through = mark != nullptr && mark->mod_revision > mark_revision_;
+        mark_revision_ = mark != nullptr ? mark->mod_revision : 0;
+        if (!came_through) {
+            rest();   // somebody else removed the mark
+            return;
+        }
+        MARK("a leave without an answer had come through");
+    } else if (doubt_ && bare_) {
         bare_ = false;
         rest();
         return;
+    } else if (doubt_) {
+        mark_revision_ = header.revision;
     }
-    mark_revision_ = doubt_ ? header.revision : mark_revision_;
     be_out(header);
 }
 

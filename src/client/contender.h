@@ -6,7 +6,8 @@
 // - An entry without an answer is asked for again: the key is there, or is put now. Being the lease's, it is one key.
 // - Whoever leaves while an entry may yet arrive writes a mark, on the same lease, in the transaction that removes the key.
 //   Every entry compares that mark, and one that arrives later is refused. Else its key would stand in the line with nobody
-//   behind it for as long as the lease lives.
+//   behind it for as long as the lease lives. So does every such leave: one that arrives late, when it has entered again,
+//   must not remove the key that it holds then.
 // - A proclamation compares the revision of the one before, so that one that arrives late undoes nothing.
 // - When what it watches ends, in whatever way, it looks again: whoever stood before it may have left from the middle.
 //
@@ -96,7 +97,7 @@ class Contender {
     void on_entry_error(const api::ErrorInfo& error);
     void on_entered(const api::ResponseHeader& header, const api::TxnResponse& txn);
     void on_looked(const api::ResponseHeader& header, const api::TxnResponse& txn);
-    void on_left(const api::ResponseHeader& header);
+    void on_left(const api::ResponseHeader& header, const api::TxnResponse& txn);
     void on_proclaimed(const api::ResponseHeader& header, const api::TxnResponse& txn);
     void wait_for(std::string_view key, api::Revision from);
     void hold(const api::ResponseHeader& header);

@@ -121,6 +121,60 @@ TEST_F(ClientContender, whose_entry_comes_late_beside_a_second_one_has_one_key_a
     EXPECT_EQ(server.keys(), Keys{"n/left/1"});
 }
 
+TEST_F(ClientContender, that_entered_again_keeps_its_key_when_an_earlier_leave_arrives_late) {
+    server.luck = Luck::late;
+    One& a = one(1);
+    a.enter();
+    server.serve();
+    server.luck = Luck::late;
+    a.contender.leave();
+    server.serve();
+    server.pass(1s);
+    EXPECT_EQ(a.told, Told{"left"}) << "asked once more";
+    a.enter();
+    server.serve();
+    EXPECT_EQ(a.told, (Told{"left", "held"}));
+    EXPECT_FALSE(server.let_late_arrive()) << "the entry";
+    EXPECT_FALSE(server.let_late_arrive()) << "the leave";
+    EXPECT_EQ(server.keys(), (Keys{"n/1", "n/left/1"}));
+}
+
+TEST_F(ClientContender, whose_leave_in_doubt_had_come_through_is_out_and_enters_again) {
+    server.luck = Luck::late;
+    One& a = one(1);
+    a.enter();
+    server.serve();
+    server.luck = Luck::answer_lost;
+    a.contender.leave();
+    server.serve();
+    server.pass(1s);
+    EXPECT_EQ(a.told, Told{"left"});
+    EXPECT_FALSE(server.let_late_arrive());
+    a.enter();
+    server.serve();
+    EXPECT_EQ(a.told, (Told{"left", "held"}));
+}
+
+TEST_F(ClientContender, that_leaves_in_doubt_without_room_for_the_mark_gives_up_its_key_and_marks_when_there_is) {
+    server.luck = Luck::late;
+    One &a = one(1), &b = one(2);
+    a.enter();
+    server.pass(1s);
+    EXPECT_EQ(a.told, Told{"held"}) << "of its second entry";
+    enter({&b});
+    server.full = true;
+    a.contender.leave();
+    server.pass(1s);
+    EXPECT_EQ(a.told, Told{"held"}) << "its first entry may yet come";
+    EXPECT_EQ(b.told, Told{"held"});
+    EXPECT_EQ(server.keys(), Keys{"n/2"});
+    server.full = false;
+    server.pass(1s);
+    EXPECT_EQ(a.told, (Told{"held", "left"}));
+    EXPECT_FALSE(server.let_late_arrive());
+    EXPECT_EQ(server.keys(), (Keys{"n/2", "n/left/1"}));
+}
+
 TEST_F(ClientContender, that_leaves_without_an_answer_tries_until_it_has_one) {
     One &a = one(1), &b = one(2);
     enter({&a, &b});

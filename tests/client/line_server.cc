@@ -72,12 +72,18 @@ void LineServer::answer_txn(Seen& seen) {
         return;
     }
     const auto& txn = std::get<api::TxnRequest>(seen.request->op);
+    if (full && std::ranges::any_of(txn.success, [](const api::RequestOp& op) {
+            return std::holds_alternative<api::PutRequest>(op.op);
+        })) {
+        script.reply_error(seen, api::Errc::no_space);
+        return;
+    }
     const bool writes = std::ranges::any_of(txn.success, [](const api::RequestOp& op) {
         return !std::holds_alternative<api::RangeRequest>(op.op);
     });
     const Luck now = writes ? std::exchange(luck, Luck::none) : Luck::none;
     if (now == Luck::late) {
-        late_ = std::make_unique<Seen>(std::move(seen));
+        late_.push_back(std::make_unique<Seen>(std::move(seen)));
         break_off();
         return;
     }
@@ -97,8 +103,9 @@ void LineServer::break_off() {
 }
 
 bool LineServer::let_late_arrive() {
-    const api::Response response = carry_out(std::get<api::TxnRequest>(late_->request->op), *late_->arena);
-    late_.reset();
+    const std::unique_ptr<Seen> late = std::move(late_.front());
+    late_.pop_front();
+    const api::Response response = carry_out(std::get<api::TxnRequest>(late->request->op), *late->arena);
     tell_watches();
     serve();
     return response.ok() && std::get<api::TxnResponse>(std::get<api::Result>(response.body)).succeeded;

@@ -2,6 +2,7 @@
 // it; and bad luck on demand.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -21,11 +22,13 @@ class LineServer {
     Luck luck{Luck::none};
     // Every transaction is answered with this, if it is not ok.
     api::Errc error{api::Errc::ok};
+    // Transactions that put are answered with no_space.
+    bool full{false};
 
     // Accepts a connection if there is none, and answers what is asked until nothing is, or the connection breaks.
     void serve();
     void pass(Duration time);
-    // What came late arrives: whether its compares hold.
+    // What came late, the first of them, arrives: whether its compares hold.
     bool let_late_arrive();
     // Watches end: what they need was compacted, or there is no room for them.
     void end_watches(bool compacted);
@@ -64,7 +67,7 @@ class LineServer {
     std::vector<api::Event> events_;      // of the revision being made; texts in names_
     std::map<api::Revision, std::vector<api::Event>> told_;
     std::vector<std::unique_ptr<std::string>> names_;
-    std::unique_ptr<Seen> late_;
+    std::deque<std::unique_ptr<Seen>> late_;
     Link* link_{nullptr};
 };
 
