@@ -80,6 +80,7 @@ class Session {
 
     std::int64_t lease() const;
     // Whether it is over: closed, or its lease is gone, or may be gone since nobody could be told in time that it lives.
+    // It looks at the clock, also when no call or poll() has run. Time in which the machine sleeps is not counted.
     bool lost() const;
     // Waits until it is lost, at most so long; below 0 for ever. Whether it is.
     bool wait_lost(std::int64_t timeout_ms = -1);

@@ -235,10 +235,15 @@ Instant Client::Impl::renew() {
 }
 
 void Client::keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost) {
-    const Instant asked = lease.asked_ns != 0 ? Instant{lease.asked_ns} : impl_->clock.now();
-    impl_->kept.add({options.domain, lease.id}, lease.ttl, options.timeout_ms, asked, std::move(lost));
-    if (!impl_->on_own_thread()) {
-        impl_->network.wake();
+    impl_->keep_alive(lease, options, std::move(lost), {});
+}
+
+void Client::Impl::keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost,
+                              client::KeptLeases::Lives lives) {
+    const Instant asked = lease.asked_ns != 0 ? Instant{lease.asked_ns} : clock.now();
+    kept.add({options.domain, lease.id}, lease.ttl, options.timeout_ms, asked, std::move(lost), std::move(lives));
+    if (!on_own_thread()) {
+        network.wake();
     }
 }
 

@@ -40,19 +40,20 @@ Outcome<Session> Session::open(Client& client, const SessionOptions& options) {
         return granted.error();
     }
     auto state = std::make_shared<PublicSession>(*client.impl_, *granted, options.domain);
-    client.keep_alive(*granted, asked, [state, lost = options.lost] {
+    const auto end = [state, lost = options.lost] {
         if (state->note_lost()) {
             state->client.on_session_lost(*state);
             if (lost) {
                 lost();
             }
         }
-    });
+    };
+    state->client.keep_alive(*granted, asked, end, [state](Instant until) { return state->note_lives(until); });
     return Session(std::move(state));
 }
 
 Session::~Session() {
-    if (state_ == nullptr || state_->is_lost()) {
+    if (state_ == nullptr || state_->is_noted_lost()) {
         return;
     }
     Client::Impl& client = state_->client;
@@ -85,7 +86,7 @@ bool Session::wait_lost(std::int64_t timeout_ms) {
 }
 
 Outcome<LeaseRevokeReply> Session::close() {
-    if (state_->is_lost()) {
+    if (state_->is_noted_lost()) {
         return client::session_lost_error();
     }
     Client::Impl& client = state_->client;

@@ -28,7 +28,21 @@ bool PublicSession::note_lost() {
     return !std::exchange(lost, true);
 }
 
+bool PublicSession::note_lives(Instant until) {
+    const std::lock_guard lock(mutex);
+    if (lives_until <= client.clock.now()) {
+        return false;
+    }
+    lives_until = until;
+    return true;
+}
+
 bool PublicSession::is_lost() {
+    const std::lock_guard lock(mutex);
+    return lost || lives_until <= client.clock.now();
+}
+
+bool PublicSession::is_noted_lost() {
     const std::lock_guard lock(mutex);
     return lost;
 }
@@ -128,7 +142,13 @@ void PublicContender::take(const ContenderNews& news) {
         session_->names.erase(name_);
     }
     switch (news.kind) {
-        case ContenderNews::Kind::held: tell_entered(Held{header, key_, machine_->place()}); return;
+        case ContenderNews::Kind::held:
+            if (session_->is_lost()) {
+                tell_entered(session_lost_error());   // the answer had waited for longer than the lease lives
+            } else {
+                tell_entered(Held{header, key_, machine_->place()});
+            }
+            return;
         case ContenderNews::Kind::taken: tell_entered(locked_error({})); return;
         case ContenderNews::Kind::refused: tell_entered(error); return;
         case ContenderNews::Kind::lost: end_waiting(key_lost_error(), not_elected_error()); return;

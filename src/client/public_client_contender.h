@@ -24,16 +24,21 @@ struct PublicSession {
         : client(of), lease(granted.id), domain(in_domain) {}
 
     // ---- on any thread
-    // True: it was not lost before.
+    // True: it was not noted before.
     bool note_lost();
+    // False: it is lost by the clock, and somebody may know.
+    bool note_lives(Instant until);
+    // Noted, or by the clock: whoever notes it may be late, or not run at all.
     bool is_lost();
+    bool is_noted_lost();
 
     Client::Impl& client;
     const std::int64_t lease;
     const std::uint64_t domain;
-    std::mutex mutex;                 // guards `lost`
+    std::mutex mutex;                 // guards `lost` and `lives_until`
     std::condition_variable over;
     bool lost{false};
+    Instant lives_until{never};
     // The client's thread's: names in whose lines it stands. Its key there is one.
     std::set<std::string, std::less<>> names;
 };

@@ -82,6 +82,8 @@ struct Client::Impl {
     void drop();
 
     void revoke(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done);
+    void keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost,
+                    client::KeptLeases::Lives lives);
     // Renews what is due; returns when something will be.
     Instant renew();
     void list_leases(const LeaseOptions& options, std::shared_ptr<LeaseListReply> so_far, Callback<LeaseListReply> done);

@@ -17,20 +17,28 @@ Duration KeptLeases::whole(const Kept& kept) const {
     return std::chrono::seconds(std::clamp<std::int64_t>(kept.ttl, 1, ttl_max_s));
 }
 
+void KeptLeases::set_lives_until(Kept& kept, Instant until) {
+    if (!kept.lives || kept.lives(until)) {
+        kept.lives_until = until;
+    }
+}
+
 void KeptLeases::set_due(Id id, Kept& kept, Instant at) {
     due_.erase({kept.due, id});
     kept.due = std::min(at, kept.lives_until);
     due_.emplace(kept.due, id);
 }
 
-void KeptLeases::add(Id id, std::int64_t ttl, std::int64_t timeout_ms, Instant asked, Lost lost) {
+void KeptLeases::add(Id id, std::int64_t ttl, std::int64_t timeout_ms, Instant asked, Lost lost,
+                     Lives lives) {
     const std::lock_guard lock(mutex_);
     remove(id);
     Kept& kept = kept_[id];
     kept.ttl = ttl;
     kept.timeout_ms = timeout_ms;
     kept.lost = std::move(lost);
-    kept.lives_until = asked + whole(kept);
+    kept.lives = std::move(lives);
+    set_lives_until(kept, asked + whole(kept));
     set_due(id, kept, asked);   // that is at once
 }
 
@@ -91,10 +99,10 @@ void KeptLeases::on_answer(std::uint64_t domain, const std::vector<std::int64_t>
             set_due(id, kept, now + std::min(retry_pause_max, whole(kept) / 10));
         } else if (reply->ttls[i] > 0) {
             kept.ttl = reply->ttls[i];
-            kept.lives_until = asked + whole(kept);
+            set_lives_until(kept, asked + whole(kept));
             set_due(id, kept, asked + whole(kept) / 3);
         } else {
-            kept.lives_until = now;   // it is gone: run() says so
+            set_lives_until(kept, now);   // it is gone: run() says so
             set_due(id, kept, now);
         }
     }

@@ -23,6 +23,8 @@ namespace ringfort::client {
 class KeptLeases {
   public:
     using Lost = std::function<void()>;
+    // Until when it lives, as far as is known. False: it is lost already, and stays so. Asks nothing of what calls it.
+    using Lives = std::function<bool(Instant until)>;
     // Of ids each domain has its own.
     struct Id {
         std::uint64_t domain{0};
@@ -30,7 +32,8 @@ class KeptLeases {
         auto operator<=>(const Id&) const = default;
     };
     // `asked`: when it was granted or renewed last, or before.
-    void add(Id id, std::int64_t ttl, std::int64_t timeout_ms, Instant asked, Lost lost);
+    // `lives` is told at once, and whenever that changes.
+    void add(Id id, std::int64_t ttl, std::int64_t timeout_ms, Instant asked, Lost lost, Lives lives = {});
     // After it returned `lost` does not begin any more.
     void remove(Id id);
 
@@ -46,10 +49,12 @@ class KeptLeases {
         std::int64_t ttl{0};
         std::int64_t timeout_ms{0};
         Lost lost;
+        Lives lives;             // may be empty
         Instant lives_until{};   // as far as is known here
         Instant due{};           // its place in due_
         bool asking{false};
     };
+    void set_lives_until(Kept& kept, Instant until);
     void set_due(Id id, Kept& kept, Instant at);
     Duration whole(const Kept& kept) const;
 

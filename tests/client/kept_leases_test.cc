@@ -107,6 +107,28 @@ TEST_F(KeptLeasesTest, count_from_when_they_were_granted_until_an_answer_says_ot
     EXPECT_EQ(lost, std::vector<std::int64_t>{7});
 }
 
+TEST_F(KeptLeasesTest, say_until_when_they_live_whenever_that_changes) {
+    std::vector<Instant> lives;
+    bool alive = true;
+    const Instant start = now;
+    kept.add({0, 7}, 3, 0, now, [this] { lost.push_back(7); }, [&](Instant until) {
+        lives.push_back(until);
+        return alive;
+    });
+    run();
+    now = now + 1s;
+    answer({7}, {6}, 500ms);
+    fail({7});
+    now = now + 2s;
+    run();
+    alive = false;
+    answer({7}, {6});
+    EXPECT_EQ(lives, (std::vector<Instant>{start + 3s, start + 6500ms, now + 6s}));
+    now = start + 6500ms;
+    run();
+    EXPECT_EQ(lost, std::vector<std::int64_t>{7}) << "an answer that came too late does not bring it back";
+}
+
 TEST_F(KeptLeasesTest, of_one_id_in_two_domains_are_two) {
     add(7, 9, 1);
     add(7, 9, 2);

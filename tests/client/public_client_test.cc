@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "loopback_server.h"
+#include "ringfort/concurrency.h"
 
 namespace ringfort {
 namespace {
@@ -420,6 +421,21 @@ TEST(ClientPolled, a_kept_lease_counts_from_before_its_grant_was_sent) {
     client.keep_alive(*lease, {}, [&late_lost] { late_lost = true; });
     client.poll(0);
     EXPECT_TRUE(late_lost);
+}
+
+TEST(ClientPolled, a_session_is_lost_by_the_clock_while_nobody_polls) {
+    LoopbackServer server;
+    Client client(to(server, Threading::polled));
+    bool told = false;
+    auto session = Session::open(client, {.ttl = 1, .lost = [&told] { told = true; }});
+    ASSERT_TRUE(session) << session.error().text();
+    EXPECT_FALSE(session->lost());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1010));   // it computes
+    EXPECT_TRUE(session->lost());
+    EXPECT_FALSE(told) << "that takes a call or poll()";
+    client.poll(0);
+    EXPECT_TRUE(told);
+    EXPECT_TRUE(session->lost());
 }
 
 TEST(ClientPolled, watches_are_no_requests_in_flight_to_poll) {
