@@ -202,7 +202,7 @@ bool WatchFeed::tell(Pass& pass, const kv::Store::Change& change, WorkBudget& bu
     const std::string_view key = change.event.kv.key;
     if (!pass.in_change) {
         pass.in_change = true;
-        pass.after.any = false;
+        pass.after.reset();
         pass.groups.clear();
         pass.group_at = 0;
         pass.watcher_at = no_slot;

@@ -1,5 +1,7 @@
 #include "shard/watch_index.h"
 
+#include "base/checksum.h"
+
 namespace ringfort::shard {
 
 namespace {
@@ -24,6 +26,24 @@ bool is_at(const Watcher& a, const WatchIndex::After& b) {
 }
 
 }  // namespace
+
+// ------------------------------------------------------------------------------------------------ single keys
+
+std::uint32_t WatchIndex::hash_of(std::string_view key) const {
+    return static_cast<std::uint32_t>(checksum(as_bytes(key), hash_seed_));
+}
+
+std::uint32_t WatchIndex::find_point(std::string_view key) const {
+    if (points_.empty()) {
+        return no_slot;
+    }
+    const std::uint32_t hash = hash_of(key);
+    std::uint32_t at = points_.first(hash);
+    while (at != no_slot && (groups_[at].priority != hash || of(at).begin() != key)) {
+        at = groups_[at].left;
+    }
+    return at;
+}
 
 // ------------------------------------------------------------------------------------------------ the tree
 
@@ -115,7 +135,7 @@ std::uint32_t WatchIndex::find_group(const Watcher& watcher) const {
 // In front of the others of its group: who goes through a group does not meet it.
 void WatchIndex::insert(std::uint32_t slot) {
     Watcher& watcher = watchers_[slot];
-    watcher.group = find_group(watcher);
+    watcher.group = watcher.point ? find_point(watcher.begin()) : find_group(watcher);
     watcher.group_previous = no_slot;
     if (watcher.group != no_slot) {
         Group& group = groups_[watcher.group];
@@ -128,6 +148,11 @@ void WatchIndex::insert(std::uint32_t slot) {
     watcher.group_next = no_slot;
     Group& group = groups_[watcher.group];
     group.first = slot;
+    if (watcher.point) {
+        group.priority = hash_of(watcher.begin());
+        points_.insert(*this, watcher.group);
+        return;
+    }
     group.last_end = watcher.group;
     group.priority = static_cast<std::uint32_t>(prng_.next());
     root_ = insert_below(root_, watcher.group);
@@ -139,7 +164,11 @@ std::uint32_t WatchIndex::erase(std::uint32_t slot) {
     Group& group = groups_[at];
     const bool only = group.first == slot && watcher.group_next == no_slot;
     if (only) {
-        root_ = erase_below(root_, at);
+        if (watcher.point) {
+            points_.erase(*this, at);
+        } else {
+            root_ = erase_below(root_, at);
+        }
         groups_.give_back(at);
     } else {
         const std::uint32_t previous = watcher.group_previous;
@@ -154,10 +183,16 @@ std::uint32_t WatchIndex::erase(std::uint32_t slot) {
 
 void WatchIndex::find(std::string_view key, std::size_t found_max, After& after, std::vector<std::uint32_t>& found) const {
     found.clear();
+    const std::uint32_t point = after.point ? no_slot : find_point(key);
+    after.point = true;
+    if (point != no_slot) {
+        found.push_back(point);
+    }
+    const std::size_t points = found.size();
     find_below(root_, key, found_max, after, found);
-    if (!found.empty()) {
+    if (found.size() > points) {
         const Watcher& last = of(found.back());
-        after.any = true;
+        after.interval = true;
         after.begin = last.begin();
         after.end = last.end();
         after.no_end = last.no_end;
@@ -170,7 +205,7 @@ void WatchIndex::find_below(std::uint32_t root, std::string_view key, std::size_
         return;
     }
     const Watcher& here = of(root);
-    const bool passed = after.any && (precedes(here, after) || is_at(here, after));
+    const bool passed = after.interval && (precedes(here, after) || is_at(here, after));
     if (!passed) {
         find_below(groups_[root].left, key, found_max, after, found);
     }
