@@ -8,6 +8,7 @@
 
 #include "base/bounds.h"
 #include "base/bytes.h"
+#include "base/instant.h"
 #include "wire/peer_codec.h"
 
 namespace ringfort::shard {
@@ -40,6 +41,9 @@ struct ShardBounds {
 
     // ---- reads
     std::size_t streams{1024};
+    // While compaction waits for a stream: for so long, and while so much is written behind its revision.
+    Duration stream_pin_time{60s};
+    std::size_t stream_pin_bytes{256 * mib};
     std::size_t unopened_streams{64 * 1024};
     std::size_t held_reads{256 * 1024};       // more than a cluster's nodes have under way to one leader (forwards)
     std::size_t held_read_bytes{64 * mib};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mark.h"
 #include "shard/read_rounds.h"
 #include "shard/replica.h"
 #include "shard/request_extent.h"
@@ -93,6 +94,7 @@ void Streams::start(Stream& stream) {
     sort_bytes_ += sort_bytes;
     stream.read = std::move(*read);
     stream.header = stream.replica->header();
+    stream.pinned_bytes = stream.replica->store()->live_bytes();
     open_budget_.take(1, 0);
     while (!stream.done && send_piece(stream, open_budget_)) {
     }
@@ -249,6 +251,11 @@ void Streams::look_at(Stream& stream, Instant now) {
         end(stream, api::Errc::timed_out, "");
         return;
     }
+    if (overstays(stream, now)) {
+        MARK("a long reply is in compaction's way for too long");
+        end(stream, api::Errc::compacted, "the reply was not read in time");
+        return;
+    }
     if (!blocked(stream)) {
         stream.blocked_since = never;
         return;
@@ -258,6 +265,18 @@ void Streams::look_at(Stream& stream, Instant now) {
         // etcd's users know this answer from reading too slowly past a compaction.
         end(stream, api::Errc::compacted, "the reply was not read in time");
     }
+}
+
+// What has been written since is the most that its pin keeps: changes are forgotten in their order.
+bool Streams::overstays(Stream& stream, Instant now) const {
+    const kv::Store& store = *stream.replica->store();
+    if (stream.read->revision() >= store.compact_revision()) {
+        return false;
+    }
+    stream.overtaken_since = std::min(stream.overtaken_since, now);
+    const ShardBounds& bounds = context_.config.bounds;
+    return now - stream.overtaken_since >= bounds.stream_pin_time ||
+           store.live_bytes() > stream.pinned_bytes + bounds.stream_pin_bytes;
 }
 
 Instant Streams::next_deadline() const {

@@ -2,7 +2,9 @@
 //
 // Bounds: the work of a turn, for replies that begin and for those that go on; replies begun and not ended; the memory
 // of sorted ones. A reply's deadline holds until its first piece leaves; from then on it ends when its reader takes
-// nothing for a while. The time in which it is this side that works counts for nothing.
+// nothing for a while. The time in which it is this side that works counts for nothing. While compaction waits for the
+// revision it has pinned, it may go on for a time, and as long as not too much is written meanwhile: a reader that is slow
+// and never stops does not fill the memory.
 #pragma once
 
 #include <array>
@@ -63,6 +65,8 @@ class Streams {
         std::int64_t credit_bytes{0};
         Instant deadline{};               // of the first piece
         Instant blocked_since{never};     // the reader takes nothing
+        Instant overtaken_since{never};   // compaction waits for it
+        std::uint64_t pinned_bytes{0};    // of the store, when it was pinned
         bool began{false};                // its first piece has left
         bool done{false};
     };
@@ -73,6 +77,7 @@ class Streams {
     // One piece. false: nothing to do now (no credit, reader behind, budget spent).
     bool send_piece(Stream& stream, WorkBudget& budget);
     void look_at(Stream& stream, Instant now);
+    bool overstays(Stream& stream, Instant now) const;
     // Its memory and its pin go; the stream itself when nobody is looking at it.
     void set_done(Stream& stream);
     void end(Stream& stream, api::Errc code, std::string_view detail);

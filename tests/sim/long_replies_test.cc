@@ -88,5 +88,84 @@ TEST_F(LongReplies, of_many_small_pairs_go_on) {
     good_end();
 }
 
+// A reader that takes a piece now and then, and so never stops, while everything is written anew and compacted.
+class SlowReader : public LongReplies {
+  protected:
+    void fill() {
+        for (std::size_t i = 0; i < count; i++) {
+            const std::string name = "d00/slow" + std::to_string(i);
+            clients[s->leader()]->ask(++id, api::PutRequest{.key = name, .value = value}, 5s);
+            ASSERT_TRUE(answered(s->leader(), id));
+            revision++;
+        }
+    }
+    void compact() {
+        clients[s->leader()]->ask(++id, api::CompactRequest{.revision = revision}, 5s);
+        ASSERT_TRUE(answered(s->leader(), id));
+        ASSERT_EQ(answer(s->leader(), id).error, api::Errc::ok);
+    }
+    // Asks for everything, and gives back some of it every second.
+    void begin_reading() {
+        reader.emplace(s->cluster(), s->leader());
+        reader->greet();
+        reader->ask(1, whole_domain, 60s);
+        s->simulation.run_for(100ms);
+    }
+    void read_for(int seconds) {
+        for (; seconds > 0 && !reader->answer(1).ended; seconds--) {
+            reader->credit(1, 60'000);
+            s->simulation.run_for(1s);
+        }
+    }
+    void TearDown() override {
+        reader.reset();
+        QuietCluster::TearDown();
+    }
+
+    static constexpr std::size_t count = 40;
+    const std::string value = std::string(60'000, 'x');
+    api::Revision revision{2};   // of the key every test begins with
+    std::optional<RawClient> reader;
+};
+
+TEST_F(SlowReader, is_ended_as_compacted_when_compaction_has_waited_for_it) {
+    RunOptions options = no_load_nor_tails();
+    options.bounds.stream_pin_time = 5s;
+    ASSERT_TRUE(begin(options));
+    ASSERT_NO_FATAL_FAILURE(fill());
+    begin_reading();
+    read_for(7);
+    EXPECT_FALSE(reader->answer(1).ended) << "nothing waits for it";
+    const auto once = s->view(s->leader()).live_bytes;
+    ASSERT_NO_FATAL_FAILURE(fill());
+    ASSERT_NO_FATAL_FAILURE(compact());
+    read_for(4);
+    EXPECT_FALSE(reader->answer(1).ended);
+    EXPECT_GT(s->view(s->leader()).live_bytes, once * 3 / 2) << "what it reads is kept";
+    read_for(3);
+    EXPECT_TRUE(reader->answer(1).ended);
+    EXPECT_EQ(reader->answer(1).error, api::Errc::compacted);
+    EXPECT_LT(s->view(s->leader()).live_bytes, once * 5 / 4);
+    good_end();
+}
+
+TEST_F(SlowReader, is_ended_as_compacted_when_much_was_written_behind_it) {
+    RunOptions options = no_load_nor_tails();
+    options.bounds.stream_pin_bytes = count * value.size() * 3 / 2;
+    ASSERT_TRUE(begin(options));
+    ASSERT_NO_FATAL_FAILURE(fill());
+    begin_reading();
+    ASSERT_NO_FATAL_FAILURE(fill());
+    ASSERT_NO_FATAL_FAILURE(compact());
+    read_for(2);
+    EXPECT_FALSE(reader->answer(1).ended) << "as much again is not too much";
+    ASSERT_NO_FATAL_FAILURE(fill());
+    ASSERT_NO_FATAL_FAILURE(compact());
+    read_for(1);
+    EXPECT_TRUE(reader->answer(1).ended);
+    EXPECT_EQ(reader->answer(1).error, api::Errc::compacted);
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim
