@@ -166,7 +166,8 @@ class Client {
     // ---- synchronous
     Outcome<PutReply> put(std::string_view key, std::string_view value, const PutOptions& options = {});
     Outcome<GetReply> get(std::string_view key, const GetOptions& options = {});
-    // A range of any size in constant memory: `piece` sees it part by part. The reply has header and count, no kvs.
+    // A range of any size in constant memory: `piece` sees it part by part. The reply has header and count, no kvs. Its
+    // timeout begins anew with each part.
     Outcome<GetReply> stream(std::string_view key, const GetOptions& options, const PieceCallback& piece);
     Outcome<DeleteReply> del(std::string_view key, const DeleteOptions& options = {});
     Outcome<TxnReply> txn(const Txn& txn, const CallOptions& options = {});

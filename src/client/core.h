@@ -41,6 +41,8 @@ struct CoreOptions {
     // Bytes of one long reply that may be under way before the callback has seen them; no server gives more than
     // limits::frame_bytes_max.
     std::uint32_t reply_credit_bytes{1 << 20};
+    // The deadline of a read whose pieces are handed out one by one (submit() without `afresh`) begins anew with each.
+    bool pieces_renew_deadline{false};
     // Bytes of encoded requests held for sending and retries; more are refused with too_many_requests.
     std::size_t held_bytes_max{256 << 20};
     // A connection that owes answers and is silent for so long is asked for its status (one that only serves watches after

@@ -66,6 +66,7 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     watch_count += slot.kind == wire::ClientKind::watch ? 1 : 0;
     const Duration timeout = request.timeout > 0ns ? request.timeout : options.request_timeout;
     slot.deadline = current_time() + timeout;
+    slot.timeout_ms = static_cast<std::uint32_t>(std::min<std::int64_t>(timeout / 1ms, UINT32_MAX));
     request_timers.set(index, slot.deadline);
 
     const std::uint64_t token = pending.token_of(index);
@@ -432,6 +433,10 @@ void Core::Impl::on_piece(Connection& connection, std::uint32_t index, const api
     }
     slot.pieces_seen = true;
     slot.reply_open = true;
+    if (!watch && options.pieces_renew_deadline && slot.afresh == nullptr) {
+        slot.deadline = now + std::chrono::milliseconds(slot.timeout_ms);
+        request_timers.set(index, slot.deadline);
+    }
     const std::uint64_t token = pending.token_of(index);
     slot.callback(slot.context, token, response);
     // The callback may have cancelled it.

@@ -28,6 +28,7 @@ struct Pending {
     std::uint32_t connection{no_connection};
     std::uint32_t avoid{no_connection};   // where it failed last
     std::uint32_t credit_due_bytes{0};    // consumed of a long reply and not yet granted anew
+    std::uint32_t timeout_ms{0};          // as asked for; saturates
     wire::ClientKind kind{wire::ClientKind::range};
     std::uint8_t attempts{0};             // tries that were answered with an error; saturates
     std::uint8_t redirects{0};            // saturates

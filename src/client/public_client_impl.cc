@@ -20,6 +20,7 @@ constexpr std::size_t renewals_max = 8;
 
 client::CoreOptions core_options(const ClientOptions& options) {
     client::CoreOptions core;
+    core.pieces_renew_deadline = true;
     for (const std::string& endpoint : options.endpoints) {
         if (const auto normal = normalize_endpoint(endpoint)) {
             core.endpoints.push_back(*client::parse_address(*normal));

@@ -189,6 +189,27 @@ TEST(ClientRequests, a_request_that_left_expires_as_timed_out_and_its_late_answe
     EXPECT_FALSE(link.closed);
 }
 
+// A reply of any size takes as long as it takes, as long as there is more of it.
+TEST(ClientRequests, where_pieces_renew_the_deadline_a_long_reply_outlives_it_and_one_that_stops_does_not) {
+    for (const bool renew : {true, false}) {
+        CoreOptions options = CoreScript::three();
+        options.pieces_renew_deadline = renew;
+        CoreScript script(options);
+        Link& link = script.greet();
+        const std::uint64_t token = script.get("k", 300ms);
+        const Seen seen = script.only(link);
+        for (int piece = 0; piece < 3; piece++) {
+            script.pass(200ms);
+            script.reply_range(seen, {"k" + std::to_string(piece)}, true);
+        }
+        EXPECT_EQ(script.answer(token).pieces, renew ? 3U : 1U);
+        EXPECT_EQ(script.answer(token).count, renew ? 0U : 1U);
+        script.pass(305ms);
+        EXPECT_EQ(script.answer(token).count, 1U);
+        EXPECT_EQ(script.answer(token).error, api::Errc::timed_out);
+    }
+}
+
 TEST(ClientRequests, the_clients_own_timeout_holds_where_the_request_names_none) {
     CoreOptions options = CoreScript::three();
     options.request_timeout = 100ms;
