@@ -42,6 +42,8 @@ constexpr std::array flag_table = {
          "How --auto-compaction-retention counts: time or revisions."},
     Flag{"auto-compaction-retention", storage, "VALUE", "0",
          "History to keep: for 'periodic' a duration (\"30m\"; a bare number is hours), for 'revision' a number; 0: all."},
+    Flag{"watch-progress-notify-interval", storage, "DURATION", "10m",
+         "Time between marks of a watch that wants them and has nothing else to tell (\"10m\", \"500ms\")."},
     Flag{"max-request-bytes", storage, "BYTES", "1572864", "Largest client request; fixed when the cluster is founded."},
     Flag{"max-txn-ops", storage, "COUNT", "128", "Most operations in a transaction; fixed when the cluster is founded."},
 
@@ -94,7 +96,7 @@ constexpr std::array refusal_table = {
     Refusal{"pre-vote", always_on}, Refusal{"feature-gates", "there are no feature gates"},
     Refusal{"compact-hash-check-*", no_hash_checks}, Refusal{"corrupt-check-time", no_hash_checks},
     Refusal{"compaction-*", "compaction works in steps bounded by this version, not by flags"},
-    Refusal{"watch-progress-notify-interval", "watches are not built"},
+    Refusal{"experimental-watch-progress-notify-interval", "its name is --watch-progress-notify-interval"},
     Refusal{"warning-*", no_logger}, Refusal{"downgrade-check-time", "downgrades are not built"},
     Refusal{"enable-pprof", no_metrics}, Refusal{"metrics", no_metrics}, Refusal{"listen-metrics-urls", no_metrics},
     Refusal{"logger", no_logger}, Refusal{"log-outputs", no_logger}, Refusal{"log-format", no_logger},

@@ -1,6 +1,7 @@
 #include "server/options.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -186,8 +187,14 @@ Checked<bool> read_timing(const Reader& reader, Options& options) {
     return true;
 }
 
-// "1h30m", "300s"; a bare number is hours.
-std::optional<Duration> parse_retention(std::string_view text) {
+// etcd's least.
+constexpr Duration watch_progress_interval_min = 100ms;
+// "ms" before "m".
+constexpr std::array<std::pair<std::string_view, Duration>, 4> duration_units{
+    {{"h", 1h}, {"ms", 1ms}, {"m", 1min}, {"s", 1s}}};
+
+// "1h30m", "300s", "500ms"; a bare number is so many of `bare_unit`, if there is one.
+std::optional<Duration> parse_duration(std::string_view text, std::optional<Duration> bare_unit) {
     Duration total{0};
     bool bare = true;
     while (!text.empty()) {
@@ -197,19 +204,21 @@ std::optional<Duration> parse_retention(std::string_view text) {
             return std::nullopt;
         }
         text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
-        const char unit = text.empty() ? '\0' : text.front();
-        switch (unit) {
-            case '\0': return bare ? std::optional<Duration>(std::chrono::hours(count)) : std::nullopt;
-            case 'h': total += std::chrono::hours(count); break;
-            case 'm': total += std::chrono::minutes(count); break;
-            case 's': total += std::chrono::seconds(count); break;
-            default: return std::nullopt;
+        if (text.empty()) {
+            return bare && bare_unit ? std::optional<Duration>(count * *bare_unit) : std::nullopt;
         }
+        const auto is_unit = [text](const auto& unit) { return text.starts_with(unit.first); };
+        const auto unit = std::find_if(duration_units.begin(), duration_units.end(), is_unit);
+        if (unit == duration_units.end()) {
+            return std::nullopt;
+        }
+        total += count * unit->second;
+        text.remove_prefix(unit->first.size());
         bare = false;
-        text.remove_prefix(1);
     }
     return bare ? std::nullopt : std::optional<Duration>(total);
 }
+
 
 Checked<bool> read_compaction(const Reader& reader, Options& options) {
     const std::string_view mode = reader.text("auto-compaction-mode");
@@ -224,13 +233,24 @@ Checked<bool> read_compaction(const Reader& reader, Options& options) {
     if (mode != "periodic") {
         return failure(fault(fmt::format("--auto-compaction-mode must be 'periodic' or 'revision', not '{}'", mode)));
     }
-    const auto period = parse_retention(retention);
+    const auto period = parse_duration(retention, 1h);
     if (!period) {
         return failure(fault(fmt::format("--auto-compaction-retention must be a number of hours or a duration such as "
                                          "'30m', not '{}'", retention)));
     }
     options.auto_compaction_period = *period;
     options.auto_compaction_mode = *period > 0ns ? CompactionMode::periodic : CompactionMode::off;
+    return true;
+}
+
+Checked<bool> read_watches(const Reader& reader, Options& options) {
+    const std::string_view text = reader.text("watch-progress-notify-interval");
+    const auto interval = parse_duration(text, std::nullopt);
+    if (!interval || *interval < watch_progress_interval_min) {
+        return failure(fault(fmt::format("--watch-progress-notify-interval must be a duration of 100ms or more such as "
+                                         "'10m', not '{}'", text)));
+    }
+    options.watch_progress_interval = *interval;
     return true;
 }
 
@@ -331,6 +351,7 @@ Result<Options, OptionsFault> interpret(const FlagValues& values, const Machine&
     TRY(read_domains(reader, options));
     TRY(read_timing(reader, options));
     TRY(read_compaction(reader, options));
+    TRY(read_watches(reader, options));
     TRY(read_limits(reader, machine, options));
     TRY(read_machine(reader, options));
     return options;

@@ -48,6 +48,7 @@ struct Options {
     CompactionMode auto_compaction_mode{CompactionMode::off};
     Duration auto_compaction_period{0};
     std::int64_t auto_compaction_revisions{0};
+    Duration watch_progress_interval{0};
     std::uint32_t max_request_bytes{0};
     std::uint32_t max_txn_ops{0};
     std::uint32_t shards{0};                     // 0: not said

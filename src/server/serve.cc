@@ -91,6 +91,7 @@ shard::NodeConfig node_config(const Options& options, std::vector<shard::Initial
     config.memory_quota_bytes = options.quota_backend_bytes;
     config.auto_compaction_mode = compaction_mode(options.auto_compaction_mode);
     config.auto_compaction_period = options.auto_compaction_period;
+    config.watch_progress_interval = options.watch_progress_interval;
     config.auto_compaction_revisions = options.auto_compaction_revisions;
     config.version = version;
     return config;

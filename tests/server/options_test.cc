@@ -102,6 +102,8 @@ TEST(Options, wrong_combinations_are_refused_by_flag) {
         {{{"heartbeat-interval", "201"}}, "--heartbeat-interval"},
         {{{"auto-compaction-mode", "often"}}, "--auto-compaction-mode"},
         {{{"auto-compaction-retention", "1d"}}, "--auto-compaction-retention"},
+        {{{"watch-progress-notify-interval", "10"}}, "--watch-progress-notify-interval"},
+        {{{"watch-progress-notify-interval", "99ms"}}, "--watch-progress-notify-interval"},
         {{{"auto-compaction-mode", "revision"}, {"auto-compaction-retention", "1h"}}, "--auto-compaction-retention"},
         {{{"shards", "2"}, {"shard-cpus", "0"}}, "--shard-cpus"},
         {{{"shard-cpus", "3-1"}}, "--shard-cpus"},
@@ -114,6 +116,8 @@ TEST(Options, wrong_combinations_are_refused_by_flag) {
 
 TEST(Options, values_mean_what_etcd_means) {
     EXPECT_EQ(Duration(2h), accepted({{"auto-compaction-retention", "2"}}).auto_compaction_period);
+    EXPECT_EQ(Duration(10min), accepted({}).watch_progress_interval);
+    EXPECT_EQ(Duration(1500ms), accepted({{"watch-progress-notify-interval", "1s500ms"}}).watch_progress_interval);
     EXPECT_EQ(Duration(90min), accepted({{"auto-compaction-retention", "1h30m"}}).auto_compaction_period);
     const Options revisions = accepted({{"auto-compaction-mode", "revision"}, {"auto-compaction-retention", "1000"}});
     EXPECT_EQ(1000, revisions.auto_compaction_revisions);
