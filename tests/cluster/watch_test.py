@@ -91,6 +91,25 @@ class Watch(ClusterCase):
         self.assertGreaterEqual(watched["resumed"], 300)
         self.assertGreater(watched["events"], 10_000)
 
+    def test_interactive_watches_go_on_when_one_of_them_fails(self):
+        cluster = self.cluster(extra=["--initial-domains", "m"])
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "watch", "-i"]
+        with tempfile.TemporaryFile("w+") as errors, tempfile.TemporaryFile("w+") as told:
+            watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told, stderr=errors, text=True)
+            self.addCleanup(lambda: (watcher.kill(), watcher.wait()))
+            watcher.stdin.write("watch a z\nwatch b\n")
+            watcher.stdin.flush()
+
+            def said(file):
+                file.seek(0)
+                return file.read()
+            wait_until(lambda: "watch was canceled" in said(errors), 10, "the watch over two domains fails")
+
+            def told_of():
+                cluster.must_ctl("put", "b", "there?")
+                return "there?" in said(told)
+            wait_until(told_of, 10, "the other one goes on")
+
     def test_watch_of_what_is_compacted_says_where_one_may_begin(self):
         cluster = self.cluster()
         for number in range(5):

@@ -43,13 +43,19 @@ void run_program(const std::vector<std::string>& program, const Event& event) {
 // One watch's replies, as they come. Several watches may tell at a time.
 class Teller {
   public:
-    Teller(const Session& session, std::vector<std::string> program)
-        : printer_(session.printer()), program_(std::move(program)) {}
+    enum class Alone : std::uint8_t { yes, no };   // no: the others go on when it fails
+
+    Teller(const Session& session, std::vector<std::string> program, Alone alone)
+        : printer_(session.printer()), program_(std::move(program)), alone_(alone) {}
 
     // false: it was the last.
     bool tell(const Outcome<WatchReply>& reply) const {
-        if (!reply) {
+        if (!reply && alone_ == Alone::yes) {
             fail(reply.error(), Effect::read);
+        }
+        if (!reply) {
+            std::fprintf(stderr, "watch was canceled (%s)\n", reply.error().text().c_str());
+            return false;
         }
         if (reply->canceled) {
             tell_end(*reply);
@@ -79,6 +85,7 @@ class Teller {
 
     std::unique_ptr<Printer> printer_;
     std::vector<std::string> program_;
+    const Alone alone_;
 };
 
 void run_once(Session& session, const WatchFlags& flags) {
@@ -87,7 +94,7 @@ void run_once(Session& session, const WatchFlags& flags) {
         fail(Exit::bad_arguments, error->text);
     }
     const auto& [key, options] = std::get<WatchFlags::Watched>(watched);
-    const Teller teller(session, session.globals().program);
+    const Teller teller(session, session.globals().program, Teller::Alone::yes);
     auto watcher = session.client().watch(key, options);
     while (teller.tell(watcher.next())) {
     }
@@ -132,7 +139,7 @@ void run_interactive(Session& session) {
             continue;
         }
         const auto& [key, options] = std::get<WatchFlags::Watched>(watched);
-        tellers.push_back(std::make_unique<Teller>(session, program));
+        tellers.push_back(std::make_unique<Teller>(session, program, Teller::Alone::no));
         ids.push_back(client.watch_async(key, options, [&telling, teller = tellers.back().get()](Outcome<WatchReply> reply) {
             const std::lock_guard lock(telling);
             teller->tell(reply);
@@ -150,7 +157,8 @@ void add_watch_command(CLI::App& app, Commands& commands) {
                     "Behind \"--\": a program to run for each event; it finds ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,\n"
                     "ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment.\n"
                     "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\";\n"
-                    "it ends with them. Exit code 1 if the cluster ends a watch, as for history that was compacted.\n\n"
+                    "it ends with them, and goes on when one of its watches ends. Exit code 1 if the cluster ends the one\n"
+                    "watch there is, as for history that was compacted.\n\n"
                     "Examples:\n  ringctl watch hello\n  ringctl watch app/ --prefix --rev 7 -w json\n"
                     "  ringctl watch config --prev-kv -- sh -c 'echo \"$ETCD_WATCH_VALUE\" >> log'");
     commands.push_back({command, [flags](Session& session) {
