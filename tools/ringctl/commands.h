@@ -25,6 +25,8 @@ void add_member_commands(CLI::App& app, Commands& commands);     // member list,
 void add_lease_commands(CLI::App& app, Commands& commands);      // lease grant, revoke, timetolive, list, keep-alive
 void add_watch_command(CLI::App& app, Commands& commands);
 void add_lock_commands(CLI::App& app, Commands& commands);       // lock, elect
+void add_check_commands(CLI::App& app, Commands& commands);      // check perf, check datascale
+void add_mirror_command(CLI::App& app, Commands& commands);      // make-mirror
 void add_log_commands(CLI::App& app, Commands& commands);        // log dump
 
 }  // namespace ringctl

@@ -100,8 +100,7 @@ std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::strin
 
 // What etcdctl has and this version has not: told apart from what nobody has.
 const char* not_served(const std::string& word) {
-    static constexpr std::string_view commands[] = {"auth",  "user",   "role",
-                                                    "check", "defrag", "snapshot", "make-mirror", "downgrade"};
+    static constexpr std::string_view commands[] = {"auth", "user", "role", "defrag", "snapshot", "downgrade"};
     static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
     static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
     if (std::ranges::count(commands, word) > 0) {
@@ -156,6 +155,8 @@ int main(int argc, char** argv) {
     add_txn_command(app, commands);
     add_watch_command(app, commands);
     add_lock_commands(app, commands);
+    add_check_commands(app, commands);
+    add_mirror_command(app, commands);
     add_endpoint_commands(app, commands);
     add_alarm_commands(app, commands);
     add_member_commands(app, commands);

@@ -91,8 +91,14 @@ ringfort::Client Session::client_of(const std::vector<std::string>& endpoints) c
     return ringfort::Client(client_options(endpoints));
 }
 
-ringfort::Client Session::watching_client() const {
+ringfort::Client Session::client_with(std::size_t connections) const {
     ringfort::ClientOptions options = client_options(globals_.endpoints);
+    options.connections = connections;
+    return ringfort::Client(options);
+}
+
+ringfort::Client Session::background_client_of(const std::vector<std::string>& endpoints) const {
+    ringfort::ClientOptions options = client_options(endpoints);
     options.threading = ringfort::Threading::background;
     return ringfort::Client(options);
 }

@@ -43,8 +43,11 @@ class Session {
     ringfort::Client& client();
     // Of these alone. Any thread may ask for its own.
     ringfort::Client client_of(const std::vector<std::string>& endpoints) const;
+    // Likewise of all endpoints, with so many connections and requests in flight.
+    ringfort::Client client_with(std::size_t connections) const;
     // With a thread of its own: what comes unasked arrives while others are asked.
-    ringfort::Client watching_client() const;
+    ringfort::Client watching_client() const { return background_client_of(globals_.endpoints); }
+    ringfort::Client background_client_of(const std::vector<std::string>& endpoints) const;
     // The client addresses of all members, instead of the given endpoints. Ends the process if nobody knows them.
     std::vector<std::string> cluster_endpoints();
 
