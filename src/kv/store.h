@@ -158,6 +158,8 @@ class Store {
     void check_invariants() const;
 
     struct Impl;
+    // For tests that look inside, or spoil what is there.
+    Impl& impl() { return *impl_; }
 
   private:
     std::unique_ptr<Impl> impl_;

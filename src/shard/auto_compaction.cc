@@ -66,7 +66,7 @@ void AutoCompaction::on_timers(Instant now) {
     }
     next_at_ = now + interval_;
     for (const auto& replica : context_.replicas->all()) {
-        if (replica->store() == nullptr || !replica->raft().is_leader()) {
+        if (replica->store() == nullptr || replica->out_of_service() || !replica->raft().is_leader()) {
             continue;
         }
         const api::Revision current = replica->store()->revision();

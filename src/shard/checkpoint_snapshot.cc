@@ -350,7 +350,7 @@ bool Checkpoints::ReceiveJob::step() {
             [[fallthrough]];
         case Stage::name: {
             const std::string former = replica_.checkpoint().file;
-            if (record_.applied.index > replica_.raft().appliable()) {
+            if (record_.applied.index > replica_.raft().appliable() || replica_.out_of_service()) {
                 owner_.context_.streams->on_store_replaced(replica_);
                 owner_.context_.watches->on_store_replaced(replica_);
                 owner_.context_.hash_walks->on_store_replaced(replica_);

@@ -94,7 +94,7 @@ void Checkpoints::maybe_start_write() {
         }
         const bool hurries = wanted->hurries;
         wanted = wanted_.erase(wanted);
-        if (replica != nullptr && replica->applied() > replica->checkpoint().applied.index) {
+        if (replica != nullptr && replica->applied() > replica->checkpoint().applied.index && !replica->out_of_service()) {
             write_ = std::make_unique<WriteJob>(*this, *replica, hurries);
         }
     }
@@ -118,6 +118,9 @@ void Checkpoints::on_sent(RangeId range, NodeId to, bool ok) {
 }
 
 void Checkpoints::send_snapshot(Replica& replica, NodeId to) {
+    if (replica.out_of_service()) {
+        return;   // who leads next is asked again
+    }
     for (const auto& job : sends_) {
         if (job->range() == replica.range() && job->to() == to && !job->done()) {
             return;
@@ -150,7 +153,8 @@ void Checkpoints::on_slice(Link& link, const wire::SnapshotSlice& slice) {
         return;
     }
     const bool begins = slice.offset == 0 && slice.term >= replica->raft().term();
-    if (begins && slice.snapshot.index > replica->applied()) {
+    const bool rebuilds = replica->out_of_service() && slice.snapshot.index == replica->applied();
+    if (begins && (slice.snapshot.index > replica->applied() || rebuilds)) {
         receives_.push_back(std::make_unique<ReceiveJob>(*this, *replica, slice, link.node()));
         receives_.back()->take(link, slice);
         return;

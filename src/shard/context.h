@@ -30,6 +30,7 @@ class LeaseKeeper;
 class Watches;
 class HashWalks;
 class SpaceAlarms;
+class StateCompare;
 
 struct Context {
     env::World& world;
@@ -56,6 +57,7 @@ struct Context {
     Watches* watches{nullptr};
     HashWalks* hash_walks{nullptr};
     SpaceAlarms* space_alarms{nullptr};
+    StateCompare* state_compare{nullptr};
 
     // When timers are wanted earlier than they last said: whoever sets a deadline outside of the timers lowers it.
     Instant timers_wanted{never};

@@ -27,7 +27,7 @@ FollowerReads::FollowerReads(Context& context) : context_(context), nonce_(conte
 // ------------------------------------------------------------------------------------------------ taking reads
 
 bool FollowerReads::add(Replica& replica, const PendingRead& read) {
-    if (way_to_leader(replica) == nullptr || reads_ >= context_.config.bounds.follower_reads ||
+    if (way_to_leader(replica) == nullptr || replica.out_of_service() || reads_ >= context_.config.bounds.follower_reads ||
         held_bytes_ + read.body.size() > context_.config.bounds.follower_read_bytes) {
         return false;
     }

@@ -31,6 +31,10 @@ bool HashWalks::run() {
     while (!walks_.empty() && !budget.spent()) {
         const Walk& walk = walks_.front();
         budget.take(1, 0);
+        if (walk.replica->out_of_service()) {
+            refuse(take(walks_.begin()), api::Errc::unhealthy);
+            continue;
+        }
         if (hash_ == nullptr) {
             auto opened = walk.replica->store()->open_hash(walk.revision);
             if (!opened) {

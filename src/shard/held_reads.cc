@@ -68,6 +68,11 @@ void HeldReads::answer(Held& held, WorkBudget& budget) {
         context_.router->answer_error(held.origin, api::Errc::timed_out, "", held.replica->header());
         return;
     }
+    if (held.replica->out_of_service()) {
+        budget.take(1, 0);
+        context_.router->answer_error(held.origin, api::Errc::unhealthy, out_of_service_text, held.replica->header());
+        return;
+    }
     if (std::string_view* key = key_in(held.question)) {
         *key = held.key;
     }

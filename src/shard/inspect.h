@@ -7,6 +7,7 @@
 
 #include "base/ids.h"
 #include "kv/lease_table.h"
+#include "kv/store.h"
 #include "raft/types.h"
 #include "shard/link_view.h"
 #include "shard/pool_view.h"
@@ -26,6 +27,7 @@ struct ReplicaView {
     raft::EntryId last{};
     std::uint64_t state_hash{0};   // at `applied`
     bool in_doubt{false};
+    bool out_of_service{false};    // its state was found to be wrong, and is not rebuilt yet
     bool damaged{false};           // an entry's payload is lost here, and not fetched from a peer yet
     std::uint64_t live_bytes{0};   // of the store; 0 for the directory
     std::size_t pending{0};        // answers owed
@@ -36,6 +38,8 @@ struct ReplicaView {
 };
 
 std::vector<ReplicaView> inspect(Shard& shard);
+// For tests that spoil it. Null: there is none.
+kv::Store* store_of(Shard& shard, RangeId range);
 
 // The leases of a range as its replica here has them.
 struct LeaseView {

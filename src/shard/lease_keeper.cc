@@ -277,7 +277,8 @@ void LeaseKeeper::on_timers(Instant now) {
     const std::size_t first = first_;
     for (std::size_t i = 0; i < replicas.size(); i++) {
         Replica& replica = *replicas[(first + i) % replicas.size()];
-        if (replica.store() == nullptr || replica.store()->lease_count() == 0 || !replica.raft().accepts_proposals()) {
+        if (replica.store() == nullptr || replica.store()->lease_count() == 0 || replica.out_of_service() ||
+            !replica.raft().accepts_proposals()) {
             continue;
         }
         const bool spent_before = budget.spent();

@@ -178,6 +178,14 @@ std::vector<std::byte> NodeRequests::own_status() {
     response.ranges = ranges;
     const std::vector<std::string> alarms = own_alarms();
     std::vector<std::string_view> errors(alarms.begin(), alarms.end());
+    std::vector<std::string> wrong;
+    for (const auto& replica : context_.replicas->all()) {
+        if (replica->out_of_service()) {
+            wrong.push_back("CORRUPT: range " + std::to_string(replica->range().value) + ": " +
+                            std::string(out_of_service_text));
+        }
+    }
+    errors.insert(errors.end(), wrong.begin(), wrong.end());
     if (!context_.log->has_space()) {
         errors.emplace_back("NOSPACE: the log cannot grow: the disk is full");
     }

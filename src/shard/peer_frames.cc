@@ -8,6 +8,7 @@
 #include "shard/replica.h"
 #include "shard/replicas.h"
 #include "shard/router.h"
+#include "shard/state_compare.h"
 #include "shard/streams.h"
 
 namespace ringfort::shard {
@@ -55,6 +56,10 @@ struct Handler {
     }
     bool operator()(const wire::ReadIndexAnswer& answer) const {
         context.follower_reads->on_answer(link, answer);
+        return true;
+    }
+    bool operator()(const wire::StateHashes& hashes) const {
+        context.state_compare->on_message(link, hashes);
         return true;
     }
     bool operator()(const wire::Forward& forward) const {

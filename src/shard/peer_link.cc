@@ -258,6 +258,7 @@ template bool Link::send(const wire::ReadRound&, wire::LinkClass);
 template bool Link::send(const wire::ReadRoundAnswer&, wire::LinkClass);
 template bool Link::send(const wire::ReadIndex&, wire::LinkClass);
 template bool Link::send(const wire::ReadIndexAnswer&, wire::LinkClass);
+template bool Link::send(const wire::StateHashes&, wire::LinkClass);
 template bool Link::send(const wire::Forward&, wire::LinkClass);
 template bool Link::send(const wire::ForwardReply&, wire::LinkClass);
 template bool Link::send(const wire::ForwardCancel&, wire::LinkClass);

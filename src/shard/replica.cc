@@ -167,6 +167,10 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
+    if (out_of_service_) {
+        schedule_election(context_.config.election_timeout);   // others can lead
+        return;
+    }
     if (context_.stopping || (context_.links->others_should_lead() && !left_to_others_)) {
         // Whoever should not lead now looks again later. With a slow disk once only: the others may be unable to win.
         MARK("election left to others");
@@ -266,7 +270,7 @@ kv::CommandHeader Replica::command_header() const {
 
 api::Errc Replica::propose(const Origin& origin, const kv::CommandHeader& header, const kv::CommandBody& body,
                            Instant deadline, std::uint64_t added_bytes) {
-    if (!raft_->accepts_proposals()) {
+    if (!raft_->accepts_proposals() || out_of_service_) {
         return api::Errc::no_leader;
     }
     const std::size_t bytes = kv::command_bytes(body);
@@ -626,8 +630,65 @@ void Replica::on_checkpoint_durable(const CheckpointRecord& record) {
     raft_->compact(record.applied.index, record.configuration);
 }
 
+void Replica::note_hash_at(LogIndex index) {
+    noted_at_ = index;
+    noted_hash_ = applied() == index ? std::optional(state_hash()) : std::nullopt;
+}
+
+void Replica::leave_service() {
+    out_of_service_ = true;
+    fail_pending(api::Errc::leader_changed);
+    transfer_leadership(NodeId{});
+}
+
+// What this node proposed below the snapshot has an outcome, but not one that can be told any more.
+void Replica::end_covered(raft::EntryId snapshot) {
+    while (!pending_.empty() && (pending_.front().id < snapshot || pending_.front().id.index <= snapshot.index)) {
+        MARK("snapshot covers a pending write");
+        const PendingWrite write = pop_pending();
+        if (write.origin.kind != OriginKind::none) {
+            const api::Errc code = MUTANT(write_in_snapshot_failed) ? api::Errc::no_leader : api::Errc::leader_changed;
+            context_.router->answer_error(write.origin, code, "", header());
+            pending_live_--;
+        }
+    }
+}
+
+// Of a replica out of service, whose log is right: the state alone is replaced, as if its own checkpoint had been written.
+bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store) {
+    context_.log->append_checkpoint(range_, record);
+    persisted_in_ = context_.log->open_batch();
+    raft_->compact(record.applied.index, record.configuration);
+    context_.checkpoints->discard(std::exchange(store_, std::move(store)));
+    ASSERT(applied() == record.applied.index);
+    applying_ = {};
+    ahead_ = {};
+    checkpoint_ = record;
+    applied_configuration_ = record.configuration;
+    end_covered(record.applied);
+    return_to_service();
+    return true;
+}
+
+void Replica::return_to_service() {
+    if (!out_of_service_) {
+        return;
+    }
+    MARK("a replica is rebuilt");
+    out_of_service_ = false;
+    commit_moved_ = true;
+    context_.log_line(env::LogLevel::info, "range " + std::to_string(range_.value) +
+                                               ": the state is rebuilt, and in service from entry " +
+                                               std::to_string(applied().value) + " on");
+    context_.replicas->note_persisted(*this);
+    context_.replicas->mark_active(*this);
+}
+
 bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                       std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
+    if (out_of_service_ && record.applied.index >= applied() && record.applied.index <= raft_->appliable()) {
+        return rebuild(record, std::move(store));
+    }
     if (record.applied.index <= applied()) {
         MARK("snapshot is older than what was applied");
         context_.checkpoints->discard(std::move(store));
@@ -657,18 +718,9 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     checkpoint_ = record;
     applied_configuration_ = record.configuration;
     commit_moved_ = true;
-    // What this node proposed below the snapshot has an outcome, but not one that can be told any more.
-    while (!pending_.empty() &&
-           (pending_.front().id < record.applied || pending_.front().id.index <= record.applied.index)) {
-        MARK("snapshot covers a pending write");
-        const PendingWrite write = pop_pending();
-        if (write.origin.kind != OriginKind::none) {
-            const api::Errc code = MUTANT(write_in_snapshot_failed) ? api::Errc::no_leader : api::Errc::leader_changed;
-            context_.router->answer_error(write.origin, code, "", header());
-            pending_live_--;
-        }
-    }
+    end_covered(record.applied);
     context_.replicas->note_persisted(*this);
+    return_to_service();
     carry_out(effects_);
     if (directory_) {
         context_.replicas->on_directory_applied(*this);

@@ -72,6 +72,14 @@ class Replica {
     // What note_caught_up() waits for.
     LogIndex catches_up_at() const { return std::min(last_at_start_, raft_->last().index); }
     std::uint64_t state_hash() const;
+    // Keeps the hash of the state at this index, if that is still to come or is now; of one index at a time.
+    void note_hash_at(LogIndex index);
+    std::optional<std::uint64_t> hash_noted_at(LogIndex index) const {
+        return noted_at_ == index ? noted_hash_ : std::nullopt;
+    }
+    // Its state is wrong (state_compare.h): nothing is applied to it, nothing of it is told, until install() replaces it.
+    bool out_of_service() const { return out_of_service_; }
+    void leave_service();
     const CheckpointRecord& checkpoint() const { return checkpoint_; }
 
     // ---- events
@@ -178,6 +186,9 @@ class Replica {
     void finish_entry();
     void answer_outcome(const PendingWrite& write);
     void drop_overwritten(raft::EntryId applied);
+    void end_covered(raft::EntryId snapshot);
+    bool rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store);
+    void return_to_service();
     PendingWrite* pending_for(raft::EntryId id);
     PendingWrite pop_pending();
     std::optional<raft::Entry> entry_to_apply(LogIndex index);
@@ -208,6 +219,9 @@ class Replica {
 
     LogIndex last_at_start_{};
     bool caught_up_{false};
+    bool out_of_service_{false};
+    LogIndex noted_at_{};
+    std::optional<std::uint64_t> noted_hash_;   // nullopt: it is still to come
 
     raft::Effects effects_;
     BatchSequence persisted_in_{0};   // the batch that holds the newest thing persisted

@@ -11,7 +11,7 @@
 namespace ringfort::shard {
 
 bool Replica::apply(WorkBudget& budget) {
-    if (!commit_moved_) {
+    if (!commit_moved_ || out_of_service_) {
         return false;
     }
     ahead_.count = 0;   // views of a former turn
@@ -177,6 +177,9 @@ void Replica::finish_entry() {
     }
     const LogIndex index = applying_.id.index;
     applying_ = {};
+    if (noted_at_ == index) {
+        noted_hash_ = state_hash();
+    }
     context_.log->release(range_, index);
     if (!apply_reads_.empty() && !apply_reads_.front()->read.in_flight && !apply_reads_.front()->read.damaged &&
         !apply_reads_.front()->holds(index.next())) {

@@ -232,7 +232,9 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         answer_error(taken.origin, api::Errc::no_leader, "the range's replica is being made", {});
         return;
     }
-    if (watch != nullptr) {
+    if (replica->out_of_service()) {
+        take_out_of_service(taken, request, *replica);
+    } else if (watch != nullptr) {
         context_.watches->open(taken.origin, *watch, *replica, taken.credit);
     } else if (const auto* read = std::get_if<api::RangeRequest>(&request.op)) {
         take_read(taken, request, *read, *replica);
@@ -246,6 +248,19 @@ void Router::take_keyed(const Taken& taken, const api::Request& request) {
         context_.hash_walks->add(*replica, taken.origin, *hash, taken.deadline);
     } else {
         take_write(taken, request, *replica);
+    }
+}
+
+// The state here is wrong. What need not be answered from it is answered elsewhere.
+void Router::take_out_of_service(const Taken& taken, const api::Request& request, const Replica& replica) {
+    const auto* read = std::get_if<api::RangeRequest>(&request.op);
+    const bool answered_here = (read != nullptr && read->serializable) ||
+                               std::holds_alternative<api::WatchRequest>(request.op) ||
+                               std::holds_alternative<api::HashKvRequest>(request.op);
+    if (answered_here) {
+        answer_error(taken.origin, api::Errc::unhealthy, out_of_service_text, replica.header());
+    } else {
+        elsewhere(taken, replica.range(), request.op);
     }
 }
 
@@ -382,6 +397,10 @@ void Router::elsewhere(const Taken& taken, RangeId range, const api::Operation& 
 void Router::serve_read(Replica& replica, const PendingRead& read, WorkBudget& budget) {
     budget.take(1, 0);
     if (is_gone(read.origin)) {
+        return;
+    }
+    if (replica.out_of_service()) {
+        answer_error(read.origin, api::Errc::unhealthy, out_of_service_text, replica.header());
         return;
     }
     if (is_lease_read(read.origin.request)) {

@@ -18,6 +18,10 @@ class Replica;
 struct PendingRead;
 struct QueuedWrite;
 
+// Why a replica answers nothing.
+inline constexpr std::string_view out_of_service_text =
+    "the state here differs from that of a majority and is being rebuilt";
+
 class Router {
   public:
     explicit Router(Context& context);
@@ -77,6 +81,7 @@ class Router {
     void take_lease_read(const Taken& taken, const api::Request& request, Replica& replica);
     void take_read(const Taken& taken, const api::Request& request, const api::RangeRequest& range, Replica& replica);
     void take_linearizable(const Taken& taken, const api::Request& request, const PendingRead& read, Replica& replica);
+    void take_out_of_service(const Taken& taken, const api::Request& request, const Replica& replica);
     void elsewhere(const Taken& taken, RangeId range, const api::Operation& op);
     void member_list(const Taken& taken);
     const kv::RangeRecord* range_for(const Taken& taken, const api::Request& request);

@@ -19,6 +19,7 @@
 #include "shard/router.h"
 #include "shard/sessions.h"
 #include "shard/space_alarms.h"
+#include "shard/state_compare.h"
 #include "shard/streams.h"
 #include "shard/watches.h"
 
@@ -57,6 +58,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Bootstrap bootstrap;
     AutoCompaction auto_compaction;
     SpaceAlarms space_alarms;
+    StateCompare state_compare;
     Instant stop_at{never};
     Instant quiet_since{never};   // while stopping
     Instant timers_at{};
@@ -119,7 +121,8 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       checkpoints(context),
       bootstrap(context),
       auto_compaction(context),
-      space_alarms(context) {
+      space_alarms(context),
+      state_compare(context) {
     context.now = world.clock.now();
     context.started_at = context.now;
     start_report_at = context.now + start_report_interval;
@@ -135,6 +138,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
     context.watches = &watches;
     context.hash_walks = &hash_walks;
     context.space_alarms = &space_alarms;
+    context.state_compare = &state_compare;
     context.router = &router;
     context.sessions = &sessions;
     context.checkpoints = &checkpoints;
@@ -175,6 +179,7 @@ Instant Shard::Impl::turn() {
     if (!context.halted) {
         leases.propose();
         more |= replicas.flush_and_apply();
+        state_compare.run();
         more |= leases.run();
         more |= rounds.run();
         more |= follower_reads.run();
@@ -226,6 +231,7 @@ void Shard::Impl::timers() {
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
     space_alarms.on_timers(context.now);
+    state_compare.on_timers(context.now);
     leases.on_timers(context.now);
     if (!served && context.now >= start_report_at) {
         start_report_at = context.now + start_report_interval;
@@ -234,6 +240,7 @@ void Shard::Impl::timers() {
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), watches.next_deadline(), sessions.next_deadline(),
                                    auto_compaction.next_deadline(), space_alarms.next_deadline(),
+                                   state_compare.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, leases.next_deadline(), context.now + 1s});
     timers_at = std::max(next, context.now + timer_interval);
@@ -359,12 +366,17 @@ std::vector<ReplicaView> inspect(Shard& shard) {
         const raft::Raft& raft = replica->raft();
         views.push_back({replica->range(), raft.role(), raft.term(), raft.leader(), raft.commit(),
                          raft.term_at(raft.commit()).value_or(Term{}), replica->applied(), raft.last(),
-                         replica->state_hash(), raft.in_doubt(), raft.is_damaged(),
+                         replica->state_hash(), raft.in_doubt(), replica->out_of_service(), raft.is_damaged(),
                          replica->store() != nullptr ? replica->store()->live_bytes() : 0, replica->pending_count(),
                          replica->store() != nullptr ? replica->store()->alarms().size() : 0,
                          raft.hard_state().incarnation, shard.impl().context.config.instance, raft.durable()});
     }
     return views;
+}
+
+kv::Store* store_of(Shard& shard, RangeId range) {
+    Replica* replica = shard.impl().replicas.find(range);
+    return replica != nullptr ? replica->store() : nullptr;
 }
 
 std::vector<LeasesView> inspect_leases(Shard& shard) {

@@ -51,7 +51,8 @@ void SpaceAlarms::on_timers(Instant now) {
     next_look_ = never;
     const bool is_short = memory_is_short() || MUTANT(alarm_stays);
     for (const auto& replica : context_.replicas->all()) {
-        if (replica->store() == nullptr || replica->store()->alarms().empty() || !replica->raft().accepts_proposals()) {
+        if (replica->store() == nullptr || replica->store()->alarms().empty() || replica->out_of_service() ||
+            !replica->raft().accepts_proposals()) {
             continue;
         }
         next_look_ = now + alarm_look_interval;

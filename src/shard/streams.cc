@@ -80,6 +80,10 @@ void Streams::hold(Replica& replica, const Origin& origin, const HeldReads::Ques
 
 // Pins, and sends what may be sent at once.
 void Streams::start(Stream& stream) {
+    if (stream.replica->out_of_service()) {
+        end(stream, api::Errc::unhealthy, out_of_service_text);
+        return;
+    }
     auto read = stream.replica->store()->open_range(stream.request);
     if (!read) {
         end(stream, read.error(), "");

@@ -330,6 +330,9 @@ bool WatchFeed::close_revision(Pass& pass, WorkBudget& budget) {
 // ------------------------------------------------------------------------------------------------ passes
 
 bool WatchFeed::run(const Budgets& budgets) {
+    if (replica_.out_of_service()) {
+        return false;
+    }
     if (store_ == nullptr) {
         attach();
     }

@@ -176,6 +176,9 @@ api::ErrorInfo Watches::admit(const SinkKey& key, const Origin& origin, const ap
     if (stopping_) {
         return {api::Errc::stopped, "", {}, {}};
     }
+    if (replica.out_of_service()) {
+        return {api::Errc::unhealthy, out_of_service_text, {}, {}};
+    }
     // Its state may be as old as its log was when it started.
     const Duration alone_max = leaderless_timeouts * context_.config.election_timeout;
     if (!replica.caught_up() || (request.require_leader && replica.leaderless_for(context_.now) >= alone_max)) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/assertion.h"
+#include "kv/store_impl.h"
 #include "shard/space_alarms.h"
 #include "sim/checkers/turn_work.h"
 
@@ -324,6 +325,16 @@ std::string Cluster::hashes_differ(const std::vector<bool>& among) {
         }
     }
     return {};
+}
+
+bool Cluster::spoil_state(std::size_t node, RangeId range) {
+    kv::Store* store = nodes_[node]->running() ? nodes_[node]->store_of(range) : nullptr;
+    if (store == nullptr || store->applying()) {
+        return false;
+    }
+    excuse_state(node, true);
+    store->impl().state.hash ^= 1;
+    return true;
 }
 
 void Cluster::after_turn(SimNode& node, shard::Shard& shard) {

@@ -45,6 +45,10 @@ class Cluster final : public TurnObserver {
     std::uint64_t leaders_seen() const { return judge_.leaders_seen(); }
     const LeaseJudge& lease_judge() const { return lease_judge_; }
     void report(std::string violation);
+    // The hash of that replica's state becomes a wrong one, and is not judged until excuse_state() ends that. false: not
+    // now, a command is being applied.
+    bool spoil_state(std::size_t node, RangeId range);
+    void excuse_state(std::size_t node, bool excused) { judge_.excuse(nodes_[node]->id(), excused); }
     // Halting for this reason is right now: the node's disk was made to fail, or it was told to stop.
     void expect_halt(std::size_t node, env::Halt how) { expected_halts_[node] |= 1u << static_cast<unsigned>(how); }
     void expect_no_halt(std::size_t node) { expected_halts_[node] = 0; }

@@ -170,6 +170,8 @@ constexpr Mutant table[] = {
     {"past_read_sees_newest", "kv/range_scan.cc", "a read of the past sees newer versions", "etcd KV API"},
     {"alarm_stays", "shard/space_alarms.cc", "an alarm is never taken back, however much is free again",
      "shard/space_alarms.h"},
+    {"wrong_state_stays", "shard/state_compare.cc", "a replica that is told of its wrong state goes on serving it",
+     "shard/state_compare.h"},
     {"hash_is_of_today", "kv/state_hash.cc", "a hash of a past revision is of the current one", "etcd maintenance API"},
     // ---- watches
     {"watch_forgets_its_place", "shard/watch_feed.cc", "a watch that falls behind misses the rest of the revision it is at",

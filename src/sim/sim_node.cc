@@ -278,6 +278,15 @@ std::vector<shard::HashView> SimNode::hashes() {
     return out;
 }
 
+kv::Store* SimNode::store_of(RangeId range) {
+    ASSERT(running());
+    kv::Store* found = nullptr;
+    for (auto& slot : life_->slots) {
+        found = found == nullptr && slot.shard ? shard::store_of(*slot.shard, range) : found;
+    }
+    return found;
+}
+
 shard::HeldView SimNode::held() {
     ASSERT(running());
     shard::HeldView out;

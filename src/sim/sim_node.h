@@ -104,6 +104,8 @@ class SimNode {
     // Requires: running().
     std::vector<shard::ReplicaView> inspect();
     std::vector<shard::HashView> hashes();
+    // The store of a range, for tests that spoil it; null: none is there. Requires: running().
+    kv::Store* store_of(RangeId range);
     // What it has logged in this life. Requires: running().
     const std::deque<SimLogSink::Line>& log_lines() const;
     // Of all its shards together. Requires: running().

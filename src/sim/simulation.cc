@@ -7,6 +7,8 @@
 //     more nothing is held any more.
 //     Everybody who waits for a lock has had his turn by then.
 //   - Then every watch is told everything: until it is, some watch comes further at least every 10 s.
+//   - If all nodes are there, one replica's state goes wrong now and then: within 30 s it is out of service, and within 30 s
+//     more right again.
 //   - Once nobody keeps them alive, all leases have ended within 12 s: the longest is granted for 5. A node that leads is
 //     killed meanwhile and started again.
 //   - After a burst every request of it is answered within 20 s, and within 16 s more there are 4 s in which at least half
@@ -41,6 +43,7 @@ constexpr Duration burst_window = 4s;
 constexpr int burst_windows = 4;
 constexpr Duration leases_max = 12s;
 constexpr Duration lease_seconds_max = 5s;
+constexpr Duration wrong_state_max = 30s;   // until it is found, and from there until it is right
 
 // What is asked for was done, or there is no room for it.
 bool is_served(const RecordedOperation& operation) {
@@ -164,6 +167,27 @@ bool Simulation::leases_end() {
     }
     return run_until(deadline - now(), "a lease outlives its time", [&] { return cluster_.lease_judge().alive() == 0; }) ||
            fail_with_state({});
+}
+
+// Where a majority can tell who is in the wrong: the hash of one replica's state becomes another.
+bool Simulation::heal_wrong_state() {
+    const std::vector<bool> present = cluster_.present();
+    const auto there = static_cast<std::size_t>(std::ranges::count(present, true));
+    if (there < 3 || there < cluster_.node_count() || !cluster_.prng().one_in(4)) {
+        return true;
+    }
+    const std::size_t node = cluster_.prng().below(there);
+    const RangeId range(1 + cluster_.prng().below(cluster_.options().domains));
+    const auto out = [&] {
+        return std::ranges::any_of(cluster_.node(node).inspect(),
+                                   [](const shard::ReplicaView& view) { return view.out_of_service; });
+    };
+    const bool healed = run_until(5s, "a command does not end", [&] { return cluster_.spoil_state(node, range); }) &&
+                        run_until(wrong_state_max, "a wrong state is not found", out) &&
+                        run_until(wrong_state_max, "a wrong state is not rebuilt", [&] { return !out(); });
+    cluster_.excuse_state(node, false);
+    const auto same = [&] { return cluster_.difference().empty(); };
+    return (healed && run_until(settle_max, "what was rebuilt differs", same)) || fail_with_state({});
 }
 
 bool Simulation::fail_with_state(std::string text) {
@@ -489,7 +513,7 @@ Verdict simulate(const RunOptions& options) {
     if (good) {
         run.faults().start();
         static_cast<void>(run.run_for(options.duration) && run.heal_majority() && run.settle() &&
-                          run.leases_end());
+                          run.heal_wrong_state() && run.leases_end());
     }
     return run.finish();
 }

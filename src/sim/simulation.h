@@ -94,6 +94,9 @@ class Simulation {
     bool tell_locks();
     // Nobody keeps leases alive any more: they end, though a leader is lost meanwhile. Requires: settle() was good.
     bool leases_end();
+    // Now and then, and where all nodes are there: one replica's state goes wrong, is found and rebuilt. Requires: settle()
+    // was good.
+    bool heal_wrong_state();
     // Judges the histories if nothing was wrong before. Requires: settle() was called, or a phase failed.
     Verdict finish();
 

@@ -39,6 +39,7 @@ enum class PeerKind : std::uint8_t {
     forward_credit = 13,
     read_index = 14,
     read_index_answer = 15,
+    state_hashes = 16,
 };
 
 // Flow-control classes of a link. The receiver grants bytes per class; control needs no credit and always fits.
@@ -130,6 +131,20 @@ struct ReadIndexAnswer {
     std::span<const ReadIndexAnswerItem> items;
 };
 
+// Comparison of the states of a range's replicas: shard/state_compare.h.
+enum class StateHashKind : std::uint8_t { ask = 0, answer = 1, verdict = 2, rebuild = 3 };
+struct StateHash {
+    RangeId range{};
+    Term term{};                     // of the asker's leadership; rebuild: known to the sender
+    LogIndex index{};
+    std::uint64_t hash{0};           // of the state there; rebuild: 0
+};
+inline constexpr std::size_t state_hashes_max = 4096;
+struct StateHashes {
+    StateHashKind kind{StateHashKind::ask};
+    std::span<const StateHash> items;
+};
+
 // Liveness of a pair of shards. `echo_ns` gives back the peer's last sent_at_ns.
 struct Beat {
     std::int64_t sent_at_ns{0};
@@ -206,10 +221,11 @@ void encode_peer(const SnapshotAnswer& answer, OutBuffer& out);
 void encode_peer(const Credit& credit, OutBuffer& out);
 void encode_peer(const ReadIndex& ask, OutBuffer& out);
 void encode_peer(const ReadIndexAnswer& answer, OutBuffer& out);
+void encode_peer(const StateHashes& hashes, OutBuffer& out);
 
 using PeerFrame = std::variant<PeerHello, PeerHelloReply, raft::Message, ReadRound, ReadRoundAnswer, Beat, Forward,
                                ForwardReply, ForwardCancel, ForwardCredit, SnapshotSlice, SnapshotAnswer, Credit, ReadIndex,
-                               ReadIndexAnswer>;
+                               ReadIndexAnswer, StateHashes>;
 
 // Checks the frame's checksum, verifies the head, reads it. Views point into the frame or the arena. Entry checksums of
 // raft messages are compared with their payloads here: a mismatch is bad_checksum.

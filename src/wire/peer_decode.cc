@@ -37,6 +37,7 @@ class PeerDecoder {
             case PeerKind::forward_credit: return forward_credit(table);
             case PeerKind::read_index: return read_index(table);
             case PeerKind::read_index_answer: return read_index_answer(table);
+            case PeerKind::state_hashes: return state_hashes(table);
         }
         return failure(FrameErrc::unknown_kind);
     }
@@ -102,6 +103,7 @@ class PeerDecoder {
     Outcome credit(const FlatTable& table);
     Outcome read_index(const FlatTable& table);
     Outcome read_index_answer(const FlatTable& table);
+    Outcome state_hashes(const FlatTable& table);
     std::span<const ReadRoundItem> round_items(const FlatStructs& items);
     // At most `count_max`, or the head is malformed.
     FlatStructs bounded(const FlatStructs& items, std::size_t count_max);
@@ -264,6 +266,20 @@ Outcome PeerDecoder::read_index_answer(const FlatTable& table) {
     }
     return outcome_without_raw(
         ReadIndexAnswer{.round = {u64(table, Table::VT_ROUND_HIGH), u64(table, Table::VT_ROUND_LOW)}, .items = out});
+}
+
+Outcome PeerDecoder::state_hashes(const FlatTable& table) {
+    using Table = schema::StateHashes;
+    static_assert(sizeof(schema::StateHash) == 32);
+    const auto kind =
+        enumerator(table.scalar<std::uint8_t>(Table::VT_KIND), StateHashKind::ask, StateHashKind::rebuild);
+    const FlatStructs items = bounded(table.structs(Table::VT_ITEMS, sizeof(schema::StateHash)), state_hashes_max);
+    const std::span<StateHash> out = reader_.take_array<StateHash>(arena_, items.size());
+    for (std::size_t i = 0; i < out.size(); i++) {
+        out[i] = {RangeId(items.field<std::uint64_t>(i, 0)), Term(items.field<std::uint64_t>(i, 8)),
+                  LogIndex(items.field<std::uint64_t>(i, 16)), items.field<std::uint64_t>(i, 24)};
+    }
+    return outcome_without_raw(StateHashes{.kind = kind, .items = out});
 }
 
 Outcome PeerDecoder::read_round_answer(const FlatTable& table) {

@@ -85,7 +85,8 @@ LinkClass class_of(PeerKind kind) {
         case PeerKind::forward_cancel:
         case PeerKind::forward_credit:
         case PeerKind::read_index:
-        case PeerKind::read_index_answer: return LinkClass::control;
+        case PeerKind::read_index_answer:
+        case PeerKind::state_hashes: return LinkClass::control;
     }
     UNREACHABLE();
 }
@@ -253,6 +254,17 @@ void encode_peer(const ReadIndexAnswer& answer, OutBuffer& out) {
                 return schema::ReadIndexAnswerItem(item.range.value, item.term.value, item.index.value);
             });
         return schema::CreateReadIndexAnswer(builder, answer.round[0], answer.round[1], items);
+    });
+}
+
+void encode_peer(const StateHashes& hashes, OutBuffer& out) {
+    ASSERT(hashes.items.size() <= state_hashes_max);
+    const std::size_t hint = small_head_bytes + hashes.items.size() * sizeof(schema::StateHash);
+    append_peer_frame(out, PeerKind::state_hashes, hint, Bytes(), [&](FlatBuilder& builder) {
+        const auto items = put_structs<schema::StateHash>(builder, hashes.items, [](const StateHash& item) {
+            return schema::StateHash(item.range.value, item.term.value, item.index.value, item.hash);
+        });
+        return schema::CreateStateHashes(builder, static_cast<schema::StateHashKind>(hashes.kind), items);
     });
 }
 

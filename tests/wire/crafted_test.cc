@@ -430,7 +430,7 @@ TEST(WireCrafted, client_addresses_of_the_bound_are_taken_and_longer_ones_refuse
     }
 }
 
-TEST(WireCrafted, questions_for_read_indices_and_their_answers_have_as_many_items_as_the_bound_and_no_more) {
+TEST(WireCrafted, read_indices_and_hashes_of_states_have_as_many_items_as_the_bound_and_no_more) {
     for (const std::size_t count : {read_index_items_max, read_index_items_max + 1}) {
         Builder ask;
         const auto asked = ask.CreateVectorOfStructs(std::vector<peer_protocol::ReadRoundItem>(count));
@@ -438,10 +438,16 @@ TEST(WireCrafted, questions_for_read_indices_and_their_answers_have_as_many_item
         Builder answer;
         const auto answered = answer.CreateVectorOfStructs(std::vector<peer_protocol::ReadIndexAnswerItem>(count));
         answer.Finish(peer_protocol::CreateReadIndexAnswer(answer, 1, 2, answered));
-        for (auto* builder : {&ask, &answer}) {
+        Builder hashes;
+        const auto hashed = hashes.CreateVectorOfStructs(std::vector<peer_protocol::StateHash>(count));
+        hashes.Finish(peer_protocol::CreateStateHashes(hashes, peer_protocol::StateHashKind::ask, hashed));
+        static_assert(state_hashes_max == read_index_items_max);
+        for (auto* builder : {&ask, &answer, &hashes}) {
             std::vector<std::uint64_t> memory;
             Arena arena;
-            const PeerKind kind = builder == &ask ? PeerKind::read_index : PeerKind::read_index_answer;
+            const PeerKind kind = builder == &ask      ? PeerKind::read_index
+                                  : builder == &answer ? PeerKind::read_index_answer
+                                                       : PeerKind::state_hashes;
             const auto decoded = decode_peer(peer_frame(memory, kind, bytes_of(*builder), {}), arena);
             ASSERT_EQ(decoded.has_value(), count == read_index_items_max);
             if (!decoded) {

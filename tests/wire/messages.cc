@@ -348,6 +348,13 @@ PeerFrame RandomMessages::peer_frame(std::size_t index) {
             }
             return ReadIndexAnswer{.round = {u64(), u64()}, .items = items};
         }
+        case 15: {
+            const auto items = arena_.make_array<StateHash>(prng_.below(6));
+            for (auto& item : items) {
+                item = {RangeId(u64()), Term(u64()), LogIndex(u64()), u64()};
+            }
+            return StateHashes{.kind = static_cast<StateHashKind>(prng_.below(4)), .items = items};
+        }
         default: return Credit{.cls = static_cast<LinkClass>(prng_.below(4)), .bytes = u64()};
     }
 }
@@ -490,6 +497,8 @@ class Writer {
     void put(const SnapshotAnswer& s) { add(s.range, s.term, s.snapshot, s.offset, s.verdict); }
     void put(const ReadIndex& r) { add(r.round[0], r.round[1], r.items); }
     void put(const ReadIndexAnswerItem& item) { add(item.range, item.term, item.index); }
+    void put(const StateHash& item) { add(item.range, item.term, item.index, item.hash); }
+    void put(const StateHashes& r) { add(r.kind, r.items); }
     void put(const ReadIndexAnswer& r) { add(r.round[0], r.round[1], r.items); }
     void put(const Credit& c) { add(c.cls, c.bytes); }
 };

@@ -35,7 +35,8 @@ std::string ReplicaJudge::observe(NodeId node, const shard::ReplicaView& view) {
         return place(node, view) + "applied " + std::to_string(view.applied.value) + " beyond commit " +
                std::to_string(view.commit.value);
     }
-    if (view.applied != progress.applied || view.state_hash != progress.state_hash) {
+    const bool moved = view.applied != progress.applied || view.state_hash != progress.state_hash;
+    if (moved && !excused_.contains(node)) {
         const auto [found, added] = hashes_.emplace(std::pair(view.range, view.applied), view.state_hash);
         if (!added && found->second != view.state_hash) {
             return place(node, view) + "another state than a replica before it at applied index " +

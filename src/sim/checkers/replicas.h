@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,6 +18,8 @@ class ReplicaJudge {
     std::string observe(NodeId node, const shard::ReplicaView& view);
     // The node's process ended: its volatile progress starts anew.
     void forget(NodeId node);
+    // Its state was spoiled: it is not compared until it is right again and this is taken back.
+    void excuse(NodeId node, bool excused) { excused ? void(excused_.insert(node)) : void(excused_.erase(node)); }
 
     std::uint64_t leaders_seen() const { return leaders_.size(); }
 
@@ -30,6 +33,7 @@ class ReplicaJudge {
         Incarnation incarnation{};
         bool operator==(const Progress&) const = default;
     };
+    std::set<NodeId> excused_;
     std::map<std::pair<RangeId, Term>, NodeId> leaders_;
     std::map<std::pair<RangeId, LogIndex>, std::uint64_t> hashes_;   // of the state after applying the index
     std::map<std::pair<NodeId, RangeId>, Progress> progress_;

@@ -1,0 +1,104 @@
+// A replica whose state differs from the others' is found, answers nothing, and is rebuilt from one of them.
+#include "kv/store_impl.h"
+#include "quiet_cluster.h"
+
+namespace ringfort::sim {
+namespace {
+
+class WrongState : public QuietCluster {
+  protected:
+    // As if the last command had been applied wrongly there: the value is another one.
+    void spoil(std::size_t node, const std::string& value) {
+        ASSERT_TRUE(s->cluster().spoil_state(node, data_range));
+        kv::StoreState& state = s->node(node).store_of(data_range)->impl().state;
+        kv::KeyRecord* record = state.find(key);
+        ASSERT_TRUE(record != nullptr && record->latest->value().size() == value.size());
+        std::memcpy(kv::value_room(record->latest), value.data(), value.size());
+    }
+    bool out(std::size_t node) { return s->view(node).out_of_service; }
+    testing::AssertionResult taken_out(std::size_t node) {
+        return s->run_until(20s, "it is not found", [&] { return out(node); });
+    }
+    testing::AssertionResult rebuilt(std::size_t node) {
+        const auto done = s->run_until(30s, "it is not rebuilt", [&] { return !out(node); });
+        s->cluster().excuse_state(node, false);
+        return done;
+    }
+    bool logged(std::size_t node, std::string_view text) {
+        return std::ranges::any_of(s->node(node).log_lines(),
+                                   [&](const auto& line) { return line.text.find(text) != std::string::npos; });
+    }
+    api::Errc stale_read(std::size_t node) {
+        api::RangeRequest read = newest(key);
+        read.serializable = true;
+        clients[node]->ask(++id, read, 5s);
+        EXPECT_TRUE(answered(node, id));
+        return answer(node, id).error;
+    }
+};
+
+TEST_F(WrongState, of_a_follower_is_found_and_healed_and_meanwhile_nothing_is_read_there) {
+    ASSERT_TRUE(begin());
+    const std::size_t node = s->follower();
+    spoil(node, "xx");
+    ASSERT_TRUE(taken_out(node));
+    EXPECT_TRUE(logged(node, "the state here differs from that of a majority"));
+    EXPECT_TRUE(logged(s->leader(), "differs from that of a majority"));
+    EXPECT_EQ(stale_read(node), api::Errc::unhealthy);
+    const std::uint64_t linearizable = get(node);
+    ASSERT_TRUE(answered(node, linearizable));
+    EXPECT_EQ(answer(node, linearizable).value, "v0") << "answered by who leads";
+    ASSERT_TRUE(put(node, "v1")) << "entries are taken, and writes passed on";
+    ASSERT_TRUE(rebuilt(node));
+    EXPECT_TRUE(logged(node, "the state is rebuilt"));
+    ASSERT_TRUE(s->run_until(5s, "it does not catch up",
+                             [&] { return s->view(node).applied == s->view(s->leader()).applied; }));
+    EXPECT_EQ(stale_read(node), api::Errc::ok);
+    EXPECT_EQ(answer(node, id).value, "v1");
+    good_end();
+}
+
+TEST_F(WrongState, of_the_leader_ends_its_leadership) {
+    ASSERT_TRUE(begin());
+    const std::size_t node = s->leader();
+    spoil(node, "xx");
+    ASSERT_TRUE(taken_out(node));
+    ASSERT_TRUE(s->run_until(10s, "nobody else leads", [&] { return s->leader() != node && s->leader() < s->nodes(); }));
+    ASSERT_TRUE(rebuilt(node));
+    ASSERT_TRUE(put(node, "v1"));
+    good_end();
+}
+
+TEST_F(WrongState, that_goes_on_while_it_is_written_to_is_rebuilt_at_a_later_entry) {
+    ASSERT_TRUE(begin());
+    const std::size_t node = s->follower();
+    spoil(node, "xx");
+    for (int i = 0; !out(node); i++) {
+        ASSERT_LT(i, 1000);
+        ASSERT_TRUE(put(s->leader(), "w" + std::to_string(i)));
+        s->simulation.run_for(20ms);
+    }
+    for (int i = 0; i < 20; i++) {
+        ASSERT_TRUE(put(s->leader(), "u" + std::to_string(i)));
+    }
+    ASSERT_TRUE(rebuilt(node));
+    good_end();
+}
+
+// Two of three: nobody knows who is right.
+TEST_F(WrongState, without_a_majority_is_told_and_nobody_goes) {
+    ASSERT_TRUE(begin());
+    const std::size_t leader = s->leader(), node = s->follower(), third = (leader + 2) % 3;
+    ASSERT_TRUE(s->kill_quietly(third));
+    spoil(node, "xx");
+    s->simulation.run_for(12s);
+    EXPECT_FALSE(out(node));
+    EXPECT_FALSE(out(leader));
+    s->node(third).start();
+    ASSERT_TRUE(taken_out(node));
+    ASSERT_TRUE(rebuilt(node));
+    good_end();
+}
+
+}  // namespace
+}  // namespace ringfort::sim
