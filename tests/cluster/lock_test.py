@@ -8,7 +8,7 @@ import time
 from cluster_case import ClusterCase
 from processes import die_with_parent, wait_until
 
-TTL_SECONDS = 3
+TTL_SECONDS = 4
 # An election, the wheel, and a busy machine.
 LATE_SECONDS = 5
 

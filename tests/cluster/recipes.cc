@@ -118,7 +118,7 @@ TEST_P(Recipes, what_hangs_on_a_session_ends_with_it) {
     const std::string name = fresh_name();
     std::atomic<int> lost{0};
     Session first = must_open(client, 30, [&lost] { lost++; });
-    Session second = must_open(client, 3, [&lost] { lost++; });
+    Session second = must_open(client, 6, [&lost] { lost++; });
     Lock a(first, name);
     Lock b(second, name);
     ASSERT_TRUE(a.lock());
