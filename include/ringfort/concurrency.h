@@ -16,7 +16,9 @@
 //     while (auto leader = observer.next()) { use(leader->kv.value); }
 //
 // How: whoever wants NAME puts the key NAME/LEASE (in hexadecimal), on the session's lease. Of these keys the one with the
-// least create revision has its turn; everybody else watches the one before his own.
+// least create revision has its turn; everybody else watches the one before his own. Keys below NAME/ that do not begin
+// with a hexadecimal digit are nobody's place: NAME/left/LEASE is a mark of one who left while it was in doubt whether he
+// stood there, and refuses what of his may yet arrive.
 //
 // Guaranteed, by the cluster:
 // - One at a time: of all keys below NAME/ one is the first. It goes when its holder unlocks, or when its lease ends, never
