@@ -29,17 +29,14 @@ Error no_longer_waiting(const char* what) {
     return {ErrorCode::timed_out, ErrorClass::definite, "etcdserver: request timed out", what};
 }
 
-// Waits for an event of such a watch. Nothing: there was one, or history was compacted: look again.
-std::optional<Error> wait_for_event(Client& client, const std::string& key, const WatchOptions& options,
-                                    const Remaining& remaining) {
+// Waits for an event of such a watch. `canceled`: there may have been one, look again.
+Outcome<WatchReply> wait_for_event(Client& client, const std::string& key, const WatchOptions& options,
+                                   const Remaining& remaining) {
     Watcher watcher = client.watch(key, options);
     for (;;) {
-        const auto reply = watcher.next(remaining.ms());
-        if (!reply) {
-            return reply.error();
-        }
-        if (!reply->events.empty() || reply->canceled) {
-            return std::nullopt;
+        auto reply = watcher.next(remaining.ms());
+        if (!reply || !reply->events.empty() || reply->canceled) {
+            return reply;
         }
     }
 }
@@ -200,8 +197,8 @@ Outcome<KeyValue> Queue::dequeue(std::int64_t timeout_ms) {
             WatchOptions puts = watch_prefix(prefix_);
             puts.start_revision = got->header.revision + 1;
             puts.no_delete = true;
-            if (const auto error = wait_for_event(client_, prefix_, puts, remaining)) {
-                return *error;
+            if (const auto put = wait_for_event(client_, prefix_, puts, remaining); !put) {
+                return put.error();
             }
             continue;
         }
@@ -256,8 +253,12 @@ Outcome<Header> Barrier::wait(std::int64_t timeout_ms) {
         WatchOptions removal;
         removal.start_revision = got->header.revision + 1;
         removal.no_put = true;
-        if (const auto error = wait_for_event(client_, key_, removal, remaining)) {
-            return *error;
+        const auto removed = wait_for_event(client_, key_, removal, remaining);
+        if (!removed) {
+            return removed.error();
+        }
+        if (!removed->events.empty()) {
+            return removed->header;   // it may be held again by now
         }
     }
 }

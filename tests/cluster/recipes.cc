@@ -310,6 +310,27 @@ TEST(RecipesThreads, who_waits_at_a_queue_or_a_barrier_is_woken) {
     waiting.join();
 }
 
+TEST(RecipesThreads, who_waits_at_a_barrier_goes_on_when_it_is_released_and_held_again_at_once) {
+    Client client(options_of());
+    Client other(options_of());
+    const std::string name = fresh_name();
+    Barrier barrier(client, name);
+    ASSERT_TRUE(barrier.hold());
+    std::atomic<bool> waits{true};
+    std::thread waiting([&] {
+        const auto released = Barrier(other, name).wait(10'000);
+        EXPECT_TRUE(released) << released.error().text();
+        waits = false;
+    });
+    while (waits) {   // the first of these may come before it waits
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        client.del_async(name, {}, [](const Outcome<DeleteReply>&) {});
+        client.put_async(name, {}, {}, [](const Outcome<PutReply>&) {});
+    }
+    waiting.join();
+    EXPECT_TRUE(barrier.release());
+}
+
 // Two keys that are one number, moved up together by everybody: no step is lost, and nobody ever sees them differ.
 TEST(RecipesThreads, over_the_cluster_s_bad_days_transactions_of_many_threads_sum_up) {
     const std::string name = fresh_name();
