@@ -235,7 +235,9 @@ Outcome<Leader> Election::leader(Client& client, std::string_view name, const Ca
 Observer::Observer(Client& client, std::string_view name)
     : state_(std::make_shared<PublicObserver>(*client.impl_, name)) {
     state_->client().run_there([state = state_] {
-        state->client().add_resident(state);
+        if (state->client().core) {
+            state->client().add_resident(state);
+        }
         state->start();
     });
 }

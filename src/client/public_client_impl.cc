@@ -188,7 +188,7 @@ void Client::Impl::unlink(Call& call) {
 // ---------------------------------------------------------------------------------------------- the running thread
 
 void Client::Impl::run_there(std::function<void()> job) {
-    if (on_own_thread()) {
+    if (on_own_thread() || invalid) {
         job();
         return;
     }

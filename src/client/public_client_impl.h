@@ -57,7 +57,8 @@ struct Client::Impl {
     Error not_an_endpoint() const;
 
     void start(std::unique_ptr<client::Call> call);
-    // Runs it on the client's thread, now or soon; at the latest when the client is closed.
+    // Runs it on the client's thread, now or soon; at the latest when the client is closed. An invalid one has no thread,
+    // and nothing that threads share: it runs here.
     void run_there(std::function<void()> job);
     std::unique_ptr<client::PublicWatch> make_watch(std::string_view key, const WatchOptions& options,
                                                     WatchCallback callback);

@@ -226,6 +226,9 @@ TEST_P(BothThreadings, an_endpoint_that_is_none_is_named_by_every_call) {
         client.watch_async("k", {}, [&put](const Outcome<WatchReply>& reply) {
             EXPECT_EQ(reply.error().text(), put.error().text());
         });
+        Observer observer(client, "n");
+        EXPECT_EQ(observer.next(1000).error().text(), put.error().text());
+        EXPECT_EQ(Session::open(client).error().text(), put.error().text());
     }
     ClientOptions none;
     none.endpoints.clear();
