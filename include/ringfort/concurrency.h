@@ -39,6 +39,8 @@
 // - Time: a turn comes after those before it, however long these take.
 // - Somebody who writes or deletes keys below NAME/ by other means ends or hinders turns.
 // - A name's keys must lie in one domain, the session's.
+// - Names inside one another are in each other's way: no name may be another's beginning up to a "/" (a lock "jobs" waits
+//   for the holder of a lock "jobs/backup"), and locks, elections and queues share no name.
 //
 // Threads: as the client. Of each object one call at a time, except for unlock() and resign(), which end a lock() or
 // campaign() that waits. With Threading::polled sessions are kept alive only while calls or poll() run. Sessions, locks and

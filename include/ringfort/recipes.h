@@ -82,6 +82,7 @@ Outcome<TxnReply> run_stm(Client& client, const std::function<bool(Stm&)>& apply
 // Not guaranteed: that it is worked on. It is gone when it is dequeued, also if the reader then ends, or has no answer
 // (indefinite: it may have been taken). Of an enqueue() without an answer it is not known whether it happened, and it is
 // not tried again. Taking one costs the cluster a look at all that is queued.
+// All keys below NAME/ are its own: no name of another queue, a lock or an election may be NAME, or begin with NAME/.
 class Queue {
   public:
     Queue(Client& client, std::string_view name) : client_(client), prefix_(std::string(name) + "/") {}

@@ -67,7 +67,7 @@ api::PutRequest put_of(std::string_view key, std::string_view value, api::LeaseI
 
 }  // namespace
 
-// Behind the digits of leases there is room for marks.
+// Behind the digits of leases there is room for marks: "NAME/left-LEASE", which is in no line of another name's either.
 LineKeys::LineKeys(std::string_view name) : begin(std::string(name) + "/0"), end(std::string(name) + "/g") {}
 
 std::string contender_key(std::string_view name, api::LeaseId lease) { return std::string(name) + "/" + hexadecimal(lease); }
@@ -76,7 +76,7 @@ Contender::Contender(Core& core, std::string_view name, api::LeaseId lease, Read
     : core_(core),
       line_(name),
       key_(contender_key(name, lease)),
-      mark_(std::string(name) + "/left/" + hexadecimal(lease)),
+      mark_(std::string(name) + "/left-" + hexadecimal(lease)),
       lease_(lease),
       reader_(reader),
       context_(context) {}

@@ -21,7 +21,8 @@ std::string_view name_of(ContenderNews::Kind kind) {
 class ClientContender : public testing::Test {
   protected:
     struct One {
-        One(Core& core, api::LeaseId lease) : contender(core, "n", lease, &One::on_news, this) {}
+        One(Core& core, api::LeaseId lease, std::string_view name = "n")
+            : contender(core, name, lease, &One::on_news, this) {}
         static void on_news(void* context, const ContenderNews& news) {
             static_cast<One*>(context)->told.emplace_back(name_of(news.kind));
         }
@@ -87,7 +88,7 @@ TEST_F(ClientContender, whose_entry_was_not_answered_finds_its_key) {
     EXPECT_EQ(a.contender.place(), 11);
     a.contender.leave();
     server.serve();
-    EXPECT_EQ(server.keys(), Keys{"n/left/1"});
+    EXPECT_EQ(server.keys(), Keys{"n/left-1"});
     a.enter();
     server.serve();
     EXPECT_EQ(a.told, (Told{"held", "left", "held"}));
@@ -105,7 +106,7 @@ TEST_F(ClientContender, who_left_does_not_stand_there_when_its_entry_arrives_lat
     One& b = one(2);
     enter({&b});
     EXPECT_EQ(b.told, Told{"held"});
-    EXPECT_EQ(server.keys(), (Keys{"n/2", "n/left/1"}));
+    EXPECT_EQ(server.keys(), (Keys{"n/2", "n/left-1"}));
 }
 
 TEST_F(ClientContender, whose_entry_comes_late_beside_a_second_one_has_one_key_and_leaves_none) {
@@ -118,7 +119,7 @@ TEST_F(ClientContender, whose_entry_comes_late_beside_a_second_one_has_one_key_a
     a.contender.leave();
     server.serve();
     EXPECT_FALSE(server.let_late_arrive());
-    EXPECT_EQ(server.keys(), Keys{"n/left/1"});
+    EXPECT_EQ(server.keys(), Keys{"n/left-1"});
 }
 
 TEST_F(ClientContender, that_entered_again_keeps_its_key_when_an_earlier_leave_arrives_late) {
@@ -136,7 +137,7 @@ TEST_F(ClientContender, that_entered_again_keeps_its_key_when_an_earlier_leave_a
     EXPECT_EQ(a.told, (Told{"left", "held"}));
     EXPECT_FALSE(server.let_late_arrive()) << "the entry";
     EXPECT_FALSE(server.let_late_arrive()) << "the leave";
-    EXPECT_EQ(server.keys(), (Keys{"n/1", "n/left/1"}));
+    EXPECT_EQ(server.keys(), (Keys{"n/1", "n/left-1"}));
 }
 
 TEST_F(ClientContender, whose_leave_in_doubt_had_come_through_is_out_and_enters_again) {
@@ -172,7 +173,21 @@ TEST_F(ClientContender, that_leaves_in_doubt_without_room_for_the_mark_gives_up_
     server.pass(1s);
     EXPECT_EQ(a.told, (Told{"held", "left"}));
     EXPECT_FALSE(server.let_late_arrive());
-    EXPECT_EQ(server.keys(), (Keys{"n/2", "n/left/1"}));
+    EXPECT_EQ(server.keys(), (Keys{"n/2", "n/left-1"}));
+}
+
+TEST_F(ClientContender, of_a_name_that_ends_like_a_mark_are_in_nobodys_way) {
+    server.luck = Luck::answer_lost;
+    One& a = one(1);
+    a.enter();
+    server.serve();
+    a.contender.leave();
+    server.pass(1s);
+    EXPECT_EQ(server.keys(), Keys{"n/left-1"});
+    One other(*script.core, 2, "n/left");
+    other.contender.enter({}, Contender::Entry::if_free);
+    server.serve();
+    EXPECT_EQ(other.told, Told{"held"});
 }
 
 TEST_F(ClientContender, that_leaves_without_an_answer_tries_until_it_has_one) {
