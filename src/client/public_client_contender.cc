@@ -55,6 +55,10 @@ void PublicContender::enter(std::string_view value, Contender::Entry entry, Ente
         entered(session_lost_error());
         return;
     }
+    if (session_->client.is_closing()) {
+        entered(Client::Impl::cancelled());
+        return;
+    }
     if (entered_ || (machine_ && !machine_->out() && !machine_->leaving())) {
         entered(locked_error("this one is locked, or waits to be"));
         return;

@@ -91,9 +91,11 @@ Client::Impl::~Impl() {
         thread.join();
     }
     run_jobs();
-    for (const auto& resident : residents) {
+    for (std::size_t i = 0; i < residents.size(); i++) {   // who is told may bring others
+        const auto resident = residents[i];
         resident->close();
     }
+    run_jobs();
     residents.clear();
     watches.clear();
     core.reset();
@@ -105,6 +107,11 @@ Client::Impl::~Impl() {
     for (const auto& call : handed_in) {
         call->fail(cancelled());
     }
+}
+
+bool Client::Impl::is_closing() {
+    const std::lock_guard lock(mutex);
+    return stopping;
 }
 
 Error Client::Impl::cancelled() {

@@ -53,6 +53,7 @@ struct Client::Impl {
     Impl& operator=(const Impl&) = delete;
 
     static Error cancelled();
+    bool is_closing();
     // Requires: there is an invalid one.
     Error not_an_endpoint() const;
 

@@ -315,6 +315,25 @@ TEST_P(BothThreadings, a_watcher_waits_as_long_as_it_is_told_to) {
 
 // ---------------------------------------------------------------------------------------------- asynchronous
 
+// Sessions and locks end before their client. Whoever waits where they do not is told all the same.
+TEST_P(BothThreadings, who_waits_for_a_turn_when_the_client_goes_is_told_and_so_is_who_then_asks_again) {
+    LoopbackServer server;
+    auto client = std::make_unique<Client>(to(server, GetParam()));
+    auto opened = Session::open(*client);
+    ASSERT_TRUE(opened) << opened.error().text();
+    static auto* const outliving = new std::vector<std::pair<Session, std::optional<Lock>>>();   // never destroyed
+    auto& [session, lock] = outliving->emplace_back(std::move(*opened), std::nullopt);
+    Lock& waiting = lock.emplace(session, "n");
+    server.habits.mute = true;
+    std::vector<ErrorCode> told;
+    waiting.lock_async([&](const Outcome<Held>& first) {
+        told.push_back(first.error().code);
+        waiting.lock_async([&told](const Outcome<Held>& second) { told.push_back(second.error().code); });
+    });
+    client.reset();
+    EXPECT_EQ(told, (std::vector<ErrorCode>{ErrorCode::cancelled, ErrorCode::cancelled}));
+}
+
 TEST(ClientBackground, every_thread_may_call_and_gets_its_own_answer) {
     LoopbackServer server;
     ClientOptions options = to(server);
