@@ -52,7 +52,7 @@ class Stm {
     explicit Stm(Client& client) : client_(&client) {}
     bool read(const std::string& key, Seen& seen);
     Txn commit() const;
-    void begin_after(const TxnReply& refused);
+    bool begin_after(const TxnReply& refused);
     friend Outcome<TxnReply> run_stm(Client& client, const std::function<bool(Stm&)>& apply, std::int64_t timeout_ms);
 
     Client* client_;

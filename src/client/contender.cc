@@ -255,7 +255,10 @@ void Contender::on_entered(const api::ResponseHeader& header, const api::TxnResp
         place_ = header.revision;
         mod_ = place_;
         const auto* line = txn.responses.size() == 2 ? std::get_if<api::RangeResponse>(&txn.responses[1].op) : nullptr;
-        if (line != nullptr && line->kvs.size() == 2) {
+        if (line == nullptr) {   // of another form: it says nothing of the others
+            stage_ = Stage::looking;
+            ask_look();
+        } else if (line->kvs.size() == 2) {
             wait_for(line->kvs[1].key, header.revision + 1);
         } else {
             hold(header);

@@ -108,7 +108,11 @@ Txn Stm::commit() const {
     return txn;
 }
 
-void Stm::begin_after(const TxnReply& refused) {
+// False: what is there is not what commit() asked for.
+bool Stm::begin_after(const TxnReply& refused) {
+    if (refused.replies.size() != reads_.size()) {
+        return false;
+    }
     fetched_.clear();
     std::size_t at = 0;
     for (const auto& [key, seen] : reads_) {
@@ -121,6 +125,7 @@ void Stm::begin_after(const TxnReply& refused) {
     revision_ = refused.header.revision;
     reads_.clear();
     writes_.clear();
+    return true;
 }
 
 Outcome<TxnReply> run_stm(Client& client, const std::function<bool(Stm&)>& apply, std::int64_t timeout_ms) {
@@ -151,7 +156,9 @@ Outcome<TxnReply> run_stm(Client& client, const std::function<bool(Stm&)>& apply
         if (remaining.over()) {
             return no_longer_waiting("others changed what it had read");
         }
-        stm.begin_after(*reply);
+        if (!stm.begin_after(*reply)) {
+            return Error{ErrorCode::corrupt, ErrorClass::definite, "ringfort: an answer of another form", {}};
+        }
     }
 }
 

@@ -249,6 +249,17 @@ TEST_F(ClientContender, whose_watch_is_compacted_looks_again) {
     EXPECT_EQ(b.told, Told{"held"});
 }
 
+TEST_F(ClientContender, whose_answer_says_nothing_of_the_line_looks_for_itself) {
+    One &a = one(1), &b = one(2);
+    server.curt = true;
+    enter({&a, &b});
+    EXPECT_EQ(a.told, Told{"held"});
+    EXPECT_TRUE(b.told.empty());
+    a.contender.leave();
+    server.serve();
+    EXPECT_EQ(b.told, Told{"held"});
+}
+
 TEST_F(ClientContender, that_takes_only_what_is_free_stands_in_no_line) {
     One &a = one(1), &b = one(2);
     enter({&a});

@@ -90,6 +90,10 @@ void LineServer::answer_txn(Seen& seen) {
     const api::Response response = carry_out(txn, *seen.arena);
     if (now == Luck::answer_lost) {
         break_off();
+    } else if (curt && writes) {
+        api::Response odd = response;
+        odd.body = api::Result(api::TxnResponse{.succeeded = true, .responses = {}});
+        script.reply(seen, odd);
     } else {
         script.reply(seen, response);
     }

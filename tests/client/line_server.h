@@ -24,6 +24,8 @@ class LineServer {
     api::Errc error{api::Errc::ok};
     // Transactions that put are answered with no_space.
     bool full{false};
+    // Transactions that write are answered without what they read.
+    bool curt{false};
 
     // Accepts a connection if there is none, and answers what is asked until nothing is, or the connection breaks.
     void serve();

@@ -177,6 +177,9 @@ struct LoopbackServer::Session {
             return api::DeleteRangeResponse{.deleted = deleted, .prev_kvs = {}};
         }
         if (const auto* txn = std::get_if<api::TxnRequest>(&op)) {
+            if (server.habits.curt) {
+                return api::TxnResponse{.succeeded = false, .responses = {}};
+            }
             const bool holds = std::ranges::all_of(txn->compare, [this](const api::Compare& one) {
                 const auto it = server.values_.find(std::string(one.key));
                 return it != server.values_.end() && it->second == one.value;

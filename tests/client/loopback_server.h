@@ -18,6 +18,7 @@ namespace ringfort::client::test {
 struct Habits {
     std::size_t piece_keys{1000};      // more keys than this come in several frames
     std::atomic<bool> mute{false};     // requests are read and not answered
+    std::atomic<bool> curt{false};     // no transaction's compares hold, and nothing it read is told
     std::atomic<bool> hang_up{false};  // the connection closes at the next request
     std::atomic<int> hang_ups_in_reply{0};   // so often it closes after the first piece of a long reply
     std::atomic<std::uint16_t> error{0};   // every request is answered with it

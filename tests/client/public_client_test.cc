@@ -13,6 +13,7 @@
 
 #include "loopback_server.h"
 #include "ringfort/concurrency.h"
+#include "ringfort/recipes.h"
 
 namespace ringfort {
 namespace {
@@ -241,6 +242,18 @@ TEST_P(BothThreadings, an_endpoint_that_is_none_is_named_by_every_call) {
     many.endpoints.emplace_back("127.0.0.1:2");
     EXPECT_EQ(Client(many).invalid_endpoint(), "127.0.0.1:2");
     EXPECT_EQ(Client(ClientOptions()).invalid_endpoint(), std::nullopt);
+}
+
+TEST_P(BothThreadings, a_transaction_refused_without_what_it_had_read_is_an_error) {
+    LoopbackServer server;
+    server.habits.curt = true;
+    Client client(to(server, GetParam()));
+    const auto done = run_stm(client, [](Stm& stm) {
+        stm.put("k", stm.get("k").value_or("new"));
+        return true;
+    });
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ErrorCode::corrupt);
 }
 
 TEST_P(BothThreadings, odd_options_are_brought_into_bounds) {
