@@ -1,7 +1,11 @@
 """ringctl lock and elect on real processes: who has the turn, and what becomes of it when its holder or the leader ends."""
+import contextlib
+import os
+import pty
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -43,6 +47,21 @@ class Lock(ClusterCase):
             waiting.append(self.run_ctl(cluster, *words))
             wait_until(lambda: len(self.standing(cluster, words[1])) == number + 1, 10, "it stands in line")
         return waiting
+
+    def in_terminal(self, cluster, *words):
+        """What it says there, interrupted once it said "up"."""
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execv(cluster.programs["ringctl"], ["ringctl", "--endpoints", cluster.endpoints, *words])
+        said = b""
+        with contextlib.suppress(OSError):   # its end
+            while read := os.read(terminal, 1000):
+                if b"up" in read:
+                    os.write(terminal, b"\x03")
+                said += read
+        os.close(terminal)
+        os.waitpid(child, 0)
+        return said.decode()
 
     def must_end(self, process, code=0, seconds=10):
         _, error = process.communicate(timeout=seconds)
@@ -91,6 +110,31 @@ class Lock(ClusterCase):
         self.assertEqual(self.said(running), "up\ntold\n")
         self.must_end(waiting)
         self.assertEqual(self.said(waiting), "mine\n")
+
+    def test_lock_and_its_command_in_a_terminal_and_where_signals_are_ignored(self):
+        cluster = self.cluster()
+        counts = ("import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: print('told', flush=True)); "
+                  "print('up', flush=True); [time.sleep(0.1) for _ in range(10)]")
+        self.assertEqual(self.in_terminal(cluster, "lock", "l", sys.executable, "-c", counts).count("told"), 1)
+        broken = self.run_ctl(cluster, "lock", "l", "sh", "-c", "kill -PIPE $$")
+        self.must_end(broken, 128 + signal.SIGPIPE)
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "lock", "l"]
+        deaf = subprocess.run([*command, "true"], timeout=20, check=False,
+                              preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(deaf.returncode, 0)
+        # Ways out of one who holds: whoever waits has it at once, not after the session's time.
+        reads, writes = os.pipe()
+        os.close(reads)
+        unread = subprocess.run([*command, "--ttl", "60"], stdout=writes, timeout=20, check=False)
+        os.close(writes)
+        self.assertEqual(unread.returncode, 1)
+        self.assertEqual(self.standing(cluster, "l"), [])
+        for number in (signal.SIGHUP, signal.SIGQUIT):
+            holder = self.run_ctl(cluster, "lock", "l", "--ttl", "60")
+            self.wait_turn(holder)
+            holder.send_signal(number)
+            self.must_end(holder)
+            self.assertEqual(self.standing(cluster, "l"), [])
 
     def test_who_gives_up_waiting_leaves_the_line_and_a_lost_session_is_said(self):
         cluster = self.cluster()

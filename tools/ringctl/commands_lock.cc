@@ -37,8 +37,12 @@ class Events {
     Events() {
         sigset_t set;
         sigemptyset(&set);
-        for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) {
+        for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGCHLD}) {
             sigaddset(&set, signal);
+        }
+        struct sigaction hang_up {};
+        if (sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) {   // it is by `nohup`
+            sigaddset(&set, SIGHUP);
         }
         sigprocmask(SIG_BLOCK, &set, nullptr);
         signals_ = signalfd(-1, &set, SFD_CLOEXEC);
@@ -51,19 +55,27 @@ class Events {
         const char one = 1;
         [[maybe_unused]] const ssize_t written = write(bell_[1], &one, 1);
     }
-    // The next signal; 0: it was rung.
-    int wait() {
+    struct Signal {
+        int number{0};             // 0: it was rung
+        bool of_terminal{false};   // its whole process group has it
+    };
+    Signal wait() {
         pollfd both[] = {{signals_, POLLIN, 0}, {bell_[0], POLLIN, 0}};
         while (::poll(both, 2, -1) < 0 && errno == EINTR) {
         }
         if ((both[1].revents & POLLIN) != 0) {
             char one = 0;
             [[maybe_unused]] const ssize_t taken = read(bell_[0], &one, 1);
-            return 0;
+            return {};
         }
         signalfd_siginfo signal{};
-        const bool whole = read(signals_, &signal, sizeof(signal)) == sizeof(signal);
-        return whole ? static_cast<int>(signal.ssi_signo) : 0;
+        if (read(signals_, &signal, sizeof(signal)) != sizeof(signal)) {
+            return {};
+        }
+        const auto number = static_cast<int>(signal.ssi_signo);
+        // A hang-up is told to a session's leader alone.
+        const bool alone = number == SIGHUP && getsid(0) == getpid();
+        return {number, signal.ssi_code == SI_KERNEL && !alone};
     }
 
   private:
@@ -71,7 +83,7 @@ class Events {
     int bell_[2]{-1, -1};
 };
 
-bool asks_to_end(int signal) { return signal == SIGINT || signal == SIGTERM; }
+bool asks_to_end(const Events::Signal& signal) { return signal.number != 0 && signal.number != SIGCHLD; }
 
 // A session, and a turn in it that is waited for and kept. Whoever is asked to end gives both back first.
 template <class Recipe>
@@ -90,7 +102,7 @@ class Turn {
         });
         for (;;) {
             if (asks_to_end(events_.wait())) {
-                static_cast<void>(session_.close());
+                give_back();
                 fail(Exit::error, "context canceled");
             }
             const std::lock_guard lock(mutex_);
@@ -101,17 +113,25 @@ class Turn {
     }
     // Prints its key and value, and keeps the turn until somebody wants it to end, or the session is lost.
     void keep(const Session& session, const Held& held, const char* lost) {
-        const auto shown = must(client_.get(held.key));
-        if (shown.kvs.empty()) {
+        auto shown = client_.get(held.key);
+        if (!shown || shown->kvs.empty()) {
+            give_back();
+            must(std::move(shown));
             fail(Exit::error, lost);
         }
-        print(session.printer()->get(shown));
+        if (!try_print(session.printer()->get(*shown))) {
+            const int why = errno;
+            give_back();
+            fail_to_print(why);
+        }
         while (!asks_to_end(events_.wait())) {
             if (session_.lost()) {
                 fail(Exit::error, lost);
             }
         }
     }
+    // Before a way out that fails: nobody shall wait for the session's time.
+    void give_back() { static_cast<void>(session_.close()); }
     Recipe& recipe() { return recipe_; }
     ringfort::Session& session() { return session_; }
     Events& events() { return events_; }
@@ -130,26 +150,35 @@ class Turn {
     std::optional<Outcome<Held>> outcome_;
 };
 
-// Runs until the program ends; signals go to it. Returns its exit code, as shells count.
+// Runs until the program ends; signals go to it, if they are not there already. Returns its exit code, as shells count.
 int run_locked(Turn<ringfort::Lock>& turn, const std::vector<std::string>& program, const Held& held) {
+    if (turn.session().lost()) {
+        fail(Exit::error, "session expired");
+    }
     const pid_t child = start_program(program, environment_with({"ETCD_LOCK_KEY=" + held.key,
                                                                  "ETCD_LOCK_REV=" + std::to_string(held.header.revision)}));
     if (child < 0) {
+        turn.give_back();
         fail(Exit::error, program.front() + " cannot be run");
     }
     bool warned = false;
     for (;;) {
-        const int signal = turn.events().wait();
-        if (asks_to_end(signal)) {
-            kill(child, signal);
+        const Events::Signal signal = turn.events().wait();
+        if (asks_to_end(signal) && !signal.of_terminal) {
+            kill(child, signal.number);
         }
-        if (signal == 0 && turn.session().lost() && !warned) {
+        if (signal.number == 0 && turn.session().lost() && !warned) {
             warned = true;
             std::fprintf(stderr, "Error: session expired: the lock is lost, %s is asked to end\n", program.front().c_str());
             kill(child, SIGTERM);
         }
         int status = 0;
-        if (waitpid(child, &status, WNOHANG) == child) {
+        const pid_t ended = waitpid(child, &status, WNOHANG);
+        if (ended < 0) {
+            turn.give_back();
+            fail(Exit::error, "how " + program.front() + " ended is not known");
+        }
+        if (ended == child) {
             const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             return warned && code == 0 ? static_cast<int>(Exit::error) : code;
         }
@@ -231,11 +260,11 @@ void add_lock_commands(CLI::App& app, Commands& commands) {
     lock->add_option("lockname", flags->arguments, "lockname [exec-command arg1 arg2 ...]")->type_name("");
     add_session_flags(*lock, *flags, "timeout for session: seconds after which the lock of one who died is free");
     lock->footer("Waits for its turn, in the order of asking. Then it prints the lock's key and keeps the lock until it is\n"
-                 "interrupted (SIGINT, SIGTERM); or runs a command, and unlocks when that ends: its exit code is the\n"
-                 "command's. The command finds ETCD_LOCK_KEY in its environment, a key that is there as long as the lock\n"
-                 "is held, so that what it writes may compare its create revision; and ETCD_LOCK_REV, the store's\n"
-                 "revision when its turn came. Signals go to the command; if the session is lost, it is asked to end\n"
-                 "(SIGTERM).\n\n"
+                 "interrupted (SIGINT, SIGTERM, SIGHUP, SIGQUIT); or runs a command, and unlocks when that ends: its\n"
+                 "exit code is the command's. The command finds ETCD_LOCK_KEY in its environment, a key that is there as\n"
+                 "long as the lock is held, so that what it writes may compare its create revision; and ETCD_LOCK_REV,\n"
+                 "the store's revision when its turn came. Signals go to the command; if the session is lost, it is\n"
+                 "asked to end (SIGTERM).\n\n"
                  "Examples:\n  ringctl lock backups\n  ringctl lock backups --ttl 5 ./backup --full\n"
                  "  ringctl lock backups -- sh -c 'echo $ETCD_LOCK_KEY'");
     commands.push_back({lock, [flags](Session& session) { run_lock(session, *flags); }});

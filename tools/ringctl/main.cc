@@ -141,6 +141,7 @@ int main(int argc, char** argv) {
         fail(Exit::error, "standard output is closed: nobody would see the answer");
     }
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGCHLD, SIG_DFL);   // ignored by whoever started this, no child's end could be met
     CLI::App app{"ringctl: a command line client for Ringfort, in etcdctl's words", "ringctl"};
     Globals globals;
     Commands commands;

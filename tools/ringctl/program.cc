@@ -46,6 +46,7 @@ pid_t start_program(const std::vector<std::string>& program, const std::vector<s
     const pid_t child = fork();
     if (child == 0) {
         sigprocmask(SIG_SETMASK, &none, nullptr);
+        std::signal(SIGPIPE, SIG_DFL);   // what is ignored here is ignored there
         execvpe(words[0], words.data(), variables.data());
         [[maybe_unused]] const ssize_t said = write(STDERR_FILENO, failure.data(), failure.size());
         _exit(127);

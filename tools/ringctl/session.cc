@@ -119,13 +119,20 @@ void must_print_keys(const Session& session) {
 }
 
 void print(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-        if (errno == EPIPE) {
-            std::exit(static_cast<int>(Exit::error));   // whoever read has seen enough, as `head` has
-        }
-        const std::string why = std::strerror(errno);
-        fail(Exit::error, "standard output cannot be written: " + why);
+    if (!try_print(text)) {
+        fail_to_print(errno);
     }
+}
+
+bool try_print(const std::string& text) {
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+}
+
+void fail_to_print(int why) {
+    if (why == EPIPE) {
+        std::exit(static_cast<int>(Exit::error));   // whoever read has seen enough, as `head` has
+    }
+    fail(Exit::error, std::string("standard output cannot be written: ") + std::strerror(why));
 }
 
 void fail(Exit code, const std::string& why) {

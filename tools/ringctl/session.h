@@ -63,6 +63,9 @@ class Session {
 
 // To standard output, whole; or the end.
 void print(const std::string& text);
+// False: it could not be written, and errno says why.
+bool try_print(const std::string& text);
+[[noreturn]] void fail_to_print(int why);
 [[noreturn]] void fail(Exit code, const std::string& why);
 enum class Effect : std::uint8_t { read, write };
 // Of a write it is told whether it may have happened all the same.
