@@ -36,6 +36,7 @@ class Recipes(ClusterCase):
         for pause in (BAD_DAY_SECONDS / 2, BAD_DAY_SECONDS, BAD_DAY_SECONDS):   # in the middle of each
             time.sleep(pause)
             leader = cluster.wait_leader()
+            self.assertIsNone(program.poll(), "it runs on into this")
             leader.kill()
             cluster.wait_leader(self.without(cluster, leader))
             cluster.start(leader)
