@@ -71,7 +71,7 @@ bool Session::wait_lost(std::int64_t timeout_ms) {
     Client::Impl& client = state.client;
     if (client.threading == Threading::polled) {
         const Instant until = timeout_ms < 0 ? never : client.clock.now() + client::from_ms(timeout_ms);
-        while (!state.is_lost() && client.clock.now() < until) {
+        while (!state.is_noted_lost() && client.clock.now() < until) {   // then whoever is to be told is
             client.poll(until == never ? 1000 : std::min<std::int64_t>((until - client.clock.now()) / 1ms + 1, 1000));
         }
         return state.is_lost();
