@@ -293,6 +293,9 @@ RunOptions draw(const RunRequest& request) {
     if (space.one_in(8)) {
         out.bounds.hash_walks = 1;
     }
+    if (out.memory_quota_bytes > 0 && space.one_in(2)) {
+        out.memory_quota_bytes = 700'000;   // it is met by small values, and left again by compaction
+    }
     out.workload.disarms = space.one_in(3) && out.memory_quota_bytes > 0 ? 1 : 0;
     Prng watching(request.seed + 0xbb67ae8584caa73b);
     draw_watches(watching, watching.one_in(3), out);
