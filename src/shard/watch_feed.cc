@@ -168,7 +168,8 @@ void WatchFeed::mark_begun(WorkBudget& budget) {
 
 bool WatchFeed::walk(Pass& pass, std::uint64_t end, WorkBudget& budget) {
     pass.at = std::max(pass.at, store_->changes_begin());
-    while (pass.at < end) {
+    // The present is kept up with; over history there is no way to go once nobody is left.
+    while (pass.at < end && (pass.list.count > 0 || &pass == &live())) {
         if (budget.spent()) {
             return false;
         }
@@ -203,11 +204,12 @@ bool WatchFeed::tell(Pass& pass, const kv::Store::Change& change, WorkBudget& bu
     if (!pass.in_change) {
         pass.in_change = true;
         pass.after.reset();
+        pass.more_groups = true;
         pass.groups.clear();
         pass.group_at = 0;
         pass.watcher_at = no_slot;
     }
-    while (pass.watcher_at != no_slot || next_group(pass, key)) {
+    while (pass.watcher_at != no_slot || next_group(pass, key, budget)) {
         if (budget.spent()) {
             return false;
         }
@@ -234,11 +236,17 @@ void WatchFeed::drop_frames(Pass& pass) {
 }
 
 // false: there is none left with that key.
-bool WatchFeed::next_group(Pass& pass, std::string_view key) {
+bool WatchFeed::next_group(Pass& pass, std::string_view key, WorkBudget& budget) {
     for (;;) {
         if (pass.group_at == pass.groups.size()) {
+            if (!pass.more_groups) {
+                return false;
+            }
             pass.group_at = 0;
-            pass.index.find(key, groups_at_once, pass.after, pass.groups);
+            pass.more_groups = pass.index.find(key, groups_at_once, pass.after, pass.groups);
+            if (pass.more_groups) {
+                budget.take(0, static_cast<std::int64_t>(pass.after.begin.size() + pass.after.end.size()));
+            }
             if (pass.groups.empty()) {
                 return false;
             }
@@ -414,9 +422,9 @@ bool WatchFeed::gather(std::uint8_t number, WorkBudget& budget) {
         if (budget.spent()) {
             return false;
         }
-        budget.take(watch_move_keys, 0);
         const std::uint32_t slot = pending_.first;
         Watcher& watcher = watches_.watchers()[slot];
+        take_move(budget, watcher);
         if (watcher.next.revision < from && !MUTANT(watch_survives_compaction)) {
             MARK("a watch is cancelled by compaction");
             watches_.cancel_compacted(slot, replica_, from);
@@ -447,13 +455,13 @@ bool WatchFeed::hand_over(std::uint8_t number, WorkBudget& budget) {
             return false;
         }
         const std::uint32_t slot = pass.list.first;
+        take_move(budget, watches_.watchers()[slot]);
         remove(slot);
         if (MUTANT(watch_loses_at_hand_over)) {
             watches_.watchers()[slot].next.revision++;
         }
         insert(live_, slot);
         mark(slot);
-        budget.take(watch_move_keys, 0);
     }
     passes_[number].reset();
     return true;
@@ -467,10 +475,10 @@ bool WatchFeed::leave(std::uint8_t number, WorkBudget& budget) {
             return false;
         }
         const std::uint32_t slot = pass.list.first;
+        take_move(budget, watches_.watchers()[slot]);
         remove(slot);
         watches_.watchers()[slot].state = WatcherState::pending;
         watches_.watchers().append(pending_, slot);
-        budget.take(watch_move_keys, 0);
     }
     passes_[number].reset();
     return true;

@@ -47,7 +47,7 @@ class WatchFeed {
     // It has a mark to come: now, if it has been told everything and begins no later.
     void mark(std::uint32_t watcher);
     bool is_live(const Watcher& watcher) const {
-        return watcher.state == WatcherState::in_pass && watcher.pass == live_;
+        return watcher.state == WatcherState::in_pass && watcher.feed == number_ && watcher.pass == live_;
     }
     // Up to here everything has been told to watches of the live pass.
     api::Revision told() const { return live().next.revision - 1; }
@@ -92,6 +92,7 @@ class WatchFeed {
         bool in_change{false};
         bool closing{false};
         WatchIndex::After after;
+        bool more_groups{false};            // behind those; who joins meanwhile is told what comes later
         std::vector<std::uint32_t> groups;  // no_slot: gone meanwhile
         std::size_t group_at{0};
         std::uint32_t watcher_at{no_slot};  // of that group, the next to be told
@@ -116,7 +117,7 @@ class WatchFeed {
     // Walks to that change at most. false: the budget ended.
     bool walk(Pass& pass, std::uint64_t end, WorkBudget& budget);
     bool tell(Pass& pass, const kv::Store::Change& change, WorkBudget& budget);
-    bool next_group(Pass& pass, std::string_view key);
+    bool next_group(Pass& pass, std::string_view key, WorkBudget& budget);
     bool tell_one(Pass& pass, std::uint32_t watcher, const kv::Store::Change& change, WorkBudget& budget);
     void drop_frames(Pass& pass);
     bool close_revision(Pass& pass, WorkBudget& budget);

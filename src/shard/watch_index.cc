@@ -181,7 +181,7 @@ std::uint32_t WatchIndex::erase(std::uint32_t slot) {
     return only ? at : no_slot;
 }
 
-void WatchIndex::find(std::string_view key, std::size_t found_max, After& after, std::vector<std::uint32_t>& found) const {
+bool WatchIndex::find(std::string_view key, std::size_t found_max, After& after, std::vector<std::uint32_t>& found) const {
     found.clear();
     const std::uint32_t point = after.point ? no_slot : find_point(key);
     after.point = true;
@@ -190,6 +190,9 @@ void WatchIndex::find(std::string_view key, std::size_t found_max, After& after,
     }
     const std::size_t points = found.size();
     find_below(root_, key, found_max, after, found);
+    if (found.size() < found_max) {
+        return false;
+    }
     if (found.size() > points) {
         const Watcher& last = of(found.back());
         after.interval = true;
@@ -197,6 +200,7 @@ void WatchIndex::find(std::string_view key, std::size_t found_max, After& after,
         after.end = last.end();
         after.no_end = last.no_end;
     }
+    return true;
 }
 
 void WatchIndex::find_below(std::uint32_t root, std::string_view key, std::size_t found_max, const After& after,

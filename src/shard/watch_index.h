@@ -34,8 +34,9 @@ class WatchIndex {
         bool no_end{false};
         void reset() { point = interval = false; }
     };
-    // Groups with the key, from behind `after`, which is moved on; at most `found_max` of them.
-    void find(std::string_view key, std::size_t found_max, After& after, std::vector<std::uint32_t>& found) const;
+    // Groups with the key, from behind `after`; at most `found_max` of them, more than none. true: there may be more, and
+    // `after` is moved on.
+    bool find(std::string_view key, std::size_t found_max, After& after, std::vector<std::uint32_t>& found) const;
     std::uint32_t first_of(std::uint32_t group) const { return groups_[group].first; }
 
   private:

@@ -7,6 +7,7 @@
 
 #include "api/types.h"
 #include "base/ids.h"
+#include "base/work_budget.h"
 #include "shard/origin.h"
 #include "shard/slot_pool.h"
 #include "wire/out_buffer.h"
@@ -66,11 +67,17 @@ struct Watcher {
     std::string_view end() const {
         return point ? std::string_view(text, begin_bytes + 1U) : std::string_view(text + begin_bytes, end_bytes);
     }
+    std::size_t text_bytes() const { return std::size_t{begin_bytes} + end_bytes; }
     // With both filters it is given marks alone.
     bool wants_changes() const { return !no_put || !no_delete; }
     bool ends_behind(std::string_view key) const { return no_end || key < end(); }
 };
 static_assert(sizeof(Watcher) <= 96);
+
+// A place in an index is found by its keys.
+inline void take_move(WorkBudget& budget, const Watcher& watcher) {
+    budget.take(watch_move_keys, static_cast<std::int64_t>(watcher.text_bytes()));
+}
 
 // A list through list_next and list_previous.
 struct WatcherList {

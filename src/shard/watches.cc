@@ -24,10 +24,6 @@ constexpr std::string_view empty_range_reason = "mvcc: watcher range is empty";
 // A node that hears no leader for so many election timeouts says so to those who want to know.
 constexpr int leaderless_timeouts = 3;
 
-std::size_t text_bytes(const Watcher& watcher) {
-    return std::size_t{watcher.begin_bytes} + watcher.end_bytes;   // the first key is never empty
-}
-
 // What is kept of a request's keys: the first, and behind it the end. That of a single key is the key and a zero byte,
 // which overlap.
 struct Keys {
@@ -354,10 +350,10 @@ void Watches::drop(std::uint32_t slot) {
     }
     require_leader_count_ -= watcher.require_leader ? 1u : 0u;
     progress_count_ -= watcher.progress_notify ? 1u : 0u;
-    const std::size_t freed = kv::Slab::block_bytes(text_bytes(watcher));
+    const std::size_t freed = kv::Slab::block_bytes(watcher.text_bytes());
     sinks_[watcher.sink].key_bytes -= freed;
     key_bytes_ -= freed;
-    texts_.release(const_cast<char*>(watcher.text), text_bytes(watcher));
+    texts_.release(const_cast<char*>(watcher.text), watcher.text_bytes());
     delist(slot);
     feed_watchers_[feed]--;
     feeds_unused_ |= feed_watchers_[feed] == 0;
@@ -450,10 +446,11 @@ void Watches::sweep_gone(WorkBudget& budget) {
     while (!gone_.empty()) {
         const std::uint32_t number = gone_.back();
         WatchSink& sink = sinks_[number];
-        for (; sink.first != no_slot; budget.take(watch_move_keys, 0)) {
+        while (sink.first != no_slot) {
             if (budget.spent()) {
                 return;
             }
+            take_move(budget, watchers_[sink.first]);
             drop(sink.first);
         }
         budget.take(1, 0);
@@ -531,19 +528,21 @@ void Watches::on_room(Session& session) {
     }
 }
 
-// Parked watches of connections with room go on, some a turn.
+// Parked watches of connections with room go on, some a turn. Who takes no more is listed again when it does: its watches
+// would come back at once, for ever.
 void Watches::fetch_parked(WorkBudget& budget) {
     while (!rooms_.empty() && !budget.spent()) {
-        const std::uint32_t number = rooms_.back();
+        const std::uint32_t number = rooms_.front();
         WatchSink& sink = sinks_[number];
-        for (; !sink.gone && sink.parked.count > 0 && !budget.spent(); budget.take(watch_move_keys, 0)) {
+        while (sink.parked.count > 0 && has_room(sink) && !budget.spent()) {
             const std::uint32_t slot = sink.parked.first;
+            take_move(budget, watchers_[slot]);
             watchers_.remove(sink.parked, slot);
             feeds_[watchers_[slot].feed]->add(slot);
         }
-        if (sink.gone || sink.parked.count == 0) {
+        if (sink.parked.count == 0 || !has_room(sink)) {
             budget.take(watch_look_keys, 0);
-            rooms_.pop_back();
+            rooms_.pop_front();
             sink.in_rooms = false;
             drop_sink_if_unused(number);
         }
@@ -563,7 +562,8 @@ bool Watches::run() {
     sweep_leaderless(budget);
     fetch_parked(budget);
     sweep_marks(budget);
-    bool more = !rooms_.empty() || looks_left_ > 0 || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end());
+    bool more = !rooms_.empty() || looks_left_ > 0 || !gone_.empty() || (stopping_ && stop_at_ < watchers_.end()) ||
+                (require_leader_count_ > 0 && leaderless_at_ < watchers_.end());
     // One budget for all: each is the first in its turn, so that one with much to tell does not hold up the others.
     PartBudget live(context_.work, TurnPart::watches_told), history(context_.work, TurnPart::watches_behind);
     const WatchFeed::Budgets budgets{live, history};
@@ -582,8 +582,9 @@ void Watches::sweep_stopping(WorkBudget& budget) {
     for (; stopping_ && stop_at_ < watchers_.end() && !budget.spent(); stop_at_++) {
         const WatcherState state = watchers_[stop_at_].state;
         if (state != WatcherState::free && state != WatcherState::elsewhere) {   // where that is it ends as well
+            take_move(budget, watchers_[stop_at_]);
             end_with_error(stop_at_, api::Errc::stopped);
-            budget.take(watch_move_keys + watch_frame_keys, 0);
+            budget.take(watch_frame_keys, 0);
         }
         budget.take(watch_look_keys, 0);
     }
@@ -603,8 +604,9 @@ void Watches::sweep_leaderless(WorkBudget& budget) {
             api::WatchResponse last;
             last.canceled = true;
             last.cancel_reason = api::error_text(api::Errc::no_leader);
+            take_move(budget, watcher);
             end(leaderless_at_, replica, last);
-            budget.take(watch_move_keys + watch_frame_keys, 0);
+            budget.take(watch_frame_keys, 0);
         }
     }
 }

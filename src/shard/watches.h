@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <vector>
@@ -128,7 +129,7 @@ class Watches {
     std::vector<std::size_t> feed_watchers_;            // of each feed, in whatever state
     bool feeds_unused_{false};                          // some of them
     std::size_t runs_{0};                               // which feed is the first in the next one
-    std::vector<std::uint32_t> rooms_;                  // sinks whose parked watches are being fetched
+    std::deque<std::uint32_t> rooms_;                  // sinks whose parked watches are being fetched
     std::vector<std::uint32_t> dirty_;                  // sinks with frames to be mailed
     std::vector<std::uint32_t> gone_;                   // sinks of closed connections
     std::size_t key_bytes_{0};

@@ -42,7 +42,8 @@ class WatchIndexing : public testing::Test {
     std::vector<std::uint32_t> found(const std::string& key, std::size_t at_once) const {
         std::vector<std::uint32_t> out, groups;
         WatchIndex::After after;
-        for (index.find(key, at_once, after, groups); !groups.empty(); index.find(key, at_once, after, groups)) {
+        for (bool more = true; more;) {
+            more = index.find(key, at_once, after, groups);
             for (const std::uint32_t group : groups) {
                 for (std::uint32_t at = index.first_of(group); at != no_slot; at = watchers[at].group_next) {
                     out.push_back(at);
