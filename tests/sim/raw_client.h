@@ -44,9 +44,13 @@ class RawClient final : public env::ConnectionHandler {
           // The stranger's machine, which is the last.
           port_(cluster.network(), static_cast<HostId>(cluster.network().host_count() - 1),
                 Waker{&RawClient::on_wake, this, 0}) {
+        alive().emplace(number_, this);
         connection_ = port_.connect({cluster.node(node).name(), client_port}, env::ConnectionClass::client, *this);
     }
-    ~RawClient() override { port_.detach(Death::noticed); }
+    ~RawClient() override {
+        port_.detach(Death::noticed);
+        alive().erase(number_);
+    }
 
     void greet(const wire::ClientHello& hello = {}) {
         wire::Preamble preamble;
@@ -192,14 +196,26 @@ class RawClient final : public env::ConnectionHandler {
         auto& self = *static_cast<RawClient*>(context);
         if (!self.dispatch_due_) {
             self.dispatch_due_ = true;
-            self.queue_.schedule_in(20us, &RawClient::on_dispatch, context);
+            self.queue_.schedule_in(20us, &RawClient::on_dispatch, nullptr, self.number_);
         }
     }
-    static void on_dispatch(void* context, std::uint64_t, std::uint64_t) {
-        auto& self = *static_cast<RawClient*>(context);
-        self.dispatch_due_ = false;
-        self.port_.dispatch(env::ConnectionClass::client);
+    static void on_dispatch(void*, std::uint64_t number, std::uint64_t) {
+        if (const auto found = alive().find(number); found != alive().end()) {
+            found->second->dispatch_due_ = false;
+            found->second->port_.dispatch(env::ConnectionClass::client);
+        }
     }
+    // Events outlive clients.
+    static std::map<std::uint64_t, RawClient*>& alive() {
+        static std::map<std::uint64_t, RawClient*> by_number;
+        return by_number;
+    }
+    static std::uint64_t next_number() {
+        static std::uint64_t last = 0;
+        return ++last;
+    }
+
+    const std::uint64_t number_{next_number()};
 
     EventQueue& queue_;
     NetworkPort port_;

@@ -350,39 +350,6 @@ TEST_F(WatchFrames, wait_for_credit_and_for_readers_and_miss_nothing) {
     good_end();
 }
 
-// Its watches take turns to find that it has no room: what has to be done for others is done all the same.
-TEST_F(WatchFrames, of_a_connection_that_reads_a_little_and_stops_keep_nobody_from_marks) {
-    RunOptions options = no_load_nor_tails();
-    options.bounds.watch_backlog_bytes = 4 * kib;
-    options.network.socket_buffer_bytes = 64 * kib;
-    options.watch_progress_interval = 500ms;
-    ASSERT_TRUE(begin(options));
-    const std::size_t leader = s->leader();
-    constexpr std::uint64_t watches = 6000;
-    RawClient lazy(s->cluster(), leader);
-    lazy.greet();
-    for (std::uint64_t i = 1; i <= watches; i++) {
-        lazy.ask(i, api::WatchRequest{.key = key, .range_end = {}});
-    }
-    ASSERT_TRUE(s->run_until(10s, "not all are created", [&] { return !lazy.answer(watches).told.empty(); }));
-    clients[leader]->ask(++id, api::WatchRequest{.key = "d00/other", .range_end = {}, .progress_notify = true});
-    const std::uint64_t marked = id;
-    lazy.stop_reading();
-    for (int i = 0; i < 10; i++) {
-        ASSERT_TRUE(put(leader, std::string(1000, 'v')));
-    }
-    lazy.go_on_reading();
-    s->simulation.run_for(2ms);
-    lazy.stop_reading();
-    s->simulation.run_for(1s);
-    const std::size_t before = told(leader, marked).size();
-    s->simulation.run_for(3s);
-    EXPECT_GE(told(leader, marked).size(), before + 4);
-    lazy.go_on_reading();
-    ASSERT_TRUE(s->run_until(20s, "it is not told everything", [&] { return lazy.answer(watches).told.size() == 11; }));
-    good_end();
-}
-
 // Nobody goes the way over history for a watch that has left.
 TEST_F(WatchFrames, far_behind_that_are_told_a_little_at_a_time_cost_as_much_as_they_are_told) {
     RunOptions options = no_load_nor_tails();
@@ -406,13 +373,13 @@ TEST_F(WatchFrames, far_behind_that_are_told_a_little_at_a_time_cost_as_much_as_
     RawClient poor(s->cluster(), node);
     poor.greet(hello);
     poor.ask(1, api::WatchRequest{.key = "d00/7", .range_end = {}, .start_revision = 2});
-    constexpr std::size_t cycles = 20;
+    constexpr std::size_t cycles = 60;
     const Instant begun = s->simulation.now();
     for (std::size_t i = 2; i < cycles; i++) {
         ASSERT_TRUE(s->run_until(5s, "it is told no more", [&] { return poor.answer(1).told.size() >= i; }));
         poor.credit(1, 200);
     }
-    EXPECT_LT(s->simulation.now() - begun, cycles * Duration(15ms)) << "30 ms are the way to the end";
+    EXPECT_LT(s->simulation.now() - begun, cycles * Duration(4ms)) << "30 ms are the way to the end";
     good_end();
 }
 
