@@ -74,6 +74,12 @@ TEST_F(LocksJudged, turns_one_after_the_other_are_good) {
     judged("");
 }
 
+TEST_F(LocksJudged, a_mark_stands_in_no_line) {
+    records.account.insert(records.account.begin(), {9, false, {"n/left-7", {}, 9, 9, 1, 7}, Instant{9}});
+    claim("n/a", 10, 10, 1, 3);
+    judged("");
+}
+
 TEST_F(LocksJudged, a_turn_that_is_anothers_is_told) {
     claim("n/b", 11, 12, 1, 2);
     judged("it was not the turn of client 1 with n/b, token 11");

@@ -145,7 +145,11 @@ std::string LockLines::read(const std::vector<LockChange>& account) {
 }
 
 std::string LockLines::take(const LockChange& change) {
-    const std::string name = change.kv.key.substr(0, change.kv.key.rfind('/'));
+    const std::size_t slash = change.kv.key.rfind('/');
+    if (change.kv.key.find_first_not_of("0123456789abcdef", slash + 1) != std::string::npos) {
+        return {};   // a mark of one who left in doubt: in no line
+    }
+    const std::string name = change.kv.key.substr(0, slash);
     auto& line = lines_[name];
     if (change.removal) {
         line.erase(change.kv.key);
