@@ -1,0 +1,209 @@
+"""What history and size cost on this machine: compaction beside puts, space given back, and many keys."""
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools" / "harness"))
+
+import building  # noqa: E402
+from load import Load, measure  # noqa: E402
+from processes import Cluster, Missed, wait_until  # noqa: E402
+
+KEY_BYTES, VALUE_BYTES = 32, 256
+QUOTA_BYTES = 20 << 30
+CHANGED = {"key_bytes": KEY_BYTES, "value_bytes": VALUE_BYTES}
+# Of the greatest rate of puts: what a cluster has to bear while something else goes on.
+STEADY_SHARE = 0.5
+STEADY_SECONDS = 15
+
+
+def disk_bytes(folder):
+    """What its files take, without holes."""
+    return sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())
+
+
+class Sitting:
+    """Everything measured, as lines; a part that fails says why."""
+
+    def __init__(self, programs, folder, options):
+        self.programs, self.folder, self.options = programs, folder, options
+        self.figures, self.faults = [], []
+
+    def say(self, text):
+        print(f"# {text}", file=sys.stderr, flush=True)
+
+    def note(self, figure, value, unit, wanted=""):
+        self.figures.append({"figure": figure, "value": value, "unit": unit, "wanted": wanted})
+        self.say(f"{figure}: {value:,.2f} {unit}{f' (wanted: {wanted})' if wanted else ''}")
+
+    @contextmanager
+    def cluster(self, name, count=3):
+        folder = self.folder / name
+        folder.mkdir()
+        cluster = Cluster(self.programs, folder, count=count, extra=["--quota-backend-bytes", str(QUOTA_BYTES)])
+        try:
+            cluster.start()
+            cluster.wait_ready()
+            yield cluster
+        except (Missed, KeyError, ValueError) as fault:
+            self.faults.append(f"{name}: {fault}")
+            self.say(f"FAULT in {name}: {fault}")
+        finally:
+            cluster.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def fill(self, cluster, keys):
+        return self.load(cluster, "fill", keys, requests=keys, extra=["--distribution", "sequential"])
+
+    def load(self, cluster, name, keys, **options):
+        result = measure(self.programs, cluster.wait_leader().client, cluster.folder, name, cluster.nodes, keys=keys,
+                         **CHANGED, **options)
+        if result["failed"]:
+            raise Missed(f"{name}: {result['failed']} requests failed")
+        return result
+
+    def steady(self, cluster, name, keys, rate, seconds=STEADY_SECONDS):
+        """Puts that begin at their times, whatever else goes on."""
+        return self.load(cluster, name, keys, seconds=seconds, extra=["--rate", str(rate)])
+
+    def begin_steady(self, cluster, name, keys, rate, seconds):
+        return Load(self.programs, cluster.wait_leader().client, cluster.folder, name, keys=keys, seconds=seconds,
+                    extra=["--rate", str(rate)], **CHANGED)
+
+    @staticmethod
+    def revision(cluster):
+        return json.loads(cluster.must_ctl("get", "none", "-w", "json"))["header"]["revision"]
+
+    # -- compaction --
+
+    def compaction(self):
+        keys, revisions = self.options.keys // 100, self.options.keys // 10
+        with self.cluster("compaction") as cluster:
+            self.say(f"{revisions:,} revisions of {keys:,} keys")
+            most = self.load(cluster, "history", keys, requests=revisions)["per_second"]
+            rate = most * STEADY_SHARE
+            quiet = self.steady(cluster, "quiet", keys, rate)
+            load = self.begin_steady(cluster, "during", keys, rate, STEADY_SECONDS)
+            begin = time.monotonic()
+            cluster.must_ctl("compaction", str(self.revision(cluster)), "--physical", "--command-timeout=120s", seconds=150)
+            took = time.monotonic() - begin
+            during = load.result()
+            self.note("compaction: took", took, "s")
+            self.note("compaction: p99 of puts, quiet", quiet["p99_us"], "us")
+            self.note("compaction: p99 of puts, a load with it", during["p99_us"], "us")
+            self.note("compaction: ratio", during["p99_us"] / quiet["p99_us"], "x", "<= 1.5")
+
+    # -- space --
+
+    def space(self):
+        keys = self.options.keys // 10
+        with self.cluster("space") as cluster:
+            leader = cluster.wait_leader()
+            empty = leader.memory_bytes()
+            self.fill(cluster, keys)
+            full = leader.memory_bytes(), disk_bytes(leader.data)
+            tenth = f"k{keys // 10:0{KEY_BYTES - 1}d}"
+            cluster.must_ctl("del", tenth, "l", "--command-timeout=60s", seconds=90)
+            cluster.must_ctl("compaction", str(self.revision(cluster)), "--physical", "--command-timeout=120s", seconds=150)
+            counted = json.loads(cluster.must_ctl("get", "", "--prefix", "--count-only", "-w", "json"))["count"]
+            self.note("space: keys left", 100 * counted / keys, "%", "10")
+            self.note("space: memory before", (full[0] - empty) / 2**20, "MiB")
+            self.note("space: memory after", (leader.memory_bytes() - empty) / 2**20, "MiB", "falls accordingly")
+            self.note("space: disk before", full[1] / 2**20, "MiB")
+            begin, wanted = time.monotonic(), full[1] / 4
+            try:
+                wait_until(lambda: disk_bytes(leader.data) < wanted, 60, "the disk's space comes back", 0.5)
+            except Missed:
+                pass
+            self.note("space: disk after", disk_bytes(leader.data) / 2**20, "MiB", "falls accordingly")
+            self.note("space: disk, waited", time.monotonic() - begin, "s")
+
+    # -- size --
+
+    def size(self):
+        keys = self.options.keys
+        with self.cluster("size", count=1) as cluster:
+            node = cluster.nodes[0]
+            self.say(f"{keys:,} keys on one node")
+            fill = self.fill(cluster, keys)
+            self.note("size: load", fill["seconds"], "s")
+            self.note("size: memory", node.memory_bytes() / 2**20, "MiB")
+            self.note("size: memory a byte of keys and values", node.memory_bytes() / keys / (KEY_BYTES + VALUE_BYTES), "x")
+            self.note("size: disk", disk_bytes(node.data) / 2**20, "MiB")
+            reads = self.load(cluster, "reads", keys, op="get", seconds=10, extra=["--prefill", "never"])
+            self.note("size: gets", reads["per_second"], "/s")
+            self.note("size: p99 of gets", reads["p99_us"], "us")
+            node.kill()
+            begin = time.monotonic()
+            cluster.start(node)
+            cluster.wait_ready(seconds=600)
+            self.note("size: restart after SIGKILL until it serves", time.monotonic() - begin, "s")
+
+    def catch_up(self):
+        keys = self.options.keys // 4
+        with self.cluster("catch-up") as cluster:
+            self.say(f"{keys:,} keys on three nodes, a follower comes back with nothing")
+            most = self.fill(cluster, keys)["per_second"]
+            most = min(most, self.load(cluster, "most", keys, seconds=5)["per_second"])
+            rate = most * STEADY_SHARE
+            quiet = self.steady(cluster, "quiet", keys, rate)
+            victim = cluster.followers()[0]
+            victim.kill()
+            shutil.rmtree(victim.data)
+            load = self.begin_steady(cluster, "during", keys, rate, 3 * STEADY_SECONDS)
+            begin = time.monotonic()
+            cluster.start(victim)
+            wait_until(lambda: self.caught_up(cluster, victim), 300, lambda: f"it catches up\n{victim.log_tail()}", 0.2)
+            took = time.monotonic() - begin
+            during = load.result()
+            self.note("catch-up: took", took, "s")
+            self.note("catch-up: puts meanwhile", during["per_second"] / most, "of the most", "0.5")
+            self.note("catch-up: p99 of puts, quiet", quiet["p99_us"], "us")
+            self.note("catch-up: ratio of p99 during it", during["p99_us"] / quiet["p99_us"], "x", "<= 2")
+
+    @staticmethod
+    def caught_up(cluster, node):
+        """It has applied what the leader had a moment before."""
+        leader = cluster.leader()
+        ours, theirs = cluster.replicas(leader) if leader else {}, cluster.replicas(node)
+        return bool(ours) and all(theirs.get(each, (0, 0))[0] >= index for each, (index, _) in ours.items())
+
+
+def main():
+    parts = {"compaction": Sitting.compaction, "space": Sitting.space, "size": Sitting.size, "catch-up": Sitting.catch_up}
+    parser = argparse.ArgumentParser(prog="bench/space", description=__doc__)
+    parser.add_argument("--keys", type=int, default=10_000_000, help="of the large node (default 10,000,000)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of them")
+    parser.add_argument("--only", action="append", choices=parts, help="this part; may be repeated")
+    parser.add_argument("--folder", help="where the nodes keep their data (default: a new one under build)")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    options = parser.parse_args()
+    if options.quick:
+        options.keys //= 10
+    try:
+        programs = building.release_binaries(["ringfort", "ringctl", "ringload"])
+    except building.BuildFailed as failure:
+        sys.exit(str(failure))
+    with tempfile.TemporaryDirectory(prefix="space-", dir=options.folder or ROOT / "build") as folder:
+        sitting = Sitting(programs, Path(folder), options)
+        for name in options.only or parts:
+            parts[name](sitting)
+    if options.json:
+        print(json.dumps({"keys": options.keys, "figures": sitting.figures, "faults": sitting.faults}, indent=2))
+    else:
+        for each in sitting.figures:
+            wanted = f"   wanted: {each['wanted']}" if each["wanted"] else ""
+            print(f"{each['figure']:45} {each['value']:>14,.2f} {each['unit']}{wanted}")
+        for fault in sitting.faults:
+            print(f"FAULT {fault}")
+    return 1 if sitting.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
