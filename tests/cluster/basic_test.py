@@ -118,6 +118,7 @@ class Basic(ClusterCase):
 
     def test_large_puts_over_every_node_and_shard_wait_for_the_log_and_are_not_refused(self):
         cluster = self.cluster(extra=["--shards", "2"])
-        result = self.load(cluster, requests=768, connections=16, in_flight=16, keys=64, value_bytes=256 << 10).result()
+        result = self.load(cluster, requests=768, connections=16, in_flight=16, keys=64, value_bytes=256 << 10,
+                           extra=["--timeout-ms", "30000"]).result()
         self.assertEqual(result["failed"], 0)
         self.assertEqual(result["requests"], 768)

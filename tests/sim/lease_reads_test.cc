@@ -122,7 +122,7 @@ TEST_F(LeaseReads, give_the_leases_page_by_page) {
 
 // A quarter of a MiB each, for some dozen bytes.
 TEST_F(LeaseReads, whose_answers_are_not_taken_are_held_back_wherever_they_are_asked_for) {
-    constexpr std::uint64_t requests = 800;
+    constexpr std::uint64_t requests = 120;
     attach(300);
     struct Place {
         std::size_t node;

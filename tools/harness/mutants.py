@@ -31,9 +31,10 @@ CANARIES = ["pre_votes_elect", "sent_write_repeated", "create_revision_moves", "
 CANARY_BUDGET_SECONDS = 60
 
 
-def build():
-    """The simulator with planted bugs."""
-    folder = building.configure("mutants", ["-Dmutants=true"])
+def build(quick=False):
+    """The simulator with planted bugs; `quick`: to build, not to run."""
+    folder = building.configure("mutants-quick" if quick else "mutants",
+                                ["-Dmutants=true", *(["-Doptimization=1"] if quick else [])])
     program = building.executables(folder)["simulate"]
     building.build(folder, [program])
     return folder / program

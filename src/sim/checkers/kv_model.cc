@@ -92,7 +92,8 @@ StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
 
 StepResult KvModel::put(const StepRequest& step, api::Revision at) {
     StepResult out;
-    const RecordedKv* before = find(step.key, at);
+    std::vector<Version>& versions = keys_[step.key];
+    const RecordedKv* before = find(versions, at);
     RecordedKv now{step.key, step.value, at, at, 1, step.lease};
     if (before != nullptr) {
         now.create_revision = before->create_revision;
@@ -101,7 +102,7 @@ StepResult KvModel::put(const StepRequest& step, api::Revision at) {
             out.kvs.push_back(*before);
         }
     }
-    keys_[step.key].push_back({at, true, std::move(now)});
+    versions.push_back({at, true, std::move(now)});
     touched_.back().push_back(step.key);
     return out;
 }
