@@ -83,7 +83,7 @@ TEST(Compact, drops_removed_keys_altogether) {
 }
 
 // A million keys: no step does more than its budget, everybody sees the state before until the last one.
-TEST(DeleteRange, of_a_million_keys_is_done_in_bounded_steps_and_all_at_once) {
+TEST(LargeDeleteRange, of_a_million_keys_is_done_in_bounded_steps_and_all_at_once) {
     constexpr std::uint64_t keys = 1'000'000;
     Driver driver;
     char key[16];

@@ -68,7 +68,7 @@ TEST(Memory, a_put_takes_nothing_from_the_heap_but_the_stores_own_regions) {
     EXPECT_EQ(driver.store.get(key32(7))->version, 2);
 }
 
-TEST(Memory, a_sort_of_more_keys_than_the_bound_is_refused_unless_a_limit_bounds_it) {
+TEST(LargeMemory, a_sort_of_more_keys_than_the_bound_is_refused_unless_a_limit_bounds_it) {
     Driver driver;
     driver.wants_answer = false;
     char key[16];

@@ -488,7 +488,7 @@ TEST(LogWindow, what_was_refused_is_taken_by_the_next_batch_although_small_entri
     EXPECT_GE(taken, 15U);
 }
 
-TEST(LogWindow, the_largest_command_fits_with_default_settings) {
+TEST(LargeLogWindow, the_largest_command_fits_with_default_settings) {
     LogHarness h;
     h.options.segment_bytes = limits::segment_bytes_default;
     h.options.window_bytes = 32 * mib;

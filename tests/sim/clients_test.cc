@@ -346,7 +346,7 @@ TEST(Clients, whose_long_replies_cannot_begin_before_the_deadline_are_told_so) {
     }
 }
 
-TEST(Clients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_served) {
+TEST(LargeClients, whose_writes_wait_for_a_leader_are_held_at_a_bound_and_others_are_served) {
     RunOptions options = without_load();
     options.election_timeout = 3s;   // so long they wait before they hear that there is no leader
     Scenario s(options);

@@ -63,7 +63,8 @@ TEST_F(LongReplies, from_elsewhere_go_on_at_their_least_bound) {
 }
 
 // What a pair costs is what its bytes give back: were it more, the credit would be used up after some ten thousand pairs.
-TEST_F(LongReplies, of_many_small_pairs_go_on) {
+using LargeLongReplies = LongReplies;
+TEST_F(LargeLongReplies, of_many_small_pairs_go_on) {
     RunOptions options = no_load_nor_tails();
     options.shards = 2;
     ASSERT_TRUE(begin(options));

@@ -25,7 +25,7 @@ std::vector<api::KeyValue> pairs_up_to_the_bound(std::string_view key, std::stri
         pair);
 }
 
-TEST(AnswerBound, of_a_range_deletion_fits_a_frame_with_pairs_of_any_size) {
+TEST(LargeAnswerBound, of_a_range_deletion_fits_a_frame_with_pairs_of_any_size) {
     for (std::size_t key_bytes = 1; key_bytes <= 9; key_bytes++) {
         for (const std::size_t value_bytes : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U, 1000U}) {
             const std::string key(key_bytes, 'k');

@@ -31,6 +31,8 @@ SIMULATED_SEEDS = list(range(1, 31))
 SANITIZED_SEEDS = [1, 2, 3]
 COMPARED_SEEDS = "11-13"
 JOBS = max(2, os.cpu_count() or 1)
+# Amounts that take a sanitizer minutes; with less the same code runs there in other tests.
+UNSANITIZED = "Large*"
 SANITIZED = ["-Db_lundef=false", "-Doptimization=g"]
 # A third of the compile time without null and alignment: the address sanitizer sees the one, clang's fuzzers the other.
 # vptr wants type information of every object, and src/ is built without.
@@ -75,7 +77,7 @@ def run_one(label, command, timeout, environment=None, folder=ROOT):
         return None, f"{said}\n{label}: stopped after {timeout} s", time.monotonic() - begin
 
 
-def run_meson_test(test, count, environment, factor):
+def run_meson_test(test, count, environment, factor, without):
     """Runs one test of meson's list; a gtest executable is counted case by case."""
     command, timeout = list(test["cmd"]), max(60, test["timeout"]) * factor
     environment = {**test.get("env", {}), **environment}
@@ -84,7 +86,7 @@ def run_meson_test(test, count, environment, factor):
         return lambda: count.add(test["name"], int(code == 0), int(code != 0), 0, seconds, tail(output, 40))
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "cases.json"
-        command.append(f"--gtest_output=json:{report}")
+        command += [f"--gtest_output=json:{report}", f"--gtest_filter=-{without}"]
         code, output, seconds = run_one(test["name"], command, timeout, environment, test["workdir"] or ROOT)
         cases = gtest_cases(report)
     failed = [name for name, outcome in cases if outcome == "failed"]
@@ -114,8 +116,8 @@ def gtest_cases(report):
     return outcomes
 
 
-def run_build_tests(name, options, count, only=None, environment=None, factor=1):
-    """Configures, builds what the tests need, runs them in parallel."""
+def run_build_tests(name, options, count, only=None, environment=None, factor=1, without=""):
+    """Configures, builds what the tests need, runs them in parallel; of gtest's cases not those named `without`."""
     folder = building.configure(name, options)
     tests = [test for test in building.introspect(folder, "tests") if only is None or only(test)]
     if not tests:
@@ -125,11 +127,11 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1)
         # Who may take longest begins first: else the last one runs alone.
         parallel = sorted((test for test in tests if test["is_parallel"]), key=lambda test: -test["timeout"])
         for finished in concurrent.futures.as_completed(
-                [pool.submit(run_meson_test, test, count, environment or {}, factor) for test in parallel]):
+                [pool.submit(run_meson_test, test, count, environment or {}, factor, without) for test in parallel]):
             finished.result()()
     for test in tests:
         if not test["is_parallel"]:
-            run_meson_test(test, count, environment or {}, factor)()
+            run_meson_test(test, count, environment or {}, factor, without)()
     return folder
 
 
@@ -149,14 +151,14 @@ def stage_release(count, _options):
 def stage_sanitize(count, options):
     folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED], count,
                              lambda test: not any(suite.endswith(("tidy", "pace")) for suite in test["suite"]),
-                             SANITIZER_ENVIRONMENT, factor=5)
+                             SANITIZER_ENVIRONMENT, factor=5, without=UNSANITIZED)
     simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
     compare_builds(folder, count)
 
 
 def stage_threads(count, _options):
     run_build_tests("threads", ["-Db_sanitize=thread", *SANITIZED], count,
-                    lambda test: test["name"] in THREADED, SANITIZER_ENVIRONMENT, factor=5)
+                    lambda test: test["name"] in THREADED, SANITIZER_ENVIRONMENT, factor=5, without=UNSANITIZED)
 
 
 def stage_fuzz(count, options):
