@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from chaos import PROGRAMS
 from cluster_case import ClusterCase
 from processes import run
 
@@ -19,12 +20,15 @@ exec "{ringfort}" "$@"
 
 
 class Chaos(ClusterCase):
+    def command(self, *flags, **programs):
+        programs = {**self.programs, **programs}
+        return [sys.executable, CHAOS, "--folder", self.folder, *flags,
+                *(word for name in PROGRAMS for word in (f"--{name}", programs[name]))]
+
     def chaos(self, *flags, **programs):
         """(exit code, the report, all it said)"""
         report = self.folder / "report.json"
-        command = [sys.executable, CHAOS, "--folder", self.folder, "--json", report, *flags]
-        command += [word for name, path in {**self.programs, **programs}.items() for word in (f"--{name}", path)]
-        code, output, error = run(command, 400)
+        code, output, error = run(self.command("--json", report, *flags, **programs), 400)
         self.assertTrue(report.exists(), output + error)
         return code, json.loads(report.read_text(encoding="utf-8")), output + error
 
@@ -41,10 +45,7 @@ class Chaos(ClusterCase):
         self.assertEqual([each.name for each in self.folder.iterdir()], ["report.json"], "nothing else is left")
 
     def test_nodes_that_do_not_start_are_told_in_one_sentence_and_their_folder_stays(self):
-        command = [sys.executable, CHAOS, "--folder", self.folder, "--loopback"]
-        command += [word for name, path in {**self.programs, "ringfort": "/bin/false"}.items()
-                    for word in (f"--{name}", path)]
-        code, output, error = run(command, 60)
+        code, output, error = run(self.command("--loopback", ringfort="/bin/false"), 60)
         self.assertEqual(code, 1, output + error)
         kept = next(self.folder.iterdir())
         self.assertEqual(error, f"chaos: n1 has ended (1); logs and data: {kept.resolve()}\n")

@@ -15,7 +15,7 @@ class Damage(ClusterCase):
             victim.kill()
             segment = max(segments(victim.data / "shard-0"), key=lambda path: len(batches(path)))
             large = [at for at, size in batches(segment) if size > BLOCK]   # their first block is used to its end
-            self.assertGreater(len(large), 100, "the load fills a segment of the log")
+            self.assertGreater(len(large), 30, "the load fills a segment of the log")
             flip(segment, large[int(len(large) * share)] + within)
             before = len(victim.log.read_text(encoding="utf-8"))
             cluster.start(victim)
