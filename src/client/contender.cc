@@ -305,6 +305,7 @@ void Contender::wait_for(std::string_view key, api::Revision from) {
     request.key = key;
     request.start_revision = from;
     request.no_put = true;
+    request.require_leader = true;   // a node that is cut off would say nothing
     watch_ = std::make_unique<Watch>(core_, request, std::nullopt, &Contender::on_watch, this);
     watch_->start();
 }

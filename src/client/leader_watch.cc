@@ -87,6 +87,7 @@ void LeaderWatch::watch_from(api::Revision revision) {
     request.key = keys_.begin;
     request.range_end = keys_.end;
     request.start_revision = revision;
+    request.require_leader = true;   // a node that is cut off would say nothing
     watch_ = std::make_unique<Watch>(core_, request, std::nullopt, &LeaderWatch::on_watch, this);
     watch_->start();
 }

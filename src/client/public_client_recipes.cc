@@ -30,8 +30,9 @@ Error no_longer_waiting(const char* what) {
 }
 
 // Waits for an event of such a watch. `canceled`: there may have been one, look again.
-Outcome<WatchReply> wait_for_event(Client& client, const std::string& key, const WatchOptions& options,
+Outcome<WatchReply> wait_for_event(Client& client, const std::string& key, WatchOptions options,
                                    const Remaining& remaining) {
+    options.require_leader = true;   // a node that is cut off would say nothing
     Watcher watcher = client.watch(key, options);
     for (;;) {
         auto reply = watcher.next(remaining.ms());

@@ -47,6 +47,7 @@ void LineServer::handle(Seen seen) {
         response.body = api::Result(api::StatusResponse{});
         script.reply(seen, response);
     } else if (seen.kind == wire::ClientKind::watch) {
+        EXPECT_TRUE(std::get<api::WatchRequest>(seen.request->op).require_leader) << "it could be cut off here";
         api::WatchResponse created;
         created.created = true;
         response.body = api::Result(created);
