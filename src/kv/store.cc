@@ -307,14 +307,20 @@ std::optional<Store::Change> Store::change(std::uint64_t number) const {
     } else {
         out.event.kv = key_value(*record, *version);
     }
+    return out;
+}
+
+std::optional<api::KeyValue> Store::former_pair(std::uint64_t number) const {
+    const auto [record, version] = impl_->state.history[number];
+    ASSERT(record != nullptr);
     const Version* former = version->older();
     while (former != nullptr && former->mod == version->mod) {
         former = former->older();
     }
-    if (former != nullptr && !former->tombstone()) {
-        out.event.prev_kv = key_value(*record, MUTANT(former_pair_is_new) && !version->tombstone() ? *version : *former);
+    if (former == nullptr || former->tombstone()) {
+        return std::nullopt;
     }
-    return out;
+    return key_value(*record, MUTANT(former_pair_is_new) && !version->tombstone() ? *version : *former);
 }
 
 void Store::pin(api::Revision revision) {

@@ -127,7 +127,7 @@ class Store {
     struct Change {
         std::uint32_t sub{0};        // place among those of its revision, from 0
         bool whole{false};           // it is the last of its revision
-        api::Event event;            // kv.mod_revision is its revision
+        api::Event event;            // kv.mod_revision is its revision; without the former pair
     };
     std::uint64_t changes_begin() const;
     std::uint64_t changes_end() const;
@@ -135,9 +135,11 @@ class Store {
     std::uint64_t first_change(api::Revision revision) const;
     // The least revision from which on every change is there: the compacted one, or the next.
     api::Revision changes_whole_from() const;
-    // nullopt: it was given back. prev_kv: the pair before that revision, if it is kept. Views live until the next apply
-    // step or compact_step.
+    // nullopt: it was given back. Views live until the next apply step or compact_step.
     std::optional<Change> change(std::uint64_t number) const;
+    // The pair before that change's revision, if there was one and it is kept. Apart from change(): it is a miss of memory,
+    // and few want it. Requires: the change was not given back.
+    std::optional<api::KeyValue> former_pair(std::uint64_t number) const;
     // What a reader at that revision needs, and every change behind it, is kept until it is unpinned.
     void pin(api::Revision revision);
     void unpin(api::Revision revision);

@@ -276,8 +276,8 @@ bool WatchFeed::tell_one(Pass& pass, std::uint32_t slot, const kv::Store::Change
     wire::OutBuffer& frame = pass.frames[watcher.prev_kv ? 1 : 0];
     if (frame.pending_bytes() == 0) {
         api::Event event = change.event;
-        if (!watcher.prev_kv) {
-            event.prev_kv.reset();
+        if (watcher.prev_kv) {
+            event.prev_kv = store_->former_pair(pass.at);
         }
         api::WatchResponse told_frame;
         told_frame.events = {&event, 1};

@@ -48,7 +48,10 @@ std::string told(const Store::Change& change) {
 std::vector<std::string> told_from(const Store& store, api::Revision revision) {
     std::vector<std::string> out;
     for (std::uint64_t at = store.first_change(revision); at < store.changes_end(); at++) {
-        const auto change = store.change(at);
+        auto change = store.change(at);
+        if (change) {
+            change->event.prev_kv = store.former_pair(at);
+        }
         out.push_back(change ? told(*change) : "gone");
     }
     return out;
