@@ -357,29 +357,11 @@ Outcome<WatchReply> Watcher::next(std::int64_t timeout_ms) {
         return impl.invalid ? impl.not_an_endpoint() : client::watch_cancelled();
     }
     auto& watch = *static_cast<client::PublicWatch*>(state_);
-    const Instant until = timeout_ms < 0 ? never : impl.clock.now() + from_ms(timeout_ms);
-    for (;;) {
-        if (auto taken = watch.take()) {
-            if (taken->bytes > 0) {
-                impl.run_there([&impl, id = id_, token = taken->token, bytes = taken->bytes] {
-                    if (client::PublicWatch* still = impl.find_watch(id)) {
-                        still->done(token, bytes);
-                    }
-                });
-            }
-            return std::move(taken->reply);
+    return client::next_of(impl, watch.inbox(), timeout_ms, [&impl, id = id_](std::uint64_t token, std::uint64_t bytes) {
+        if (client::PublicWatch* still = impl.find_watch(id)) {
+            still->done(token, bytes);
         }
-        const Duration left = until - impl.clock.now();
-        if (until != never && left <= Duration(0)) {
-            return Error{ErrorCode::timed_out, ErrorClass::definite, "etcdserver: request timed out", "nothing came"};
-        }
-        const std::int64_t left_ms = until == never ? -1 : std::max<std::int64_t>(left / 1ms, 1);
-        if (impl.threading == Threading::polled) {
-            impl.poll(left_ms < 0 ? 1000 : std::min<std::int64_t>(left_ms, 1000));
-        } else {
-            watch.wait(left_ms);
-        }
-    }
+    });
 }
 
 Watcher Client::watch(std::string_view key, const WatchOptions& options) {

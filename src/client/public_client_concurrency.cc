@@ -254,29 +254,8 @@ Observer::~Observer() {
 }
 
 Outcome<Leader> Observer::next(std::int64_t timeout_ms) {
-    PublicObserver& observer = *state_;
-    Client::Impl& client = observer.client();
-    const Instant until = timeout_ms < 0 ? never : client.clock.now() + client::from_ms(timeout_ms);
-    for (;;) {
-        if (auto taken = observer.take()) {
-            if (taken->bytes > 0) {
-                client.run_there([state = state_, token = taken->token, bytes = taken->bytes] {
-                    state->done(token, bytes);
-                });
-            }
-            return std::move(taken->leader);
-        }
-        const Duration left = until - client.clock.now();
-        if (until != never && left <= Duration(0)) {
-            return Error{ErrorCode::timed_out, ErrorClass::definite, "etcdserver: request timed out", "nothing came"};
-        }
-        const std::int64_t left_ms = until == never ? -1 : std::max<std::int64_t>(left / 1ms, 1);
-        if (client.threading == Threading::polled) {
-            client.poll(left_ms < 0 ? 1000 : std::min<std::int64_t>(left_ms, 1000));
-        } else {
-            observer.wait(left_ms);
-        }
-    }
+    return client::next_of(state_->client(), state_->inbox(), timeout_ms,
+                           [state = state_](std::uint64_t token, std::uint64_t bytes) { state->done(token, bytes); });
 }
 
 }  // namespace ringfort

@@ -11,7 +11,6 @@ using client::Call;
 
 namespace {
 
-constexpr std::int64_t timeout_ms_max = 24LL * 3600 * 1000;
 constexpr std::int64_t request_timeout_ms_default = client::CoreOptions{}.request_timeout / 1ms;
 constexpr std::size_t connections_max = 1024;
 constexpr std::size_t in_flight_max = std::size_t{1} << 20;
@@ -63,9 +62,6 @@ std::uint64_t fresh_seed(const void* address) {
 }
 
 }  // namespace
-Duration client::from_ms(std::int64_t count) {
-    return std::chrono::milliseconds(std::clamp<std::int64_t>(count, 0, timeout_ms_max));
-}
 
 Client::Impl::Impl(const ClientOptions& options)
     : invalid(find_invalid(options)),

@@ -24,9 +24,6 @@ namespace ringfort {
 
 namespace client {
 
-// As a public option has it: in bounds.
-Duration from_ms(std::int64_t count);
-
 struct PublicSession;
 
 // What runs on the core besides calls and watches, for as long as it is needed or the client is there. Used by the running
@@ -156,6 +153,30 @@ bool wait_for(Client::Impl& impl, Waiter<T>& waiter, std::int64_t timeout_ms) {
         return true;
     }
     return waiter.answered.wait_for(lock, from_ms(timeout_ms), is_answered);
+}
+
+// The next of an inbox, waited for as above. `done(token, bytes)` runs on the client's thread once it was taken.
+template <class T, class Done>
+Outcome<T> next_of(Client::Impl& impl, Inbox<T>& inbox, std::int64_t timeout_ms, Done done) {
+    const Instant until = timeout_ms < 0 ? never : impl.clock.now() + from_ms(timeout_ms);
+    for (;;) {
+        if (auto taken = inbox.take()) {
+            if (taken->bytes > 0) {
+                impl.run_there([done, token = taken->token, bytes = taken->bytes] { done(token, bytes); });
+            }
+            return std::move(taken->what);
+        }
+        const Duration left = until - impl.clock.now();
+        if (until != never && left <= Duration(0)) {
+            return Error{ErrorCode::timed_out, ErrorClass::definite, "etcdserver: request timed out", "nothing came"};
+        }
+        const std::int64_t left_ms = until == never ? -1 : std::max<std::int64_t>(left / 1ms, 1);
+        if (impl.threading == Threading::polled) {
+            impl.poll(left_ms < 0 ? 1000 : std::min<std::int64_t>(left_ms, 1000));
+        } else {
+            inbox.wait(left_ms);
+        }
+    }
 }
 
 }  // namespace client

@@ -50,37 +50,15 @@ void PublicWatch::tell(Outcome<WatchReply> reply, std::uint64_t token, std::uint
         }
         return;
     }
-    const std::lock_guard lock(mutex_);
-    over_ |= last;
-    waiting_.push_back({std::move(reply), token, bytes});
-    there_.notify_one();
+    inbox_.add({std::move(reply), token, bytes});
+    if (last) {
+        inbox_.end(watch_cancelled());
+    }
 }
 
 void PublicWatch::close() {
     watch_->stop();
-    const std::lock_guard lock(mutex_);
-    over_ = true;
-    there_.notify_one();
-}
-
-std::optional<PublicWatch::Taken> PublicWatch::take() {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.empty()) {
-        return over_ ? std::optional<Taken>({watch_cancelled(), 0, 0}) : std::nullopt;
-    }
-    Taken taken = std::move(waiting_.front());
-    waiting_.pop_front();
-    return taken;
-}
-
-void PublicWatch::wait(std::int64_t timeout_ms) {
-    std::unique_lock lock(mutex_);
-    const auto ready = [this] { return !waiting_.empty() || over_; };
-    if (timeout_ms < 0) {
-        there_.wait(lock, ready);
-    } else {
-        there_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready);
-    }
+    inbox_.end(watch_cancelled());
 }
 
 }  // namespace ringfort::client

@@ -1,13 +1,11 @@
 // A watch of the public library: the core's watch, and where its replies wait for their reader.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "client/public_client_inbox.h"
 #include "client/watch.h"
 #include "ringfort/client.h"
 
@@ -18,8 +16,8 @@ Error watch_cancelled();
 
 class PublicWatch {
   public:
-    // `callback` empty: replies wait for take(). `answered`: counts replies. `over`: gets the id of one with a callback that
-    // had its last reply.
+    // `callback` empty: replies wait in the inbox. `answered`: counts replies. `over`: gets the id of one with a callback
+    // that had its last reply.
     PublicWatch(Core& core, std::uint64_t& answered, std::vector<std::uint64_t>& over, std::uint64_t id,
                 std::string_view key, const WatchOptions& options, Client::WatchCallback callback);
 
@@ -31,15 +29,7 @@ class PublicWatch {
     void done(std::uint64_t token, std::uint64_t bytes) { watch_->done(token, bytes); }
 
     // ---- on any thread
-    struct Taken {
-        Outcome<WatchReply> reply;
-        std::uint64_t token{0};
-        std::uint64_t bytes{0};   // to be given back with done(), if not 0
-    };
-    // Nothing: none is there.
-    std::optional<Taken> take();
-    // Waits until one is there, or so long; below 0 for ever.
-    void wait(std::int64_t timeout_ms);
+    Inbox<WatchReply>& inbox() { return inbox_; }
 
   private:
     static void on_news(void* context, const WatchNews& news);
@@ -50,11 +40,7 @@ class PublicWatch {
     const std::uint64_t id_;
     Client::WatchCallback callback_;
     std::optional<Watch> watch_;
-
-    std::mutex mutex_;                // guards the rest
-    std::condition_variable there_;
-    std::deque<Taken> waiting_;
-    bool over_{false};                // the last reply was put there
+    Inbox<WatchReply> inbox_;
 };
 
 }  // namespace ringfort::client

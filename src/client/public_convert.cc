@@ -1,5 +1,6 @@
 #include "client/public_convert.h"
 
+#include <algorithm>
 #include <string>
 
 namespace ringfort::client {
@@ -92,7 +93,17 @@ api::WatchRequest to_api(std::string_view key, const WatchOptions& options, Aren
     return request;
 }
 
-// ---------------------------------------------------------------------------------------------- replies
+// ---------------------------------------------------------------------------------------------- times and replies
+
+namespace {
+
+constexpr std::int64_t timeout_ms_max = 24LL * 3600 * 1000;
+
+}  // namespace
+
+Duration from_ms(std::int64_t count) {
+    return std::chrono::milliseconds(std::clamp<std::int64_t>(count, 0, timeout_ms_max));
+}
 
 Error to_public(const api::ErrorInfo& error) {
     Error out;

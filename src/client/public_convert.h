@@ -3,6 +3,7 @@
 
 #include "api/types.h"
 #include "base/arena.h"
+#include "base/instant.h"
 #include "ringfort/error.h"
 #include "ringfort/types.h"
 
@@ -14,6 +15,9 @@ api::PutRequest to_api(std::string_view key, std::string_view value, const PutOp
 api::DeleteRangeRequest to_api(std::string_view key, const DeleteOptions& options, Arena& arena);
 api::TxnRequest to_api(const Txn& txn, Arena& arena);
 api::WatchRequest to_api(std::string_view key, const WatchOptions& options, Arena& arena);
+
+// As a public option has it: in bounds.
+Duration from_ms(std::int64_t count);
 
 Error to_public(const api::ErrorInfo& error);
 Header to_public(const api::ResponseHeader& header);
