@@ -16,9 +16,9 @@
 //     while (auto leader = observer.next()) { use(leader->kv.value); }
 //
 // How: whoever wants NAME puts the key NAME/LEASE (in hexadecimal), on the session's lease. Of these keys the one with the
-// least create revision has its turn; everybody else watches the one before his own. Keys below NAME/ that do not begin
-// with a hexadecimal digit are nobody's place: NAME/left/LEASE is a mark of one who left while it was in doubt whether he
-// stood there, and refuses what of his may yet arrive.
+// least create revision has its turn; everybody else watches the one before his own. Keys below NAME/ that begin
+// beyond the digits' range, from '0' up to 'f', are nobody's place: NAME/left-LEASE is a mark of one who left while it was
+// in doubt whether he stood there, and refuses what of his may yet arrive.
 //
 // Guaranteed, by the cluster:
 // - One at a time: of all keys below NAME/ one is the first. It goes when its holder unlocks, or when its lease ends, never
@@ -69,7 +69,9 @@ struct SessionOptions {
     std::int64_t ttl{60};              // seconds that it lives without a sign of life
     std::uint64_t domain{0};           // where its lease lives; 0: the only one (several: domain_required)
     std::int64_t timeout_ms{0};        // of its grant and each renewal; 0: the client's own, and a third of `ttl`
-    // Called once if it is lost, on the client's thread, and not after close(). It must not wait for that thread.
+    // Called once if it is lost, on the client's thread, and not after close() or ~Session: who
+    // closes waits for one that runs, and must hold no lock that it takes, nor one that callbacks of the session's locks and
+    // elections take. It must not wait for that thread.
     std::function<void()> lost{};
 };
 
@@ -79,7 +81,7 @@ class Session {
     static Outcome<Session> open(Client& client, const SessionOptions& options = {});
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;
-    // Closes it, and does not wait.
+    // Closes it, and waits for no answer.
     ~Session();
 
     std::int64_t lease() const;

@@ -224,8 +224,8 @@ void Client::Impl::list_lease_keys(std::int64_t id, const LeaseOptions& options,
     start(std::move(call));
 }
 
-Instant Client::Impl::renew() {
-    return kept.run(clock.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
+void Client::Impl::renew() {
+    kept.run(clock.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
         const auto on_answer = [this, domain = options.domain, ids,
                                 asked = clock.now()](const Outcome<LeaseKeepAliveReply>& reply) {
             kept.on_answer(domain, ids, asked, clock.now(), reply);

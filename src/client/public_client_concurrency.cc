@@ -19,9 +19,15 @@ using client::Waiter;
 namespace {
 
 // Nobody believes in it any more, before anybody else can have what it had.
-void end_session(const std::shared_ptr<PublicSession>& session) {
-    session->note_lost();
+// Once it is removed `lost` has run, or never does: a session that is found lost behind that has told its owner. Whether it
+// was not.
+bool end_session(const std::shared_ptr<PublicSession>& session) {
+    session->client.kept.remove({session->domain, session->lease});
+    if (!session->note_lost()) {
+        return false;
+    }
     session->client.run_there([session] { session->client.on_session_lost(*session); });
+    return true;
 }
 
 }  // namespace
@@ -53,13 +59,10 @@ Outcome<Session> Session::open(Client& client, const SessionOptions& options) {
 }
 
 Session::~Session() {
-    if (state_ == nullptr || state_->is_noted_lost()) {
+    if (state_ == nullptr || !end_session(state_)) {
         return;
     }
-    Client::Impl& client = state_->client;
-    client.kept.remove({state_->domain, state_->lease});
-    end_session(state_);
-    client.revoke(state_->lease, {.domain = state_->domain}, [](const Outcome<LeaseRevokeReply>&) {});
+    state_->client.revoke(state_->lease, {.domain = state_->domain}, [](const Outcome<LeaseRevokeReply>&) {});
 }
 
 std::int64_t Session::lease() const { return state_->lease; }
@@ -82,16 +85,14 @@ bool Session::wait_lost(std::int64_t timeout_ms) {
         state.over.wait(lock, is_over);
         return true;
     }
-    return state.over.wait_for(lock, client::from_ms(timeout_ms), is_over);
+    return state.over.wait_for(lock, client::from_ms(timeout_ms), is_over) || state.lives_until <= client.clock.now();
 }
 
 Outcome<LeaseRevokeReply> Session::close() {
-    if (state_->is_noted_lost()) {
+    if (!end_session(state_)) {
         return client::session_lost_error();
     }
     Client::Impl& client = state_->client;
-    client.kept.remove({state_->domain, state_->lease});
-    end_session(state_);
     Waiter<LeaseRevokeReply> waiter;
     client.revoke(state_->lease, {.domain = state_->domain},
                   [&waiter](Outcome<LeaseRevokeReply> reply) { waiter.answer(std::move(reply)); });
@@ -100,7 +101,6 @@ Outcome<LeaseRevokeReply> Session::close() {
 }
 
 void Session::orphan() {
-    state_->client.kept.remove({state_->domain, state_->lease});
     end_session(state_);
 }
 

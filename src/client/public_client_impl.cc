@@ -231,8 +231,9 @@ void Client::Impl::run() {
             submit(std::move(call));
         }
         taken.clear();
-        const Instant renewed = renew();
-        const Instant next = std::min(core->turn(), renewed);
+        renew();
+        const Instant turned = core->turn();
+        const Instant next = std::min(turned, kept.next_due());
         drop();
         network.wait(next);
     }
@@ -245,8 +246,9 @@ std::size_t Client::Impl::poll(std::int64_t timeout_ms) {
     drop();
     const std::uint64_t answered = answered_count;
     const Instant until = clock.now() + client::from_ms(timeout_ms);
-    const Instant renewed = renew();
-    const Instant next = std::min(core->turn(), renewed);
+    renew();
+    const Instant turned = core->turn();
+    const Instant next = std::min(turned, kept.next_due());
     // What this turn answered may be what the caller waits for.
     if (answered_count == answered) {
         network.wait(std::min(next, until));

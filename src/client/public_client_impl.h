@@ -83,8 +83,8 @@ struct Client::Impl {
     void revoke(std::int64_t id, const LeaseOptions& options, Callback<LeaseRevokeReply> done);
     void keep_alive(const LeaseGrantReply& lease, const LeaseOptions& options, std::function<void()> lost,
                     client::KeptLeases::Lives lives);
-    // Renews what is due; returns when something will be.
-    Instant renew();
+    // Renews what is due.
+    void renew();
     void list_leases(const LeaseOptions& options, std::shared_ptr<LeaseListReply> so_far, Callback<LeaseListReply> done);
     void list_lease_keys(std::int64_t id, const LeaseOptions& options, std::shared_ptr<LeaseTimeToLiveReply> so_far,
                          Callback<LeaseTimeToLiveReply> done);

@@ -50,7 +50,7 @@ void KeptLeases::remove(Id id) {
     }
 }
 
-Instant KeptLeases::run(Instant now, const Renew& renew) {
+void KeptLeases::run(Instant now, const Renew& renew) {
     const std::lock_guard lock(mutex_);
     std::map<std::pair<std::uint64_t, std::int64_t>, std::vector<std::int64_t>> asked;   // by domain and timeout
     const auto ask = [&](const std::pair<const std::pair<std::uint64_t, std::int64_t>, std::vector<std::int64_t>>& group) {
@@ -81,6 +81,10 @@ Instant KeptLeases::run(Instant now, const Renew& renew) {
             ask(group);
         }
     }
+}
+
+Instant KeptLeases::next_due() {
+    const std::lock_guard lock(mutex_);
     return due_.empty() ? never : due_.begin()->first;
 }
 

@@ -38,8 +38,10 @@ class KeptLeases {
     void remove(Id id);
 
     using Renew = std::function<void(std::vector<std::int64_t> ids, const LeaseOptions& options)>;
-    // Asks for those that are due, and tells of those that are lost. Returns when it wants to run again.
-    Instant run(Instant now, const Renew& renew);
+    // Asks for those that are due, and tells of those that are lost.
+    void run(Instant now, const Renew& renew);
+    // When it wants to run again. An answer may bring that forward.
+    Instant next_due();
     // Requires: `run` asked for these ids with this domain.
     void on_answer(std::uint64_t domain, const std::vector<std::int64_t>& ids, Instant asked, Instant now,
                    const Outcome<LeaseKeepAliveReply>& reply);

@@ -251,7 +251,7 @@ void SimLocks::close_session() {
 }
 
 void SimLocks::run_kept() {
-    const Instant next = kept_.run(queue_.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
+    kept_.run(queue_.now(), [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
         for (const std::int64_t id : ids) {
             StepRequest renew;
             renew.kind = StepKind::keep_alive;
@@ -260,7 +260,7 @@ void SimLocks::run_kept() {
         }
     });
     kept_token_++;
-    if (next != never) {
+    if (const Instant next = kept_.next_due(); next != never) {
         queue_.schedule(std::max(next, queue_.now()), &SimLocks::on_kept, this, kept_token_);
     }
 }

@@ -17,10 +17,11 @@ class KeptLeasesTest : public testing::Test {
     }
     Instant run() {
         asked.clear();
-        return kept.run(now, [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
+        kept.run(now, [this](const std::vector<std::int64_t>& ids, const LeaseOptions& options) {
             asked.push_back(ids);
             domains.push_back(options.domain);
         });
+        return kept.next_due();
     }
     void answer(const std::vector<std::int64_t>& ids, std::vector<std::int64_t> ttls, Duration took = 0s) {
         kept.on_answer(0, ids, now - took, now, LeaseKeepAliveReply{.header = {}, .ttls = std::move(ttls)});
@@ -34,6 +35,17 @@ class KeptLeasesTest : public testing::Test {
     std::vector<std::uint64_t> domains;
     std::vector<std::int64_t> lost;
 };
+
+TEST_F(KeptLeasesTest, are_due_sooner_once_an_answer_says_so) {
+    add(1, 2);
+    EXPECT_EQ(run(), now + 2s) << "unless it is answered";
+    fail({1});
+    EXPECT_EQ(kept.next_due(), now + 200ms);
+    now = now + 200ms;
+    run();
+    answer({1}, {2});
+    EXPECT_EQ(kept.next_due(), now + Duration(2s) / 3);
+}
 
 TEST_F(KeptLeasesTest, are_renewed_at_once_and_at_thirds_of_their_time_from_when_they_were_asked_for) {
     EXPECT_EQ(run(), never);
