@@ -25,7 +25,13 @@ STEADY_SECONDS = 15
 
 def disk_bytes(folder):
     """What its files take, without holes."""
-    return sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())
+    total = 0
+    for path in Path(folder).rglob("*"):
+        try:
+            total += path.stat().st_blocks * 512 if path.is_file() else 0
+        except OSError:
+            pass   # the node has removed it meanwhile
+    return total
 
 
 class Sitting:
@@ -51,12 +57,16 @@ class Sitting:
             cluster.start()
             cluster.wait_ready()
             yield cluster
-        except (Missed, KeyError, ValueError) as fault:
-            self.faults.append(f"{name}: {fault}")
-            self.say(f"FAULT in {name}: {fault}")
         finally:
             cluster.stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+    def measure(self, name, part):
+        try:
+            part(self)
+        except (Missed, KeyError, ValueError) as fault:
+            self.faults.append(f"{name}: {fault}")
+            self.say(f"FAULT in {name}: {fault}")
 
     def fill(self, cluster, keys):
         return self.load(cluster, "fill", keys, requests=keys, extra=["--distribution", "sequential"])
@@ -64,6 +74,10 @@ class Sitting:
     def load(self, cluster, name, keys, **options):
         result = measure(self.programs, cluster.wait_leader().client, cluster.folder, name, cluster.nodes, keys=keys,
                          **CHANGED, **options)
+        return self.sound(name, result)
+
+    @staticmethod
+    def sound(name, result):
         if result["failed"]:
             raise Missed(f"{name}: {result['failed']} requests failed")
         return result
@@ -93,7 +107,7 @@ class Sitting:
             begin = time.monotonic()
             cluster.must_ctl("compaction", str(self.revision(cluster)), "--physical", "--command-timeout=120s", seconds=150)
             took = time.monotonic() - begin
-            during = load.result()
+            during = self.sound("during", load.result())
             self.note("compaction: took", took, "s")
             self.note("compaction: p99 of puts, quiet", quiet["p99_us"], "us")
             self.note("compaction: p99 of puts, a load with it", during["p99_us"], "us")
@@ -161,7 +175,7 @@ class Sitting:
             cluster.start(victim)
             wait_until(lambda: self.caught_up(cluster, victim), 300, lambda: f"it catches up\n{victim.log_tail()}", 0.2)
             took = time.monotonic() - begin
-            during = load.result()
+            during = self.sound("during", load.result())
             self.note("catch-up: took", took, "s")
             self.note("catch-up: puts meanwhile", during["per_second"] / most, "of the most", "0.5")
             self.note("catch-up: p99 of puts, quiet", quiet["p99_us"], "us")
@@ -193,7 +207,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="space-", dir=options.folder or ROOT / "build") as folder:
         sitting = Sitting(programs, Path(folder), options)
         for name in options.only or parts:
-            parts[name](sitting)
+            sitting.measure(name, parts[name])
     if options.json:
         print(json.dumps({"keys": options.keys, "figures": sitting.figures, "faults": sitting.faults}, indent=2))
     else:

@@ -39,7 +39,7 @@ client::CoreOptions core_options(const Options& options) {
     core.request_timeout = std::chrono::milliseconds(options.timeout_ms);
     core.connections = options.connections;
     core.in_flight_max = options.watches() ? options.watch_count() : options.slots();
-    core.requests_per_connection_max = options.per_connection();
+    core.requests_per_connection_max = options.watches() ? 0 : options.per_connection();   // watches are spread evenly
     core.held_bytes_max = std::size_t{1} << 30;
     core.follow_leader = options.to_leader;
     core.name = "ringload";

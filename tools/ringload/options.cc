@@ -32,7 +32,7 @@ const char* const examples =
     "  ringload --op watch-latency --rate 1000 --seconds 10\n"
     "  ringload --op put --seconds 20 --history writes.txt; ringload verify --history writes.txt\n\n"
     "The live line goes to standard error, the result to standard output. Exit code: 0, 1 if nothing could be\n"
-    "measured or (verify) something was lost, 2 on wrong usage.";
+    "measured, (watch) an event is missing or a watch ended, or (verify) something was lost, 2 on wrong usage.";
 
 [[noreturn]] void refuse(const std::string& why) {
     std::fprintf(stderr, "ringload: %s\n", why.c_str());
@@ -150,7 +150,8 @@ Options read_options(int argc, char** argv) {
     app.add_flag("--idle", options.idle, "--op watch without puts");
     app.add_flag("--prev-kv,--prevkv", options.prev_kv, "watches want what was there before");
     add_number(app, "--connections,--conns,--streams", options.connections, "connections (of watches 10)", 1, 10000);
-    auto* in_flight = add_number(app, "--in-flight", options.in_flight, "requests in flight per connection", 1, 1'000'000);
+    auto* in_flight = add_number(app, "--in-flight", options.in_flight,
+                                 "requests in flight per connection; of watch loads all puts in flight", 1, 1'000'000);
     auto* concurrent = add_number(app, "--concurrent", options.concurrent,
                                   "requests in flight in all (0: connections x in-flight; open loop: 16384)", 0, 1'000'000);
     add_number(app, "--requests,--total,--put-total", options.requests, "end after so many requests (0: by time)");

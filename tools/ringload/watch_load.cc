@@ -132,6 +132,7 @@ void WatchLoad::on_write_acknowledged(std::uint64_t sequence, std::uint64_t key,
     if (times.sequence == sequence) {
         times.acknowledged = now;
     }
+    last_event_at_ = std::max(last_event_at_, now);
     const std::uint64_t keys = options_.keys;
     expected_ += watches_.size() / keys + (key < watches_.size() % keys ? 1 : 0);
 }

@@ -45,6 +45,7 @@ class WatchLoad final : public WriteObserver {
     Timeline& events() { return events_; }
     // Of the same events: since the write was due.
     const Histogram& since_due() const { return since_due_; }
+    // When something was told, or became due to be told, last.
     Instant last_event_at() const { return last_event_at_; }
 
     void on_write_started(std::uint64_t sequence, Instant intended) override;

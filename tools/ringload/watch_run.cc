@@ -39,7 +39,7 @@ Options options_of_puts(const Options& options) {
     Options puts = options;
     puts.op = "put";
     puts.connections = options.endpoints.size();
-    puts.concurrent = options.open_loop() ? 0 : options.in_flight;
+    puts.concurrent = options.concurrent > 0 || options.open_loop() ? options.concurrent : options.in_flight;
     return puts;
 }
 
@@ -207,7 +207,8 @@ int Run::report() {
     const bool printed = print_result(options_.json ? as_json(report_) : as_table(report_));
     const bool worked = watches_.open_count() > 0 &&
                         (puts_ == nullptr || puts_->load.timeline().acknowledged_count() > 0);
-    return printed && worked && report_.missing() == 0 ? 0 : 1;
+    // Where a watch has ended nobody knows what is missing.
+    return printed && worked && report_.missing() == 0 && watches_.ended_count() == 0 ? 0 : 1;
 }
 
 }  // namespace
