@@ -167,12 +167,10 @@ void Replica::on_timer(Instant now) {
     if (raft_->is_leader()) {
         return;
     }
-    if (out_of_service_) {
-        schedule_election(context_.config.election_timeout);   // others can lead
-        return;
-    }
-    if (context_.stopping || (context_.links->others_should_lead() && !left_to_others_)) {
-        // Whoever should not lead now looks again later. With a slow disk once only: the others may be unable to win.
+    const bool should_not_lead = out_of_service_ || context_.links->others_should_lead();
+    if (context_.stopping || (should_not_lead && !left_to_others_)) {
+        // Whoever should not lead now looks again later. With a slow disk or out of service once only: the others may be
+        // unable to win, as their logs are shorter.
         MARK("election left to others");
         left_to_others_ = true;
         schedule_election(context_.config.election_timeout);

@@ -231,7 +231,7 @@ class Replica {
     Instant outpaced_since_{never};
     Instant leaderless_since_;             // never: there is one
     std::uint32_t election_attempts_{0};   // since a leader was last known
-    bool left_to_others_{false};           // likewise: an election, because the disk is slow here
+    bool left_to_others_{false};           // likewise: an election, with a slow disk or out of service
     raft::Role last_role_{raft::Role::follower};
     NodeId last_leader_{};
 

@@ -100,5 +100,27 @@ TEST_F(WrongState, without_a_majority_is_told_and_nobody_goes) {
     good_end();
 }
 
+// Nobody votes for a shorter log: the replica in the wrong leads until another has what it has.
+TEST_F(WrongState, of_the_longest_log_left_does_not_leave_the_range_without_a_leader) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t leader = s->leader(), node = s->follower(), third = (leader + 2) % 3;
+    spoil(node, "xx");
+    ASSERT_TRUE(taken_out(node));
+    s->block_both(third, leader);
+    s->block_both(third, node);
+    ASSERT_TRUE(put(leader, "v1"));
+    ASSERT_TRUE(out(node)) << "it is rebuilt before the leader dies";
+    ASSERT_TRUE(s->kill_quietly(leader));
+    s->cluster().network().unblock(s->node(third).host(), s->node(node).host());
+    s->cluster().network().unblock(s->node(node).host(), s->node(third).host());
+    ASSERT_LT(s->view(third).last.index, s->view(node).last.index);
+    ASSERT_TRUE(s->run_until(20s, "nobody leads", [&] { return s->leader() == third; }));
+    ASSERT_TRUE(rebuilt(node));
+    ASSERT_TRUE(put(third, "v2"));
+    s->cluster().network().unblock_all();
+    s->node(leader).start();
+    good_end();
+}
+
 }  // namespace
 }  // namespace ringfort::sim
