@@ -37,7 +37,9 @@ struct Handler {
         }
         // No room in the log now: as if it had been lost on the way. The leader probes again.
         const bool room = message.entries.empty() || context.log->can_append(payload_bytes, message.entries.size());
-        if (replica != nullptr && !context.halted && room) {
+        // Who hands over does not know that this replica is out of service; others can lead.
+        const bool unfit = message.type == raft::MessageType::timeout_now && replica != nullptr && replica->out_of_service();
+        if (replica != nullptr && !context.halted && room && !unfit) {
             replica->step(raft::MessageReceived{&message});
         }
         return true;   // a range not yet made here: raft tries again

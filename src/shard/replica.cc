@@ -126,9 +126,27 @@ void Replica::on_durable(raft::EntryId last, Term term, std::span<const LogIndex
 }
 
 void Replica::transfer_leadership(NodeId to) {
-    if (raft_->is_leader()) {
+    if (raft_->accepts_proposals()) {
         transfer_until_ = context_.now + context_.config.election_timeout;
         step(raft::TransferLeadership{to});
+    }
+}
+
+void Replica::transfer_to_next() {
+    if (!raft_->accepts_proposals()) {
+        return;   // the last one has its time yet
+    }
+    const raft::Configuration& members = raft_->configuration();
+    NodeId first{}, next{};
+    for (const raft::PeerStatus& peer : raft_->peers()) {
+        if (peer.alive && peer.counts && members.is_voter(peer.node)) {
+            first = !first || peer.node < first ? peer.node : first;
+            next = peer.node > last_successor_ && (!next || peer.node < next) ? peer.node : next;
+        }
+    }
+    last_successor_ = next ? next : first;
+    if (last_successor_) {
+        transfer_leadership(last_successor_);
     }
 }
 

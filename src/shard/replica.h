@@ -95,7 +95,10 @@ class Replica {
                       std::uint64_t added_bytes = 0);
     bool propose_raw(Bytes command);   // directory commands
     void on_durable(raft::EntryId last, Term term, std::span<const LogIndex> repaired);
+    // Nothing happens while a transfer is under way.
     void transfer_leadership(NodeId to);   // 0: the most advanced voter
+    // To another living voter each time: some may not take it, as they hang or are out of service themselves.
+    void transfer_to_next();
     // The disk is slow here: hands over once a living voter has been ahead in durable entries for a while. Where disks that
     // hung together go on together, one of them is the first by chance.
     void transfer_if_outpaced();
@@ -228,6 +231,7 @@ class Replica {
     bool commit_moved_{false};
     Instant election_at_{never};
     Instant transfer_until_{never};
+    NodeId last_successor_{};        // of transfer_to_next()
     Instant outpaced_since_{never};
     Instant leaderless_since_;             // never: there is one
     std::uint32_t election_attempts_{0};   // since a leader was last known

@@ -219,7 +219,7 @@ void StateCompare::take_out(Replica& replica, LogIndex index) {
 
 void StateCompare::seek_rebuild(Replica& replica) {
     if (replica.raft().is_leader()) {
-        replica.transfer_leadership(NodeId{});
+        replica.transfer_to_next();
         return;
     }
     const NodeId leader = replica.raft().leader();

@@ -85,6 +85,49 @@ TEST_F(WrongState, that_goes_on_while_it_is_written_to_is_rebuilt_at_a_later_ent
     good_end();
 }
 
+TEST_F(WrongState, does_not_lead_because_the_leader_says_so) {
+    ASSERT_TRUE(begin(no_load_nor_tails()));
+    const std::size_t leader = s->leader(), node = s->follower();
+    spoil(node, "xx");
+    ASSERT_TRUE(taken_out(node));
+    const Term before = s->view(leader).term;
+    clients[leader]->ask(++id, api::MoveLeaderRequest{.target = s->node(node).id(), .range = data_range}, 5s);
+    s->simulation.run_for(2ms);
+    ASSERT_TRUE(out(node)) << "it is rebuilt before it hears of it";
+    ASSERT_TRUE(rebuilt(node));
+    EXPECT_EQ(s->view(node).term, before) << "it stood";
+    ASSERT_TRUE(answered(leader, id, 10s));
+    good_end();
+}
+
+// Where all are equally far, the lowest number is the first choice: of both. They neither pass leadership to and fro, nor
+// does one wait for ever for the other.
+TEST_F(WrongState, of_two_of_five_is_not_led_by_either) {
+    ASSERT_TRUE(begin(no_load_nor_tails(5)));
+    std::vector<std::size_t> by_number{0, 1, 2, 3, 4};
+    std::ranges::sort(by_number, {}, [&](std::size_t node) { return s->node(node).id(); });
+    const std::size_t one = by_number[0], other = by_number[1];
+    if (s->leader() != one) {
+        clients[s->leader()]->ask(++id, api::MoveLeaderRequest{.target = s->node(one).id(), .range = data_range}, 5s);
+    }
+    ASSERT_TRUE(s->run_until(5s, "it does not lead", [&] { return s->leader() == one; }));
+    ASSERT_TRUE(put(one, "v1"));
+    s->simulation.run_for(100ms);
+    spoil(one, "xx");
+    spoil(other, "xx");
+    ASSERT_TRUE(s->run_until(20s, "they are not found", [&] { return out(one) && out(other); }));
+    bool led = false;
+    ASSERT_TRUE(s->run_until(10s, "nobody else leads", [&] {
+        led |= s->leader() == other;
+        return s->leader() != one && s->leader() != other && s->leader() < s->nodes();
+    }));
+    EXPECT_FALSE(led);
+    ASSERT_TRUE(rebuilt(one));
+    ASSERT_TRUE(rebuilt(other));
+    ASSERT_TRUE(put(one, "v2"));
+    good_end();
+}
+
 // Two of three: nobody knows who is right.
 TEST_F(WrongState, without_a_majority_is_told_and_nobody_goes) {
     ASSERT_TRUE(begin());
