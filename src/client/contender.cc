@@ -255,7 +255,7 @@ void Contender::on_entered(const api::ResponseHeader& header, const api::TxnResp
         place_ = header.revision;
         mod_ = place_;
         const auto* line = txn.responses.size() == 2 ? std::get_if<api::RangeResponse>(&txn.responses[1].op) : nullptr;
-        if (line == nullptr) {   // of another form: it says nothing of the others
+        if (line == nullptr || line->kvs.empty()) {   // of another form: it says nothing of the others
             stage_ = Stage::looking;
             ask_look();
         } else if (line->kvs.size() == 2) {
@@ -288,6 +288,10 @@ void Contender::on_entered(const api::ResponseHeader& header, const api::TxnResp
 }
 
 void Contender::on_looked(const api::ResponseHeader& header, const api::TxnResponse& txn) {
+    if (txn.responses.size() != 2 || !std::holds_alternative<api::RangeResponse>(txn.responses[1].op)) {
+        rest();   // of another form: nobody before is what it does not say
+        return;
+    }
     const api::KeyValue* own = first_of(txn, 0);
     const api::KeyValue* before = first_of(txn, 1);
     if (own == nullptr || own->create_revision != place_) {

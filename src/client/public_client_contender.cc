@@ -93,9 +93,7 @@ void PublicContender::leave(Done left) {
     left_.push_back(std::move(left));
     machine_->leave();
     tell_entered(recipe_error(ErrorCode::cancelled, "etcdserver: request canceled", "it was given up"));
-    while (!proclaimed_.empty()) {
-        tell_proclaimed(not_elected_error());
-    }
+    end_proclaimed(not_elected_error());
 }
 
 void PublicContender::proclaim(std::string_view value, Done proclaimed) {
@@ -169,9 +167,7 @@ void PublicContender::take(const ContenderNews& news) {
 void PublicContender::end_waiting(const Error& entering, const Error& others) {
     tell_entered(entering);
     tell_left(others);
-    while (!proclaimed_.empty()) {
-        tell_proclaimed(others);
-    }
+    end_proclaimed(others);
 }
 
 void PublicContender::tell_entered(Outcome<Held> outcome) {
@@ -183,6 +179,15 @@ void PublicContender::tell_entered(Outcome<Held> outcome) {
 void PublicContender::tell_left(const Outcome<Header>& outcome) {
     for (const Done& left : std::exchange(left_, {})) {
         left(outcome);
+    }
+}
+
+// The first is under way, and may happen.
+void PublicContender::end_proclaimed(Error error) {
+    error.error_class = ErrorClass::indefinite;
+    while (!proclaimed_.empty()) {
+        tell_proclaimed(error);
+        error.error_class = ErrorClass::definite;
     }
 }
 

@@ -77,6 +77,7 @@ class PublicContender final : public Resident, public std::enable_shared_from_th
     void end_waiting(const Error& entering, const Error& others);
     void tell_entered(Outcome<Held> outcome);
     void tell_left(const Outcome<Header>& outcome);
+    void end_proclaimed(Error error);
     void tell_proclaimed(Outcome<Header> outcome);
 
     const std::shared_ptr<PublicSession> session_;

@@ -249,6 +249,18 @@ TEST_F(ClientContender, whose_watch_is_compacted_looks_again) {
     EXPECT_EQ(b.told, Told{"held"});
 }
 
+TEST_F(ClientContender, whose_look_says_nothing_of_the_line_looks_again) {
+    One &a = one(1), &b = one(2);
+    server.curt = true;
+    server.curt_looks = 2;
+    enter({&a, &b});
+    EXPECT_TRUE(a.told.empty());
+    EXPECT_TRUE(b.told.empty());
+    server.pass(1s);
+    EXPECT_EQ(a.told, Told{"held"});
+    EXPECT_TRUE(b.told.empty());
+}
+
 TEST_F(ClientContender, whose_answer_says_nothing_of_the_line_looks_for_itself) {
     One &a = one(1), &b = one(2);
     server.curt = true;

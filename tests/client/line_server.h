@@ -26,6 +26,8 @@ class LineServer {
     bool full{false};
     // Transactions that write are answered without what they read.
     bool curt{false};
+    // So many that read alone are answered without the second thing they read.
+    int curt_looks{0};
 
     // Accepts a connection if there is none, and answers what is asked until nothing is, or the connection breaks.
     void serve();
