@@ -1,5 +1,7 @@
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "commands.h"
 #include "mirror.h"
@@ -10,7 +12,7 @@ namespace ringctl {
 namespace {
 
 struct MirrorFlags {
-    std::string destination;
+    std::vector<std::string> destinations;
     std::string destination_prefix;
     bool no_destination_prefix{false};
     MirrorOptions options;
@@ -23,14 +25,16 @@ void run_mirror(Session& session, MirrorFlags& flags) {
     if (flags.no_destination_prefix && !flags.destination_prefix.empty()) {
         fail(Exit::bad_arguments, "`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one");
     }
-    if (!ringfort::normalize_endpoint(flags.destination)) {
-        fail(Exit::bad_arguments, "not an endpoint: \"" + flags.destination + "\"; host:port or http://host:port is one");
+    for (const std::string& destination : flags.destinations) {
+        if (!ringfort::normalize_endpoint(destination)) {
+            fail(Exit::bad_arguments, "not an endpoint: \"" + destination + "\"; host:port or http://host:port is one");
+        }
     }
     MirrorOptions& options = flags.options;
     const bool same = !flags.no_destination_prefix && flags.destination_prefix.empty();
     options.destination_prefix = same ? options.prefix : flags.destination_prefix;
     // The source's thread hands its pieces to the destination's, and its watch is kept while that writes them.
-    ringfort::Client destination = session.background_client_of({flags.destination});
+    ringfort::Client destination = session.background_client_of(flags.destinations);
     ringfort::Client source = session.watching_client();
     auto report_at = std::chrono::steady_clock::now() + report_interval;
     const ringfort::Error error = mirror(source, destination, options, [&report_at](std::uint64_t count) {
@@ -48,7 +52,10 @@ void run_mirror(Session& session, MirrorFlags& flags) {
 void add_mirror_command(CLI::App& app, Commands& commands) {
     auto flags = std::make_shared<MirrorFlags>();
     CLI::App* command = app.add_subcommand("make-mirror", "Makes a mirror at the destination cluster");
-    command->add_option("destination", flags->destination, "an endpoint of the destination")->required()->type_name("");
+    command->add_option("destination", flags->destinations, "endpoints of the destination, separated by commas")
+        ->required()
+        ->delimiter(',')
+        ->type_name("");
     command->add_option("--prefix", flags->options.prefix, "mirror the keys that begin with this");
     command->add_option("--dest-prefix", flags->destination_prefix, "what they begin with at the destination instead");
     command->add_flag("--no-dest-prefix", flags->no_destination_prefix, "there they begin with what is behind the prefix");
@@ -56,11 +63,12 @@ void add_mirror_command(CLI::App& app, Commands& commands) {
                                 "mirror the changes from this revision on, and nothing older (0: all)", 0);
     ringfort::tools::add_number(*command, "--max-txn-ops", flags->options.txn_ops_max,
                                 "operations the destination takes in a transaction", 1, 1'000'000);
-    command->footer("First copies all there is, at one revision, then follows. Goes on by itself over lost nodes of both\n"
-                    "clusters. Of a revision the destination gets all changes in one transaction, if they are no more than\n"
-                    "--max-txn-ops. What is there and not in the source stays. Every 30 seconds it prints how many it\n"
-                    "copied. Ends, with exit code 1, when the source compacted what comes next, or the destination refuses\n"
-                    "a write.\n\n"
+    command->footer("First copies all there is, at one revision, then follows. Following goes on by itself over lost nodes\n"
+                    "of both clusters; the first copy ends with the node it is read from, or where the destination is away\n"
+                    "for half a minute: begin again. Of a revision the destination gets all changes in one transaction, if\n"
+                    "they are no more than --max-txn-ops. What is there and not in the source stays. While it follows it\n"
+                    "prints every 30 seconds how many it copied. Ends, with exit code 1, when the source compacted what\n"
+                    "comes next, or the destination refuses a write.\n\n"
                     "Example:\n  ringctl --endpoints a:2379,b:2379 make-mirror --prefix app/ --dest-prefix copy/ z:2379");
     commands.push_back({command, [flags](Session& session) { run_mirror(session, *flags); }});
 }

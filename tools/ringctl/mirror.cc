@@ -152,6 +152,7 @@ class Mirror {
             }
             if (!may_pass(reply.error())) {
                 failed_ = reply.error();
+                failed_->message = "the destination: " + failed_->message;
                 return;
             }
             if (!told) {

@@ -2,8 +2,9 @@
 // transaction at the destination.
 //
 // What is written there is written again where it is not known whether it was: put and deleted in order, by nobody else,
-// twice is as good as once. The destination is never told a revision out of order, and of a revision all or nothing, if it
-// has no more changes than --max-txn-ops.
+// twice is as good as once. Unless the network holds the first try up until later revisions are there: then what it wrote
+// stands until the key changes next. The destination is never told a revision out of order, and of a revision all or
+// nothing, if it has no more changes than --max-txn-ops.
 #pragma once
 
 #include <cstdint>
