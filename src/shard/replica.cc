@@ -670,12 +670,18 @@ void Replica::end_covered(raft::EntryId snapshot) {
     }
 }
 
+void Replica::exchange_store(std::unique_ptr<kv::Store> store) {
+    context_.checkpoints->discard(std::exchange(store_, std::move(store)));
+    noted_at_ = {};   // of the former state
+    noted_hash_.reset();
+}
+
 // Of a replica out of service, whose log is right: the state alone is replaced, as if its own checkpoint had been written.
 bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store) {
     context_.log->append_checkpoint(range_, record);
     persisted_in_ = context_.log->open_batch();
     raft_->compact(record.applied.index, record.configuration);
-    context_.checkpoints->discard(std::exchange(store_, std::move(store)));
+    exchange_store(std::move(store));
     ASSERT(applied() == record.applied.index);
     applying_ = {};
     ahead_ = {};
@@ -724,7 +730,7 @@ bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     persisted_in_ = context_.log->open_batch();
     if (store_) {
         ASSERT(store);
-        context_.checkpoints->discard(std::exchange(store_, std::move(store)));
+        exchange_store(std::move(store));
     } else {
         ASSERT(directory);
         *directory_ = *directory;

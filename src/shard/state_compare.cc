@@ -34,6 +34,11 @@ auto* of_range(List& list, RangeId range) {
     return found != list.end() ? &*found : nullptr;
 }
 
+// What was asked or judged by another, or before, may be of another log, or of a state that is replaced since.
+bool is_of_leader(const Replica& replica, const Link& link, const wire::StateHash& item) {
+    return replica.raft().leader() == link.node() && replica.raft().term() == item.term;
+}
+
 std::string name_of(const Replica& replica) {
     return "range " + std::to_string(replica.range().value) + ": ";
 }
@@ -94,7 +99,7 @@ void StateCompare::on_message(Link& link, const wire::StateHashes& message) {
         switch (message.kind) {
             case wire::StateHashKind::ask: on_ask(link, item); break;
             case wire::StateHashKind::answer: on_answer(link, item); break;
-            case wire::StateHashKind::verdict: on_verdict(item); break;
+            case wire::StateHashKind::verdict: on_verdict(link, item); break;
             case wire::StateHashKind::rebuild: on_rebuild(link, item); break;
         }
     }
@@ -103,7 +108,7 @@ void StateCompare::on_message(Link& link, const wire::StateHashes& message) {
 void StateCompare::on_ask(Link& link, const wire::StateHash& item) {
     Replica* replica = context_.replicas->find(item.range);
     if (replica == nullptr || replica->store() == nullptr || replica->out_of_service() ||
-        replica->applied() > item.index) {
+        replica->applied() > item.index || !is_of_leader(*replica, link, item)) {
         return;
     }
     replica->note_hash_at(item.index);
@@ -190,9 +195,10 @@ void StateCompare::tell(Replica& replica, Round& round, NodeId node, std::uint64
          {round.range, round.term, round.index, right_hash});
 }
 
-void StateCompare::on_verdict(const wire::StateHash& item) {
+void StateCompare::on_verdict(Link& link, const wire::StateHash& item) {
     Replica* replica = context_.replicas->find(item.range);
-    const auto own = replica != nullptr ? replica->hash_noted_at(item.index) : std::nullopt;
+    const bool heard = replica != nullptr && is_of_leader(*replica, link, item);
+    const auto own = heard ? replica->hash_noted_at(item.index) : std::nullopt;
     if (own && *own != item.hash && !MUTANT(wrong_state_stays)) {
         take_out(*replica, item.index);
     }

@@ -57,7 +57,7 @@ class StateCompare {
     void begin_rounds();
     void on_ask(Link& link, const wire::StateHash& item);
     void on_answer(Link& link, const wire::StateHash& item);
-    void on_verdict(const wire::StateHash& item);
+    void on_verdict(Link& link, const wire::StateHash& item);
     void on_rebuild(Link& link, const wire::StateHash& item);
     void decide(Replica& replica, Round& round);
     void tell(Replica& replica, Round& round, NodeId node, std::uint64_t right_hash);
