@@ -58,6 +58,7 @@ EntryId Raft::durable() const { return {term_at(core_->durable).value_or(Term{})
 EntryId Raft::snapshot() const { return core_->log.snapshot(); }
 std::optional<Term> Raft::term_at(LogIndex index) const { return core_->log.term_at(index); }
 const Configuration& Raft::configuration() const { return core_->configurations.current(); }
+const Configuration& Raft::configuration_at(LogIndex index) const { return core_->configurations.at(index); }
 LogIndex Raft::appliable() const { return core_->appliable(); }
 bool Raft::in_doubt() const { return core_->hard_state.in_doubt; }
 

@@ -230,6 +230,8 @@ class Raft {
     // Term of an entry at or after the snapshot. nullopt: compacted or beyond the end.
     std::optional<Term> term_at(LogIndex index) const;
     const Configuration& configuration() const;
+    // In force at this index. Requires: index >= snapshot().index.
+    const Configuration& configuration_at(LogIndex index) const;
     // Entries up to here may be applied: committed, present and not damaged.
     LogIndex appliable() const;
     // Entries whose payload is still lost, rising.

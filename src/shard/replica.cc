@@ -677,7 +677,14 @@ void Replica::exchange_store(std::unique_ptr<kv::Store> store) {
 }
 
 // Of a replica out of service, whose log is right: the state alone is replaced, as if its own checkpoint had been written.
-bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store) {
+bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store, NodeId from) {
+    const LogIndex index = record.applied.index;
+    if (raft_->term_at(index) != record.applied.term || raft_->configuration_at(index) != record.configuration) {
+        context_.log_line(env::LogLevel::error, "range " + std::to_string(range_.value) + ": the snapshot of node " +
+                                                    std::to_string(from.value) + " is not of this log: it is not taken");
+        context_.checkpoints->discard(std::move(store));
+        return false;
+    }
     context_.log->append_checkpoint(range_, record);
     persisted_in_ = context_.log->open_batch();
     raft_->compact(record.applied.index, record.configuration);
@@ -709,7 +716,7 @@ void Replica::return_to_service() {
 bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                       std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
     if (out_of_service_ && record.applied.index >= applied() && record.applied.index <= raft_->appliable()) {
-        return rebuild(record, std::move(store));
+        return rebuild(record, std::move(store), from);
     }
     if (record.applied.index <= applied()) {
         MARK("snapshot is older than what was applied");
