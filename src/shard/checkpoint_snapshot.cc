@@ -85,7 +85,7 @@ bool Checkpoints::SendJob::step() {
         end(true);
         return true;
     }
-    if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ ||
+    if (aborted_ || !replica_.raft().is_leader() || replica_.raft().term() != term_ || replica_.out_of_service() ||
         context.now - last_progress_ >= transfer_idle_max) {
         end(false);
         return true;

@@ -196,8 +196,8 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
     }
     stage_ = Stage::done;
     owner_.write_pause_ = Pause{};
-    if (replica_.checkpoint().applied.index > record_.applied.index) {
-        owner_.forget_file(record_.file);   // a snapshot was installed since
+    if (replica_.checkpoint().applied.index >= record_.applied.index) {
+        owner_.forget_file(record_.file);   // a snapshot was installed since, or this state replaced
         return;
     }
     if (!replica_.checkpoint().file.empty()) {
