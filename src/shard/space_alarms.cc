@@ -49,14 +49,13 @@ void SpaceAlarms::propose(Replica& replica, const kv::CommandBody& body) {
 
 void SpaceAlarms::on_timers(Instant now) {
     next_look_ = never;
-    const bool is_short = memory_is_short() || MUTANT(alarm_stays);
     for (const auto& replica : context_.replicas->all()) {
         if (replica->store() == nullptr || replica->store()->alarms().empty() || replica->out_of_service() ||
             !replica->raft().accepts_proposals()) {
             continue;
         }
         next_look_ = now + alarm_look_interval;
-        if (!is_short) {
+        if (!memory_is_short() && !MUTANT(alarm_stays)) {
             MARK("the space alarm is taken back");
             propose(*replica, kv::AlarmClear{{{}, api::AlarmType::nospace}});
         }
