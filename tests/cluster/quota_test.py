@@ -16,8 +16,8 @@ class Quota(ClusterCase):
         filled = self.fill(cluster, "a")
         self.assertGreater(filled, 34, "a part of the limit only")
         self.assertLess(filled, 43, "more than the limit")
-        # The other shard hears of it within a moment.
-        refusal = wait_until(lambda: self.refusal(cluster, "z"), 5, "the other shard refuses too", 0.1)
+        # The other shard hears of it within a moment; until then a small value would still be taken there, beyond the limit.
+        refusal = wait_until(lambda: self.refusal(cluster, "z", VALUE * 10), 5, "the other shard refuses too", 0.1)
         self.assertIn("database space exceeded", refusal)
         self.assertEqual(self.get(cluster, "a0"), VALUE)
         # The alarm says so at every node, and stops what would fit; taken back by hand it is raised again by need only.
@@ -60,7 +60,7 @@ class Quota(ClusterCase):
             time.sleep(0.01)
         return 100
 
-    def refusal(self, cluster, key):
-        """What a put of a value says when it is refused; None when it is taken."""
-        code, output, error = cluster.ctl("put", key, VALUE)
+    def refusal(self, cluster, key, value=VALUE):
+        """What a put says when it is refused; None when it is taken."""
+        code, output, error = cluster.ctl("put", key, text=value)
         return None if code == 0 else output + error
