@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from cluster_case import ClusterCase
+from cluster_case import ClusterCase, alone
 
 LONG_TURN_US = 5000
 
@@ -81,6 +81,7 @@ class Basic(ClusterCase):
         self.assertEqual(result["requests"], 20000)
         self.verify_load(load)
 
+    @alone
     def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
         """The promise is 1 ms of CPU. A host that takes time from this machine, or has yet to find memory for it (11 us a
         page), looks like one more long turn, so the best of some rounds counts: what is not cut into steps takes long each

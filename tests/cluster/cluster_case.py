@@ -15,6 +15,16 @@ GAP_ROLLING_RESTART_MS = 1000
 STOP_SECONDS = 5
 
 
+def alone(method):
+    """Marks a test that no other test may run beside: what it measures would be the other's."""
+    method.is_alone = True
+    return method
+
+
+def is_alone(test):
+    return getattr(getattr(test, test._testMethodName), "is_alone", False)
+
+
 class ClusterCase(unittest.TestCase):
     programs = {}
     scratch = Path()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 READY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+loopback = "127.0.0.1"   # where nodes listen that are not told
 NO_DISK_SPACE = 23   # how a node ends then: src/server/exit_codes.h
 
 
@@ -36,13 +37,13 @@ def wait_until(condition, seconds, what, pause=0.02):
         left, begin = left - min(now - begin, 10), now
 
 
-def free_ports(count, address="127.0.0.1"):
+def free_ports(count):
     """Ports nobody listens on now. Held open together, so that they differ."""
     sockets = []
     for _ in range(count):
         probe = socket.socket()
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address, 0))
+        probe.bind((loopback, 0))
         sockets.append(probe)
     ports = [probe.getsockname()[1] for probe in sockets]
     for probe in sockets:
@@ -79,9 +80,10 @@ def run(command, seconds=20, text=None):
 class Node:
     """One ringfort process, its data directory and its log file."""
 
-    def __init__(self, program, name, folder, client_port, peer_port, address="127.0.0.1"):
+    def __init__(self, program, name, folder, client_port, peer_port, address=None):
         self.program, self.name, self.folder = program, name, Path(folder)
         self.data, self.log = self.folder / f"{name}.data", self.folder / f"{name}.log"
+        address = address or loopback
         self.client, self.peer = f"{address}:{client_port}", f"{address}:{peer_port}"
         self.listen_peer = self.peer   # another one when somebody stands between the nodes
         self.process = None
@@ -156,14 +158,14 @@ class Cluster:
     """Nodes that know each other, and the ringctl that asks them."""
 
     def __init__(self, programs, folder, ports=None, count=3, extra=(), token=None, addresses=None):
-        """ports: [(client, peer)] for each node; without it free ones are taken. addresses: of each, else 127.0.0.1."""
+        """ports: [(client, peer)] for each node; without it free ones are taken. addresses: of each, else `loopback`."""
         self.programs, self.folder, self.extra = programs, Path(folder), list(extra)
         if token:
             self.extra += ["--initial-cluster-token", token]
         if ports is None:
             free = free_ports(2 * count)
             ports = list(zip(free[::2], free[1::2]))
-        addresses = addresses or ["127.0.0.1"] * len(ports)
+        addresses = addresses or [loopback] * len(ports)
         self.nodes = [Node(programs["ringfort"], f"n{i + 1}", folder, *pair, address)
                       for i, (pair, address) in enumerate(zip(ports, addresses))]
         self.initial_cluster = ",".join(f"{node.name}=http://{node.peer}" for node in self.nodes)
