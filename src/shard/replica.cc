@@ -677,7 +677,7 @@ void Replica::exchange_store(std::unique_ptr<kv::Store> store) {
 }
 
 // Of a replica out of service, whose log is right: the state alone is replaced, as if its own checkpoint had been written.
-bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store, NodeId from) {
+bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store, NodeId from, Term term) {
     const LogIndex index = record.applied.index;
     if (raft_->term_at(index) != record.applied.term || raft_->configuration_at(index) != record.configuration) {
         context_.log_line(env::LogLevel::error, "range " + std::to_string(range_.value) + ": the snapshot of node " +
@@ -696,6 +696,7 @@ bool Replica::rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store>
     applied_configuration_ = record.configuration;
     end_covered(record.applied);
     return_to_service();
+    confirm_snapshot(record.applied, from, term);
     return true;
 }
 
@@ -716,7 +717,7 @@ void Replica::return_to_service() {
 bool Replica::install(const CheckpointRecord& record, std::unique_ptr<kv::Store> store,
                       std::unique_ptr<kv::Directory> directory, NodeId from, Term term) {
     if (out_of_service_ && record.applied.index >= applied() && record.applied.index <= raft_->appliable()) {
-        return rebuild(record, std::move(store), from);
+        return rebuild(record, std::move(store), from, term);
     }
     if (record.applied.index <= applied()) {
         MARK("snapshot is older than what was applied");

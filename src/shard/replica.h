@@ -190,7 +190,7 @@ class Replica {
     void answer_outcome(const PendingWrite& write);
     void drop_overwritten(raft::EntryId applied);
     void end_covered(raft::EntryId snapshot);
-    bool rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store, NodeId from);
+    bool rebuild(const CheckpointRecord& record, std::unique_ptr<kv::Store> store, NodeId from, Term term);
     void exchange_store(std::unique_ptr<kv::Store> store);
     void return_to_service();
     PendingWrite* pending_for(raft::EntryId id);
