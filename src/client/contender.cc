@@ -13,16 +13,11 @@ namespace ringfort::client {
 
 namespace {
 
-constexpr Duration contender_pause = 200ms;
-
 std::string hexadecimal(api::LeaseId lease) {
     char digits[16];
     const auto end = std::to_chars(digits, digits + sizeof(digits), static_cast<std::uint64_t>(lease), 16).ptr;
     return {digits, end};
 }
-
-// It is asked again after a pause.
-bool is_passing(api::Errc code) { return may_pass(code) || code == api::Errc::too_many_requests; }
 
 // Null: the key is not there, or the answer is of another form.
 const api::KeyValue* first_of(const api::TxnResponse& txn, std::size_t op) {
@@ -154,7 +149,7 @@ void Contender::ask(const api::TxnRequest& txn) {
     token_ = core_.submit(request, &Contender::on_response, this);
 }
 
-void Contender::rest() { core_.call_in(contender_pause, &Contender::on_alarm, this); }
+void Contender::rest() { core_.call_in(recipe_pause, &Contender::on_alarm, this); }
 
 void Contender::on_alarm(void* context) { static_cast<Contender*>(context)->go_on(); }
 
@@ -224,7 +219,7 @@ void Contender::on_error(const api::ErrorInfo& error) {
         be_out({});   // and its key went with it
     } else if (stage_ == Stage::holding && lease_gone) {
         lose({}, error.code);
-    } else if (stage_ == Stage::holding && !is_passing(error.code)) {
+    } else if (stage_ == Stage::holding && !recipe_asks_again(error.code)) {
         proclaiming_ = false;
         tell({.kind = ContenderNews::Kind::unproclaimed, .error = error.code, .detail = error.detail});
     } else {
@@ -242,7 +237,7 @@ void Contender::on_entry_error(const api::ErrorInfo& error) {
         MARK("an entry into a line without an answer");
         doubt_ = true;
     }
-    if (is_passing(error.code)) {
+    if (recipe_asks_again(error.code)) {
         rest();
         return;
     }

@@ -9,12 +9,6 @@
 
 namespace ringfort::client {
 
-namespace {
-
-constexpr Duration leader_pause = 200ms;
-
-}  // namespace
-
 LeaderWatch::LeaderWatch(Core& core, std::string_view name, Reader reader, void* context)
     : core_(core), keys_(name), reader_(reader), context_(context) {}
 
@@ -45,7 +39,7 @@ void LeaderWatch::go_on() {
     }
 }
 
-void LeaderWatch::rest() { core_.call_in(leader_pause, &LeaderWatch::on_alarm, this); }
+void LeaderWatch::rest() { core_.call_in(recipe_pause, &LeaderWatch::on_alarm, this); }
 
 void LeaderWatch::on_response(void* context, std::uint64_t, const api::Response& response) {
     auto& self = *static_cast<LeaderWatch*>(context);
@@ -53,14 +47,20 @@ void LeaderWatch::on_response(void* context, std::uint64_t, const api::Response&
     self.token_ = response.more_frames ? self.token_ : 0;
     if (error == nullptr) {
         self.on_read(response);
-    } else if (may_pass(error->code) || error->code == api::Errc::too_many_requests) {
-        self.rest();
     } else {
-        LeaderNews news;
-        news.error = error->code;
-        news.detail = error->detail;
-        self.reader_(self.context_, news);
+        self.rest_or_end(error->code, error->detail);
     }
+}
+
+void LeaderWatch::rest_or_end(api::Errc code, std::string_view detail) {
+    if (recipe_asks_again(code)) {
+        rest();
+        return;
+    }
+    LeaderNews news;
+    news.error = code;
+    news.detail = detail;
+    reader_(context_, news);
 }
 
 void LeaderWatch::on_read(const api::Response& response) {
@@ -100,7 +100,11 @@ void LeaderWatch::on_watch(void* context, const WatchNews& news) {
         MARK("a watch of leaders ends");
         self.next_ = news.compact_revision > 0 ? 0 : self.watch_->next();
         self.watch_.reset();
-        self.rest();
+        if (news.error == api::Errc::ok) {
+            self.rest();
+        } else {
+            self.rest_or_end(news.error, news.reason);
+        }
     }
 }
 

@@ -49,6 +49,7 @@ class LeaderWatch {
     };
     void read();
     void rest();
+    void rest_or_end(api::Errc code, std::string_view detail);
     void go_on();
     static void on_response(void* context, std::uint64_t token, const api::Response& response);
     static void begin_afresh(void* context) { static_cast<LeaderWatch*>(context)->line_.clear(); }

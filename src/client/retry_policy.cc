@@ -96,6 +96,8 @@ bool may_pass(api::Errc code) {
            code == stopped || code == unhealthy || code == connection_lost;
 }
 
+bool recipe_asks_again(api::Errc code) { return may_pass(code) || code == api::Errc::too_many_requests; }
+
 Verdict after_connection_lost(const RetryFacts& facts) {
     if (facts.handed_out && !MUTANT(half_read_repeated)) {
         return Verdict::give_up;

@@ -42,6 +42,9 @@ bool is_read(const api::Operation& operation);
 Verdict after_error(api::Errc code, const RetryFacts& facts);
 // Whether it is what the cluster or the way to it had, and not the request: who may repeat that may try again by himself.
 bool may_pass(api::Errc code);
+// Whether a recipe asks again by itself, after recipe_pause.
+bool recipe_asks_again(api::Errc code);
+inline constexpr Duration recipe_pause{200'000'000};
 Verdict after_connection_lost(const RetryFacts& facts);
 
 // Pauses grow by doubling from `first` to `last` and are spread over [half, one and a half) of that, so that many

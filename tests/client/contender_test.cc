@@ -319,8 +319,9 @@ TEST_F(ClientContender, whose_lease_is_over_asks_for_nothing_any_more) {
 class ClientLeaders : public ClientContender {
   protected:
     static void on_leader(void* context, const LeaderNews& news) {
-        static_cast<ClientLeaders*>(context)->seen.push_back(std::string(news.leader.key) + "=" +
-                                                             std::string(news.leader.value));
+        static_cast<ClientLeaders*>(context)->seen.push_back(
+            news.error != api::Errc::ok ? std::string(news.detail)
+                                        : std::string(news.leader.key) + "=" + std::string(news.leader.value));
     }
     void observe() {
         observer.emplace(*script.core, "n", &ClientLeaders::on_leader, this);
@@ -373,6 +374,21 @@ TEST_F(ClientLeaders, are_watched_on_from_where_the_watch_ended_and_none_is_left
     EXPECT_EQ(seen, Told{"n/1=a1"});
     server.pass(1s);
     EXPECT_EQ(seen, (Told{"n/1=a1", "n/1=a2", "n/1=a3"}));
+}
+
+TEST_F(ClientLeaders, are_asked_for_again_where_there_is_no_room_for_watches_and_the_end_is_told_where_none_is_allowed) {
+    One& a = one(1);
+    a.enter("a1");
+    observe();
+    server.refuse_watches(api::Errc::too_many_requests);
+    EXPECT_EQ(server.watches(), 0u);
+    server.pass(1s);
+    EXPECT_EQ(server.watches(), 1u);
+    EXPECT_EQ(seen, Told{"n/1=a1"});
+    server.refuse_watches(api::Errc::unsupported_request);
+    EXPECT_EQ(seen, (Told{"n/1=a1", "as asked for"}));
+    server.pass(1s);
+    EXPECT_EQ(server.watches(), 0u);
 }
 
 TEST_F(ClientLeaders, a_proclamation_that_arrives_late_undoes_nothing) {

@@ -271,6 +271,16 @@ void LineServer::end_watches(bool compacted) {
     serve();
 }
 
+void LineServer::refuse_watches(api::Errc code) {
+    for (const Watching& one : std::exchange(watches_, {})) {
+        api::Response response;
+        response.header.revision = revision_;
+        response.body = api::ErrorInfo{.code = code, .detail = "as asked for", .leader_address = {}};
+        script.reply(one.asked, response);
+    }
+    serve();
+}
+
 std::vector<std::string> LineServer::keys() const {
     std::vector<std::string> out;
     for (const auto& [key, kv] : kvs_) {

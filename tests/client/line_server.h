@@ -36,6 +36,7 @@ class LineServer {
     bool let_late_arrive();
     // Watches end: what they need was compacted, or there is no room for them.
     void end_watches(bool compacted);
+    void refuse_watches(api::Errc code);
     void remove(const std::string& key);
     void end_lease(api::LeaseId lease);
     std::vector<std::string> keys() const;
