@@ -17,13 +17,23 @@ TTL_SECONDS = 4
 LATE_SECONDS = 5
 
 
+def take_signals(ignored=()):
+    """In a child: whoever runs the tests may ignore some (nohup, &), and ringctl then does, too."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+
 class Lock(ClusterCase):
-    def run_ctl(self, cluster, *words):
+    def run_ctl(self, cluster, *words, ignored=()):
         """In the background: the process, and the file with what it printed."""
+        def begin():
+            die_with_parent()
+            take_signals(ignored)
+
         told = tempfile.NamedTemporaryFile("w+")
         self.addCleanup(told.close)
         command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, *words]
-        process = subprocess.Popen(command, stdout=told, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+        process = subprocess.Popen(command, stdout=told, stderr=subprocess.PIPE, preexec_fn=begin)
         self.addCleanup(lambda: (process.kill(), process.communicate()))
         process.told = told.name
         return process
@@ -52,6 +62,7 @@ class Lock(ClusterCase):
         """What it says there, interrupted once it said "up"."""
         child, terminal = pty.fork()
         if child == 0:
+            take_signals()
             os.execv(cluster.programs["ringctl"], ["ringctl", "--endpoints", cluster.endpoints, *words])
         said = b""
         with contextlib.suppress(OSError):   # its end
@@ -129,14 +140,22 @@ class Lock(ClusterCase):
         os.close(writes)
         self.assertEqual(unread.returncode, 1)
         self.assertEqual(self.standing(cluster, "l"), [])
-        # Who runs the tests may ignore hang-ups (nohup), and ringctl then does, too.
-        self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
         for number in (signal.SIGHUP, signal.SIGQUIT):
             holder = self.run_ctl(cluster, "lock", "l", "--ttl", "60")
             self.wait_turn(holder)
             holder.send_signal(number)
             self.must_end(holder)
             self.assertEqual(self.standing(cluster, "l"), [])
+        holder = self.run_ctl(cluster, "lock", "l", "--ttl", "60", ignored=[signal.SIGINT])
+        self.wait_turn(holder)
+        holder.send_signal(signal.SIGINT)
+        waiting = self.run_ctl(cluster, "lock", "l", "--ttl", "60")
+        wait_until(lambda: len(self.standing(cluster, "l")) == 2, 10, "another one stands in line")
+        self.assertIsNone(holder.poll(), "ended by what it was started to ignore")
+        for each in (holder, waiting):
+            self.wait_turn(each)
+            each.send_signal(signal.SIGTERM)
+            self.must_end(each)
 
     def test_who_gives_up_waiting_leaves_the_line_and_a_lost_session_is_said(self):
         cluster = self.cluster()

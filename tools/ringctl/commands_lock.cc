@@ -37,12 +37,13 @@ class Events {
     Events() {
         sigset_t set;
         sigemptyset(&set);
-        for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGCHLD}) {
-            sigaddset(&set, signal);
-        }
-        struct sigaction hang_up {};
-        if (sigaction(SIGHUP, nullptr, &hang_up) == 0 && hang_up.sa_handler != SIG_IGN) {   // it is by `nohup`
-            sigaddset(&set, SIGHUP);
+        sigaddset(&set, SIGCHLD);
+        std::signal(SIGCHLD, SIG_DFL);   // where it is ignored nobody learns how a child ended
+        for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) {
+            struct sigaction before {};
+            if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {   // as `nohup` and `&` ask for
+                sigaddset(&set, signal);
+            }
         }
         sigprocmask(SIG_BLOCK, &set, nullptr);
         signals_ = signalfd(-1, &set, SFD_CLOEXEC);
@@ -59,9 +60,18 @@ class Events {
         int number{0};             // 0: it was rung
         bool of_terminal{false};   // its whole process group has it
     };
-    Signal wait() {
+    Signal wait() { return wait_for(-1); }
+    // What has come already, if anything.
+    Signal poll() { return wait_for(0); }
+
+  private:
+    Signal wait_for(int milliseconds) {
         pollfd both[] = {{signals_, POLLIN, 0}, {bell_[0], POLLIN, 0}};
-        while (::poll(both, 2, -1) < 0 && errno == EINTR) {
+        int ready = -1;
+        while ((ready = ::poll(both, 2, milliseconds)) < 0 && errno == EINTR) {
+        }
+        if (ready == 0) {
+            return {};
         }
         if ((both[1].revents & POLLIN) != 0) {
             char one = 0;
@@ -78,7 +88,6 @@ class Events {
         return {number, signal.ssi_code == SI_KERNEL && !alone};
     }
 
-  private:
     int signals_{-1};
     int bell_[2]{-1, -1};
 };
@@ -162,11 +171,12 @@ int run_locked(Turn<ringfort::Lock>& turn, const std::vector<std::string>& progr
         fail(Exit::error, program.front() + " cannot be run");
     }
     bool warned = false;
-    for (;;) {
-        const Events::Signal signal = turn.events().wait();
-        if (asks_to_end(signal) && !signal.of_terminal) {
+    bool begins = true;   // what the terminal sent before there was a child did not reach it; later it comes twice, at worst
+    for (Events::Signal signal = turn.events().poll();; signal = turn.events().wait()) {
+        if (asks_to_end(signal) && (begins || !signal.of_terminal)) {
             kill(child, signal.number);
         }
+        begins = false;
         if (signal.number == 0 && turn.session().lost() && !warned) {
             warned = true;
             std::fprintf(stderr, "Error: session expired: the lock is lost, %s is asked to end\n", program.front().c_str());
