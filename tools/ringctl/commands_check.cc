@@ -193,19 +193,24 @@ void run_perf(Session& session, const CheckFlags& flags) {
     }
 }
 
-std::uint64_t memory_of_first(const Session& session, const char* when) {
+// 0: it does not say.
+std::uint64_t memory_of_first(const Session& session) {
     const auto status = session.client_of({session.endpoints().front()}).status();
-    if (!status || status->resident_bytes == 0) {
+    return status ? status->resident_bytes : 0;
+}
+
+void must_be_read(std::uint64_t memory, const char* when) {
+    if (memory == 0) {
         print(fmt::format("FAIL: Could not read process_resident_memory_bytes {} the put operations.\n", when));
         std::exit(static_cast<int>(Exit::error));
     }
-    return status->resident_bytes;
 }
 
 void run_datascale(Session& session, const CheckFlags& flags) {
     const Workload load = must_workload(flags.load);
     must_be_empty(session, flags.prefix);
-    const std::uint64_t before = memory_of_first(session, "before");
+    const std::uint64_t before = memory_of_first(session);
+    must_be_read(before, "before");
     print(fmt::format("Start data scale check for work load [{} key-value pairs, {} bytes per key-value, {} concurrent "
                       "clients].\n",
                       load.keys, 2 * datascale_bytes, load.clients));
@@ -223,8 +228,9 @@ void run_datascale(Session& session, const CheckFlags& flags) {
     }
     puts.wait_for_all();
     tell_progress(load.keys, load.keys);
-    const std::uint64_t after = memory_of_first(session, "after");
+    const std::uint64_t after = memory_of_first(session);
     clean_up(session, flags);
+    must_be_read(after, "after");
     if (!tell_errors(puts)) {
         std::exit(static_cast<int>(Exit::error));
     }
