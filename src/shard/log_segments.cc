@@ -227,6 +227,7 @@ void SegmentSet::give_up_filling() {
     unused_.push_back({working_number_, filled_ == segment_bytes_ ? 0 : filled_, true});
     zeros_ = AlignedBuffer();
     no_space_ = true;
+    space_error_ = op_.error;
     retry_at_ = now_ + retry_after;
 }
 
@@ -238,6 +239,7 @@ void SegmentSet::finish_stage() {
     if (creates && op_.error == env::DiskErrc::no_space) {
         MARK("no disk space for a segment");
         no_space_ = true;
+        space_error_ = op_.error;
         retry_at_ = now_ + retry_after;
         return;
     }

@@ -80,6 +80,8 @@ class SegmentSet {
     bool working() const { return stage_ != Stage::idle; }
     // Whether the next segment is there or can be had: false while creation fails for want of space.
     bool has_space() const { return !no_space_ || ready_.size() >= ready_wanted_; }
+    // What the last new file met. Requires: !has_space().
+    env::DiskErrc space_error() const { return space_error_; }
     // When step() has something to do although nothing happens.
     Instant next_deadline() const;
     // Any other failure of a file operation; the log cannot go on without segments.
@@ -142,6 +144,7 @@ class SegmentSet {
     std::size_t zeros_count_{zeros_bytes_min};   // of zeros_, written at a time
     Instant zeros_begin_{never};                 // of a write not yet judged; never: none
     bool no_space_{false};
+    env::DiskErrc space_error_{};    // with no_space_: no room, or a disk that fails
     Instant retry_at_{never};
     Instant now_{};
     env::DiskErrc failure_{env::DiskErrc::ok};

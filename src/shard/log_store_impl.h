@@ -76,6 +76,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     void place_open_runs(const log::BatchPlace& place);
     void maybe_seal(Instant now);
     void fail(std::string reason);
+    void fail_without_segment();
     void tell_failure();
     Instant next_deadline() const;
 

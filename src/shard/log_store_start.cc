@@ -47,8 +47,7 @@ void LogStore::Impl::step_recovery() {
             if (writer.idle() && segments.has_ready()) {
                 open_epoch();
             } else if (!segments.has_ready() && !segments.working() && !segments.has_space()) {
-                failed_as = env::Halt::no_disk_space;
-                fail("there is no disk space for a segment of the log");
+                fail_without_segment();
             }
             return;
         case Phase::idle:
@@ -56,6 +55,16 @@ void LogStore::Impl::step_recovery() {
         case Phase::running:
         case Phase::failed:
             return;
+    }
+}
+
+void LogStore::Impl::fail_without_segment() {
+    const env::DiskErrc error = segments.space_error();
+    if (error == env::DiskErrc::no_space) {
+        failed_as = env::Halt::no_disk_space;
+        fail("there is no disk space for a segment of the log");
+    } else {
+        fail("a new segment of the log cannot be made: " + std::string(env::to_string(error)));
     }
 }
 
