@@ -98,10 +98,12 @@ Duration DiskMedia::draw_latency(const Task& task) {
     auto ns = half + random_.below(2 * half + 1);
     const std::uint64_t moved = task.kind == Kind::read ? task.into.size() : task.content.size();
     ns += moved * static_cast<std::uint64_t>(profile_.byte_latency_per_mib.count()) / mib;
+    ns *= slow_factor_;
+    // A stall of the device, no longer where it is slow: minutes would outlast the healing.
     if (random_.per_million(profile_.tail_per_million)) {
         ns += random_.below(static_cast<std::uint64_t>(profile_.tail_max.count()) + 1);
     }
-    return Duration(static_cast<std::int64_t>(ns * slow_factor_));
+    return Duration(static_cast<std::int64_t>(ns));
 }
 
 void DiskMedia::on_event(void* context, std::uint64_t slot, std::uint64_t) {
