@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <string_view>
 
 #include "base/aligned_buffer.h"
 #include "shard/checkpoint_file.h"
@@ -76,6 +77,7 @@ class Checkpoints::WriteJob {
     std::uint64_t offset_{0};
     LogRace race_;
     bool hurries_;                    // somebody waits for it
+    const std::string former_;        // file of the checkpoint there was when it began
     Instant next_leisurely_{};
     BatchSequence named_in_{0};
 };
@@ -154,6 +156,7 @@ class Checkpoints::SendJob {
     enum class Stage : std::uint8_t { pause, open, read, send, wait, done };
     void begin();
     void end(bool ok);
+    void end_damaged(std::string_view why);
 
     Checkpoints& owner_;
     Replica& replica_;
@@ -167,6 +170,7 @@ class Checkpoints::SendJob {
     env::FileId file_{0};
     AlignedBuffer chunk_;
     std::uint64_t offset_{0};
+    std::uint64_t checksum_{0};    // of what was read
     std::uint64_t answered_{0};
     Instant last_progress_{};
     bool paced_{false};       // waits for the pace

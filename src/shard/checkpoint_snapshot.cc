@@ -58,6 +58,14 @@ void Checkpoints::SendJob::end(bool ok) {
     replica_.step(raft::SnapshotSent{to_, record_.applied, ok});
 }
 
+// Sent again it would be refused again, for ever: another one is needed.
+void Checkpoints::SendJob::end_damaged(std::string_view why) {
+    if (replica_.checkpoint().file == record_.file) {
+        owner_.on_damage(range_, "checkpoint " + record_.file + " cannot be sent: " + std::string(why));
+    }
+    end(false);
+}
+
 void Checkpoints::SendJob::abort() {
     aborted_ = true;
 }
@@ -107,7 +115,7 @@ bool Checkpoints::SendJob::step() {
             }
             if (operation_.op.error != env::DiskErrc::ok) {
                 MARK("checkpoint to send cannot be opened");
-                end(false);
+                end_damaged(env::to_string(operation_.op.error));
                 return true;
             }
             file_ = operation_.op.file;
@@ -126,10 +134,19 @@ bool Checkpoints::SendJob::step() {
             return true;
         }
         case Stage::send: {
-            if (operation_.take() && operation_.op.error != env::DiskErrc::ok) {
-                MARK("checkpoint to send cannot be read");
-                end(false);
-                return true;
+            const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
+            if (operation_.take()) {
+                if (operation_.op.error != env::DiskErrc::ok) {
+                    MARK("checkpoint to send cannot be read");
+                    end_damaged(env::to_string(operation_.op.error));
+                    return true;
+                }
+                checksum_ = chain_checksum(checksum_, {chunk_.data(), count});
+                if (offset_ + count == record_.bytes && checksum_ != record_.file_checksum) {
+                    MARK("checkpoint to send is damaged");
+                    end_damaged("it reads back other than it was written");
+                    return true;
+                }
             }
             Link* link = context.links->link_of(replica_, to_);
             wire::SnapshotSlice slice;
@@ -144,7 +161,6 @@ bool Checkpoints::SendJob::step() {
             if (offset_ == 0) {
                 slice.configuration = configuration;
             }
-            const std::uint64_t count = std::min<std::uint64_t>(checkpoint_chunk_bytes, record_.bytes - offset_);
             slice.data = {chunk_.data(), count};
             if (link == nullptr || !link->send(slice, wire::LinkClass::snapshot)) {
                 MARK("snapshot slice waits for credit");

@@ -12,7 +12,8 @@ Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica, bool hurri
       replica_(replica),
       record_range_(replica.range()),
       chunk_(checkpoint_chunk_bytes),
-      hurries_(hurries) {
+      hurries_(hurries),
+      former_(replica.checkpoint().file) {
     const LogIndex applied = replica.applied();
     const auto term = replica.raft().term_at(applied);
     ASSERT(term.has_value());
@@ -196,7 +197,8 @@ void Checkpoints::WriteJob::on_durable(BatchSequence through) {
     }
     stage_ = Stage::done;
     owner_.write_pause_ = Pause{};
-    if (replica_.checkpoint().applied.index >= record_.applied.index) {
+    const CheckpointRecord& there = replica_.checkpoint();
+    if (there.applied.index > record_.applied.index || there.file != former_) {
         owner_.forget_file(record_.file);   // a snapshot was installed since, or this state replaced
         return;
     }

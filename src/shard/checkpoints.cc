@@ -57,19 +57,25 @@ void Checkpoints::want(RangeId range) {
     add_want(range, true);
 }
 
+void Checkpoints::on_damage(RangeId range, const std::string& what) {
+    context_.log_line(env::LogLevel::error, "range " + std::to_string(range.value) + ": " + what +
+                                                "; a new checkpoint is written from the state in memory");
+    add_want(range, true).renews = true;
+}
+
 void Checkpoints::on_log_wants(RangeId range) {
     if (!write_ || write_->range() != range) {
         add_want(range, false);
     }
 }
 
-void Checkpoints::add_want(RangeId range, bool hurries) {
+Checkpoints::Want& Checkpoints::add_want(RangeId range, bool hurries) {
     const auto found = std::ranges::find(wanted_, range, &Want::range);
     if (found == wanted_.end()) {
-        wanted_.push_back({range, hurries});
-    } else {
-        found->hurries |= hurries;
+        return wanted_.emplace_back(Want{range, hurries, false});
     }
+    found->hurries |= hurries;
+    return *found;
 }
 
 void Checkpoints::maybe_start_write() {
@@ -92,10 +98,14 @@ void Checkpoints::maybe_start_write() {
             ++wanted;   // between two commands
             continue;
         }
-        const bool hurries = wanted->hurries;
+        const Want want = *wanted;
         wanted = wanted_.erase(wanted);
-        if (replica != nullptr && replica->applied() > replica->checkpoint().applied.index && !replica->out_of_service()) {
-            write_ = std::make_unique<WriteJob>(*this, *replica, hurries);
+        if (replica == nullptr || replica->out_of_service()) {
+            continue;
+        }
+        const LogIndex last = replica->checkpoint().applied.index;
+        if (replica->applied() > last || (want.renews && replica->applied() == last)) {
+            write_ = std::make_unique<WriteJob>(*this, *replica, want.hurries);
         }
     }
 }

@@ -44,6 +44,9 @@ class Checkpoints {
 
     // Somebody waits for one: it hurries as far as the disk's pace allows.
     void want(RangeId range);
+    // What is on the disk of this range cannot be read back, as `what` says: that is told, and a checkpoint wanted of the
+    // state in memory, also where nothing was applied since the last one.
+    void on_damage(RangeId range, const std::string& what);
     // The log has grown: one is due, and goes as LogRace says. Nothing while one of this range is being written: it frees
     // what the log asks for.
     void on_log_wants(RangeId range);
@@ -91,6 +94,7 @@ class Checkpoints {
     struct Want {
         RangeId range{};
         bool hurries{false};
+        bool renews{false};
     };
     class WriteJob;
     class LoadJob;
@@ -107,7 +111,7 @@ class Checkpoints {
     LogRace race_of(std::uint64_t expected_bytes) const;
     std::uint64_t log_written() const;
     void maybe_start_write();
-    void add_want(RangeId range, bool hurries);
+    Want& add_want(RangeId range, bool hurries);
     void on_write_failed(RangeId range);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);

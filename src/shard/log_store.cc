@@ -637,6 +637,11 @@ void LogStore::read(RangeId range, LogIndex first, LogIndex last, std::size_t by
     impl_->reader.start(range, first.value, last.value, bytes_max, read);
 }
 
+bool LogStore::holds(RangeId range, LogIndex index) const {
+    const LogReplica* replica = impl_->replicas.find(range);
+    return replica != nullptr && replica->runs.find(index.value) != nullptr;
+}
+
 LogIndex LogStore::reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const {
     const LogReplica& replica = impl_->replica_of(range);
     const log::EntryRun* run = replica.runs.find(first.value);

@@ -191,6 +191,8 @@ class LogStore {
     // From memory or disk, asynchronously; never answered inside of this call. Results hold their own memory. They are what
     // was in the log when it was read: entries may have been truncated since, so compare ids. `read` lives until answered.
     void read(RangeId range, LogIndex first, LogIndex last, std::size_t bytes_max, EntryRead& read);
+    // Not once a checkpoint at it or behind it was appended, durable or not.
+    bool holds(RangeId range, LogIndex index) const;
     // Up to where a read from `first` stays within about so many bytes: through the run of entries, of one batch, that
     // reaches them. Requires: the log holds `first`.
     LogIndex reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const;

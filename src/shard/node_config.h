@@ -44,6 +44,7 @@ struct NodeConfig {
     std::size_t connections_max{4096};       // client connections of this shard
     std::size_t segment_bytes{limits::segment_bytes_default};
     std::size_t log_window_bytes{32 * mib};
+    Duration scrub_interval{1h};             // from the end of one reading of all that lies on the disk to the next
     // A checkpoint starts when the log since the last exceeds max(this, live data).
     std::uint64_t checkpoint_log_bytes{1 * gib};
     // The log as a whole asks for one when it is larger than max(this, live data).

@@ -18,6 +18,7 @@
 #include "shard/replicas.h"
 #include "shard/router.h"
 #include "shard/sessions.h"
+#include "shard/scrub.h"
 #include "shard/space_alarms.h"
 #include "shard/state_compare.h"
 #include "shard/streams.h"
@@ -57,6 +58,7 @@ struct Shard::Impl final : LogListener, env::MailHandler {
     Checkpoints checkpoints;
     Bootstrap bootstrap;
     AutoCompaction auto_compaction;
+    Scrub scrub;
     SpaceAlarms space_alarms;
     StateCompare state_compare;
     Instant stop_at{never};
@@ -121,6 +123,7 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
       checkpoints(context),
       bootstrap(context),
       auto_compaction(context),
+      scrub(context),
       space_alarms(context),
       state_compare(context) {
     context.now = world.clock.now();
@@ -230,6 +233,7 @@ void Shard::Impl::timers() {
     sessions.on_timers(context.now);
     bootstrap.on_timers(context.now);
     auto_compaction.on_timers(context.now);
+    scrub.on_timers(context.now);
     space_alarms.on_timers(context.now);
     state_compare.on_timers(context.now);
     leases.on_timers(context.now);
@@ -239,7 +243,7 @@ void Shard::Impl::timers() {
     }
     const Instant next = std::min({links.next_deadline(), replicas.next_deadline(), forwards.next_deadline(),
                                    streams.next_deadline(), watches.next_deadline(), sessions.next_deadline(),
-                                   auto_compaction.next_deadline(), space_alarms.next_deadline(),
+                                   auto_compaction.next_deadline(), scrub.next_deadline(), space_alarms.next_deadline(),
                                    state_compare.next_deadline(),
                                    router.node_requests().next_deadline(), follower_reads.next_deadline(),
                                    rounds.idle() ? never : context.now + 50ms, leases.next_deadline(), context.now + 1s});

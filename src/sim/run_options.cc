@@ -279,6 +279,8 @@ RunOptions draw(const RunRequest& request) {
     if (hardship.one_in(3)) {
         draw_bounds(hardship, out);
     }
+    Prng scrubbing(request.seed + 0x9b05688c2b3e6c1f);
+    out.scrub_interval = pick(scrubbing, std::array<Duration, 3>{200ms, 3s, 1h});
     Prng astray(request.seed + 0x6a09e667f3bcc909);
     if (request.faults && out.nodes_lost == 0) {
         draw_astray(astray, out);

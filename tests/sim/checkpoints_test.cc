@@ -242,6 +242,23 @@ class Behind : public Checkpoints {
     api::Revision revision{2};
 };
 
+TEST_F(Behind, what_the_leader_has_to_send_may_have_rotted_meanwhile) {
+    ASSERT_TRUE(begin_behind());
+    const auto damages = {+[](DiskFile& file) { file.flip_bit(9); }, +[](DiskFile& file) { file.spoil_sector(0); }};
+    for (const auto damage : damages) {
+        ASSERT_TRUE(leave_behind());
+        const std::string name = checkpoints(leader).front();
+        damage(*s->node(leader).media().file(name));
+        s->cluster().network().unblock_all();
+        ASSERT_TRUE(s->run_until(20s, "the follower gets nothing", [&] {
+            return s->view(follower).applied == s->view(leader).applied;
+        }));
+        EXPECT_TRUE(said(leader, name + " cannot be sent"));
+        ASSERT_EQ(s->leader(), leader);
+    }
+    good_end();
+}
+
 // Its own checkpoint is named, and then a snapshot, before the first of the two is durable. The file that the log would
 // name after a crash stays until the log names the other one.
 TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_durably) {
@@ -335,6 +352,80 @@ TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
     EXPECT_FALSE(s->simulation.run_for(10s)) << "it serves what is damaged";
     EXPECT_NE(s->simulation.problem().find("is damaged, and no other replica has its state"), std::string::npos)
         << s->simulation.problem();
+}
+
+// Of one node: nobody else could give back what is lost.
+class Scrubbed : public Checkpoints {
+  protected:
+    testing::AssertionResult found(std::string_view what) {
+        return s->run_until(20s, "it is not found", [&] {
+            return std::ranges::any_of(s->node(0).log_lines(), [&](const auto& line) {
+                return line.text.find(what) != std::string::npos &&
+                       line.text.find("a new checkpoint is written from the state in memory") != std::string::npos;
+            });
+        });
+    }
+    testing::AssertionResult renewed(const std::vector<std::string>& former) {
+        const auto made = s->run_until(20s, "no new checkpoint", [&] {
+            const auto now = files();
+            return now.size() == 1 && now != former;
+        });
+        s->simulation.run_for(1s);   // until it is written, flushed and named, if the file alone is there
+        return made;
+    }
+    std::vector<std::string> files() {
+        std::vector<std::string> out = s->node(0).media().names();
+        std::erase_if(out, [](const std::string& name) { return name.find("/checkpoint-1-") == std::string::npos; });
+        return out;
+    }
+    void restart_and_read() {
+        clients.clear();
+        ASSERT_TRUE(s->kill_quietly(0));
+        s->node(0).start();
+        ASSERT_TRUE(s->run_until(20s, "it does not come back", [&] { return s->cluster().all_ready(); }));
+        clients.push_back(std::make_unique<RawClient>(s->cluster(), 0));
+        clients.back()->greet();
+        s->simulation.run_for(100ms);
+        const std::uint64_t read = get(0);
+        ASSERT_TRUE(answered(0, read));
+        EXPECT_EQ(answer(0, read).value, "v0");
+        good_end();
+    }
+};
+
+TEST_F(Scrubbed, a_checkpoint_that_rots_is_written_anew_although_nothing_was_written_since) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 2s;
+    ASSERT_TRUE(begin(options));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    for (const auto damage : {+[](DiskFile& file) { file.flip_bit(9); }, +[](DiskFile& file) { file.spoil_sector(0); }}) {
+        const auto former = files();
+        ASSERT_EQ(former.size(), 1u);
+        damage(*s->node(0).media().file(former.front()));
+        ASSERT_TRUE(found(former.front()));
+        ASSERT_TRUE(renewed(former));
+    }
+    restart_and_read();
+}
+
+TEST_F(Scrubbed, old_entries_that_rot_lie_behind_a_checkpoint_then) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 2s;
+    options.checkpoint_log_bytes = 64 * mib;
+    options.log_window_bytes = 1 * mib;
+    ASSERT_TRUE(begin(options));
+    for (int i = 0; i < 80; i++) {
+        ASSERT_TRUE(ask(api::PutRequest{.key = "d00/fill", .value = std::string(50'000, 'x')}));
+    }
+    ASSERT_TRUE(files().empty());
+    const auto names = s->node(0).media().names();
+    const auto log = std::ranges::find_if(names, [](const auto& name) { return name.find("/log-") != std::string::npos; });
+    ASSERT_TRUE(log != names.end());
+    s->node(0).media().file(*log)->flip_bit(420'000 * 8);   // inside a value: a header would be read from its copy
+    ASSERT_TRUE(found("cannot be read back"));
+    ASSERT_TRUE(renewed({}));
+    restart_and_read();
 }
 
 // When the start looks for such files the next snapshot is on its way already.
