@@ -87,7 +87,9 @@ void Checkpoints::maybe_start_write() {
         const std::uint64_t live = replica->store() != nullptr ? replica->store()->live_bytes() : 0;
         all_live += live;
         const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
-        if (context_.log->bytes_since_checkpoint(replica->range()) > bound) {
+        const bool holds_much_dead =
+            replica->store() != nullptr && replica->checkpoint().bytes > 2 * live + context_.config.checkpoint_slack_bytes;
+        if (holds_much_dead || context_.log->bytes_since_checkpoint(replica->range()) > bound) {
             add_want(replica->range(), false);
         }
     }

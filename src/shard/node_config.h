@@ -47,6 +47,9 @@ struct NodeConfig {
     Duration scrub_interval{1h};             // from the end of one reading of all that lies on the disk to the next
     // A checkpoint starts when the log since the last exceeds max(this, live data).
     std::uint64_t checkpoint_log_bytes{1 * gib};
+    // Likewise when the last one is larger than twice the live data and this: what was compacted gives its space on the
+    // disk back, in as many checkpoints as the data was halved.
+    std::uint64_t checkpoint_slack_bytes{64 * mib};
     // The log as a whole asks for one when it is larger than max(this, live data).
     std::uint64_t log_bytes_goal{1 * gib};
     enum class CompactionMode : std::uint8_t { off, periodic, revision };

@@ -56,6 +56,7 @@ shard::NodeConfig config_of(const RunOptions& options, const std::vector<shard::
     out.segment_bytes = options.segment_bytes;
     out.log_window_bytes = options.log_window_bytes;
     out.checkpoint_log_bytes = options.checkpoint_log_bytes;
+    out.checkpoint_slack_bytes = options.checkpoint_slack_bytes;
     out.scrub_interval = options.scrub_interval;
     out.log_bytes_goal = options.log_bytes_goal;
     out.settings.request_bytes = static_cast<std::uint32_t>(options.request_bytes);

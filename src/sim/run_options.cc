@@ -281,6 +281,7 @@ RunOptions draw(const RunRequest& request) {
     }
     Prng scrubbing(request.seed + 0x9b05688c2b3e6c1f);
     out.scrub_interval = pick(scrubbing, std::array<Duration, 3>{200ms, 3s, 1h});
+    out.checkpoint_slack_bytes = pick(scrubbing, std::array<std::uint64_t, 3>{4 * kib, 64 * kib, 64 * mib});
     Prng astray(request.seed + 0x6a09e667f3bcc909);
     if (request.faults && out.nodes_lost == 0) {
         draw_astray(astray, out);

@@ -106,6 +106,7 @@ struct RunOptions {
     std::size_t request_bytes{limits::request_bytes_default};
     std::size_t log_window_bytes{32 * mib};
     std::uint64_t checkpoint_log_bytes{64 * mib};
+    std::uint64_t checkpoint_slack_bytes{64 * mib};
     Duration scrub_interval{1h};
     std::uint64_t log_bytes_goal{1 * gib};
     std::uint64_t memory_quota_bytes{0};   // of a node; 0: none

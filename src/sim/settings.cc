@@ -24,6 +24,7 @@ void each_setting(Options& o, Visit visit) {
     visit("request", o.request_bytes);
     visit("window", o.log_window_bytes);
     visit("checkpoint", o.checkpoint_log_bytes);
+    visit("checkpoint-slack", o.checkpoint_slack_bytes);
     visit("scrub", o.scrub_interval);
     visit("log-goal", o.log_bytes_goal);
     visit("quota", o.memory_quota_bytes);

@@ -354,6 +354,28 @@ TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
         << s->simulation.problem();
 }
 
+TEST_F(Checkpoints, are_written_anew_and_smaller_when_most_of_the_data_was_deleted_and_compacted) {
+    RunOptions options = checkpoint_options(1);
+    options.checkpoint_slack_bytes = 64 * kib;
+    ASSERT_TRUE(begin(options));
+    for (int i = 0; i < 30; i++) {
+        ASSERT_TRUE(ask(api::PutRequest{.key = "d00/fill" + std::to_string(i), .value = std::string(50'000, 'x')}));
+    }
+    const auto bytes = [&] {
+        std::uint64_t sum = 0;
+        for (const std::string& name : s->node(0).media().names()) {
+            sum += name.find("/checkpoint-1-") != std::string::npos ? s->node(0).media().file(name)->bytes() : 0;
+        }
+        return sum;
+    };
+    ASSERT_TRUE(s->run_until(20s, "no checkpoint", [&] { return bytes() > 600 * kib; }));
+    ASSERT_TRUE(ask(api::DeleteRangeRequest{.key = "d00/fill", .range_end = "d00/film"}));
+    const api::Revision deleted = 1 + 1 + 30 + 1;   // the first put, thirty, and this
+    ASSERT_TRUE(ask(api::CompactRequest{.revision = deleted, .physical = true}));
+    EXPECT_TRUE(s->run_until(20s, "it is as large as before", [&] { return bytes() > 0 && bytes() < 100 * kib; }));
+    good_end();
+}
+
 // Of one node: nobody else could give back what is lost.
 class Scrubbed : public Checkpoints {
   protected:
