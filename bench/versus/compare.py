@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "tools" / "harness"))
 
 import building  # noqa: E402
 from etcd import QUOTA_BYTES, Etcd, Programs, baseline  # noqa: E402
-from load import measure  # noqa: E402
+from load import Load, measure  # noqa: E402
 from processes import Cluster, Missed, file_system, run, wait_until  # noqa: E402
 from table import AT_LEAST, AT_MOST, Row, as_json, as_text, ratio  # noqa: E402
 
@@ -32,6 +32,9 @@ ALONE_MERGED_MAX = 0.01
 ROUNDS = 3
 # A million keys overwritten for half a minute, all revisions kept, are more than the default quota on a small machine.
 MANY_QUOTA_BYTES = 6 << 30
+# Puts a second of one key that is watched.
+WATCH_RATE = 100
+LEASES = 1000
 # Floors of a bare durable replication loop without a store, single client, as measured when the design was made.
 PUT_FLOOR_US, PUT_FLOOR_POLLING_US = 310.0, 190.0
 
@@ -98,6 +101,13 @@ class Sitting:
         self.load_etcd(etcd, "put_one", connections=1, in_flight=1)
         self.load_etcd(etcd, "get_one", op="get", connections=1, in_flight=1)
 
+    def etcd_watch(self, etcd):
+        self.load_etcd(etcd, "watch", op="watch-latency", connections=10, watches=10, rate=WATCH_RATE,
+                       value_bytes=32)
+
+    def etcd_leases(self, etcd):
+        self.load_etcd(etcd, "keep_alive", op="lease-keepalive", keys=LEASES)
+
     def etcd_many(self, etcd):
         self.load_etcd(etcd, "fill", op="fill", **self.many)
         self.load_etcd(etcd, "put_many", seconds=self.long_seconds / 3, **self.many)
@@ -141,6 +151,24 @@ class Sitting:
     def without_polling(self, cluster):
         self.load(cluster, "put_one", connections=1, in_flight=1)
         self.load(cluster, "get_one", op="get", connections=1, in_flight=1)
+
+    def watch(self, cluster):
+        leader = cluster.wait_leader().client
+        load = Load(self.programs, leader, self.folder, "watch", op="watch-latency", connections=10, keys=1, key_bytes=32,
+                    value_bytes=32, seconds=self.seconds,
+                    extra=["--watch-per-stream", "10", "--rate", str(WATCH_RATE)])
+        try:
+            result = load.result()
+        finally:
+            load.kill()
+        if result["missing"] or result["ended"]:
+            raise Missed(f"{result['missing']} events are missing, {result['ended']} watches ended")
+        self.ours["watch"].append(self.told("ringfort", "watch", {
+            **result["since_due"], "per_second": result["events_per_second"], "server_cpu_us": result["server_cpu_us"],
+            "failed": result["puts_failed"]}))
+
+    def leases(self, cluster):
+        self.load(cluster, "keep_alive", op="lease-keepalive", keys=LEASES)
 
     def many_keys(self, cluster):
         leader = cluster.wait_leader()
@@ -203,6 +231,10 @@ class Sitting:
         self.with_cluster("put_spread", lambda cluster: self.load(cluster, "put_spread", cluster.endpoints))
         self.with_etcd("get", self.etcd_gets)
         self.with_cluster("get", self.gets)
+        self.with_etcd("watch", self.etcd_watch)
+        self.with_cluster("watch", self.watch)
+        self.with_etcd("leases", self.etcd_leases)
+        self.with_cluster("leases", self.leases)
 
     def measure_round_trip(self, program):
         for name, flags in (("ping_pong", []), ("ping_pong_polling", ["--poll"])):
@@ -230,6 +262,7 @@ class Sitting:
         counted_up = f"etcd {etcd_version} measured, times {reads}" if reads != 1.0 else ""
         ping, ping_polling = self.figure(self.ours, "ping_pong"), self.figure(self.ours, "ping_pong_polling")
         put_one, get_one = (self.figure(self.etcd, name, "p50_us") for name in ("put_one", "get_one"))
+        since_due = f"{WATCH_RATE} puts a second of one key; counted from when each put was due"
         million = f"{self.many['keys']:,} keys"
 
         def one_client(text, name, theirs, done, aim):
@@ -258,6 +291,10 @@ class Sitting:
                             factor=reads),
             one_client("get, one client, p50, no polling", "get_one", get_one, 2.5 * ping, 2 * ping),
             one_client("get, one client, p50, polling", "get_one_polling", get_one, get_one / 3, 2 * ping_polling),
+            self.times_etcd("event to 100 watches, p50 us", "watch", "watch", "p50_us", 1, 1 / 2, AT_MOST, note=since_due),
+            self.times_etcd("event to 100 watches, p99 us", "watch", "watch", "p99_us", 1, 1 / 2, AT_MOST),
+            self.times_etcd("keep-alives 16x16, per second", "keep_alive", "keep_alive", "per_second", 1, 10),
+            self.times_etcd("keep-alives 16x16, p99 us", "keep_alive", "keep_alive", "p99_us", 1, 1 / 10, AT_MOST),
             plain("device flushes per batch", "device_flushes_per_batch", "", 1, 1),
             plain(f"bytes written per byte of entries, {million}", "written_per_byte", "x", 2.5, 2),
             plain(f"memory, {million}, of the raw bytes", "memory", "x", 1.6, 1.3),

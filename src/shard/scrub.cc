@@ -15,16 +15,17 @@ constexpr Duration answer_interval = 50ms;
 
 }  // namespace
 
-Scrub::Scrub(Context& context) : context_(context), chunk_(checkpoint_chunk_bytes) {
-    read_.callback = [](EntryRead&) {};   // looked at by time
-}
+Scrub::Scrub(Context& context) : context_(context), chunk_(checkpoint_chunk_bytes) {}
 
 void Scrub::on_timers(Instant now) {
-    if (now < next_ || context_.halted || context_.stopping) {
+    if (context_.halted || context_.stopping) {
+        next_ = never;
+    }
+    if (now < next_) {
         return;
     }
     next_ = now + answer_interval;
-    if (operation_.op.in_flight || read_.in_flight) {
+    if (operation_.op.in_flight || (read_ && read_->in_flight)) {
         return;
     }
     while (step(now)) {
@@ -40,7 +41,7 @@ bool Scrub::step(Instant now) {
         file_ = opened ? operation_.op.file : file_;
         close_file();
         operation_.finished = false;
-        entries_asked_ = false;
+        read_.reset();
         stage_ = Stage::range;
         return true;
     }
@@ -49,7 +50,7 @@ bool Scrub::step(Instant now) {
         case Stage::open: return take_opened();
         case Stage::checkpoint: return operation_.take() ? take_chunk() : read_checkpoint(now);
         case Stage::entries:
-            if (entries_asked_) {
+            if (read_) {
                 take_entries();
                 return true;
             }
@@ -156,27 +157,28 @@ bool Scrub::read_entries(Instant now) {
     }
     const LogIndex last = std::min(of.applied(), LogIndex(in_memory.value - 1));
     asked_through_ = context_.log->reach(range_, entry_, last, checkpoint_chunk_bytes);
-    entries_asked_ = true;
-    context_.log->read(range_, entry_, asked_through_, checkpoint_chunk_bytes, read_);
+    read_ = std::make_unique<EntryRead>();
+    read_->callback = [](EntryRead&) {};   // looked at by time
+    context_.log->read(range_, entry_, asked_through_, checkpoint_chunk_bytes, *read_);
     next_ = now + answer_interval;
     return false;
 }
 
 void Scrub::take_entries() {
-    entries_asked_ = false;
+    const std::unique_ptr<EntryRead> read = std::move(read_);
     std::uint64_t bytes = limits::block_bytes;
-    for (const raft::Entry& entry : read_.entries) {
+    for (const raft::Entry& entry : read->entries) {
         bytes += entry.payload.size();
     }
     went(context_.now, bytes);
-    if (read_.damaged) {
-        on_damage("log entries " + std::to_string(read_.damaged_id.index.value) + " to " +
-                  std::to_string(read_.damaged_through.value) + " cannot be read back");
+    if (read->damaged) {
+        on_damage("log entries " + std::to_string(read->damaged_id.index.value) + " to " +
+                  std::to_string(read->damaged_through.value) + " cannot be read back");
         stage_ = Stage::range;
         return;
     }
     // None: they went with a checkpoint while they were read.
-    entry_ = read_.entries.empty() ? asked_through_.next() : read_.entries.back().id.index.next();
+    entry_ = read->entries.empty() ? asked_through_.next() : read->entries.back().id.index.next();
 }
 
 // ---------------------------------------------------------------------------------------------- both

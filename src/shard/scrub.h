@@ -10,6 +10,8 @@
 // Not an entry for raft to repair: applied entries are in the state, and after the checkpoint nobody here needs them.
 #pragma once
 
+#include <memory>
+
 #include "base/aligned_buffer.h"
 #include "shard/checkpoint_jobs.h"
 #include "shard/context.h"
@@ -59,8 +61,7 @@ class Scrub {
     std::uint64_t checksum_{0};    // of what was read of the checkpoint
     LogIndex entry_{};             // the next to read
     LogIndex asked_through_{};
-    bool entries_asked_{false};
-    EntryRead read_;
+    std::unique_ptr<EntryRead> read_;   // asked for, and what it gave; null: nothing is
     Instant next_{};
     std::uint64_t passes_{0};
     std::uint64_t damage_found_{0};

@@ -19,15 +19,22 @@ import (
 )
 
 var (
-	endpoints   = flag.String("endpoints", "127.0.0.1:2379", "comma-separated; connections are dealt out to them in turn")
-	operation   = flag.String("op", "put", "put, get (linearizable) or fill (each key put once, in order)")
+	endpoints = flag.String("endpoints", "127.0.0.1:2379", "comma-separated; connections are dealt out to them in turn")
+	operation = flag.String("op", "put", "put, get (linearizable), fill (each key put once, in order), lease-keepalive\n"+
+		"(of as many leases as there are keys) or watch-latency")
 	connections = flag.Int("connections", 16, "")
 	inFlight    = flag.Int("in-flight", 16, "requests in flight on each connection")
 	seconds     = flag.Float64("seconds", 5, "how long, for put and get")
 	keys        = flag.Int("keys", 10000, "different keys")
 	keyBytes    = flag.Int("key-bytes", 8, "")
 	valueBytes  = flag.Int("value-bytes", 256, "")
+	watches     = flag.Int("watches", 10, "of one key on each connection, for watch-latency")
+	rate        = flag.Float64("rate", 100, "puts a second, for watch-latency")
 )
+
+const leaseSeconds = 3600
+
+var leases []clientv3.LeaseID
 
 // worker is one request in flight: it has an answer, and sends the next.
 type worker struct {
@@ -45,8 +52,33 @@ func (w *worker) request(ctx context.Context, number int, value string) error {
 		_, err := w.client.Get(ctx, key(number))
 		return err
 	}
+	if *operation == "lease-keepalive" {
+		_, err := w.client.KeepAliveOnce(ctx, leases[number])
+		return err
+	}
 	_, err := w.client.Put(ctx, key(number), value)
 	return err
+}
+
+// takeLeases is not measured.
+func takeLeases(clients []*clientv3.Client) {
+	leases = make([]clientv3.LeaseID, *keys)
+	var done sync.WaitGroup
+	for c, client := range clients {
+		done.Add(1)
+		go func(c int, client *clientv3.Client) {
+			defer done.Done()
+			for i := c; i < len(leases); i += len(clients) {
+				lease, err := client.Grant(context.Background(), leaseSeconds)
+				if err != nil {
+					fmt.Fprintln(os.Stderr, "etcd_load:", err)
+					os.Exit(1)
+				}
+				leases[i] = lease.ID
+			}
+		}(c, client)
+	}
+	done.Wait()
 }
 
 func (w *worker) run(next func(*rand.Rand) (int, bool), value string) {
@@ -76,9 +108,9 @@ func chooser() func(*rand.Rand) (int, bool) {
 	return func(random *rand.Rand) (int, bool) { return random.Intn(*keys), time.Now().Before(end) }
 }
 
-func connect() []*worker {
+func connect() []*clientv3.Client {
 	addresses := strings.Split(*endpoints, ",")
-	var workers []*worker
+	var clients []*clientv3.Client
 	for c := 0; c < *connections; c++ {
 		client, err := clientv3.New(clientv3.Config{
 			Endpoints: []string{addresses[c%len(addresses)]}, DialTimeout: 5 * time.Second})
@@ -86,11 +118,32 @@ func connect() []*worker {
 			fmt.Fprintln(os.Stderr, "etcd_load:", err)
 			os.Exit(1)
 		}
+		clients = append(clients, client)
+	}
+	return clients
+}
+
+// closedLoop keeps so many requests in flight on each connection.
+func closedLoop(clients []*clientv3.Client) ([]*worker, time.Duration) {
+	value := strings.Repeat("v", *valueBytes)
+	var workers []*worker
+	for _, client := range clients {
 		for i := 0; i < *inFlight; i++ {
 			workers = append(workers, &worker{client: client, random: rand.New(rand.NewSource(int64(len(workers))))})
 		}
 	}
-	return workers
+	next := chooser()
+	begin := time.Now()
+	var done sync.WaitGroup
+	for _, w := range workers {
+		done.Add(1)
+		go func(w *worker) {
+			defer done.Done()
+			w.run(next, value)
+		}(w)
+	}
+	done.Wait()
+	return workers, time.Since(begin)
 }
 
 func report(workers []*worker, elapsed time.Duration) {
@@ -114,18 +167,13 @@ func report(workers []*worker, elapsed time.Duration) {
 
 func main() {
 	flag.Parse()
-	value := strings.Repeat("v", *valueBytes)
-	workers := connect()
-	next := chooser()
-	begin := time.Now()
-	var done sync.WaitGroup
-	for _, w := range workers {
-		done.Add(1)
-		go func(w *worker) {
-			defer done.Done()
-			w.run(next, value)
-		}(w)
+	clients := connect()
+	if *operation == "watch-latency" {
+		report(watchLatency(clients))
+		return
 	}
-	done.Wait()
-	report(workers, time.Since(begin))
+	if *operation == "lease-keepalive" {
+		takeLeases(clients)
+	}
+	report(closedLoop(clients))
 }
