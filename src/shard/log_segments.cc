@@ -133,6 +133,7 @@ std::uint64_t SegmentSet::room() const {
 
 void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_written) {
     now_ = now;
+    log_written_ = log_written;
     if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
         fill(log_written);
     }
@@ -201,6 +202,11 @@ void SegmentSet::judge_zeros(Duration took) {
     zeros_count_ = std::clamp(wanted, zeros_bytes_min, zeros_bytes_max);
 }
 
+Instant SegmentSet::next_fill() const {
+    const Instant by_pace = pace_.next_at(now_);
+    return race_.well_ahead(filled_, log_written_) ? std::max(by_pace, next_leisurely_) : by_pace;
+}
+
 void SegmentSet::fill(std::uint64_t log_written) {
     if (zeros_begin_ != never) {
         judge_zeros(now_ - zeros_begin_);
@@ -211,12 +217,13 @@ void SegmentSet::fill(std::uint64_t log_written) {
         disk_.sync_new(op_, file_, name(working_number_));
         return;
     }
-    if (!pace_.may_go(now_) && !race_.behind(filled_, log_written)) {
+    if (!race_.behind(filled_, log_written) && now_ < next_fill()) {
         return;
     }
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(zeros_count_, segment_bytes_ - filled_));
     zeros_begin_ = now_;
     pace_.went(now_, count);
+    next_leisurely_ = now_ + time_at_rate(count, zeros_leisurely_rate);
     disk_.write(op_, file_, filled_, zeros_.span().first(count), env::Durability::none);
     filled_ += count;
 }
@@ -294,7 +301,7 @@ void SegmentSet::finish_stage() {
 
 Instant SegmentSet::next_deadline() const {
     if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
-        return filled_ == segment_bytes_ ? now_ : pace_.next_at(now_);
+        return filled_ == segment_bytes_ ? now_ : next_fill();
     }
     if (stage_ != Stage::idle || failed()) {
         return never;

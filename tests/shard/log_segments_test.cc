@@ -56,5 +56,33 @@ TEST(LogSegments, zeros_are_written_in_small_pieces_on_a_slow_disk_lest_a_flush_
     }
 }
 
+TEST(LogSegments, zeros_that_an_idle_log_does_not_need_yet_take_their_time_and_a_busy_log_is_never_without) {
+    constexpr std::uint64_t segment_bytes = 8 * mib;
+    MemoryDisk disk;
+    shard::BackgroundPace pace;
+    SegmentSet segments(disk, pace, "shard-0", segment_bytes, 64 * mib, 1);
+    Instant now{1};
+    std::uint64_t log_written = 0;
+    segments.step(now, 0, log_written);
+    disk.dispatch();
+    ASSERT_TRUE(segments.has_ready());
+    shard::Segment& active = segments.open_next(1);
+    const std::uint64_t made = disk.bytes_written;
+    const auto run_for = [&](Duration duration, std::uint64_t log_bytes_per_second) {
+        for (const Instant end = now + duration; now < end && !segments.has_ready(); now = now + 1ms) {
+            log_written += log_bytes_per_second / 1000;
+            active.used += log_bytes_per_second / 1000;
+            segments.step(now, 0, log_written);
+            EXPECT_TRUE(segments.next_deadline() > now || segments.has_ready());
+            disk.dispatch();
+        }
+    };
+    run_for(1s, 0);
+    EXPECT_GE(disk.bytes_written - made, SegmentSet::zeros_leisurely_rate - SegmentSet::zeros_bytes_max);
+    EXPECT_LE(disk.bytes_written - made, SegmentSet::zeros_leisurely_rate + SegmentSet::zeros_bytes_max);
+    run_for(1s, 4 * mib + 1000);
+    EXPECT_TRUE(segments.has_ready()) << "half of what the log had is used";
+}
+
 }  // namespace
 }  // namespace ringfort::test
