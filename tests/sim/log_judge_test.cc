@@ -76,6 +76,14 @@ TEST_F(LogJudgeTest, a_commit_needs_the_entry_on_disk) {
     EXPECT_NE(observe(raft::Role::leader, 2, 1, 2), "") << "another entry";
 }
 
+TEST_F(LogJudgeTest, who_hears_of_a_commit_and_stands_for_election_in_one_turn_heard_of_it_before) {
+    EXPECT_EQ(observe(raft::Role::follower, 1, 1, 1), "");
+    BatchBuilder second = first_.next();
+    entries(second, 1, 2, "a");
+    ASSERT_EQ(write_durably(second), "");
+    EXPECT_EQ(observe(raft::Role::candidate, 2, 1, 2), "");
+}
+
 TEST_F(LogJudgeTest, a_leader_has_what_was_committed) {
     const BatchBuilder second = lead_and_commit();
     BatchBuilder third = second.next();

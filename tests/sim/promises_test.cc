@@ -33,6 +33,14 @@ TEST(PromiseBook, a_term_falls_only_with_a_new_incarnation) {
     EXPECT_NE(book.on_durable(0, promised, promises(9, 0, 1)), "") << "the old incarnation again";
 }
 
+TEST(PromiseBook, who_says_that_promises_were_lost_may_name_an_older_term_and_not_go_on_from_it) {
+    PromiseBook book(3);
+    EXPECT_EQ(book.on_durable(0, promised, promises(5, 11)), "");
+    EXPECT_EQ(book.on_durable(0, promised, promises(3, 0, 1, true)), "");
+    EXPECT_NE(book.on_durable(0, promised, promises(4, 0)), "") << "it counts again";
+    EXPECT_EQ(book.on_durable(0, promised, promises(4, 0, 2)), "");
+}
+
 TEST(PromiseBook, a_node_that_went_back_knows_nothing_of_what_it_promised_since) {
     PromiseBook book(3);
     for (const std::size_t node : {0u, 1u}) {

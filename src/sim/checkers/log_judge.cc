@@ -104,7 +104,11 @@ std::string LogJudge::observe(std::size_t number, NodeId id, std::span<const sha
             const LogIndex before = entries_.committed(view.range);
             found = entries_.on_commit(view.range, {view.commit_term, view.commit});
             const bool news = entries_.committed(view.range) > before;
-            found = found.empty() && news ? promises_.on_commit(view.range, view.term) : found;
+            if (found.empty() && news) {
+                // Who heard of it from a leader and then stood for election, in one turn, heard of it in its former term.
+                const bool heard = view.role != raft::Role::leader && seen.term > Term{};
+                found = promises_.on_commit(view.range, heard ? std::min(view.term, seen.term) : view.term);
+            }
         }
         seen = {view.term, view.role, view.commit};
     }

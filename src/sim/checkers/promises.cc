@@ -21,6 +21,9 @@ std::string PromiseBook::on_durable(std::size_t node, RangeId range, const raft:
         return place(node, range) + "an older incarnation is promised than before";
     }
     if (promises.incarnation == newest.incarnation) {
+        if (promises.term < newest.term && promises.in_doubt) {
+            return {};   // it found that it lost some, says so on its disk, and counts for nothing until the next one
+        }
         if (promises.term < newest.term) {
             return place(node, range) + "the term on disk fell from " + std::to_string(newest.term.value) + " to " +
                    std::to_string(promises.term.value);
