@@ -7,7 +7,7 @@
     fuzz       clang and libFuzzer: every decoder for some seconds, one count each
     simulate   whole clusters under virtual time over fixed seeds and a fresh one, and some planted bugs that must be
                found; one count each
-    cluster    three real processes: kills, pauses, restarts, bad clients, full disks; one count each
+    cluster    three real processes: kills, pauses, restarts, bad clients, full disks, two tests at a time; one count each
 """
 import argparse
 import concurrent.futures
