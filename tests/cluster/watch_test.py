@@ -81,15 +81,14 @@ class Watch(ClusterCase):
 
     def test_a_thousand_watches_are_told_every_acknowledged_put_over_a_nodes_end(self):
         cluster = self.cluster()
-        load = self.load(cluster, op="watch", connections=9, in_flight=16, seconds=4, keys=10, key_bytes=8, value_bytes=100,
+        load = self.load(cluster, op="watch", connections=9, in_flight=16, seconds=3, keys=10, key_bytes=8, value_bytes=100,
                          extra=["--watch-per-stream", "112", "--rate", "300"])
         wait_until(lambda: "puts/s" in load.errors.read_text(encoding="utf-8"), 20, "puts are made")
         cluster.nodes[0].kill()
         watched = load.result()
         self.assertEqual(load.process.returncode, 0, watched)
         self.assertEqual((watched["watches"], watched["missing"], watched["ended"]), (1008, 0, 0))
-        self.note(f"{watched['resumed']} went on elsewhere")
-        self.assertGreaterEqual(watched["connections_lost"], 1, "none was to the node that ended")
+        self.assertGreaterEqual(watched["resumed"], 300)
         self.assertGreater(watched["events"], 10_000)
 
     def test_interactive_watches_go_on_when_one_of_them_fails(self):

@@ -30,12 +30,17 @@ WatchLoad::WatchLoad(const Options& options, ringfort::client::Core& core, ringf
       format_(options.prefix, options.key_bytes, options.keys),
       key_(options.key_bytes, ' '),
       watches_(options.watch_count(), Watching{this, 0, false}),
-      writes_(options.idle ? 0 : writes_kept) {
+      writes_(options.idle ? 0 : writes_kept),
+      spread_until_(clock.now() + std::chrono::milliseconds(options.dial_timeout_ms)) {
     request_.timeout = std::chrono::milliseconds(options.timeout_ms);
     events_.begin(clock.now());
 }
 
 void WatchLoad::step() {
+    // They are dealt out in turn to the connections there are: to all, if all are there in time.
+    if (next_ == 0 && core_.ready_connections() < options_.connections && clock_.now() < spread_until_) {
+        return;
+    }
     const std::size_t most = std::min(options_.connections * under_way_per_connection, under_way_max);
     while (under_way_ < most && !again_.empty()) {
         const std::uint32_t index = again_.back();

@@ -87,6 +87,7 @@ class WatchLoad final : public WriteObserver {
     std::uint64_t ended_{0};
     std::string last_end_;
     std::vector<WriteTimes> writes_;       // by sequence, modulo
+    const Instant spread_until_;           // so long all connections are waited for before the first is asked for
     std::uint64_t received_{0};
     std::uint64_t expected_{0};
     Timeline events_;
