@@ -7,29 +7,12 @@
 #include "base/aligned_buffer.h"
 #include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
+#include "shard/job_operation.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
 
 namespace ringfort::shard {
-
-// A disk operation of a job. The job must not be destroyed while `op.in_flight`.
-struct JobOperation {
-    env::DiskOperation op;
-    bool finished{false};   // completed since it was last looked at
-
-    JobOperation() {
-        op.callback = [](env::DiskOperation& operation) {
-            static_cast<JobOperation*>(operation.context)->finished = true;
-        };
-        op.context = this;
-    }
-    bool take() {
-        const bool was = finished;
-        finished = false;
-        return was;
-    }
-};
 
 struct Checkpoints::Removal {
     JobOperation operation;

@@ -5,6 +5,9 @@
 
 #include "base/mark.h"
 #include "raft/raft.h"
+#include "shard/checkpoints.h"
+#include "shard/replica.h"
+#include "shard/replicas.h"
 
 namespace ringfort::shard {
 
@@ -64,7 +67,6 @@ bool Scrub::begin_range(Instant now) {
     const auto& all = context_.replicas->all();
     const auto next = std::ranges::find_if(all, [&](const auto& one) { return !any_ || one->range() > range_; });
     if (next == all.end()) {
-        passes_ += any_ ? 1u : 0u;
         any_ = false;
         next_ = now + context_.config.scrub_interval;
         return false;
@@ -202,7 +204,6 @@ Replica* Scrub::replica() { return any_ ? context_.replicas->find(range_) : null
 
 void Scrub::on_damage(const std::string& what) {
     MARK("damage is found by scrubbing");
-    damage_found_++;
     context_.checkpoints->on_damage(range_, what);
 }
 

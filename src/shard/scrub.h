@@ -13,11 +13,14 @@
 #include <memory>
 
 #include "base/aligned_buffer.h"
-#include "shard/checkpoint_jobs.h"
+#include "shard/checkpoint_file.h"
 #include "shard/context.h"
+#include "shard/job_operation.h"
 #include "shard/log_store.h"
 
 namespace ringfort::shard {
+
+class Replica;
 
 class Scrub {
   public:
@@ -28,8 +31,6 @@ class Scrub {
 
     void on_timers(Instant now);
     Instant next_deadline() const { return next_; }
-    std::uint64_t passes() const { return passes_; }
-    std::uint64_t damage_found() const { return damage_found_; }
 
   private:
     enum class Stage : std::uint8_t { range, open, checkpoint, entries };
@@ -63,8 +64,6 @@ class Scrub {
     LogIndex asked_through_{};
     std::unique_ptr<EntryRead> read_;   // asked for, and what it gave; null: nothing is
     Instant next_{};
-    std::uint64_t passes_{0};
-    std::uint64_t damage_found_{0};
 };
 
 }  // namespace ringfort::shard

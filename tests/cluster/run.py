@@ -70,6 +70,7 @@ class Report(unittest.TestResult):
 
 def run_from(queue, tests, ended, address):
     """Runs the tests whose places are in the queue until there is none."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)   # unittest would take an exit for the test's error, and go on
     processes.loopback = address
     report = Report(lambda *outcome: ended.put(outcome))
     for at in iter(queue.get, None):
