@@ -248,6 +248,7 @@ struct RangeStatus {
     std::uint64_t state_hash{0};     // at applied_index
     std::uint64_t live_bytes{0};
     std::uint64_t shard{0};
+    bool in_doubt{false};            // counts in no quorum yet: its promises were lost and no leader has fenced it
 };
 
 // Of the one node that answered.

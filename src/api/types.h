@@ -250,6 +250,7 @@ struct RangeStatus {
     std::uint64_t state_hash{0};      // at `applied`
     std::uint64_t live_bytes{0};
     ShardId shard{};
+    bool in_doubt{false};             // counts in no quorum until its fence
 };
 
 struct StatusResponse {

@@ -247,6 +247,7 @@ RangeStatus to_public(const api::RangeStatus& from) {
     out.state_hash = from.state_hash;
     out.live_bytes = from.live_bytes;
     out.shard = from.shard.value;
+    out.in_doubt = from.in_doubt;
     return out;
 }
 }  // namespace

@@ -30,6 +30,7 @@ api::RangeStatus status_of(const Context& context, const Replica& replica) {
     status.applied = replica.applied();
     status.state_hash = replica.state_hash();
     status.shard = context.config.shard;
+    status.in_doubt = replica.raft().in_doubt();
     if (const kv::Store* store = replica.store()) {
         status.revision = store->revision();
         status.compact_revision = store->compact_revision();
@@ -183,6 +184,10 @@ std::vector<std::byte> NodeRequests::own_status() {
         if (replica->out_of_service()) {
             wrong.push_back("CORRUPT: range " + std::to_string(replica->range().value) + ": " +
                             std::string(out_of_service_text));
+        }
+        if (replica->raft().in_doubt()) {
+            wrong.push_back("range " + std::to_string(replica->range().value) +
+                            ": in doubt: its promises were lost, and it counts in no quorum until a leader has fenced it");
         }
     }
     errors.insert(errors.end(), wrong.begin(), wrong.end());

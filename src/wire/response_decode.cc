@@ -172,7 +172,8 @@ class ResponseDecoder {
                 .compact_revision = table.scalar<std::int64_t>(Table::VT_COMPACT_REVISION),
                 .state_hash = table.scalar<std::uint64_t>(Table::VT_STATE_HASH),
                 .live_bytes = table.scalar<std::uint64_t>(Table::VT_LIVE_BYTES),
-                .shard = ShardId(table.scalar<std::uint64_t>(Table::VT_SHARD))};
+                .shard = ShardId(table.scalar<std::uint64_t>(Table::VT_SHARD)),
+                .in_doubt = table.boolean(Table::VT_IN_DOUBT)};
     }
     api::StatusResponse status(const FlatTable& table) {
         using Table = protocol::StatusResponse;

@@ -126,7 +126,7 @@ class ResponseEncoder {
         return protocol::CreateRangeStatus(builder_, range.range.value, range.domain.value, begin, end,
                                            range.leader.value, range.term.value, range.commit.value,
                                            range.applied.value, range.revision, range.compact_revision,
-                                           range.state_hash, range.live_bytes, range.shard.value);
+                                           range.state_hash, range.live_bytes, range.shard.value, range.in_doubt);
     }
     Flat<protocol::Member> put_member(const api::Member& member) {
         const auto name = put_text(builder_, member.name);

@@ -81,6 +81,7 @@ class Copies(ClusterCase):
                 shutil.rmtree(node.data)
                 cluster.start(node)
             cluster.wait_ready([node])
+            cluster.wait_counted([node])   # else the next one's loss is one too many
             self.put(cluster, "stamp", str(i))
             wait_until(lambda n=node, i=i: self.own_copy(cluster, "stamp", n) == str(i), 30, f"{node.name} has caught up")
         load.stop()

@@ -54,6 +54,7 @@ class Restart(ClusterCase):
         cluster.wait_ready([victim])
         self.verify_load(load)
         # It must count in quorums again: with another node gone, it makes the majority.
+        cluster.wait_counted([victim])
         other, third = self.without(cluster, victim)
         other.pause()
         wait_until(lambda: cluster.ctl("put", "two", "suffice", endpoints=third.client)[0] == 0, 60,

@@ -84,6 +84,16 @@ TEST(Tolerance, a_member_that_answers_but_knows_no_leader_while_others_do_is_not
     EXPECT_EQ(measure(members(3), {answering(1), answering(2, {}), answering(3)}).up, 2U) << "one without replicas";
 }
 
+TEST(Tolerance, a_member_in_doubt_in_one_range_is_not_up_and_it_is_said) {
+    auto health = all_up(3);
+    health[1].status->ranges.back().in_doubt = true;
+    const Tolerance tolerance = measure(members(3), health);
+    EXPECT_EQ(tolerance.up, 2U);
+    EXPECT_EQ(tolerance.in_doubt, 1U);
+    EXPECT_EQ(describe(tolerance), "cluster: 3 voters, 2 up, 1 in doubt (data lost, not fenced yet): survives no "
+                                   "failure now, no failure after the next loss\n");
+}
+
 TEST(Tolerance, between_two_leaders_all_that_answer_are_up_and_it_is_said) {
     const Tolerance tolerance = measure(members(3), {answering(1, {0, 0}), answering(2, {0, 0}), answering(3, {0})});
     EXPECT_EQ(tolerance.up, 3U);

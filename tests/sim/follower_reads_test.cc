@@ -169,12 +169,18 @@ TEST_F(FollowerReads, are_not_asked_for_by_a_replica_in_doubt) {
     }
     s->simulation.run_for(10ms);
     const std::uint64_t request = get(follower);
+    clients[follower]->ask(1'000'000, api::StatusRequest{});
     ASSERT_TRUE(answered(follower, request, 300ms));
     EXPECT_EQ(answer(follower, request).value, "v0");
     ASSERT_TRUE(s->view(follower).in_doubt);
     EXPECT_EQ(view(follower).asked, 0u);
+    ASSERT_TRUE(answered(follower, 1'000'000, 300ms));
+    EXPECT_NE(std::ranges::count(answer(follower, 1'000'000).in_doubt, data_range.value), 0) << "nobody is told of it";
     ASSERT_TRUE(s->run_until(10s, "the doubt does not end", [&] { return !s->view(follower).in_doubt; }));
     ASSERT_TRUE(answered(follower, get(follower)));
+    clients[follower]->ask(1'000'001, api::StatusRequest{});
+    ASSERT_TRUE(answered(follower, 1'000'001));
+    EXPECT_EQ(std::ranges::count(answer(follower, 1'000'001).in_doubt, data_range.value), 0);
     EXPECT_GT(view(follower).served, 0u);
     good_end();
 }

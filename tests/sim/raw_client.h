@@ -36,6 +36,7 @@ class RawClient final : public env::ConnectionHandler {
         std::vector<std::string> keys;
         bool more{false};
         api::HashKvResponse hash;
+        std::vector<std::uint64_t> in_doubt;   // ranges, by a status
         Instant at{};        // of the last frame
     };
 
@@ -156,6 +157,16 @@ class RawClient final : public env::ConnectionHandler {
             answer.hash = *hash;
         }
     }
+    static void note_status(const api::Result& result, Answer& answer) {
+        if (const auto* status = std::get_if<api::StatusResponse>(&result)) {
+            answer.in_doubt.clear();
+            for (const api::RangeStatus& range : status->ranges) {
+                if (range.in_doubt) {
+                    answer.in_doubt.push_back(range.range.value);
+                }
+            }
+        }
+    }
     void on_frame(const wire::FrameReader::Frame& frame) {
         const auto kind = static_cast<wire::ClientKind>(frame.header.kind);
         Answer& answer = answers_[frame.header.request_id];
@@ -180,6 +191,7 @@ class RawClient final : public env::ConnectionHandler {
         } else {
             note_leases(std::get<api::Result>(response->body), answer);
             note_hash(std::get<api::Result>(response->body), answer);
+            note_status(std::get<api::Result>(response->body), answer);
         }
         answered_ += answer.ended ? 1u : 0u;
         failed_ += answer.ended && answer.error != api::Errc::ok ? 1u : 0u;

@@ -187,7 +187,8 @@ api::Result RandomMessages::result(std::size_t index) {
                 item = {.range = RangeId(u64()), .domain = DomainId(u64()), .begin = text(20), .end = text(20),
                         .leader = NodeId(u64()), .term = Term(u64()), .commit = LogIndex(u64()),
                         .applied = LogIndex(u64()), .revision = i64(), .compact_revision = i64(),
-                        .state_hash = u64(), .live_bytes = u64(), .shard = ShardId(u64())};
+                        .state_hash = u64(), .live_bytes = u64(), .shard = ShardId(u64()),
+                        .in_doubt = coin()};
             }
             return api::StatusResponse{.version = text(20), .memory_bytes = u64(), .memory_quota_bytes = u64(),
                                        .log_bytes_written = u64(), .log_entry_bytes = u64(), .log_flushes = u64(),
@@ -444,7 +445,7 @@ class Writer {
     void put(const api::CompactResponse&) {}
     void put(const api::RangeStatus& s) {
         add(s.range, s.domain, s.begin, s.end, s.leader, s.term, s.commit, s.applied, s.revision,
-            s.compact_revision, s.state_hash, s.live_bytes, s.shard);
+            s.compact_revision, s.state_hash, s.live_bytes, s.shard, s.in_doubt);
     }
     void put(const api::StatusResponse& r) {
         add(r.version, r.memory_bytes, r.memory_quota_bytes, r.log_bytes_written, r.log_entry_bytes, r.log_flushes,

@@ -306,6 +306,7 @@ class Faults:
         for node in self.cluster.nodes:
             wait_until(lambda n=node: self.has_applied(n, goal), seconds,
                        lambda n=node: f"{n.name} has applied {goal}: {self.cluster.replicas(n)}", 0.1)
+        self.cluster.wait_counted(self.cluster.nodes, seconds)
         self.watch()
         self.note(f"calm: all well after {time.monotonic() - begin:.1f} s")
         self.victims -= self.wiped

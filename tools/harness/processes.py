@@ -202,6 +202,17 @@ class Cluster:
         for node in nodes or self.nodes:
             wait_until(lambda n=node: self.healthy(n), seconds, lambda n=node: f"{n.name} is healthy\n{n.log_tail()}", 0.1)
 
+    def counts(self, node, ranges=2):
+        """Whether it has all its ranges and is in doubt in none: it answers clients before its quorums count it."""
+        status = self.status(node)
+        found = status["ranges"] if status else []
+        return len(found) >= ranges and not any(each["inDoubt"] for each in found)
+
+    def wait_counted(self, nodes, seconds=READY_SECONDS):
+        """Until the loss of another node is within what the cluster survives, whatever these have forgotten."""
+        for node in nodes:
+            wait_until(lambda n=node: self.counts(n), seconds, lambda n=node: f"{n.name} counts again\n{n.log_tail()}", 0.1)
+
     def status(self, node, seconds=5):
         """What `endpoint status` says of one node, or None when it does not answer."""
         code, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=node.client, seconds=seconds)

@@ -332,6 +332,7 @@ class JsonPrinter final : public Printer {
         json["hash"] = range.state_hash;
         json["liveBytes"] = range.live_bytes;
         json["shard"] = range.shard;
+        json["inDoubt"] = range.in_doubt;
         return json;
     }
 

@@ -14,6 +14,10 @@ bool knows_leaders(const ringfort::StatusReply& status) {
     });
 }
 
+bool in_doubt(const ringfort::StatusReply& status) {
+    return std::ranges::any_of(status.ranges, &ringfort::RangeStatus::in_doubt);
+}
+
 std::string failures(std::size_t count) {
     return count == 0 ? "no failure" : count == 1 ? "1 failure" : fmt::format("{} failures", count);
 }
@@ -31,7 +35,12 @@ Tolerance measure(const std::vector<ringfort::Member>& members, const std::vecto
         tolerance.voters++;
         const auto found = std::ranges::find_if(
             health, [&member](const MemberHealth& one) { return one.id == member.id && one.status.has_value(); });
-        if (found != health.end()) {
+        if (found == health.end()) {
+            continue;
+        }
+        if (in_doubt(*found->status)) {
+            tolerance.in_doubt++;
+        } else {
             answered++;
             knowing += knows_leaders(*found->status) ? 1U : 0U;
         }
@@ -43,8 +52,9 @@ Tolerance measure(const std::vector<ringfort::Member>& members, const std::vecto
 }
 
 std::string describe(const Tolerance& tolerance) {
-    std::string text = fmt::format("cluster: {} voter{}, {} up: ", tolerance.voters, tolerance.voters == 1 ? "" : "s",
+    std::string text = fmt::format("cluster: {} voter{}, {} up", tolerance.voters, tolerance.voters == 1 ? "" : "s",
                                    tolerance.up);
+    text += tolerance.in_doubt > 0 ? fmt::format(", {} in doubt (data lost, not fenced yet): ", tolerance.in_doubt) : ": ";
     if (!tolerance.has_majority()) {
         text += fmt::format("no majority ({} needed), it cannot serve", tolerance.quorum());
     } else {

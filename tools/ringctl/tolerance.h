@@ -19,7 +19,8 @@ struct MemberHealth {
 
 struct Tolerance {
     std::size_t voters{0};
-    std::size_t up{0};              // voters that answer and, if any of them knows the leaders, know them too
+    std::size_t up{0};              // voters in no doubt that answer and, if any of them knows the leaders, know them too
+    std::size_t in_doubt{0};        // voters that answer and count in no quorum of some range until they are fenced
     bool leaders_known{true};       // of all ranges, by one of them
 
     std::size_t quorum() const { return voters / 2 + 1; }
