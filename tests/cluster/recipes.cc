@@ -1,5 +1,5 @@
 // What ringfort/concurrency.h and ringfort/recipes.h promise, asked of a real cluster: RINGFORT_TEST_ENDPOINTS names it.
-// Those called "over..." go on for RINGFORT_TEST_SECONDS, while whoever runs them breaks something.
+// Those called "over..." go on, while whoever runs them breaks something, until there is a line for each on standard input.
 #include "ringfort/concurrency.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <mutex>
@@ -36,10 +37,25 @@ ClientOptions options_of(Threading threading = Threading::background) {
     return options;
 }
 
-Clock::time_point end_of_run() {
-    const char* const given = std::getenv("RINGFORT_TEST_SECONDS");
-    return Clock::now() + std::chrono::seconds(given != nullptr ? std::atoi(given) : 1);
-}
+// Lasts until the next line, or the end, of standard input.
+class BadDay {
+  public:
+    BadDay() : listener_([this] {
+        for (int read = 0; read != '\n' && read != EOF;) {
+            read = std::getchar();
+        }
+        over_ = true;
+    }) {}
+    BadDay(const BadDay&) = delete;
+    BadDay& operator=(const BadDay&) = delete;
+    ~BadDay() { listener_.join(); }
+
+    bool over() const { return over_; }
+
+  private:
+    std::atomic<bool> over_{false};
+    std::thread listener_;
+};
 
 Session must_open(Client& client, std::int64_t ttl = 30, std::function<void()> lost = {}) {
     auto session = Session::open(client, {.ttl = ttl, .lost = std::move(lost)});
@@ -334,7 +350,7 @@ TEST(RecipesThreads, who_waits_at_a_barrier_goes_on_when_it_is_released_and_held
 // Two keys that are one number, moved up together by everybody: no step is lost, and nobody ever sees them differ.
 TEST(RecipesThreads, over_the_cluster_s_bad_days_transactions_of_many_threads_sum_up) {
     const std::string name = fresh_name();
-    const Clock::time_point end = end_of_run();
+    const BadDay day;
     std::atomic<std::int64_t> certain{0};
     std::atomic<std::int64_t> possible{0};
     const auto step = [&name](Stm& stm) {
@@ -355,7 +371,7 @@ TEST(RecipesThreads, over_the_cluster_s_bad_days_transactions_of_many_threads_su
             clients.push_back(std::make_unique<Client>(options_of()));
         }
         threads.emplace_back([&, client = clients.back().get()] {
-            while (Clock::now() < end) {
+            while (!day.over()) {
                 const auto done = run_stm(*client, step, 20'000);
                 certain += done ? 1 : 0;
                 possible += !done && done.error().error_class == ErrorClass::indefinite ? 1 : 0;
@@ -382,7 +398,7 @@ TEST(RecipesThreads, over_the_cluster_s_bad_days_transactions_of_many_threads_su
 TEST(RecipesThreads, over_the_cluster_s_bad_days_locks_exclude_each_other) {
     const std::string name = fresh_name();
     const std::string counter = name + "-counter";
-    const Clock::time_point end = end_of_run();
+    const BadDay day;
     std::mutex mutex;
     std::int64_t last_token = 0;
     std::int64_t certain = 0;
@@ -415,10 +431,10 @@ TEST(RecipesThreads, over_the_cluster_s_bad_days_locks_exclude_each_other) {
     for (int i = 0; i < 3; i++) {
         clients.push_back(std::make_unique<Client>(options_of()));
         for (int j = 0; j < 2; j++) {
-            threads.emplace_back([&round, end, &name, client = clients.back().get()] {
+            threads.emplace_back([&round, &day, &name, client = clients.back().get()] {
                 Session session = must_open(*client);
                 Lock lock(session, name);
-                while (Clock::now() < end && !testing::Test::HasFatalFailure()) {
+                while (!day.over() && !testing::Test::HasFatalFailure()) {
                     round(*client, lock);
                 }
             });
@@ -438,7 +454,7 @@ TEST(RecipesThreads, over_the_cluster_s_bad_days_locks_exclude_each_other) {
 
 TEST(RecipesThreads, over_the_cluster_s_bad_days_observers_see_every_leader_in_order) {
     const std::string name = fresh_name();
-    const Clock::time_point end = end_of_run();
+    const BadDay day;
     Client observing(options_of());
     Observer observer(observing, name);
     std::mutex mutex;
@@ -450,7 +466,7 @@ TEST(RecipesThreads, over_the_cluster_s_bad_days_observers_see_every_leader_in_o
         threads.emplace_back([&, i, client = clients.back().get()] {
             Session session = must_open(*client);
             Election election(session, name);
-            for (int term = 0; Clock::now() < end; term++) {
+            for (int term = 0; !day.over(); term++) {
                 const std::string value = std::to_string(i) + "." + std::to_string(term);
                 const auto elected = election.campaign(value, 20'000);
                 ASSERT_TRUE(elected) << elected.error().text();
