@@ -5,7 +5,7 @@ import unittest
 from pathlib import Path
 
 from historian import Historian
-from load import Load
+from load import Load, gaps_between
 from processes import Cluster, Missed, wait_until
 
 # Promises of the product, and what a test allows on a machine that is busy with other tests.
@@ -13,6 +13,9 @@ GAP_AFTER_KILL_MS = 1000
 GAP_AFTER_PAUSE_MS = 4000
 GAP_ROLLING_RESTART_MS = 1000
 STOP_SECONDS = 5
+ROUNDS = 3
+# Of what is stopped by hand.
+FOR_LONG = 600
 
 
 def alone(method):
@@ -60,8 +63,8 @@ class ClusterCase(unittest.TestCase):
         self.addCleanup(load.kill)
         return load
 
-    def historian(self, cluster, seconds=60):
-        historian = Historian(self.programs, cluster.endpoints, self.folder, seconds)
+    def historian(self, cluster, extra=()):
+        historian = Historian(self.programs, cluster.endpoints, self.folder, FOR_LONG, extra)
         self.addCleanup(historian.kill)
         return historian
 
@@ -85,6 +88,30 @@ class ClusterCase(unittest.TestCase):
         begin = time.monotonic()
         wait_until(lambda: not load.running() or time.monotonic() - begin >= seconds, seconds + 5, "the load runs")
         self.assertTrue(load.running(), "the load ended early: " + load.errors.read_text(errors="replace")[-1000:])
+
+    def gap_around(self, cluster, name, event, **options):
+        """The longest time without an answer, in milliseconds, from the begin of an event under load to its end. Whatever
+        was acknowledged meanwhile is there afterwards."""
+        load = self.load(cluster, name, seconds=FOR_LONG, history=True, key_bytes=16, extra=["--prefix", f"{name}-"],
+                         **options)
+        wait_until(load.answered, 60, "the load is answered")
+        begin = time.monotonic()
+        event()
+        end = time.monotonic()
+        self.assertTrue(load.running(), load.errors.read_text(errors="replace")[-1000:])
+        load.stop()
+        result = load.result()
+        self.verify_load(load)
+        return max((length for length, _ in gaps_between(result, begin, end)), default=0), result
+
+    def best_gap(self, limit_ms, one_round):
+        """Calls one_round(name) until what it returns is within the limit. A machine that takes time away from everybody
+        makes one more gap, so the best of some rounds counts: what the nodes themselves lose is lost each time."""
+        gaps = []
+        while len(gaps) < ROUNDS and min(gaps, default=limit_ms + 1) > limit_ms:
+            gaps.append(one_round(f"round{len(gaps) + 1}"))
+        self.note("longest gap: " + ", ".join(f"{gap:.0f}" for gap in gaps) + " ms")
+        self.assertLessEqual(min(gaps), limit_ms)
 
     def verify_load(self, load):
         code, verdict = load.verify()

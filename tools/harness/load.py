@@ -1,5 +1,6 @@
 """ringload as the scripts use it: the words of its command line and of its answers stand here only."""
 import json
+import re
 import signal
 import subprocess
 import time
@@ -31,6 +32,11 @@ class Load:
     def running(self):
         return self.process.poll() is None
 
+    def answered(self):
+        """How many requests the live lines have told of so far, one line a second."""
+        said = self.errors.read_text(encoding="utf-8", errors="replace")
+        return sum(int(count.replace(",", "")) for count in re.findall(r" s +([\d,]+) /s ", said))
+
     def stop(self):
         """Ends the load early; what it measured so far is kept."""
         if self.running():
@@ -60,6 +66,14 @@ class Load:
         if self.running():
             self.process.kill()
             self.process.wait()
+
+
+def gaps_between(result, begin, end):
+    """Of a load's result: the times without an acknowledgement that reach between two moments of time.monotonic(), each as
+    (its milliseconds, the moment of its end)."""
+    began = result["began_monotonic_s"]
+    found = [(length, began + at / 1000, began + (at + length) / 1000) for at, length in result["gaps_ms"]]
+    return [(length, ended) for length, since, ended in found if since <= end and ended >= begin]
 
 
 def measure(programs, endpoints, folder, name, nodes=(), **options):

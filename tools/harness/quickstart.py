@@ -10,7 +10,7 @@ from pathlib import Path
 
 import building
 from building import ROOT, say
-from load import Load
+from load import Load, gaps_between
 from processes import Cluster, Missed, file_system, wait_until
 
 PROGRAMS = ["ringfort", "ringctl", "ringload"]
@@ -111,16 +111,15 @@ def drive(cluster, options, folder):
     spent = {name: ended[name] - started[name] for name in ended}
     say("\nreading every key back and comparing with what was acknowledged")
     code, verdict = load.verify()
-    return result, spent, (killed - result["began_monotonic_s"], code, verdict)
+    return result, spent, (killed, code, verdict)
 
 
-def resumed(result, killed_at):
+def resumed(result, killed):
     """How writes came back after the kill: the longest time without an answer that lies around it."""
-    around = [(length, begin + length) for begin, length in result["gaps_ms"]
-              if begin <= killed_at * 1000 + 500 and begin + length >= killed_at * 1000]
+    around = gaps_between(result, killed, killed + 0.5)
     if not around:
         return "acknowledgements never paused for 20 ms"
-    return f"writes resumed {max(around)[1] - killed_at * 1000:.0f} ms later"
+    return f"writes resumed {(max(around)[1] - killed) * 1000:.0f} ms later"
 
 
 def told_otherwise(result):
@@ -130,14 +129,14 @@ def told_otherwise(result):
 
 
 def show(result, spent, outcome):
-    killed_at, code, verdict = outcome
+    killed, code, verdict = outcome
     requests = max(1, result["requests"])
     done = result["requests"] - result["failed"]
     rows = [
         ("writes", f"{done:,} acknowledged; {told_otherwise(result)}"),
         ("throughput", f"{result['per_second']:,.0f} writes/s over the whole run, the kill included"),
         ("p50 / p99 / p99.9", " / ".join(f"{result[name] / 1000:.2f}" for name in ("p50_us", "p99_us", "p999_us")) + " ms"),
-        ("leader killed", f"{killed_at:.2f} s into the run; {resumed(result, killed_at)}"),
+        ("leader killed", f"{killed - result['began_monotonic_s']:.2f} s into the run; {resumed(result, killed)}"),
         ("longest gap", f"{result['longest_gap_ms']:.0f} ms without an acknowledged write, from "
                         f"{result['longest_gap_at_s']:.2f} s on"),
         ("flushes", f"{spent['log_flushes']:,} on three nodes: one for {3 * requests / max(1, spent['log_flushes']):.0f} "

@@ -247,7 +247,7 @@ def stage_cluster(count, _options):
         command += [f"--{name}={path}" for name, path in programs.items()]
         process = subprocess.Popen(command, cwd=ROOT)
         try:
-            process.wait(timeout=900)
+            process.wait(timeout=1800)
         except subprocess.TimeoutExpired:
             process.terminate()
             process.wait()
