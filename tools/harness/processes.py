@@ -9,11 +9,13 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 READY_SECONDS = 60
 PR_SET_PDEATHSIG = 1
+TCP_ESTABLISHED = "01"   # of /proc/net/tcp
 loopback = "127.0.0.1"   # where nodes listen that are not told
 NO_DISK_SPACE = 23   # how a node ends then: src/server/exit_codes.h
 
@@ -49,6 +51,12 @@ def free_ports(count):
     for probe in sockets:
         probe.close()
     return ports
+
+
+def socket_address(address):
+    """"HOST:PORT" as /proc/net/tcp has it."""
+    host, _, port = address.partition(":")
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{int(port):04X}"
 
 
 def file_system(path):
@@ -221,6 +229,12 @@ class Cluster:
         except ValueError:
             return None
         return documents[0]["Status"] if documents else None
+
+    def peer_connections(self):
+        """How many connections between nodes there are. Requires: nobody else connects to the peers' ports."""
+        accepted_at = {socket_address(node.peer) for node in self.nodes}
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+        return sum(local in accepted_at and state == TCP_ESTABLISHED for _, local, _, state, *_ in sockets)
 
     def leader(self, among=None, seconds=5):
         """The node that says of itself that it leads the data range; None when nobody does."""
