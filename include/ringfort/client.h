@@ -42,8 +42,9 @@
 //         if (reply->canceled) { break; }                               // reply->compact_revision: history was compacted
 //     }
 //
-// A watch goes on by itself over lost connections and nodes, behind the last revision it told: no event is missed or told
-// twice. It ends when it is cancelled, when what it needs next was compacted (read the keys anew, and watch from the
+// A watch goes on by itself over lost connections and nodes, and leaves a node that is cut off from the others: behind
+// the last revision it told, so that no event is missed or told twice. Where no endpoint has a leader it waits. It ends when
+// it is cancelled, when what it needs next was compacted (read the keys anew, and watch from the
 // revision of that answer, plus one), or with an error that would meet every try. A reader that is slow makes the
 // servers wait, not this process grow: at most about 1 MiB of each watch is held here, and a revision always whole.
 //

@@ -160,7 +160,9 @@ struct WatchOptions {
     bool prev_kv{false};             // events carry the pair as it was
     bool no_put{false};              // filters: no events of that type
     bool no_delete{false};
-    bool require_leader{false};      // ends when the serving node has heard of no leader for three election timeouts
+    // A node that has heard of no leader for three election timeouts is left for another endpoint. Otherwise it is stayed
+    // with, and tells nothing as long as it is cut off from the others.
+    bool require_leader{true};
 };
 
 enum class EventType : std::uint8_t { put = 0, remove = 1 };

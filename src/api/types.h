@@ -155,7 +155,7 @@ struct WatchRequest {
     bool prev_kv{false};
     bool no_put{false};              // filters
     bool no_delete{false};
-    bool require_leader{false};      // ends when this node has heard of no leader for three election timeouts
+    bool require_leader{false};      // no_leader when this node has heard of none for three election timeouts
 };
 
 // Of a domain's keys and values, as the node that is asked has them. What is hashed: kv::StateHash.

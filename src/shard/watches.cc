@@ -598,14 +598,11 @@ void Watches::sweep_leaderless(WorkBudget& budget) {
         if (watcher.state == WatcherState::free || !watcher.require_leader) {
             continue;
         }
-        const Replica& replica = feeds_[watcher.feed]->replica();
-        if (replica.leaderless_for(context_.now) >= leaderless_timeouts * context_.config.election_timeout) {
+        const Duration alone = feeds_[watcher.feed]->replica().leaderless_for(context_.now);
+        if (alone >= leaderless_timeouts * context_.config.election_timeout) {
             MARK("a watch ends for want of a leader");
-            api::WatchResponse last;
-            last.canceled = true;
-            last.cancel_reason = api::error_text(api::Errc::no_leader);
             take_move(budget, watcher);
-            end(leaderless_at_, replica, last);
+            end_with_error(leaderless_at_, api::Errc::no_leader);
             budget.take(watch_frame_keys, 0);
         }
     }

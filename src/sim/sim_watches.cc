@@ -119,6 +119,7 @@ void SimWatches::make_one() {
     wanted.prev_kv = random_.one_in(2);
     wanted.no_put = random_.one_in(8);
     wanted.no_delete = !wanted.no_put && random_.one_in(8);
+    wanted.require_leader = random_.one_in(2);
     begin(std::move(wanted), random_.one_in(4));
 }
 
@@ -134,6 +135,7 @@ RecordedWatch& SimWatches::begin(RecordedWatch wanted, bool slow) {
     request.prev_kv = record.prev_kv;
     request.no_put = record.no_put;
     request.no_delete = record.no_delete;
+    request.require_leader = record.require_leader;
     request.progress_notify = true;
     watches_.push_back(std::make_unique<One>());
     One& one = *watches_.back();

@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "client/public_convert.h"
 #include "loopback_server.h"
 #include "ringfort/concurrency.h"
 #include "ringfort/recipes.h"
@@ -292,6 +293,16 @@ TEST_P(BothThreadings, requests_in_flight_at_the_end_are_told_once) {
 }
 
 // ---------------------------------------------------------------------------------------------- watches
+
+// Else a node that is cut off from the others would hold it, and say nothing.
+TEST(PublicWatch, requires_a_leader_unless_told_otherwise) {
+    Arena arena(256);
+    EXPECT_TRUE(client::to_api("k", WatchOptions{}, arena).require_leader);
+    EXPECT_TRUE(client::to_api("k", watch_prefix("k"), arena).require_leader);
+    WatchOptions stays;
+    stays.require_leader = false;
+    EXPECT_FALSE(client::to_api("k", stays, arena).require_leader);
+}
 
 TEST_P(BothThreadings, a_watch_that_ended_is_freed_without_being_cancelled) {
     LoopbackServer server;

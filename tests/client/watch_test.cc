@@ -125,6 +125,50 @@ TEST_F(ClientWatch, that_was_never_answered_is_asked_elsewhere_before_its_deadli
     EXPECT_EQ(asked_from(script.only(next)), 0);
 }
 
+TEST_F(ClientWatch, whose_server_has_no_leader_goes_on_elsewhere_behind_what_it_was_told) {
+    Link& link = script.greet();
+    const Seen first = watch(link);
+    create(first, 5);
+    tell(first, 7);
+    script.reply_error(first, api::Errc::no_leader);
+    script.turn(2);
+    const Seen same = script.only(link);
+    EXPECT_EQ(asked_from(same), 8);
+    script.reply_error(same, api::Errc::no_leader);
+    script.pass(1s);
+    EXPECT_TRUE(link.closed);
+    Link& next = script.greet_quietly();
+    EXPECT_NE(next.address.host, "a");
+    const Seen again = script.only(next);
+    EXPECT_EQ(asked_from(again), 8);
+    create(again, 9);
+    tell(again, 9);
+    EXPECT_EQ(told, (std::vector<api::Revision>{7, 9}));
+    EXPECT_EQ(news, (std::vector{Kind::created, Kind::revision, Kind::resumed, Kind::revision}));
+}
+
+TEST_F(ClientWatch, where_no_server_has_a_leader_asks_with_pauses_and_says_nothing) {
+    Link* link = &script.greet();
+    const Seen first = watch(*link);
+    create(first, 5);
+    script.reply_error(first, api::Errc::no_leader);
+    std::size_t asked = 0;
+    for (int i = 0; i < 500; i++) {
+        script.pass(20ms);
+        if (link->closed && !script.network.link(script.network.link_count() - 1).closed) {
+            link = &script.greet_quietly();
+        }
+        for (const Seen& seen : script.arrived(*link)) {
+            ASSERT_EQ(asked_from(seen), 6);
+            script.reply_error(seen, api::Errc::no_leader);
+            asked++;
+        }
+    }
+    EXPECT_GT(asked, 50U);
+    EXPECT_LT(asked, 200U) << "ten times a second is enough";
+    EXPECT_EQ(news, std::vector{Kind::created});
+}
+
 wire::ClientHelloReply three_requests() { return {.requests_max = 3, .server_version = {}}; }
 
 TEST_F(ClientWatch, takes_one_of_the_servers_places_until_its_first_frame) {

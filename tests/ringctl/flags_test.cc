@@ -163,6 +163,15 @@ TEST(DeleteFlags, name_keys_as_get_does) {
     }
 }
 
+// ---------------------------------------------------------------------------------------------- watch
+
+TEST(WatchFlags, ask_for_a_node_that_has_a_leader) {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"k"}, {"k", "--prefix", "--rev", "5"}}) {
+        const auto watched = read<WatchFlags>(words).to_watch();
+        EXPECT_TRUE(std::get<WatchFlags::Watched>(watched).options.require_leader);
+    }
+}
+
 // The parser's own syntax for lists is none here: a value in JSON stays what it is, and a key too.
 TEST(Flags, words_in_brackets_are_taken_as_they_are) {
     EXPECT_EQ(std::get<OpPut>(read<PutFlags>({"[a]", "[1,2]"}).to_op(nullptr)).key, "[a]");

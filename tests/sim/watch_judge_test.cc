@@ -74,6 +74,14 @@ TEST_F(WatchJudging, an_end_left_out_is_not_reliable) {
     EXPECT_EQ(verdict(), "ok");
 }
 
+TEST_F(WatchJudging, a_watch_that_ends_for_no_reason_is_not_reliable) {
+    watch.due = 0;
+    watch.told.push_back(compacted(0));
+    EXPECT_EQ(verdict(), "reliable");
+    watch.told.back().error = api::Errc::too_many_requests;
+    EXPECT_EQ(verdict(), "ok");
+}
+
 TEST_F(WatchJudging, a_revision_told_again_is_not_unique) {
     watch.told.insert(watch.told.begin() + 3, watch.told[2]);
     EXPECT_EQ(verdict(), "unique");

@@ -595,11 +595,82 @@ TEST_F(WatchFrames, that_want_a_leader_end_when_there_is_none_for_three_election
     }
     s->simulation.run_for(2s);
     EXPECT_FALSE(answer(alone, wants).ended);
-    EXPECT_TRUE(comes(alone, wants, {"created at 2", "cancelled: etcdserver: no leader"}));
+    ASSERT_TRUE(s->run_until(5s, "it goes on", [&] { return answer(alone, wants).ended; }));
+    EXPECT_EQ(answer(alone, wants).error, api::Errc::no_leader);
+    EXPECT_EQ(told(alone, wants), Told{"created at 2"});
     clients[alone]->ask(++id, api::WatchRequest{.key = "d00/key", .range_end = {}, .require_leader = true});
     ASSERT_TRUE(answered(alone, id));
     EXPECT_EQ(answer(alone, id).error, api::Errc::no_leader);
     EXPECT_TRUE(comes(alone, patient, {"created at 2"}));
+    good_end();
+}
+
+// A watch of a simulated client, served by a node that loses the others while its clients still reach it.
+class WatchCutOff : public QuietCluster {
+  protected:
+    void SetUp() override {
+        ASSERT_TRUE(begin());
+        RecordedWatch wanted;
+        wanted.key = "d00/key";
+        wanted.require_leader = true;
+        watch = &s->cluster().clients()[0]->watches().begin(wanted);
+        ASSERT_TRUE(s->run_until(5s, "it is not created", [&] { return !watch->told.empty(); }));
+        while (serving < s->nodes() && s->held(serving, "watches") == 0) {
+            serving++;
+        }
+        ASSERT_LT(serving, s->nodes());
+    }
+    void isolate(std::size_t node) {
+        for (std::size_t i = 0; i < s->nodes(); i++) {
+            if (i != node) {
+                s->block_both(node, i);
+            }
+        }
+    }
+    testing::AssertionResult put_there(const std::string& value) {
+        const std::size_t other = (serving + 1) % s->nodes();
+        const testing::AssertionResult led =
+            s->run_until(10s, "nobody leads", [&] { return s->leader() < s->nodes() && s->leader() != serving; });
+        return led ? put(other, value) : led;
+    }
+    testing::AssertionResult is_told(const std::vector<api::Revision>& revisions) {
+        const auto all = [&] {
+            std::vector<api::Revision> out;
+            for (const WatchTold& told : watch->told) {
+                if (told.kind == WatchTold::Kind::revision) {
+                    out.push_back(told.revision);
+                }
+            }
+            return out;
+        };
+        return s->run_until(8s, "it is told " + std::to_string(all().size()), [&] { return all() == revisions; });
+    }
+
+    RecordedWatch* watch{nullptr};
+    std::size_t serving{0};
+};
+
+TEST_F(WatchCutOff, goes_on_at_another_node_without_gap_or_repeat) {
+    ASSERT_TRUE(put(s->leader(), "v1"));
+    ASSERT_TRUE(is_told({3}));
+    isolate(serving);
+    ASSERT_TRUE(put_there("v2"));
+    ASSERT_TRUE(put_there("v3"));
+    EXPECT_TRUE(is_told({3, 4, 5}));
+    EXPECT_EQ(s->held(serving, "watches"), 0u);
+    good_end();
+}
+
+TEST_F(WatchCutOff, waits_where_nobody_leads_and_goes_on_when_somebody_does) {
+    for (std::size_t i = 0; i < s->nodes(); i++) {
+        isolate(i);
+    }
+    s->simulation.run_for(12s);
+    EXPECT_EQ(watch->told.size(), 1u) << "no more than that it is there";
+    s->cluster().network().unblock_all();
+    serving = s->nodes();   // any may lead
+    ASSERT_TRUE(put_there("v1"));
+    EXPECT_TRUE(is_told({3}));
     good_end();
 }
 

@@ -153,7 +153,8 @@ void add_watch_command(CLI::App& app, Commands& commands) {
     auto flags = std::make_shared<WatchFlags>();
     CLI::App* command = app.add_subcommand("watch", "Watches events stream on keys or prefixes");
     flags->add_to(*command);
-    command->footer("Goes on by itself over lost nodes: no event is left out or told twice.\n"
+    command->footer("Goes on by itself over nodes that are lost or cut off from the others: no event is left out or told\n"
+                    "twice.\n"
                     "Behind \"--\": a program to run for each event; it finds ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,\n"
                     "ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment.\n"
                     "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\";\n"

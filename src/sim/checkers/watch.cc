@@ -149,7 +149,7 @@ class WatchJudge {
 
     std::string check_end(const WatchTold& told) const {
         if (told.compact_revision == 0) {
-            return {};
+            return told.error == api::Errc::ok ? "reliable: cancelled, and nothing was compacted" : "";
         }
         if (next_ >= told.compact_revision) {
             return "compaction: cancelled, though it needs revision " + std::to_string(next_) + " and " +
@@ -240,7 +240,8 @@ std::string describe(const RecordedWatch& watch) {
     std::string out = "watch #" + std::to_string(watch.number) + " of client " + std::to_string(watch.client) + " on " +
                       watch.key + (watch.range_end.empty() ? "" : ".." + watch.range_end) + " from " +
                       std::to_string(watch.start_revision) + (watch.prev_kv ? " prev_kv" : "") +
-                      (watch.no_put ? " no_put" : "") + (watch.no_delete ? " no_delete" : "") + ":";
+                      (watch.no_put ? " no_put" : "") + (watch.no_delete ? " no_delete" : "") +
+                      (watch.require_leader ? " require_leader" : "") + ":";
     constexpr std::size_t lines_max = 40;
     const std::size_t first = watch.told.size() > lines_max ? watch.told.size() - lines_max : 0;
     for (std::size_t i = first; i < watch.told.size(); i++) {
