@@ -111,6 +111,9 @@ void SimWatches::make_one() {
             break;
         default: wanted.range_end = prefix + "\xff"; break;
     }
+    if (wanted.domain == 0 && !wanted.range_end.empty() && random_.one_in(8)) {
+        wanted.key.clear();   // from the smallest key on: the first domain begins there
+    }
     const api::Revision newest = revisions_[wanted.domain];
     if (newest > 0 && !random_.one_in(3)) {
         const auto back = static_cast<api::Revision>(random_.below(random_.one_in(4) ? 2000 : 60));
@@ -120,6 +123,7 @@ void SimWatches::make_one() {
     wanted.no_put = random_.one_in(8);
     wanted.no_delete = !wanted.no_put && random_.one_in(8);
     wanted.require_leader = random_.one_in(2);
+    wanted.progress_notify = random_.one_in(2);
     begin(std::move(wanted), random_.one_in(4));
 }
 
@@ -136,7 +140,7 @@ RecordedWatch& SimWatches::begin(RecordedWatch wanted, bool slow) {
     request.no_put = record.no_put;
     request.no_delete = record.no_delete;
     request.require_leader = record.require_leader;
-    request.progress_notify = true;
+    request.progress_notify = record.progress_notify;
     watches_.push_back(std::make_unique<One>());
     One& one = *watches_.back();
     one.owner = this;

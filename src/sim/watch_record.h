@@ -37,6 +37,7 @@ struct RecordedWatch {
     std::string key, range_end;              // range_end empty: the one key
     api::Revision start_revision{0};
     bool prev_kv{false}, no_put{false}, no_delete{false}, require_leader{false};
+    bool progress_notify{true};
     std::vector<WatchTold> told;
     // Everything up to this revision should have been told by the end; 0: nobody knows, since it was given up or ended.
     api::Revision due{0};

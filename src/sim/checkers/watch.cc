@@ -241,7 +241,8 @@ std::string describe(const RecordedWatch& watch) {
                       watch.key + (watch.range_end.empty() ? "" : ".." + watch.range_end) + " from " +
                       std::to_string(watch.start_revision) + (watch.prev_kv ? " prev_kv" : "") +
                       (watch.no_put ? " no_put" : "") + (watch.no_delete ? " no_delete" : "") +
-                      (watch.require_leader ? " require_leader" : "") + ":";
+                      (watch.require_leader ? " require_leader" : "") +
+                      (watch.progress_notify ? " progress_notify" : "") + ":";
     constexpr std::size_t lines_max = 40;
     const std::size_t first = watch.told.size() > lines_max ? watch.told.size() - lines_max : 0;
     for (std::size_t i = first; i < watch.told.size(); i++) {
