@@ -315,6 +315,27 @@ TEST(PrinterAlarm, every_form_is_etcdctls) {
                                                                 "\"MemberID\" : 8\n\"AlarmType\" : CORRUPT\n\n");
 }
 
+TEST(PrinterWatch, fields_are_etcdctls) {
+    KeyValue one, two, gone;
+    one.key = two.key = gone.key = "k";
+    one.create_revision = one.mod_revision = two.create_revision = 2;
+    one.version = 1;
+    one.value = "one";
+    two.mod_revision = 3;
+    two.version = 2;
+    two.value = "two";
+    gone.mod_revision = 4;
+    WatchReply told{.header = header(), .events = {{EventType::put, two, one}, {EventType::remove, gone, {}}}};
+    EXPECT_EQ(printer(Form::fields)->watch(told),
+              fields_head + "\"Type\" : PUT\n\"PrevKey\" : \"k\"\n\"PrevCreateRevision\" : 2\n\"PrevModRevision\" : 2\n"
+                            "\"PrevVersion\" : 1\n\"PrevValue\" : \"one\"\n\"PrevLease\" : 0\n\"Key\" : \"k\"\n"
+                            "\"CreateRevision\" : 2\n\"ModRevision\" : 3\n\"Version\" : 2\n\"Value\" : \"two\"\n"
+                            "\"Lease\" : 0\n\"Type\" : DELETE\n\"Key\" : \"k\"\n\"CreateRevision\" : 0\n"
+                            "\"ModRevision\" : 4\n\"Version\" : 0\n\"Value\" : \"\"\n\"Lease\" : 0\n");
+    told.events.clear();
+    EXPECT_EQ(printer(Form::fields)->watch(told), "progress notify: 42\n" + fields_head);
+}
+
 TEST(PrinterLease, simple_is_etcdctls_sentences) {
     const auto simple = printer(Form::simple);
     EXPECT_EQ(simple->lease_grant({.header = header(), .id = 0x1a2b, .ttl = 60}),

@@ -163,9 +163,7 @@ void add_watch_command(CLI::App& app, Commands& commands) {
                     "Examples:\n  ringctl watch hello\n  ringctl watch app/ --prefix --rev 7 -w json\n"
                     "  ringctl watch config --prev-kv -- sh -c 'echo \"$ETCD_WATCH_VALUE\" >> log'");
     commands.push_back({command, [flags](Session& session) {
-                            if (!session.printer()->prints_keys() || !session.printer()->prints_watches()) {
-                                fail(Exit::bad_feature, session.globals().write_out + " not supported as output format");
-                            }
+                            must_print_keys(session);
                             flags->interactive ? run_interactive(session) : run_once(session, *flags);
                         }});
 }

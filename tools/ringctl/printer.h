@@ -63,8 +63,6 @@ class Printer {
     virtual std::string hashes(const std::vector<EndpointHash>& endpoints) const = 0;
     virtual std::string alarms(const ringfort::AlarmReply& reply) const = 0;
     virtual std::string watch(const ringfort::WatchReply& reply) const = 0;
-    // Whether it has a form for what a watch tells.
-    virtual bool prints_watches() const { return true; }
     // Whether it has a form for keys and values; a table has none, like etcdctl's.
     virtual bool prints_keys() const { return true; }
 };

@@ -26,8 +26,15 @@ class FieldsPrinter final : public Printer {
         }
         return out + field("More", reply.more) + field("Count", reply.count);
     }
-    std::string watch(const WatchReply&) const override { return {}; }
-    bool prints_watches() const override { return false; }   // as etcdctl
+    std::string watch(const WatchReply& reply) const override {
+        const std::string at = std::to_string(reply.header.revision);
+        std::string out = (reply.is_progress() ? "progress notify: " + at + "\n" : "") + header_fields(reply.header);
+        for (const Event& event : reply.events) {
+            out += field("Type", event.type == EventType::put ? "PUT" : "DELETE") +
+                   (event.prev_kv ? pair_fields("Prev", *event.prev_kv) : "") + pair_fields("", event.kv);
+        }
+        return out;
+    }
     std::string put(const PutReply& reply) const override {
         return header_fields(reply.header) + (reply.prev_kv ? pair_fields("Prev", *reply.prev_kv) : std::string());
     }
