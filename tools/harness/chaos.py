@@ -116,23 +116,24 @@ class Chaos:
     def trouble(self):
         disks = self.disks if len(self.disks) == len(self.cluster.nodes) else None
         self.faults = Faults(self.cluster, self.random, self.note, self.network, disks)
-        seconds, begin = 60 * self.options.minutes, time.monotonic()
+        seconds, calms, begin = 60 * self.options.minutes, 0.0, time.monotonic()
         calm_every = min(CALM_EVERY_SECONDS, seconds / 2)
         next_fault, next_calm, spoken = begin + 1, begin + calm_every, begin
-        while (now := time.monotonic()) - begin < seconds:
+        while (passed := (now := time.monotonic()) - begin - calms) < seconds:
             self.faults.turn()
             self.watch_clients()
             if now >= next_calm:
                 self.faults.calm(WELL_SECONDS)
                 if self.random.random() < 0.5:
                     self.faults.rolling_restart()
+                calms += time.monotonic() - now
                 next_calm = time.monotonic() + calm_every
             elif now >= next_fault:
                 self.faults.begin()
                 next_fault = time.monotonic() + self.random.expovariate(1 / self.options.pace)
             if now - spoken >= (1 if sys.stdout.isatty() else 10):
                 spoken = now
-                self.speak(now - begin, seconds)
+                self.speak(passed, seconds)
             time.sleep(0.03)
         self.faults.calm(WELL_SECONDS)
 
