@@ -4,7 +4,7 @@ import random
 import socket
 import struct
 
-from cluster_case import ClusterCase
+from cluster_case import CALM, ClusterCase
 from processes import wait_until
 from tap import PREAMBLE_BYTES, Tap, frames
 
@@ -34,7 +34,7 @@ def credit(request, count):
 class BadClients(ClusterCase):
     def setUp(self):
         super().setUp()
-        self.ring = self.cluster()
+        self.ring = self.cluster(extra=CALM)
         self.put(self.ring, "witness", "unharmed")
         self.node = self.ring.wait_leader()
         self.ports = [(self.node.client, CLIENT), (self.node.peer, PEER)]

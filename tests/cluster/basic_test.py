@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 
-from cluster_case import ClusterCase, alone
+from cluster_case import CALM, FOR_LONG, ClusterCase, alone
+from processes import wait_until
 
 LONG_TURN_US = 5000
 
@@ -56,11 +57,16 @@ class Basic(ClusterCase):
 
     def test_leadership_moves_on_request(self):
         cluster = self.cluster()
-        leader, target = cluster.wait_leader(), cluster.followers()[0]
-        member = cluster.status(target)["header"]["member_id"]
-        cluster.must_ctl("move-leader", f"{member:x}", endpoints=leader.client)
-        self.assertIs(cluster.wait_leader([target]), target)
-        self.put(cluster, "after", "move", endpoints=leader.client)
+        target = cluster.followers()[0]
+        member = wait_until(lambda: cluster.status(target), 10, "its member id")["header"]["member_id"]
+        answers = []
+
+        def moved():
+            answers.append(cluster.ctl("move-leader", f"{member:x}", endpoints=cluster.wait_leader().client))
+            return any(code == 0 for code, _, _ in answers) and cluster.leader([target]) is target
+        # On a busy machine it may be asked in vain, or the leadership be lost again.
+        wait_until(moved, 30, lambda: f"it leads: {answers}")
+        self.put(cluster, "after", "move", endpoints=self.without(cluster, target)[0].client)
 
     def test_several_domains_spread_over_shards(self):
         cluster = self.cluster(extra=["--initial-domains", "a,m,t", "--shards", "2"])
@@ -74,7 +80,7 @@ class Basic(ClusterCase):
         self.assertIn("domain", error)
 
     def test_load_from_many_connections_is_all_answered_and_kept(self):
-        cluster = self.cluster()
+        cluster = self.cluster(extra=CALM)
         load = self.load(cluster, requests=20000, connections=64, in_flight=4, history=True)
         result = load.result()
         self.assertEqual(result["failed"], 0)
@@ -86,21 +92,21 @@ class Basic(ClusterCase):
         """The promise is 1 ms of CPU. A host that takes time from this machine, or has yet to find memory for it (11 us a
         page), looks like one more long turn, so the best of some rounds counts: what is not cut into steps takes long each
         time."""
-        cluster = self.cluster(extra=["--log-level", "debug"])
+        cluster = self.cluster(extra=["--log-level", "debug", *CALM])
         keys, longest = 200_000, []
         while len(longest) < 6 and min(longest, default=LONG_TURN_US + 1) > LONG_TURN_US:
             before = [node.log.stat().st_size for node in cluster.nodes]
             load = self.load(cluster, requests=keys, keys=keys, key_bytes=32, extra=["--distribution", "sequential"])
-            self.assertEqual(load.result()["failed"], 0)
-            all_keys = ["", "--prefix"]
+            self.assertEqual(load.result(FOR_LONG)["failed"], 0)
+            all_keys, patience = ["", "--prefix", "--command-timeout=60s"], {"seconds": 90}
             for node in cluster.nodes:
                 document = json.loads(cluster.must_ctl("get", *all_keys, "--sort-by", "VALUE", "--order", "DESCEND",
                                                        "--limit", "10", "--keys-only", "-w", "json",
-                                                       endpoints=node.client))
+                                                       endpoints=node.client, **patience))
                 self.assertEqual(document["count"], keys)
-            self.assertEqual(cluster.must_ctl("del", *all_keys, "--command-timeout=20s").split()[0], str(keys))
+            self.assertEqual(cluster.must_ctl("del", *all_keys, **patience).split()[0], str(keys))
             revision = json.loads(cluster.must_ctl("get", "none", "-w", "json"))["header"]["revision"]
-            cluster.must_ctl("compaction", str(revision), "--physical", "--command-timeout=20s")
+            cluster.must_ctl("compaction", str(revision), "--physical", "--command-timeout=60s", **patience)
             self.same_state(cluster)
             said = "".join(node.log.read_text(encoding="utf-8")[size:] for node, size in zip(cluster.nodes, before))
             longest.append(max((int(us) for us in re.findall(r"a turn used (\d+) us of CPU", said)), default=0))
@@ -118,7 +124,7 @@ class Basic(ClusterCase):
         self.assertEqual(held, ["/dev/null"] * 3)
 
     def test_large_puts_over_every_node_and_shard_wait_for_the_log_and_are_not_refused(self):
-        cluster = self.cluster(extra=["--shards", "2"])
+        cluster = self.cluster(extra=["--shards", "2", *CALM])
         result = self.load(cluster, requests=768, connections=16, in_flight=16, keys=64, value_bytes=256 << 10,
                            extra=["--timeout-ms", "30000"]).result()
         self.assertEqual(result["failed"], 0)

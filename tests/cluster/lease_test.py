@@ -3,7 +3,7 @@ import re
 import subprocess
 import time
 
-from cluster_case import ClusterCase
+from cluster_case import CALM, ClusterCase
 from processes import wait_until
 
 TTL_SECONDS = 4
@@ -64,7 +64,7 @@ class Lease(ClusterCase):
         self.same_state(cluster)
 
     def test_keep_alives_of_many_leases_share_entries(self):
-        cluster = self.cluster()
+        cluster = self.cluster(extra=CALM)
         load = self.load(cluster, op="lease-keepalive", keys=2000, seconds=3)
         result = load.result()
         self.assertEqual(result["failed"], 0)
