@@ -2,7 +2,7 @@
 import os
 import shutil
 
-from cluster_case import ClusterCase
+from cluster_case import CALM, FOR_LONG, ClusterCase
 from processes import READY_SECONDS, wait_until
 
 ROUNDS = 2
@@ -43,7 +43,7 @@ class Copies(ClusterCase):
         cluster = self.cluster(extra=["--shards", "1"])
         loads, copies = [], []
         for i in range(ROUNDS):
-            loads.append(self.load(cluster, f"load{i}", seconds=60, history=True, extra=["--prefix", f"load{i}-"],
+            loads.append(self.load(cluster, f"load{i}", seconds=FOR_LONG, history=True, extra=["--prefix", f"load{i}-"],
                                    key_bytes=16))
             self.let_run(loads[i], 1 + i)
             for node in cluster.nodes:
@@ -67,7 +67,7 @@ class Copies(ClusterCase):
     def test_a_copy_made_while_its_node_wrote_is_told_from_the_nodes_own_data(self):
         """Older than what the node promised, and of no one moment: it comes back as one that forgot, or says why not."""
         cluster = self.cluster(extra=["--shards", "1"])
-        load = self.load(cluster, seconds=120, history=True)
+        load = self.load(cluster, seconds=FOR_LONG, history=True)
         for i, node in enumerate(cluster.nodes):
             self.let_run(load, 1)
             copy = self.folder / f"copy{i}"
@@ -90,10 +90,10 @@ class Copies(ClusterCase):
         self.same_state(cluster)
 
     def test_copies_of_all_nodes_made_while_they_wrote_start_well_or_say_what_is_wrong(self):
-        cluster = self.cluster(extra=["--shards", "1"])
+        cluster = self.cluster(extra=["--shards", "1", *CALM])
         before = self.load(cluster, "before", requests=5000, history=True, extra=["--prefix", "before-"], key_bytes=16)
         self.assertEqual(before.result()["failed"], 0)
-        during = self.load(cluster, "during", seconds=60)
+        during = self.load(cluster, "during", seconds=FOR_LONG)
         self.let_run(during, 1)
         folders = self.copies(cluster, "copy")
         self.assertTrue(during.running(), "the load ended early")
@@ -101,11 +101,17 @@ class Copies(ClusterCase):
         during.result()
         cluster.stop()
         self.start_from(cluster, folders)
-        started = [self.good_start_or_loud(cluster, node) for node in cluster.nodes]
-        self.note(f"{sum(started)} of {len(started)} nodes started from such copies")
-        if all(started):
+        wait_until(lambda: self.all_serve_or_too_few_can(cluster), READY_SECONDS,
+                   lambda: "\n".join(f"{node.name} serves or ends: {node.log_tail()}" for node in cluster.nodes), 0.1)
+        for node in cluster.nodes:
+            if not node.alive():
+                self.must_have_been_loud(node)
+            elif self.in_doubt(cluster, node):
+                self.note(f"{node.name} counts in no quorum")
+        if all(self.serves(cluster, node) for node in cluster.nodes):
             self.verify_load(before)
             self.same_state(cluster)
+            self.note("all nodes started from such copies")
 
     def copies(self, cluster, name):
         folders = [self.folder / f"{name}-{node.name}" for node in cluster.nodes]
@@ -124,11 +130,24 @@ class Copies(ClusterCase):
                    lambda: f"{node.name} serves or ends: {node.log_tail()}", 0.1)
         if node.alive():
             return True
+        self.must_have_been_loud(node)
+        return False
+
+    def must_have_been_loud(self, node):
         code = node.process.returncode
         self.assertIn(code, LOUD, node.log_tail())
         self.assertIn(LOUD[code], node.log_tail(3))
         self.note(f"{node.name} said: {node.log_tail(1)}")
-        return False
+
+    def all_serve_or_too_few_can(self, cluster):
+        """What does not serve has ended, or it cannot: a majority has ended or says that it counts in no quorum."""
+        lost = [node for node in cluster.nodes if not node.alive() or self.in_doubt(cluster, node)]
+        return 2 * len(lost) > len(cluster.nodes) or all(not node.alive() or self.serves(cluster, node)
+                                                         for node in cluster.nodes)
+
+    def in_doubt(self, cluster, node):
+        status = cluster.status(node)
+        return bool(status) and any(each["inDoubt"] for each in status["ranges"])
 
     def serves(self, cluster, node):
-        return cluster.ctl("endpoint", "health", endpoints=node.client, seconds=5)[0] == 0
+        return node.alive() and cluster.ctl("endpoint", "health", endpoints=node.client, seconds=5)[0] == 0

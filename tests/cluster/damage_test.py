@@ -1,13 +1,13 @@
 """Flipped bytes in one node's files: nothing is lost, nothing stops, and the node says what it found."""
-from cluster_case import ClusterCase
+from cluster_case import CALM, ClusterCase
 from damage import BLOCK, batches, flip, segments
 from processes import wait_until
 
 
 class Damage(ClusterCase):
     def test_bytes_flipped_in_a_followers_log_lose_nothing_and_stop_nothing(self):
-        cluster = self.cluster(extra=["--shards", "1"])
-        load = self.load(cluster, requests=5000, connections=4, in_flight=4, history=True)
+        cluster = self.cluster(extra=["--shards", "1", *CALM])
+        load = self.load(cluster, requests=2000, connections=4, in_flight=4, history=True, value_bytes=4096)
         self.assertEqual(load.result()["failed"], 0)
         # In a header, in the middle of entries, near the end of what was written.
         for share, within in ((0.1, 100), (0.5, 2000), (0.9, 3000)):

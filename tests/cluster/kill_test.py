@@ -2,7 +2,7 @@
 import subprocess
 import time
 
-from cluster_case import FOR_LONG, GAP_AFTER_KILL_MS, GAP_AFTER_PAUSE_MS, ClusterCase, alone
+from cluster_case import CALM, FOR_LONG, GAP_AFTER_KILL_MS, GAP_AFTER_PAUSE_MS, ClusterCase, alone
 from processes import wait_until
 
 ELECTION_TIMEOUT_MS = 1000
@@ -45,7 +45,7 @@ class Kill(ClusterCase):
 
     def test_histories_of_days_with_kills_and_pauses_are_strictly_serializable(self):
         cluster = self.cluster()
-        historian = self.historian(cluster)
+        historian = self.historian(cluster, ["--live"])
         self.let_run(historian, 1)
         for _ in range(2):
             killed = self.kill_leader_after(cluster, historian, 1)
@@ -63,9 +63,10 @@ class Kill(ClusterCase):
             node.kill()
         cluster.start()
         cluster.wait_ready()
-        self.let_run(historian, 1)
+        wait_until(lambda: not historian.running() or historian.live().get("answered", 0) >= 1500, 120,
+                   lambda: f"much is answered: {historian.live()}")
         self.assertTrue(historian.running(), "it ended early")
-        figures = historian.judge()
+        figures = historian.judge(seconds=300)
         self.note(figures["line"])
         for kind in ("writes", "reads"):
             self.assertGreater(figures[kind], 300, figures["line"])
@@ -74,7 +75,7 @@ class Kill(ClusterCase):
             self.skipTest("nothing bad was found, but there were too many writes of unknown outcome to try all orders")
 
     def test_follower_killed_and_back_sees_what_it_missed(self):
-        cluster = self.cluster()
+        cluster = self.cluster(extra=CALM)
         victim = cluster.followers()[0]
         victim.kill()
         others = self.without(cluster, victim)

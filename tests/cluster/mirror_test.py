@@ -39,10 +39,10 @@ class Mirror(ClusterCase):
 
     def test_the_checks_say_pass_and_leave_nothing_behind(self):
         cluster = self.cluster()
-        told = cluster.must_ctl("check", "datascale")
+        told = cluster.must_ctl("check", "datascale", seconds=180)
         self.assertIn("PASS: Approximate system memory used : ", told)
         # On a machine that is busy with other tests no latency is promised: whatever it says, it says all of it.
-        told = cluster.ctl("check", "perf", "--seconds", "1")[1]
+        told = cluster.ctl("check", "perf", "--seconds", "1", seconds=60)[1]
         for words in ("writes/s", "Slowest request took", "Stddev"):
             self.assertIn(words, told)
         self.assertEqual(self.values(cluster, "/ringctl-check"), [])

@@ -4,7 +4,7 @@ import json
 import subprocess
 import tempfile
 
-from cluster_case import ClusterCase
+from cluster_case import FOR_LONG, ClusterCase
 from processes import wait_until
 
 PUTS = 40
@@ -52,16 +52,16 @@ class Watch(ClusterCase):
         told = self.watch(cluster, "k", "-w", "json")
         # The watch begins with what comes after it, so that it is there once it told something.
         def watched():
-            cluster.must_ctl("put", "k", "there?")
+            cluster.ctl("put", "k", "there?")
             return self.events(told)
-        wait_until(watched, 10, "the watch is there")
+        wait_until(watched, 20, "the watch is there")
         serving = cluster.nodes[0]
         serving.pause()
         self.addCleanup(serving.resume)
         others = self.without(cluster, serving)
         cluster.wait_leader(others)
-        cluster.must_ctl("put", "k", "elsewhere", endpoints=",".join(node.client for node in others))
-        wait_until(lambda: self.events(told)[-1][1] == "elsewhere", 10, "the watch goes on at another node")
+        self.put(cluster, "k", "elsewhere", endpoints=",".join(node.client for node in others))
+        wait_until(lambda: self.events(told)[-1][1] == "elsewhere", 30, "the watch goes on at another node")
         revisions = [revision for revision, _ in self.events(told)]
         self.assertEqual(revisions, list(range(revisions[0], revisions[0] + len(revisions))))
 
@@ -81,10 +81,18 @@ class Watch(ClusterCase):
 
     def test_a_thousand_watches_are_told_every_acknowledged_put_over_a_nodes_end(self):
         cluster = self.cluster()
-        load = self.load(cluster, op="watch", connections=9, in_flight=16, seconds=3, keys=10, key_bytes=8, value_bytes=100,
-                         extra=["--watch-per-stream", "112", "--rate", "300"])
-        wait_until(lambda: "puts/s" in load.errors.read_text(encoding="utf-8"), 20, "puts are made")
+        load = self.load(cluster, op="watch", connections=9, in_flight=16, seconds=FOR_LONG, keys=10, key_bytes=8,
+                         value_bytes=100, extra=["--watch-per-stream", "112", "--rate", "300", "--dial-timeout-ms", "20000"])
+
+        def live_lines():
+            return [line for line in load.errors.read_text(encoding="utf-8").splitlines() if "puts/s" in line]
+        wait_until(live_lines, 60, "puts are made")
         cluster.nodes[0].kill()
+        # The first line after it may be of before.
+        seen = len(live_lines()) + 1
+        wait_until(lambda: any("  1,008 watches" in line for line in live_lines()[seen:]), 60,
+                   lambda: f"all watches are there again: {live_lines()[-3:]}")
+        load.stop()
         watched = load.result()
         self.assertEqual(load.process.returncode, 0, watched)
         self.assertEqual((watched["watches"], watched["missing"], watched["ended"]), (1008, 0, 0))
@@ -106,7 +114,7 @@ class Watch(ClusterCase):
             wait_until(lambda: "watch was canceled" in said(errors), 10, "the watch over two domains fails")
 
             def told_of():
-                cluster.must_ctl("put", "b", "there?")
+                cluster.ctl("put", "b", "there?")
                 return "there?" in said(told)
             wait_until(told_of, 10, "the other one goes on")
 
