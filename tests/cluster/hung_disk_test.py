@@ -3,7 +3,6 @@ import fcntl
 import os
 import time
 
-from cluster_case import alone
 from small_disks_case import SmallDisksCase
 
 # <linux/fs.h>: no write to the file system ends between the two.
@@ -14,7 +13,6 @@ GAP_MS = 3000
 
 
 class HungDisk(SmallDisksCase):
-    @alone
     def test_leader_whose_disk_hangs_holds_nobody_up_and_loses_nothing(self):
         cluster, disks = self.cluster_on_small_disks()
 
