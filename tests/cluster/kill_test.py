@@ -103,13 +103,13 @@ class Kill(ClusterCase):
             command = [str(self.programs["ringctl"]), "--endpoints", paused.client, "get", "x", "--print-value-only"]
             question = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.addCleanup(question.kill)
+            wait_until(lambda n=paused: cluster.unread_by(n), 20, "the question is there")
             paused.resume()
             answer, error = question.communicate(timeout=30)
             self.assertIn((question.returncode, answer), [(0, f"new{round_number}\n"), (1, "")], f"{answer} {error}")
             cluster.wait_ready([paused])
             self.assertEqual(self.get(cluster, "x", endpoints=paused.client), f"new{round_number}")
 
-    @alone
     def test_leader_paused_under_load_and_back(self):
         cluster = self.cluster()
 
