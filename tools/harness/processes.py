@@ -59,6 +59,14 @@ def socket_address(address):
     return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{int(port):04X}"
 
 
+def tcp_connections():
+    """Of every established one of this machine: (its local address, how many received bytes nobody has read)."""
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        _, local, _, state, queues, *_ = line.split()
+        if state == TCP_ESTABLISHED:
+            yield local, int(queues.partition(":")[2], 16)
+
+
 def file_system(path):
     """Name of the file system that holds an existing path, as the kernel's mount table gives it."""
     path, best, name = Path(path).resolve(), -1, "unknown"
@@ -147,7 +155,7 @@ class Node:
                 return int(line.split()[1]) * 1024
         return 0
 
-    def terminate(self, seconds=10):
+    def terminate(self, seconds=30):
         """SIGTERM; (exit code, seconds it took). Missed when it does not end."""
         begin = time.monotonic()
         self.signal(signal.SIGTERM)
@@ -197,8 +205,12 @@ class Cluster:
         return output
 
     def healthy(self, node):
+        """Whether it answers linearizable requests, and knows a leader of every range."""
         self.must_live(node)
-        return self.ctl("endpoint", "health", endpoints=node.client, seconds=5)[0] == 0
+        if self.ctl("endpoint", "health", endpoints=node.client, seconds=5)[0] != 0:
+            return False
+        found = self.ranges(node)
+        return bool(found) and all(each["leader"] for each in found)
 
     def must_live(self, node):
         if not node.alive():
@@ -206,35 +218,48 @@ class Cluster:
             raise Missed(f"{node.name} has ended ({code}):\n{node.log_tail()}")
 
     def wait_ready(self, nodes=None, seconds=READY_SECONDS):
-        """Until every node answers linearizable requests."""
+        """Until every node is healthy."""
         for node in nodes or self.nodes:
             wait_until(lambda n=node: self.healthy(n), seconds, lambda n=node: f"{n.name} is healthy\n{n.log_tail()}", 0.1)
 
-    def counts(self, node, ranges=2):
+    def ranges(self, node):
+        """What its status says of each range, once it has all that anybody has: the directory and others; else nothing."""
+        found = self.statuses([each for each in self.nodes if each.alive() and each.state() != "T"])
+        numbers = {client: {each["range"] for each in status["ranges"]} for client, status in found.items()}
+        whole = set().union(*numbers.values())
+        return found[node.client]["ranges"] if len(whole) > 1 and numbers.get(node.client) == whole else []
+
+    def counts(self, node):
         """Whether it has all its ranges and is in doubt in none: it answers clients before its quorums count it."""
-        status = self.status(node)
-        found = status["ranges"] if status else []
-        return len(found) >= ranges and not any(each["inDoubt"] for each in found)
+        found = self.ranges(node)
+        return bool(found) and not any(each["inDoubt"] for each in found)
 
     def wait_counted(self, nodes, seconds=READY_SECONDS):
         """Until the loss of another node is within what the cluster survives, whatever these have forgotten."""
         for node in nodes:
             wait_until(lambda n=node: self.counts(n), seconds, lambda n=node: f"{n.name} counts again\n{n.log_tail()}", 0.1)
 
-    def status(self, node, seconds=5):
-        """What `endpoint status` says of one node, or None when it does not answer."""
-        code, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=node.client, seconds=seconds)
+    def statuses(self, nodes, seconds=5):
+        """What `endpoint status` says of nodes, all asked at once: client address -> status of each that answers."""
+        _, output, _ = self.ctl("endpoint", "status", "-w", "json", endpoints=",".join(node.client for node in nodes),
+                                seconds=seconds)
         try:
-            documents = json.loads(output) if code == 0 else []
+            return {each["Endpoint"]: each["Status"] for each in json.loads(output)}
         except ValueError:
-            return None
-        return documents[0]["Status"] if documents else None
+            return {}
+
+    def status(self, node, seconds=5):
+        """None when it does not answer."""
+        return self.statuses([node], seconds).get(node.client)
 
     def peer_connections(self):
         """How many connections between nodes there are. Requires: nobody else connects to the peers' ports."""
         accepted_at = {socket_address(node.peer) for node in self.nodes}
-        sockets = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-        return sum(local in accepted_at and state == TCP_ESTABLISHED for _, local, _, state, *_ in sockets)
+        return sum(local in accepted_at for local, _ in tcp_connections())
+
+    def unread_by(self, node):
+        """Whether there is something that a client said, or the begin of a connection, which the node has not read."""
+        return any(local == socket_address(node.client) and unread > 0 for local, unread in tcp_connections())
 
     def leader(self, among=None, seconds=5):
         """The node that says of itself that it leads the data range; None when nobody does."""
@@ -253,8 +278,13 @@ class Cluster:
 
     def replicas(self, node, seconds=5):
         """range -> (applied index, hash) of one node's replicas; empty when it does not answer."""
-        status = self.status(node, seconds)
-        return {each["range"]: (each["raftAppliedIndex"], each["hash"]) for each in status["ranges"]} if status else {}
+        return self.all_replicas([node], seconds)[0]
+
+    def all_replicas(self, nodes, seconds=5):
+        """The replicas of each node."""
+        found = self.statuses(nodes, seconds)
+        return [{each["range"]: (each["raftAppliedIndex"], each["hash"])
+                 for each in found.get(node.client, {"ranges": []})["ranges"]} for node in nodes]
 
     def same_state(self, seconds=30):
         """Once no more is applied: every replica holds the same. The state of each range."""
@@ -262,11 +292,11 @@ class Cluster:
             return {each: index for each, (index, _) in replicas.items()}
 
         def settled():
-            states = [self.replicas(node) for node in self.nodes]
+            states = self.all_replicas(self.nodes)
             return states if states[0] and all(applied(each) == applied(states[0]) for each in states) else None
 
         found = wait_until(settled, seconds, lambda: "every replica has applied the same: "
-                           f"{[self.replicas(node) for node in self.nodes]}", 0.1)
+                           f"{self.all_replicas(self.nodes)}", 0.1)
         for node, state in zip(self.nodes, found):
             if state != found[0]:
                 raise Missed(f"{node.name} holds another state than {self.nodes[0].name}: {state}, {found[0]}")
@@ -275,7 +305,7 @@ class Cluster:
 
     def same_hashes(self):
         """What each node's memory holds, read whole: keys and values of every domain. Requires: nothing is written."""
-        status = self.status(self.nodes[0])
+        status = wait_until(lambda: self.status(self.nodes[0]), 20, f"{self.nodes[0].name} tells its status", 0.1)
         for domain in sorted({each["domain"] for each in status["ranges"] if each["range"] != 0}):
             text = self.must_ctl("endpoint", "hashkv", "-w", "json", "--domain", str(domain))
             answers = [each["HashKV"] for each in json.loads(text)]
