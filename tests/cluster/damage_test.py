@@ -20,8 +20,8 @@ class Damage(ClusterCase):
             before = len(victim.log.read_text(encoding="utf-8"))
             cluster.start(victim)
             cluster.wait_ready([victim])
-            said = victim.log.read_text(encoding="utf-8")[before:]
-            self.assertIn("log: batch", said, "recovery tells what it found")
+            wait_until(lambda v=victim, b=before: "log: batch" in v.log.read_text(encoding="utf-8")[b:], 20,
+                       "recovery tells what it found")
             self.put(cluster, "after", str(share))
             wait_until(lambda v=victim, s=share: self.own_copy(cluster, "after", v) == str(s), 30, "the victim catches up")
         self.verify_load(load)

@@ -15,6 +15,19 @@ from processes import die_with_parent, wait_until
 TTL_SECONDS = 4
 # An election, the wheel, and a busy machine.
 LATE_SECONDS = 5
+# Up once ringctl, which started it, waits for its end. It tells of each interrupt, and stays a while after the first.
+COUNTS = """
+import os, signal, time
+told = []
+signal.signal(signal.SIGINT, lambda *_: (told.append(1), print("told", flush=True)))
+while open(f"/proc/{os.getppid()}/stat").read().rpartition(")")[2].split()[0] != "S":
+    time.sleep(0.01)
+print("up", flush=True)
+begin = time.monotonic()
+while not told and time.monotonic() - begin < 60:
+    time.sleep(0.02)
+time.sleep(0.5)
+"""
 
 
 def take_signals(ignored=()):
@@ -64,12 +77,13 @@ class Lock(ClusterCase):
         if child == 0:
             take_signals()
             os.execv(cluster.programs["ringctl"], ["ringctl", "--endpoints", cluster.endpoints, *words])
-        said = b""
+        said, interrupted = b"", False
         with contextlib.suppress(OSError):   # its end
             while read := os.read(terminal, 1000):
-                if b"up" in read:
-                    os.write(terminal, b"\x03")
                 said += read
+                if b"up" in said and not interrupted:
+                    os.write(terminal, b"\x03")
+                    interrupted = True
         os.close(terminal)
         os.waitpid(child, 0)
         return said.decode()
@@ -113,7 +127,8 @@ class Lock(ClusterCase):
         self.assertEqual(self.standing(cluster, "l"), [])
         self.must_end(self.run_ctl(cluster, "lock", "l", "--", "nosuchprogram"), 127)
         # Signals are the command's, and the lock is free when it ended.
-        running = self.run_ctl(cluster, "lock", "l", "sh", "-c", "trap 'kill $!; echo told' TERM; sleep 60 & echo up; wait")
+        command = "trap 'kill $!; echo told; exit 143' TERM; sleep 60 & echo up; wait"
+        running = self.run_ctl(cluster, "lock", "l", "sh", "-c", command)
         waiting = self.run_ctl(cluster, "lock", "l", "echo", "mine")
         wait_until(lambda: self.said(running) == "up\n", 10, "the command runs")
         running.send_signal(signal.SIGTERM)
@@ -124,9 +139,7 @@ class Lock(ClusterCase):
 
     def test_lock_and_its_command_in_a_terminal_and_where_signals_are_ignored(self):
         cluster = self.cluster()
-        counts = ("import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: print('told', flush=True)); "
-                  "print('up', flush=True); [time.sleep(0.1) for _ in range(10)]")
-        self.assertEqual(self.in_terminal(cluster, "lock", "l", sys.executable, "-c", counts).count("told"), 1)
+        self.assertEqual(self.in_terminal(cluster, "lock", "l", sys.executable, "-c", COUNTS).count("told"), 1)
         broken = self.run_ctl(cluster, "lock", "l", "sh", "-c", "kill -PIPE $$")
         self.must_end(broken, 128 + signal.SIGPIPE)
         command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "lock", "l"]
@@ -172,6 +185,7 @@ class Lock(ClusterCase):
         listener = self.run_ctl(cluster, "elect", "-l", "e")
         one = self.run_ctl(cluster, "elect", "e", "p1", "--ttl", str(TTL_SECONDS))
         self.wait_turn(one)
+        self.wait_turn(listener)
         two = self.run_ctl(cluster, "elect", "e", "p2", "--ttl", str(TTL_SECONDS))
         wait_until(lambda: len(self.standing(cluster, "e")) == 2, 10, "it campaigns")
         leader = cluster.wait_leader()

@@ -192,7 +192,11 @@ TEST(RecipesThreads, unlock_ends_a_lock_that_waits_in_another_thread) {
     Lock a(first, name);
     Lock b(second, name);
     ASSERT_TRUE(a.lock());
-    std::thread canceller([&b] {
+    std::thread canceller([&client, &name, &b] {
+        for (std::size_t in_line = 1; in_line < 2;) {
+            const auto found = client.get(name + "/", prefix(name + "/"));
+            in_line = found ? found->kvs.size() : 1;
+        }
         std::this_thread::sleep_for(std::chrono::milliseconds(100));   // anywhere in the waiting
         EXPECT_TRUE(b.unlock());
     });

@@ -97,11 +97,10 @@ class Restart(ClusterCase):
         cluster.extra = ["--initial-domains", "k,p", "--max-txn-ops", "3", "--max-request-bytes", "100"]
         cluster.start(node)
         cluster.wait_ready([node])
-        said = node.log.read_text(encoding="utf-8")
         for sentence in ("--initial-domains is 'k,p' here and has no effect: the cluster was founded with 'm'",
                          "--max-txn-ops is '3' here and has no effect: the cluster was founded with '2'",
                          "--max-request-bytes is '100' here and has no effect: the cluster was founded with '1572864'"):
-            self.assertIn(sentence, said)
+            wait_until(lambda said=sentence: said in node.log.read_text(encoding="utf-8"), 20, f"it says: {sentence}")
         self.put(cluster, "a", "x" * 200, endpoints=node.client)
         for count, answer in ((2, 0), (3, 1)):
             puts = "".join(f"put a{i} v\n" for i in range(count))
