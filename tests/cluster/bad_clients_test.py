@@ -72,6 +72,18 @@ class BadClients(ClusterCase):
         except (ConnectionError, TimeoutError):
             pass
 
+    def tap_that_saw_everything_asked_for(self):
+        """64 MiB of it."""
+        def filled():
+            load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
+                             extra=["--distribution", "sequential", "--timeout-ms", "60000"])
+            return load.result()["failed"] == 0
+        wait_until(filled, 60, "64 MiB are there")
+        tap = Tap(self.node.client)
+        everything = self.ring.must_ctl("get", "", "--prefix", "--command-timeout=60s", endpoints=tap.address, seconds=90)
+        self.assertGreater(len(everything), 60 << 20)
+        return tap
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.node.process.pid}/fd"))
 
@@ -122,11 +134,7 @@ class BadClients(ClusterCase):
                    lambda: f"descriptors come back: {self.descriptors()}, {before} before")
 
     def test_clients_that_ask_for_everything_and_read_nothing_are_held_at_their_bound(self):
-        load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
-                         extra=["--distribution", "sequential"])
-        self.assertEqual(load.result()["failed"], 0)
-        tap = Tap(self.node.client)
-        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=tap.address)), 60 << 20)
+        tap = self.tap_that_saw_everything_asked_for()
         question = tap.finish()
         before = self.node.memory_bytes()
         for _ in range(20):
@@ -138,11 +146,7 @@ class BadClients(ClusterCase):
         self.assertLess(self.node.memory_bytes() - before, MEMORY_GROWTH_MAX)
 
     def test_one_client_that_asks_any_node_for_everything_often_with_much_credit_is_held_at_its_bound(self):
-        load = self.load(self.ring, requests=64, connections=1, in_flight=4, keys=64, value_bytes=1 << 20,
-                         extra=["--distribution", "sequential"])
-        self.assertEqual(load.result()["failed"], 0)
-        tap = Tap(self.node.client)
-        self.assertGreater(len(self.ring.must_ctl("get", "", "--prefix", endpoints=tap.address)), 60 << 20)
+        tap = self.tap_that_saw_everything_asked_for()
         hello, question = [frame for _, _, frame in frames(tap.finish()[PREAMBLE_BYTES:])][:2]
         for asked in self.ring.nodes:
             before = [node.memory_bytes() for node in self.ring.nodes]

@@ -198,8 +198,10 @@ class Cluster:
         command = [self.programs["ringctl"], "--endpoints", endpoints or self.endpoints, *arguments]
         return run(command, seconds, text)
 
-    def must_ctl(self, *arguments, **options):
-        code, output, error = self.ctl(*arguments, **options)
+    def must_ctl(self, *arguments, seconds=30, **options):
+        """Its output. More patient than ringctl is by itself, as a busy machine may need it."""
+        told = any(str(word).startswith("--command-timeout") for word in arguments)
+        code, output, error = self.ctl(*([] if told else ["--command-timeout=15s"]), *arguments, seconds=seconds, **options)
         if code != 0:
             raise Missed(f"ringctl {' '.join(map(str, arguments))}: exit {code}: {error.strip() or output.strip()}")
         return output
