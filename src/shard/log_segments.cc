@@ -202,9 +202,11 @@ void SegmentSet::judge_zeros(Duration took) {
     zeros_count_ = std::clamp(wanted, zeros_bytes_min, zeros_bytes_max);
 }
 
+// After a disk was full puts are refused until the file is whole: the log that does not grow for it is no reason to wait.
 Instant SegmentSet::next_fill() const {
     const Instant by_pace = pace_.next_at(now_);
-    return race_.well_ahead(filled_, log_written_) ? std::max(by_pace, next_leisurely_) : by_pace;
+    const bool leisurely = !no_space_ && race_.well_ahead(filled_, log_written_);
+    return leisurely ? std::max(by_pace, next_leisurely_) : by_pace;
 }
 
 void SegmentSet::fill(std::uint64_t log_written) {

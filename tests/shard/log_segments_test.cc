@@ -84,5 +84,33 @@ TEST(LogSegments, zeros_that_an_idle_log_does_not_need_yet_take_their_time_and_a
     EXPECT_TRUE(segments.has_ready()) << "half of what the log had is used";
 }
 
+// Puts are refused meanwhile, so that the log does not ask for the zeros either.
+TEST(LogSegments, a_disk_that_has_room_again_has_a_whole_segment_within_seconds) {
+    MemoryDisk disk;
+    shard::BackgroundPace pace;
+    SegmentSet segments(disk, pace, "shard-0", 16 * mib, 1 * gib, 1);
+    Instant now{1};
+    const auto run_until_space_or = [&](Instant end) {
+        for (; now < end && !segments.has_space(); now = now + 1ms) {
+            pace.observe(now, {});
+            segments.step(now, 0, 0);
+            disk.dispatch();
+        }
+    };
+    segments.step(now, 0, 0);
+    disk.dispatch();
+    segments.open_next(1);
+    disk.no_space = true;
+    segments.step(now, 0, 0);
+    disk.dispatch();
+    run_until_space_or(now + 10s);
+    ASSERT_FALSE(segments.has_space());
+    disk.no_space = false;
+    const Instant room_again = now;
+    run_until_space_or(now + 60s);
+    ASSERT_TRUE(segments.has_space());
+    EXPECT_LE(now - room_again, 3s);
+}
+
 }  // namespace
 }  // namespace ringfort::test
