@@ -26,8 +26,10 @@ class Scrub {
   public:
     explicit Scrub(Context& context);
 
-    // Bytes per second at most: what is left to clients of any disk is all but this. Less, while the log's flushes are slow.
-    static constexpr std::uint64_t rate_max = 4 * mib;
+    // Bytes per second at most: what is left to clients of any disk is all but this. And at the pace's floor half is left to
+    // what somebody waits for: a snapshot received.
+    static constexpr std::uint64_t rate_max = 2 * mib;
+    static_assert(2 * rate_max <= BackgroundPace::rate_floor);
 
     void on_timers(Instant now);
     Instant next_deadline() const { return next_; }

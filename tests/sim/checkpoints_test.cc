@@ -170,8 +170,8 @@ TEST_F(Checkpoints, of_many_ranges_are_loaded_some_at_a_time) {
 // What a follower has of the leader's log is gone there: it gets a snapshot.
 class Behind : public Checkpoints {
   protected:
-    testing::AssertionResult begin_behind() {
-        if (const auto begun = begin(checkpoint_options(3)); !begun) {
+    testing::AssertionResult begin_behind(const RunOptions& options = checkpoint_options(3)) {
+        if (const auto begun = begin(options); !begun) {
             return begun;
         }
         leader = s->leader();
@@ -187,16 +187,16 @@ class Behind : public Checkpoints {
         }
     }
     // Puts so many large values through the leader, over and over the same few keys, and compacts.
-    testing::AssertionResult write(int count) {
+    testing::AssertionResult write(int count, int keys = 4) {
         for (int i = 0; i < count; i++) {
-            const std::string name = "d00/fill" + std::to_string(i % 4);
+            const std::string name = "d00/fill" + std::to_string(i % keys);
             clients[leader]->ask(++id, api::PutRequest{.key = name, .value = std::string(100'000, 'x')}, 5s);
             if (!answered(leader, id) || answer(leader, id).error != api::Errc::ok) {
                 return testing::AssertionFailure() << "no answer to a put";
             }
             revision++;
         }
-        clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s);
+        clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s, false, DomainId(1));
         return answered(leader, id);
     }
     // The leader goes on without the follower, and forgets what that has not got.
@@ -448,6 +448,34 @@ TEST_F(Scrubbed, old_entries_that_rot_lie_behind_a_checkpoint_then) {
     ASSERT_TRUE(found("cannot be read back"));
     ASSERT_TRUE(renewed({}));
     restart_and_read();
+}
+
+// A flush of the log that hangs leaves 4 MiB/s to all that is not the log.
+TEST_F(Behind, a_snapshot_is_received_while_the_disk_is_slow_and_scrubbed_all_the_time) {
+    RunOptions options = checkpoint_options(3);
+    options.domains = 2;
+    options.checkpoint_log_bytes = 5 * mib;
+    options.scrub_interval = 1ms;
+    ASSERT_TRUE(begin_behind(options));
+    ASSERT_TRUE(write(60, 60));
+    ASSERT_TRUE(s->run_until(20s, "no checkpoint to scrub", [&] { return !checkpoints(follower).empty(); }));
+    const LogIndex before = s->view(follower).applied;
+    isolate(follower);
+    for (int round = 0; round < 3; round++) {
+        ASSERT_TRUE(write(60, 60));
+        s->simulation.run_for(2s);
+    }
+    s->cluster().network().unblock_all();
+    ASSERT_TRUE(s->run_until(10s, "no snapshot comes", [&] { return checkpoints(follower).size() == 2; }));
+    DiskProfile& disk = s->node(follower).media().profile();
+    const DiskProfile fast = disk;
+    disk.sync_latency = 60s;
+    clients[leader]->ask(++id, api::PutRequest{.key = domain_prefix(1) + "x", .value = "flushed"}, 5s);
+    // 6 MB are written and read back.
+    EXPECT_TRUE(s->run_until(7s, "it is not installed", [&] { return s->view(follower).applied > before; }));
+    disk = fast;
+    s->simulation.run_for(60s);
+    good_end();
 }
 
 // When the start looks for such files the next snapshot is on its way already.
