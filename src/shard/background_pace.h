@@ -62,6 +62,8 @@ class BackgroundPace {
     // Whether the next piece may go. false: ask again at next_at(), or after a flush has ended.
     bool may_go(Instant now) const { return now >= next_at(now); }
     Instant next_at(Instant now) const;
+    // What goes is the floor: work that need not end soon waits better.
+    bool at_floor(Instant now) const { return rate_ == rate_floor || held(now); }
     // A piece goes: asked for by may_go(), or because it cannot wait.
     void went(Instant now, std::uint64_t bytes);
 

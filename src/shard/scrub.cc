@@ -185,7 +185,6 @@ void Scrub::take_entries() {
 
 // ---------------------------------------------------------------------------------------------- both
 
-// At the log's pace as well: while its flushes are slow this is the last thing the disk needs.
 bool Scrub::may_read(Instant now) {
     const Instant paced = context_.log->pace().next_at(now);
     if (paced > now) {
@@ -195,9 +194,12 @@ bool Scrub::may_read(Instant now) {
     return true;
 }
 
+// By the log's pace as well. The floor is for what must end: while flushes are slow this is the last thing the disk needs.
 void Scrub::went(Instant now, std::uint64_t bytes) {
-    context_.log->pace().went(now, bytes);
-    next_ = now + std::max(answer_interval, time_at_rate(bytes, rate_max));
+    BackgroundPace& pace = context_.log->pace();
+    const Duration rest = pace.at_floor(now) ? slow_interval : Duration(0);
+    pace.went(now, bytes);
+    next_ = now + std::max({answer_interval, rest, time_at_rate(bytes, rate_max)});
 }
 
 Replica* Scrub::replica() { return any_ ? context_.replicas->find(range_) : nullptr; }

@@ -30,6 +30,8 @@ class Scrub {
     // what somebody waits for: a snapshot received.
     static constexpr std::uint64_t rate_max = 2 * mib;
     static_assert(2 * rate_max <= BackgroundPace::rate_floor);
+    // After a piece that was read while the log's flushes were slow.
+    static constexpr Duration slow_interval{1s};
 
     void on_timers(Instant now);
     Instant next_deadline() const { return next_; }

@@ -5,6 +5,7 @@
 #include "kv/store.h"
 #include "quiet_cluster.h"
 #include "shard/checkpoint_file.h"
+#include "shard/scrub.h"
 
 namespace ringfort::sim {
 namespace {
@@ -429,6 +430,34 @@ TEST_F(Scrubbed, a_checkpoint_that_rots_is_written_anew_although_nothing_was_wri
         ASSERT_TRUE(renewed(former));
     }
     restart_and_read();
+}
+
+TEST_F(Scrubbed, what_is_read_is_a_piece_a_second_while_the_logs_flushes_are_slow) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 1ms;
+    ASSERT_TRUE(begin(options));
+    for (int i = 0; i < 30; i++) {
+        ASSERT_TRUE(ask(api::PutRequest{.key = "d00/fill" + std::to_string(i), .value = std::string(50'000, 'x')}));
+    }
+    s->simulation.run_for(2s);
+    ASSERT_EQ(files().size(), 1u);
+    const auto reads_in = [&](Duration time) {
+        const std::uint64_t before = s->node(0).media().counters().reads;
+        s->simulation.run_for(time);
+        return s->node(0).media().counters().reads - before;
+    };
+    EXPECT_GE(reads_in(5s), 5 * shard::Scrub::rate_max / shard::checkpoint_chunk_bytes / 2);
+    DiskProfile& disk = s->node(0).media().profile();
+    const DiskProfile fast = disk;
+    disk.sync_latency = 10s;
+    clients[0]->ask(++id, api::PutRequest{.key = key, .value = "v0"}, 20s);
+    s->simulation.run_for(1s);
+    const std::uint64_t slow = reads_in(3s);
+    EXPECT_GE(slow, 2u) << "it goes on";
+    EXPECT_LE(slow, 4u);
+    disk = fast;
+    ASSERT_TRUE(answered(0, id, 20s));
+    good_end();
 }
 
 TEST_F(Scrubbed, old_entries_that_rot_lie_behind_a_checkpoint_then) {
