@@ -28,6 +28,7 @@ void LogReader::start(RangeId range, std::uint64_t first, std::uint64_t last, st
     read.damaged_through = {};
     read.damaged_entry.reset();
     read.damaged_bytes = 0;
+    read.disk_bytes = 0;
     read.in_flight = true;
     state.reader_ = this;
     state.range_ = range;
@@ -157,7 +158,7 @@ void LogReader::issue_extent(EntryReadState& state) {
     state.extent_segment_ = first.segment;
     state.extent_offset_ = first.offset;
     state.extent_ = AlignedBuffer(bytes);
-    disk_.read(state.op_, owner_.segment_of(first.segment)->file, first.offset, state.extent_.span());
+    read(state, first.segment, first.offset, state.extent_);
 }
 
 // Reads bytes [begin, end) of the batch.
@@ -169,8 +170,7 @@ void LogReader::issue(EntryReadState& state, EntryReadState::Stage stage, std::u
     state.buffer_ = AlignedBuffer(end - begin);
     state.seen_ = {};
     state.seen_offset_ = begin;
-    const Segment* segment = owner_.segment_of(state.segment_);
-    disk_.read(state.op_, segment->file, state.run_.place.offset + begin, state.buffer_.span());
+    read(state, state.segment_, state.run_.place.offset + begin, state.buffer_);
 }
 
 // The next batch follows in the segment, or begins the next one.
@@ -201,9 +201,14 @@ void LogReader::issue_copy(EntryReadState& state, EntryReadState::Stage stage, s
     state.buffer_ = AlignedBuffer(end - begin);
     state.seen_ = {};
     state.seen_offset_ = begin;
-    const Segment* segment = owner_.segment_of(state.copy_segment_);
-    ASSERT(segment != nullptr && state.copy_offset_ + end <= segment->bytes);
-    disk_.read(state.op_, segment->file, state.copy_offset_ + begin, state.buffer_.span());
+    read(state, state.copy_segment_, state.copy_offset_ + begin, state.buffer_);
+}
+
+void LogReader::read(EntryReadState& state, std::uint64_t number, std::uint64_t offset, AlignedBuffer& into) {
+    const Segment* segment = owner_.segment_of(number);
+    ASSERT(segment != nullptr && offset + into.size() <= segment->bytes);
+    state.read_.disk_bytes += into.size();
+    disk_.read(state.op_, segment->file, offset, into.span());
 }
 
 bool LogReader::take_copy_header(EntryReadState& state) {

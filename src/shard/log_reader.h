@@ -101,6 +101,7 @@ class LogReader {
     void issue(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
     void read_copy(EntryReadState& state);
     void issue_copy(EntryReadState& state, EntryReadState::Stage stage, std::uint64_t begin, std::uint64_t end);
+    void read(EntryReadState& state, std::uint64_t number, std::uint64_t offset, AlignedBuffer& into);
     bool take_copy_header(EntryReadState& state);
     bool take_copy(EntryReadState& state);
     void on_read(EntryReadState& state);

@@ -642,14 +642,16 @@ bool LogStore::holds(RangeId range, LogIndex index) const {
     return replica != nullptr && replica->runs.find(index.value) != nullptr;
 }
 
-LogIndex LogStore::reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const {
+LogIndex LogStore::reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes, Measure measure) const {
     const LogReplica& replica = impl_->replica_of(range);
     const log::EntryRun* run = replica.runs.find(first.value);
     ASSERT(run != nullptr && first <= last);
-    std::size_t reached = run->payload_bytes;
-    std::uint64_t end = run->end();
-    for (run++; run != replica.runs.end() && end <= last.value && reached < bytes; run++) {
-        reached += run->payload_bytes;
+    std::size_t reached = 0;
+    std::uint64_t end = first.value;
+    std::uint64_t batch = 0;   // of the run before
+    for (; run != replica.runs.end() && end <= last.value && reached < bytes; run++) {
+        const bool same_batch = std::exchange(batch, run->place.sequence) == run->place.sequence;
+        reached += measure == Measure::payloads ? run->payload_bytes : same_batch ? 0 : run->place.bytes;
         end = run->end();
     }
     return std::min(last, LogIndex(end - 1));

@@ -112,6 +112,7 @@ class EntryRead {
     LogIndex damaged_through{};
     std::optional<raft::Entry> damaged_entry;
     std::size_t damaged_bytes{0};
+    std::uint64_t disk_bytes{0};    // that the disk was asked for
     std::unique_ptr<class EntryReadState> state;
 
     EntryRead();
@@ -195,7 +196,8 @@ class LogStore {
     bool holds(RangeId range, LogIndex index) const;
     // Up to where a read from `first` stays within about so many bytes: through the run of entries, of one batch, that
     // reaches them. Requires: the log holds `first`.
-    LogIndex reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes) const;
+    enum class Measure : std::uint8_t { payloads, batches };
+    LogIndex reach(RangeId range, LogIndex first, LogIndex last, std::size_t bytes, Measure measure) const;
     // Applied through here. A check only: memory does not wait for it (see above).
     void release(RangeId range, LogIndex applied);
     // First entry still in memory without a read.

@@ -553,7 +553,7 @@ void Replica::read_on(LogIndex first) {
         auto read = std::make_unique<OldRead>();
         read->replica = this;
         read->begin = first;
-        read->last = context_.log->reach(range_, first, last, old_read_bytes);
+        read->last = context_.log->reach(range_, first, last, old_read_bytes, LogStore::Measure::payloads);
         read->read.context = read.get();
         read->read.callback = &Replica::on_entries_read;
         apply_reads_.push_back(std::move(read));

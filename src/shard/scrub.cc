@@ -158,21 +158,16 @@ bool Scrub::read_entries(Instant now) {
         return false;
     }
     const LogIndex last = std::min(of.applied(), LogIndex(in_memory.value - 1));
-    asked_through_ = context_.log->reach(range_, entry_, last, checkpoint_chunk_bytes);
+    asked_through_ = context_.log->reach(range_, entry_, last, checkpoint_chunk_bytes, LogStore::Measure::batches);
     read_ = std::make_unique<EntryRead>();
     read_->callback = [](EntryRead&) {};   // looked at by time
     context_.log->read(range_, entry_, asked_through_, checkpoint_chunk_bytes, *read_);
-    next_ = now + answer_interval;
     return false;
 }
 
 void Scrub::take_entries() {
     const std::unique_ptr<EntryRead> read = std::move(read_);
-    std::uint64_t bytes = limits::block_bytes;
-    for (const raft::Entry& entry : read->entries) {
-        bytes += entry.payload.size();
-    }
-    went(context_.now, bytes);
+    went(context_.now, read->disk_bytes);
     if (read->damaged) {
         on_damage("log entries " + std::to_string(read->damaged_id.index.value) + " to " +
                   std::to_string(read->damaged_through.value) + " cannot be read back");
@@ -186,9 +181,9 @@ void Scrub::take_entries() {
 // ---------------------------------------------------------------------------------------------- both
 
 bool Scrub::may_read(Instant now) {
-    const Instant paced = context_.log->pace().next_at(now);
-    if (paced > now) {
-        next_ = std::max(next_, std::min(paced, now + 1s));
+    const Instant at = std::max(next_read_, context_.log->pace().next_at(now));
+    if (at > now) {
+        next_ = std::max(next_, std::min(at, now + 1s));
         return false;
     }
     return true;
@@ -199,7 +194,7 @@ void Scrub::went(Instant now, std::uint64_t bytes) {
     BackgroundPace& pace = context_.log->pace();
     const Duration rest = pace.at_floor(now) ? slow_interval : Duration(0);
     pace.went(now, bytes);
-    next_ = now + std::max({answer_interval, rest, time_at_rate(bytes, rate_max)});
+    next_read_ = now + std::max(rest, time_at_rate(bytes, rate_max));
 }
 
 Replica* Scrub::replica() { return any_ ? context_.replicas->find(range_) : nullptr; }

@@ -67,7 +67,8 @@ class Scrub {
     LogIndex entry_{};             // the next to read
     LogIndex asked_through_{};
     std::unique_ptr<EntryRead> read_;   // asked for, and what it gave; null: nothing is
-    Instant next_{};
+    Instant next_{};         // when to look again
+    Instant next_read_{};    // by what was read last
 };
 
 }  // namespace ringfort::shard

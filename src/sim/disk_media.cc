@@ -160,6 +160,7 @@ DiskErrc DiskMedia::perform(Task& task) {
 
 DiskErrc DiskMedia::perform_read(Task& task) {
     counters_.reads++;
+    counters_.bytes_read += task.into.size();
     if (task.owner == nullptr) {
         return DiskErrc::ok;
     }

@@ -56,6 +56,7 @@ struct DiskCounters {
     std::uint64_t reads{0};
     std::uint64_t writes{0};
     std::uint64_t syncs{0};
+    std::uint64_t bytes_read{0};
     std::uint64_t bytes_written{0};
     std::uint64_t errors_injected{0};
     std::uint64_t reads_misdirected{0};

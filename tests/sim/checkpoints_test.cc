@@ -460,6 +460,29 @@ TEST_F(Scrubbed, what_is_read_is_a_piece_a_second_while_the_logs_flushes_are_slo
     good_end();
 }
 
+TEST_F(Scrubbed, old_entries_in_small_batches_are_read_no_faster_than_anything_else) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 1ms;
+    options.checkpoint_log_bytes = 64 * mib;
+    options.log_window_bytes = 1 * mib;
+    ASSERT_TRUE(begin(options));
+    for (int i = 0; i < 2500; i++) {
+        ASSERT_TRUE(ask(api::PutRequest{.key = "d00/fill", .value = "of a batch of its own"}));
+    }
+    ASSERT_TRUE(files().empty());
+    const DiskCounters& disk = s->node(0).media().counters();
+    std::uint64_t most = 0;
+    const std::uint64_t begin_bytes = disk.bytes_read;
+    for (int second = 0; second < 10; second++) {
+        const std::uint64_t before = disk.bytes_read;
+        s->simulation.run_for(1s);
+        most = std::max(most, disk.bytes_read - before);
+    }
+    EXPECT_GT(disk.bytes_read - begin_bytes, 10 * shard::Scrub::rate_max / 2);
+    EXPECT_LE(most, shard::Scrub::rate_max + shard::checkpoint_chunk_bytes + limits::block_bytes);
+    good_end();
+}
+
 TEST_F(Scrubbed, old_entries_that_rot_lie_behind_a_checkpoint_then) {
     RunOptions options = checkpoint_options(1);
     options.scrub_interval = 2s;
