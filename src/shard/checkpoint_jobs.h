@@ -20,7 +20,7 @@ struct Checkpoints::Removal {
 
 class Checkpoints::WriteJob {
   public:
-    WriteJob(Checkpoints& owner, Replica& replica, bool hurries);
+    WriteJob(Checkpoints& owner, Replica& replica, const Want& want);
     // One step; false: waiting for the disk.
     bool step(WorkBudget& budget);
     bool done() const { return stage_ == Stage::done; }
@@ -59,7 +59,8 @@ class Checkpoints::WriteJob {
     bool abandoned_{false};
     std::uint64_t offset_{0};
     LogRace race_;
-    bool hurries_;                    // somebody waits for it
+    const bool hurries_;              // somebody waits for it
+    const bool renews_;               // what there is cannot be read back
     const std::string former_;        // file of the checkpoint there was when it began
     Instant next_leisurely_{};
     BatchSequence named_in_{0};

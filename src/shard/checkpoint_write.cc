@@ -7,12 +7,13 @@
 
 namespace ringfort::shard {
 
-Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica, bool hurries)
+Checkpoints::WriteJob::WriteJob(Checkpoints& owner, Replica& replica, const Want& want)
     : owner_(owner),
       replica_(replica),
       record_range_(replica.range()),
       chunk_(checkpoint_chunk_bytes),
-      hurries_(hurries),
+      hurries_(want.hurries),
+      renews_(want.renews),
       former_(replica.checkpoint().file) {
     const LogIndex applied = replica.applied();
     const auto term = replica.raft().term_at(applied);
@@ -50,7 +51,7 @@ bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
         return false;
     }
     fail("it cannot be " + std::string(what) + ": " + std::string(env::to_string(operation_.op.error)));
-    owner_.on_write_failed(record_range_);
+    owner_.on_write_failed(record_range_, renews_);
     return true;
 }
 

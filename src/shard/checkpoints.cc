@@ -107,14 +107,14 @@ void Checkpoints::maybe_start_write() {
         }
         const LogIndex last = replica->checkpoint().applied.index;
         if (replica->applied() > last || (want.renews && replica->applied() == last)) {
-            write_ = std::make_unique<WriteJob>(*this, *replica, want.hurries);
+            write_ = std::make_unique<WriteJob>(*this, *replica, want);
         }
     }
 }
 
-void Checkpoints::on_write_failed(RangeId range) {
+void Checkpoints::on_write_failed(RangeId range, bool renews) {
     write_pause_.lengthen(context_.now, write_pause_min, write_pause_max);
-    add_want(range, false);
+    add_want(range, false).renews |= renews;
 }
 
 void Checkpoints::on_sent(RangeId range, NodeId to, bool ok) {

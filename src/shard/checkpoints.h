@@ -94,7 +94,7 @@ class Checkpoints {
     struct Want {
         RangeId range{};
         bool hurries{false};
-        bool renews{false};
+        bool renews{false};    // also where nothing was applied since the last one
     };
     class WriteJob;
     class LoadJob;
@@ -112,7 +112,7 @@ class Checkpoints {
     std::uint64_t log_written() const;
     void maybe_start_write();
     Want& add_want(RangeId range, bool hurries);
-    void on_write_failed(RangeId range);
+    void on_write_failed(RangeId range, bool renews);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);
     void look_for_garbage();

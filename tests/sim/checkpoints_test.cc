@@ -432,6 +432,30 @@ TEST_F(Scrubbed, a_checkpoint_that_rots_is_written_anew_although_nothing_was_wri
     restart_and_read();
 }
 
+// The next pass would find it again: in an hour.
+TEST_F(Scrubbed, a_checkpoint_that_rots_while_the_disk_is_full_is_written_anew_once_there_is_room) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 10s;
+    ASSERT_TRUE(begin(options));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    DiskMedia& media = s->node(0).media();
+    for (const bool full : {false, true}) {
+        const auto former = files();
+        ASSERT_EQ(former.size(), 1u);
+        media.file(former.front())->flip_bit(9);
+        media.profile().capacity_bytes = full ? media.used_bytes() : 1ull << 40;
+        ASSERT_TRUE(found(former.front()));
+        s->simulation.run_for(500ms);
+        ASSERT_EQ(files() == former, full);
+        media.profile().capacity_bytes = 1ull << 40;
+        const Instant room = s->simulation.now();
+        ASSERT_TRUE(renewed(former));
+        EXPECT_LE(s->simulation.now() - room, 5s) << "of which one is renewed()'s";
+    }
+    restart_and_read();
+}
+
 TEST_F(Scrubbed, what_is_read_is_a_piece_a_second_while_the_logs_flushes_are_slow) {
     RunOptions options = checkpoint_options(1);
     options.scrub_interval = 1ms;
