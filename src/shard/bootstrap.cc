@@ -263,8 +263,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
             if (kept->promises_in_doubt) {
                 context_.log->append_hard_state(loaded.range, loaded.hard_state);
             }
-            context_.replicas->add(std::move(loaded));
-            tell_domains();
+            add_restored(std::move(loaded));
         });
         return;
     }
@@ -279,7 +278,13 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
     if (recovered.promises_in_doubt) {
         context_.log->append_hard_state(start.range, start.hard_state);
     }
+    add_restored(std::move(start));
+}
+
+// The directory may have come before: its next change would be too late.
+void Bootstrap::add_restored(ReplicaStart&& start) {
     context_.replicas->add(std::move(start));
+    tell_domains();
 }
 
 // ------------------------------------------------------------------------------------------------ first start

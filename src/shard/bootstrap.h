@@ -38,6 +38,8 @@ namespace ringfort::shard {
 // "host:port" of the node's own client listener as it advertises it; empty if it advertises none.
 std::string_view own_client_address(const NodeConfig& config);
 
+struct ReplicaStart;
+
 class Bootstrap {
   public:
     explicit Bootstrap(Context& context);
@@ -70,6 +72,7 @@ class Bootstrap {
     void save_memory();
     void on_memory_saved();
     void restore(RecoveredReplica& recovered);
+    void add_restored(ReplicaStart&& start);
     void decide();
     // It is up, and what it says of this node holds for what this node is now.
     bool remembers_us(const PeerLinks::Peer& peer) const;

@@ -168,6 +168,45 @@ TEST_F(Checkpoints, of_many_ranges_are_loaded_some_at_a_time) {
     good_end();
 }
 
+// The directory is there before the second shard has read its log, and one of two ranges in that is still being loaded.
+TEST_F(Checkpoints, of_other_ranges_may_load_for_long_and_answers_name_their_domain) {
+    RunOptions options = checkpoint_options(1);
+    options.shards = 2;
+    options.domains = 4;
+    options.checkpoint_log_bytes = 3 * mib;
+    ASSERT_TRUE(begin(options));
+    ASSERT_TRUE(ask(api::PutRequest{.key = "d03/key", .value = "v"}));
+    for (int i = 0; i < 60; i++) {
+        const std::string name = "d01/" + std::to_string(i);
+        ASSERT_TRUE(ask(api::PutRequest{.key = name, .value = std::string(100'000, 'x')}));
+    }
+    s->simulation.run_for(5s);
+    const auto has_file = [&](std::string_view of) {
+        return std::ranges::any_of(s->node(0).media().names(),
+                                   [&](const std::string& name) { return name.find(of) != std::string::npos; });
+    };
+    ASSERT_TRUE(has_file("/checkpoint-2-"));
+    ASSERT_FALSE(has_file("/checkpoint-4-"));
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    s->node(0).media().profile().read_latency = 100ms;
+    s->node(0).start();
+    api::RangeRequest request = newest("d03/key");
+    request.serializable = true;
+    do {
+        ASSERT_FALSE(s->node(0).ready()) << "nothing was put to the test";
+        clients.clear();
+        clients.push_back(std::make_unique<RawClient>(s->cluster(), 0));
+        clients[0]->greet();
+        clients[0]->ask(++id, request, 5s);
+        s->simulation.run_for(10ms);
+    } while (answer(0, id).value != "v");
+    EXPECT_FALSE(s->node(0).ready()) << "nothing was put to the test";
+    EXPECT_EQ(answer(0, id).domain, DomainId(4));
+    ASSERT_TRUE(s->run_until(60s, "it does not start", [&] { return s->node(0).ready(); }));
+    good_end();
+}
+
 // What a follower has of the leader's log is gone there: it gets a snapshot.
 class Behind : public Checkpoints {
   protected:

@@ -26,6 +26,7 @@ class RawClient final : public env::ConnectionHandler {
         std::uint64_t bytes{0};
         bool ended{false};
         api::Errc error{api::Errc::ok};
+        DomainId domain{};
         NodeId leader{};     // that an error named
         std::size_t pairs{0};
         std::string value;   // of the last pair
@@ -180,6 +181,7 @@ class RawClient final : public env::ConnectionHandler {
         Arena arena;
         const auto response = wire::decode_response(kind, frame.header.flags, frame.body, arena);
         ASSERT_TRUE(response);
+        answer.domain = response->header.domain;
         if (const auto* error = std::get_if<api::ErrorInfo>(&response->body)) {
             answer.error = error->code;
             answer.leader = error->leader;
