@@ -245,6 +245,33 @@ void range_100(benchmark::State& state) {
     }
 }
 
+// Reads all keys page by page at the revision of the first page, with a put after each: an iteration is a page of 500 keys
+// and a put.
+void page_behind_writes(benchmark::State& state) {
+    Fixture& world = fixture(static_cast<std::uint64_t>(state.range(0)));
+    const std::string first_key(1, '\0');
+    std::string from = first_key;
+    api::Revision at = 0;
+    Arena arena;
+    for (auto _ : state) {
+        api::RangeRequest request = all_keys();
+        request.key = from;
+        request.revision = at;
+        request.limit = 500;
+        const auto read = world.store().open_range(request);
+        api::RangeResponse out;
+        WorkBudget budget;
+        while ((*read)->step(budget, 1 << 20, arena, out) == Step::more) {
+            budget = {};
+        }
+        at = out.more ? (*read)->revision() : 0;
+        from = out.more ? std::string(out.kvs.back().key) + '\0' : first_key;
+        world.put(world.random_key());
+        arena.reset();
+    }
+    world.compact_all();
+}
+
 double thread_cpu_us() {
     timespec now{};
     ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -510,6 +537,7 @@ BENCHMARK(put_overwrite)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(put_overwrite_ahead)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(get_latest)->Arg(10'000)->Arg(1'000'000);
 BENCHMARK(range_100)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
+BENCHMARK(page_behind_writes)->Arg(1'000'000)->Unit(benchmark::kMicrosecond);
 BENCHMARK(count_interval)->Arg(1'000'000);
 BENCHMARK(scan_all)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(sort_all_by_mod)->Arg(1'000'000)->Unit(benchmark::kMillisecond);

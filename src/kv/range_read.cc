@@ -1,5 +1,6 @@
 // Stand-alone range reads: checks, the pin, and pieces in the caller's arena around a RangeScan.
 #include "api/key_range.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "kv/range_scan.h"
 #include "kv/store_impl.h"
@@ -10,9 +11,15 @@ namespace {
 
 class PinnedRangeRead final : public RangeRead {
   public:
-    PinnedRangeRead(StoreState& state, const api::RangeRequest& request, api::Revision at)
-        : state_(state), at_(at), scan_(state, request, at) {
+    PinnedRangeRead(StoreState& state, PageCounts& page_counts, const api::RangeRequest& request, api::Revision at)
+        : state_(state), page_counts_(page_counts), at_(at), scan_(state, request, at) {
         state_.pin(at_);
+        if (scan_.count_known()) {
+            count_source_ = PageCounts::Source::tree;
+        } else if (const auto count = page_counts_.find(scan_.interval(), at_)) {
+            MARK("a read of the past finds the count that the page before it left");
+            scan_.set_count(*count);
+        }
     }
     ~PinnedRangeRead() override { state_.unpin(at_); }
 
@@ -24,6 +31,7 @@ class PinnedRangeRead final : public RangeRead {
         if (result == Step::done) {
             out.count = scan_.count();
             out.more = scan_.more();
+            leave_count();
         }
         return result;
     }
@@ -47,9 +55,20 @@ class PinnedRangeRead final : public RangeRead {
         return sink;
     }
 
+    // Requires: the scan is done.
+    void leave_count() {
+        const auto rest = scan_.rest();
+        if (rest && at_ >= state_.compact_revision) {
+            page_counts_.add(count_source_, rest->interval, at_,
+                             rest->count - (MUTANT(page_counts_one_short) ? 1u : 0u));
+        }
+    }
+
     StoreState& state_;
+    PageCounts& page_counts_;
     api::Revision at_;
     RangeScan scan_;
+    PageCounts::Source count_source_{PageCounts::Source::page};
 };
 
 bool too_many_to_sort(const StoreState& state, const api::RangeRequest& request) {
@@ -80,7 +99,7 @@ Result<std::unique_ptr<RangeRead>, api::Errc> Store::open_range(const api::Range
     if (too_many_to_sort(state, request)) {
         return failure(api::Errc::too_many_requests);
     }
-    return std::make_unique<PinnedRangeRead>(state, request, at);
+    return std::make_unique<PinnedRangeRead>(state, impl_->page_counts, request, at);
 }
 
 }  // namespace ringfort::kv

@@ -65,6 +65,21 @@ bool RangeScan::wanted(const Version& version) const {
            within(version.create(), request_.min_create_revision, request_.max_create_revision);
 }
 
+void RangeScan::set_count(std::uint64_t count) {
+    ASSERT(stage_ == Stage::walk && !started_ && seen_ == 0 && count <= records_);
+    count_known_ = true;
+    count_ = count;
+}
+
+std::optional<RangeScan::Rest> RangeScan::rest() const {
+    ASSERT(stage_ == Stage::done);
+    if (sorted() || !more()) {
+        return std::nullopt;
+    }
+    ASSERT(seen_to_cut_ < count_);
+    return Rest{backward() ? api::Interval{begin_, cut_} : api::Interval{cut_, end_}, count_ - seen_to_cut_};
+}
+
 std::uint64_t RangeScan::pairs_left_max() const {
     if (request_.count_only || stage_ == Stage::done) {
         return 0;
@@ -137,10 +152,13 @@ Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink
                 started_ = true;
                 return Step::more;
             }
-            count_ += there && !count_known_ ? 1 : 0;
+            seen_ += there ? 1 : 0;
             matched_ += match ? 1 : 0;
             if (emits) {
                 emit(record, *chain_, budget, sink);
+                if (matched_ == limit_) {
+                    cut_after(record.key());
+                }
             } else if (match && sorted()) {
                 take(record, *chain_, budget);
                 budget.take(heap_push_keys, 0);
@@ -152,10 +170,20 @@ Step RangeScan::walk(const StoreState& state, WorkBudget& budget, PairSink& sink
             }
         }
     }
-    if (count_known_ && !has_filter(request_)) {
+    if (!count_known_) {
+        count_ = seen_;
+    } else if (!has_filter(request_)) {
         matched_ = count_;
     }
     return Step::done;
+}
+
+void RangeScan::cut_after(std::string_view key) {
+    cut_.assign(key);
+    if (!backward()) {
+        cut_.push_back('\0');   // the next key that there could be
+    }
+    seen_to_cut_ = seen_;
 }
 
 // Ensures: chain_ is what a reader at at_ sees, null if nothing.

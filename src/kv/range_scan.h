@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "api/key_range.h"
 #include "kv/store_state.h"
 
 namespace ringfort::kv {
@@ -39,9 +40,22 @@ class RangeScan {
 
     [[nodiscard]] Step step(const StoreState& state, WorkBudget& budget, PairSink& sink);
 
+    api::Interval interval() const { return {begin_, end_}; }
+    // Else it takes a walk over the whole interval.
+    bool count_known() const { return count_known_; }
+    // Requires: not stepped yet.
+    void set_count(std::uint64_t count);
+
     // Once done.
     bool more() const { return !request_.count_only && limit_ > 0 && matched_ > limit_; }
     std::int64_t count() const { return static_cast<std::int64_t>(count_); }
+    // What the limit cut off: where the next page begins (backward: ends), and how many keys are there. Views into the scan.
+    // nullopt: nothing, or no interval, as the answer is not in the order of keys.
+    struct Rest {
+        api::Interval interval;
+        std::uint64_t count;
+    };
+    std::optional<Rest> rest() const;
 
     // Memory of references.
     std::size_t held_bytes() const { return references_.capacity() * sizeof(Reference); }
@@ -68,6 +82,7 @@ class RangeScan {
     Step walk(const StoreState& state, WorkBudget& budget, PairSink& sink);
     // False: the budget ended among the versions of the key.
     bool find_visible(const KeyRecord& record, WorkBudget& budget);
+    void cut_after(std::string_view key);
     void take(const KeyRecord& record, const Version& version, WorkBudget& budget);
     [[nodiscard]] bool settle(std::size_t count, WorkBudget& budget);
     void move_down(std::size_t count, WorkBudget& budget);
@@ -89,8 +104,11 @@ class RangeScan {
     const Version* chain_{nullptr};        // where to go on among the versions of the key at position_
     bool count_known_{false};
     std::uint64_t count_{0};
+    std::uint64_t seen_{0};                // keys walked that are there
     std::uint64_t matched_{0};
     std::uint64_t emitted_{0};
+    std::string cut_;                      // the key at which the limit was reached
+    std::uint64_t seen_to_cut_{0};         // that one included
     std::vector<Reference> references_;
     // The reference on its way to its place in the heap, if there is one: down first, to a leaf, then up.
     enum class Moving : std::uint8_t { none, down, up };

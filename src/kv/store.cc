@@ -218,6 +218,7 @@ void Store::Impl::step_compact() {
     }
     // Logical at once; `physical` only tells whoever answers to wait for reclaimed().
     state.compact_revision = compact.revision;
+    page_counts.forget_below(compact.revision);
     outcome = api::Result{api::CompactResponse{}};
 }
 
@@ -254,6 +255,10 @@ std::uint64_t Store::live_bytes() const {
 std::uint64_t Store::reserved_bytes() const {
     const StoreState& state = impl_->state;
     return state.slab.reserved_bytes() + state.index.memory_bytes() + state.history.heap_bytes();
+}
+
+std::uint64_t Store::page_count_bytes() const {
+    return impl_->page_counts.bytes();
 }
 
 std::optional<api::KeyValue> Store::get(std::string_view key, api::Revision revision) const {

@@ -86,6 +86,9 @@ class Store {
     // Raised and not taken back. Views live until the next apply step.
     std::span<const api::Alarm> alarms() const;
 
+    // What limited reads left for their next pages, see PageCounts; not in live_bytes().
+    std::uint64_t page_count_bytes() const;
+
     // ---- reads
     // The key at a revision (0: latest). nullopt: absent there. Requires: compact_revision() <= revision <= revision().
     // Fast at the latest revision; at an old one it walks back over the key's newer versions in one go, which

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kv/delete_job.h"
+#include "kv/page_counts.h"
 #include "kv/store.h"
 #include "kv/store_state.h"
 #include "kv/txn_job.h"
@@ -20,6 +21,7 @@ struct Store::Impl {
 
     RangeId range;
     StoreState state;
+    PageCounts page_counts;          // of what is read here: no part of the state
 
     Stage stage{Stage::idle};
     Arena txn_arena;                 // the tree of the transaction being applied, or the ids of a keep-alive

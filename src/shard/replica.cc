@@ -7,6 +7,7 @@
 #include "base/checksum.h"
 #include "base/mark.h"
 #include "base/mutant.h"
+#include "kv/page_counts.h"
 #include "shard/checkpoints.h"
 #include "shard/peer_links.h"
 #include "shard/replicas.h"
@@ -272,6 +273,9 @@ void Replica::list_pools(PoolList& out) const {
     out.push_back({"bytes that proposals may add", pending_bytes_});
     out.push_back({"reads of old entries for peers", reads_.size()});
     out.push_back({"reads of old entries for apply", apply_reads_.size(), apply_reads_max});
+    if (store_ != nullptr) {
+        out.push_back({"bytes of counts for next pages", store_->page_count_bytes(), kv::PageCounts::bytes_max(), true});
+    }
 }
 
 kv::CommandHeader Replica::command_header() const {

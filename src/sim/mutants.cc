@@ -166,6 +166,8 @@ constexpr Mutant table[] = {
      "kv/store.h, resumable apply"},
     {"half_applied_is_seen", "kv/store.cc", "a read sees the first half of a transaction under way", "kv/store.h"},
     {"count_is_of_today", "kv/range_scan.cc", "a read of the past counts the keys of today", "etcd KV API"},
+    {"page_counts_one_short", "kv/range_read.cc", "the next page of a read of the past counts one key less than there is",
+     "kv/page_counts.h"},
     {"range_holds_its_end", "kv/range_scan.cc", "a range holds the key at its end", "etcd KV API"},
     {"past_read_sees_newest", "kv/range_scan.cc", "a read of the past sees newer versions", "etcd KV API"},
     {"alarm_stays", "shard/space_alarms.cc", "an alarm is never taken back, however much is free again",

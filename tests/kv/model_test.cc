@@ -1,7 +1,9 @@
 // The store against the naive model: random commands, reads, compactions and restores, everything cut into the smallest
 // steps and interleaved. Each seed is one run; a failure names it.
 #include <memory>
+#include <utility>
 
+#include "kv/store_impl.h"
 #include "model.h"
 #include "request_maker.h"
 
@@ -66,9 +68,24 @@ class ModelRun {
     }
 
     int checkpoints_interleaved{0};
+    int counts_found{0};   // by reads of the past, left by the pages before them
 
   private:
+    // A request with texts of its own.
+    struct Question {
+        explicit Question(const api::RangeRequest& from) : key(from.key), range_end(from.range_end), fields(from) {}
+        api::RangeRequest request() const {
+            api::RangeRequest out = fields;
+            out.key = key;
+            out.range_end = range_end;
+            return out;
+        }
+
+        std::string key, range_end;
+        api::RangeRequest fields;   // but for the texts
+    };
     struct OpenRead {
+        Question question;
         std::unique_ptr<RangeRead> read;
         Model::Answer expected;
         Model::Answer found;
@@ -155,8 +172,34 @@ class ModelRun {
         checkpoint_.reset();
     }
 
+    // The read of which a limit cut off the rest goes on with that, mostly in the same way.
+    void turn_the_page(const OpenRead& one) {
+        const bool down = one.question.fields.sort_order == api::SortOrder::descend;
+        if (!one.found.more || one.question.fields.sort_target != api::SortTarget::key) {
+            return;
+        }
+        next_page_ = one.question;
+        next_page_->fields.revision = one.read->revision();
+        (down ? next_page_->range_end : next_page_->key) = one.found.pairs.back().key + std::string(down ? 0 : 1, '\0');
+        if (maker_.prng.one_in(4)) {
+            const api::RangeRequest other = maker_.range(model_.revision);
+            next_page_->fields.limit = other.limit;
+            next_page_->fields.sort_target = other.sort_target;
+            next_page_->fields.count_only = other.count_only;
+            next_page_->fields.min_mod_revision = other.min_mod_revision;
+        }
+    }
+
+    bool count_was_left(const api::RangeRequest& request) const {
+        return request.revision > 0 && request.revision < store_->revision() && !request.range_end.empty() &&
+               store_->impl().page_counts.find(api::interval_of({request.key, request.range_end}), request.revision);
+    }
+
     void read() {
-        const api::RangeRequest request = maker_.range(model_.revision);
+        const bool goes_on = next_page_ && !maker_.prng.one_in(3);
+        const Question question = goes_on ? *std::exchange(next_page_, {}) : Question(maker_.range(model_.revision));
+        const api::RangeRequest request = question.request();
+        counts_found += count_was_left(request) ? 1 : 0;
         const auto expected = model_.range(request);
         auto opened = store_->open_range(request);
         if (const auto* code = std::get_if<api::Errc>(&expected)) {
@@ -165,7 +208,7 @@ class ModelRun {
             return;
         }
         ASSERT_TRUE(opened.has_value());
-        open_.push_back({std::move(*opened), std::get<Model::Answer>(expected), {}});
+        open_.push_back({question, std::move(*opened), std::get<Model::Answer>(expected), {}});
         const std::string key(request.key);
         const api::Revision at = request.revision <= 0 ? model_.revision : request.revision;
         const auto live = model_.live_at(at);
@@ -194,6 +237,7 @@ class ModelRun {
         if (step == Step::done) {
             EXPECT_EQ(one.found.pairs.size(), one.expected.pairs.size());
             ASSERT_EQ(one.found == one.expected, true);
+            turn_the_page(one);
             open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(which));
         }
     }
@@ -248,12 +292,14 @@ class ModelRun {
     Model model_;
     std::unique_ptr<Store> store_;
     std::vector<OpenRead> open_;
+    std::optional<Question> next_page_;
     std::optional<OpenCheckpoint> checkpoint_;
     LogIndex index_{};
 };
 
 TEST(Store, does_what_the_naive_model_does_in_the_smallest_steps) {
     int checkpoints_interleaved = 0;
+    int counts_found = 0;
     for (std::uint64_t seed = 1; seed <= 60; seed++) {
         SCOPED_TRACE(seed);
         ModelRun one(seed);
@@ -262,8 +308,10 @@ TEST(Store, does_what_the_naive_model_does_in_the_smallest_steps) {
             return;
         }
         checkpoints_interleaved += one.checkpoints_interleaved;
+        counts_found += one.counts_found;
     }
     EXPECT_GT(checkpoints_interleaved, 60);
+    EXPECT_GT(counts_found, 100);
 }
 
 TEST(Store, replicas_agree_whatever_their_budgets_answers_seeds_and_compaction) {
