@@ -124,6 +124,11 @@ void take_result(RecordedOperation& operation, const api::Response& response) {
     }
 }
 
+// The key behind a given one ends with a zero byte.
+std::string readable(const std::string& key) {
+    return key.ends_with('\0') ? key.substr(0, key.size() - 1) + "\\0" : key;
+}
+
 void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
     for (const auto& step : steps) {
         switch (step.kind) {
@@ -138,7 +143,7 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             case StepKind::hash: out += " hash"; break;
             case StepKind::disarm: out += " disarm"; break;
         }
-        out += step.key;
+        out += readable(step.key);
         if (!step.range_end.empty()) {
             out += ".." + step.range_end;
         }

@@ -60,6 +60,7 @@ void each_setting(Options& o, Visit visit) {
     visit("stale-gets", o.workload.stale_gets);
     visit("past-gets", o.workload.past_gets);
     visit("ranges", o.workload.ranges);
+    visit("pages", o.workload.pages);
     visit("removes", o.workload.removes);
     visit("range-removes", o.workload.range_removes);
     visit("transactions", o.workload.transactions);

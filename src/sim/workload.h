@@ -32,6 +32,8 @@ class Workload {
     StepRequest range(std::uint32_t domain);
     StepRequest put(std::uint32_t domain);
     StepRequest remove(std::uint32_t domain, bool many);
+    RecordedOperation page(std::uint32_t domain);
+    void turn_page(const RecordedOperation& operation);
     RecordedOperation transaction(std::uint32_t domain);
     RecordedOperation compaction(std::uint32_t domain);
     RecordedOperation hash(std::uint32_t domain);
@@ -50,6 +52,7 @@ class Workload {
     std::uint64_t values_{0};
     std::map<std::string, RecordedKv> last_seen_;
     std::map<std::uint32_t, api::Revision> revision_;   // highest seen, by domain
+    std::map<std::uint32_t, StepRequest> next_page_;    // of the last read that a limit cut off, by domain
     std::map<std::uint32_t, std::vector<api::LeaseId>> leases_;   // its own, by domain, as far as it knows
     api::LeaseId granted_{0};                           // ids it has chosen
 };

@@ -183,6 +183,7 @@ TEST(Bulk, thousands_of_keys_are_read_and_deleted_at_once_among_other_work) {
     options.workload.bulk_keys = 2500;
     options.invariants_one_in = 4096;   // they walk whole stores
     options.workload.ranges = 0;
+    options.workload.pages = 0;
     Scenario s(options);
     ASSERT_TRUE(s.form());
     ASSERT_TRUE(s.simulation.run_for(5s)) << s.simulation.problem();
