@@ -123,6 +123,12 @@ class Watch(ClusterCase):
         for number in range(5):
             cluster.must_ctl("put", "k", str(number))
         cluster.must_ctl("compaction", "4")
-        code, _, error = cluster.ctl("watch", "k", "--rev", "2")
-        self.assertEqual(code, 1)
-        self.assertIn("required revision has been compacted; the first one kept is 4", error)
+        for form in ("simple", "json"):
+            code, told, error = cluster.ctl("watch", "k", "--rev", "2", "-w", form)
+            self.assertEqual(code, 5)
+            self.assertIn("required revision has been compacted; the first one kept is 4", error)
+            if form == "simple":
+                self.assertEqual(told, "")
+            else:
+                last = json.loads(told)
+                self.assertEqual((last["Canceled"], last["CompactRevision"], last["Events"]), (True, 4, []))

@@ -91,6 +91,17 @@ class CommandLine(unittest.TestCase):
                      "compaction", "7", "--domain=-1")
 
     def test_an_answer_that_cannot_be_written_is_said(self):
+    def test_watch_takes_its_key_of_the_environment_and_ends_with_its_lines(self):
+        self.refused(128, "bad number of arguments (found conflicting environment key)", "watch", "k", RINGCTL_WATCH_KEY="j")
+        self.refused(128, 'RINGCTL_WATCH_KEY is empty but got RINGCTL_WATCH_RANGE_END="z"', "watch",
+                     RINGCTL_WATCH_RANGE_END="z")
+        self.refused(128, "watch command needs one argument as key and an optional argument as range_end", "watch")
+        self.refused(3, "Error reading watch request line: EOF", "watch", "-i", "--endpoints", NOBODY)
+        done = run("watch", "-i", "--endpoints", NOBODY, stdin="watch\nwatch k\n", RINGCTL_WATCH_KEY="j")
+        self.assertEqual(done.stderr.splitlines(),
+                         ["Invalid command watch k (bad number of arguments (found conflicting environment key))",
+                          "Error: Error reading watch request line: EOF"])
+
         for words in (["version"], ["log", "dump", "FILE"]):
             with tempfile.NamedTemporaryFile(prefix="log-") as log, open("/dev/full", "w") as full:
                 log.truncate(8192)

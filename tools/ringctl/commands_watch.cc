@@ -59,10 +59,9 @@ class Teller {
         }
         if (reply->canceled) {
             tell_end(*reply);
-            return false;
         }
         const std::string text = printer_->watch(*reply);
-        if (!text.empty() && !reply->created) {
+        if (!text.empty() && (!reply->created || reply->canceled)) {
             print(text);
         }
         for (const Event& event : reply->events) {
@@ -70,7 +69,7 @@ class Teller {
                 run_program(program_, event);
             }
         }
-        return true;
+        return !reply->canceled;
     }
 
   private:
@@ -88,8 +87,37 @@ class Teller {
     const Alone alone_;
 };
 
-void run_once(Session& session, const WatchFlags& flags) {
-    auto watched = flags.to_watch();
+// What the environment names is watched where the words name nothing. An empty variable counts for none.
+std::optional<UsageError> take_environment(WatchFlags& flags) {
+    static constexpr const char* names[] = {"RINGCTL_WATCH_KEY", "RINGCTL_WATCH_RANGE_END"};
+    std::string values[2];
+    for (std::size_t i = 0; i < 2; i++) {
+        const char* const value = std::getenv(names[i]);
+        values[i] = value != nullptr ? value : "";
+    }
+    const auto& [key, end] = values;
+    if (key.empty() && !end.empty()) {
+        return UsageError{"RINGCTL_WATCH_KEY is empty but got RINGCTL_WATCH_RANGE_END=" + in_quotes(end)};
+    }
+    if (!key.empty() && !flags.arguments.empty()) {
+        return UsageError{"bad number of arguments (found conflicting environment key)"};
+    }
+    if (!key.empty()) {
+        flags.arguments.assign(1, key);
+        flags.arguments.insert(flags.arguments.end(), end.empty() ? 0 : 1, end);
+    }
+    return std::nullopt;
+}
+
+Parsed<WatchFlags::Watched> watched_by(WatchFlags& flags) {
+    if (const auto error = take_environment(flags)) {
+        return *error;
+    }
+    return flags.to_watch();
+}
+
+void run_once(Session& session, WatchFlags& flags) {
+    auto watched = watched_by(flags);
     if (const auto* error = std::get_if<UsageError>(&watched)) {
         fail(Exit::bad_arguments, error->text);
     }
@@ -98,10 +126,10 @@ void run_once(Session& session, const WatchFlags& flags) {
     auto watcher = session.client().watch(key, options);
     while (teller.tell(watcher.next())) {
     }
-    fail(Exit::error, "watch is canceled by the server");
+    fail(Exit::interrupted, "watch is canceled by the server");
 }
 
-// A line is one watch more, or asks all of them for a mark.
+// A line is one watch more, or asks all of them for a mark. Returns when there are no more.
 void run_interactive(Session& session) {
     std::mutex telling;
     std::vector<std::unique_ptr<Teller>> tellers;
@@ -132,7 +160,7 @@ void run_interactive(Session& session) {
         } catch (const CLI::ParseError&) {
             good = false;
         }
-        auto watched = flags.to_watch();
+        auto watched = watched_by(flags);
         if (const auto* error = std::get_if<UsageError>(&watched); error != nullptr || !good) {
             std::fprintf(stderr, "Invalid command %s (%s)\n", line.c_str(),
                          error != nullptr && good ? error->text.c_str() : "only support watch or progress");
@@ -158,13 +186,18 @@ void add_watch_command(CLI::App& app, Commands& commands) {
                     "Behind \"--\": a program to run for each event; it finds ETCD_WATCH_REVISION, ETCD_WATCH_EVENT_TYPE,\n"
                     "ETCD_WATCH_KEY and ETCD_WATCH_VALUE in its environment.\n"
                     "With -i, lines of standard input: \"watch KEY [END] [flags] [-- PROGRAM...]\", and \"progress\";\n"
-                    "it ends with them, and goes on when one of its watches ends. Exit code 1 if the cluster ends the one\n"
-                    "watch there is, as for history that was compacted.\n\n"
+                    "it ends with them and exit code 3, and goes on when one of its watches ends. Without -i, exit code 5\n"
+                    "if the cluster ends the watch, as for history that was compacted.\n"
+                    "Without a key the environment's RINGCTL_WATCH_KEY and RINGCTL_WATCH_RANGE_END are meant.\n\n"
                     "Examples:\n  ringctl watch hello\n  ringctl watch app/ --prefix --rev 7 -w json\n"
                     "  ringctl watch config --prev-kv -- sh -c 'echo \"$ETCD_WATCH_VALUE\" >> log'");
     commands.push_back({command, [flags](Session& session) {
                             must_print_keys(session);
-                            flags->interactive ? run_interactive(session) : run_once(session, *flags);
+                            if (!flags->interactive) {
+                                run_once(session, *flags);
+                            }
+                            run_interactive(session);
+                            fail(Exit::invalid_input, "Error reading watch request line: EOF");
                         }});
 }
 

@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
                "  ringctl --endpoints 10.0.0.1:2379,10.0.0.2:2379 endpoint status --cluster -w table\n\n"
                "Every flag is also read from the environment: RINGCTL_ENDPOINTS, RINGCTL_COMMAND_TIMEOUT, ...\n"
                "\"ringctl COMMAND --help\" tells more of each.\n"
-               "Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 128 wrong usage.");
+               "Exit codes: 0 done, 1 error, 3 wrong input, 4 not supported, 5 a watch is over, 128 wrong usage.");
     add_key_commands(app, commands);
     add_txn_command(app, commands);
     add_watch_command(app, commands);

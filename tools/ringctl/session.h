@@ -14,7 +14,14 @@
 namespace ringctl {
 
 // etcdctl's.
-enum class Exit : int { success = 0, error = 1, invalid_input = 3, bad_feature = 4, bad_arguments = 128 };
+enum class Exit : int {
+    success = 0,
+    error = 1,
+    invalid_input = 3,
+    bad_feature = 4,
+    interrupted = 5,
+    bad_arguments = 128
+};
 
 struct Globals {
     std::vector<std::string> endpoints{"127.0.0.1:2379"};
