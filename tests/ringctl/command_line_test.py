@@ -41,6 +41,15 @@ class CommandLine(unittest.TestCase):
         self.refused(128, 'unknown argument "more" of ringctl txn', "txn", "more")
         self.refused(128, 'command "auth" of ringctl: a command of etcdctl that this version does not serve', "auth", "k")
         self.refused(128, 'flag "--cacert" of ringctl get: this version speaks no TLS', "--cacert", "x", "get", "k")
+        mirror = ["make-mirror", NOBODY]
+        for flag in ("--dest-cacert", "--dest-cert", "--dest-key"):
+            self.refused(128, f'flag "{flag}=x" of ringctl make-mirror: this version speaks no TLS', *mirror, f"{flag}=x")
+        for flag in ("--dest-user", "--dest-password"):
+            self.refused(128, f'flag "{flag}=x" of ringctl make-mirror: this version has no users', *mirror, f"{flag}=x")
+        for where in ("--insecure-transport", "--dest-insecure-transport"):
+            self.refused(4, f"`{where}=false`: this version speaks no TLS", *mirror, f"{where}=false")
+            said = run(*mirror, where, f"{where}=true", "--command-timeout", "50ms", RINGCTL_ENDPOINTS=NOBODY).stderr
+            self.assertIn("etcdserver: no leader", said)
         self.refused(4, "membership cannot be changed in this version", "member", "add")
 
     def test_global_flags_are_checked_before_anybody_is_asked(self):
@@ -82,15 +91,6 @@ class CommandLine(unittest.TestCase):
         self.refused(128, 'ringctl lock: --ttl must be a whole number from 1 to 9223372036854775807, not "0"', "lock",
                      "--ttl", "0", "l")
 
-    def test_numbers_are_whole_decimal_and_fit(self):
-        bounds = "must be a whole number from -9223372036854775808 to 9223372036854775807"
-        for flag in ("--limit", "--rev", "--min-mod-rev", "--max-mod-rev", "--min-create-rev", "--max-create-rev"):
-            for wrong in ("9223372036854775808", "99999999999999999999", "0x10", "1e3", "ten"):
-                self.refused(128, f'ringctl get: {flag} {bounds}, not "{wrong}"', "get", "k", f"{flag}={wrong}")
-        self.refused(128, 'ringctl compaction: --domain must be a whole number from 0 to 18446744073709551615, not "-1"',
-                     "compaction", "7", "--domain=-1")
-
-    def test_an_answer_that_cannot_be_written_is_said(self):
     def test_watch_takes_its_key_of_the_environment_and_ends_with_its_lines(self):
         self.refused(128, "bad number of arguments (found conflicting environment key)", "watch", "k", RINGCTL_WATCH_KEY="j")
         self.refused(128, 'RINGCTL_WATCH_KEY is empty but got RINGCTL_WATCH_RANGE_END="z"', "watch",
@@ -102,6 +102,15 @@ class CommandLine(unittest.TestCase):
                          ["Invalid command watch k (bad number of arguments (found conflicting environment key))",
                           "Error: Error reading watch request line: EOF"])
 
+    def test_numbers_are_whole_decimal_and_fit(self):
+        bounds = "must be a whole number from -9223372036854775808 to 9223372036854775807"
+        for flag in ("--limit", "--rev", "--min-mod-rev", "--max-mod-rev", "--min-create-rev", "--max-create-rev"):
+            for wrong in ("9223372036854775808", "99999999999999999999", "0x10", "1e3", "ten"):
+                self.refused(128, f'ringctl get: {flag} {bounds}, not "{wrong}"', "get", "k", f"{flag}={wrong}")
+        self.refused(128, 'ringctl compaction: --domain must be a whole number from 0 to 18446744073709551615, not "-1"',
+                     "compaction", "7", "--domain=-1")
+
+    def test_an_answer_that_cannot_be_written_is_said(self):
         for words in (["version"], ["log", "dump", "FILE"]):
             with tempfile.NamedTemporaryFile(prefix="log-") as log, open("/dev/full", "w") as full:
                 log.truncate(8192)

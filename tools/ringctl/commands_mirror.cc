@@ -15,6 +15,7 @@ struct MirrorFlags {
     std::vector<std::string> destinations;
     std::string destination_prefix;
     bool no_destination_prefix{false};
+    bool insecure_transport{true};
     MirrorOptions options;
 };
 
@@ -22,6 +23,9 @@ struct MirrorFlags {
 constexpr std::chrono::seconds report_interval{30};
 
 void run_mirror(Session& session, MirrorFlags& flags) {
+    if (!flags.insecure_transport) {
+        fail(Exit::bad_feature, "`--dest-insecure-transport=false`: this version speaks no TLS");
+    }
     if (flags.no_destination_prefix && !flags.destination_prefix.empty()) {
         fail(Exit::bad_arguments, "`--dest-prefix` and `--no-dest-prefix` cannot be set at the same time, choose one");
     }
@@ -59,6 +63,8 @@ void add_mirror_command(CLI::App& app, Commands& commands) {
     command->add_option("--prefix", flags->options.prefix, "mirror the keys that begin with this");
     command->add_option("--dest-prefix", flags->destination_prefix, "what they begin with at the destination instead");
     command->add_flag("--no-dest-prefix", flags->no_destination_prefix, "there they begin with what is behind the prefix");
+    command->add_flag("--dest-insecure-transport", flags->insecure_transport, "likewise, to the destination")
+        ->default_str("true");
     ringfort::tools::add_number(*command, "--rev", flags->options.revision,
                                 "mirror the changes from this revision on, and nothing older (0: all)", 0);
     ringfort::tools::add_number(*command, "--max-txn-ops", flags->options.txn_ops_max,

@@ -31,6 +31,9 @@ void add_globals(CLI::App& app, Globals& globals) {
     app.add_option("-w,--write-out", globals.write_out, "output: simple, table, json or fields")
         ->envname("RINGCTL_WRITE_OUT")
         ->capture_default_str();
+    app.add_flag("--insecure-transport", globals.insecure_transport, "without TLS, which this version does not speak")
+        ->envname("RINGCTL_INSECURE_TRANSPORT")
+        ->default_str("true");
     app.add_flag("--hex", globals.hex, "print byte strings as hex encoded strings")->envname("RINGCTL_HEX");
     app.add_flag("--debug", globals.debug, "say on standard error what is asked whom")->envname("RINGCTL_DEBUG");
 }
@@ -101,8 +104,10 @@ std::vector<std::string> cut_program(const CLI::App& app, std::vector<std::strin
 // What etcdctl has and this version has not: told apart from what nobody has.
 const char* not_served(const std::string& word) {
     static constexpr std::string_view commands[] = {"auth", "user", "role", "defrag", "snapshot", "downgrade"};
-    static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify"};
-    static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token"};
+    static constexpr std::string_view tls[] = {"--cacert", "--cert", "--key", "--insecure-skip-tls-verify",
+                                               "--dest-cacert", "--dest-cert", "--dest-key"};
+    static constexpr std::string_view users[] = {"--user", "--password", "--auth-jwt-token", "--dest-user",
+                                                 "--dest-password"};
     if (std::ranges::count(commands, word) > 0) {
         return "a command of etcdctl that this version does not serve";
     }

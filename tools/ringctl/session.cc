@@ -40,6 +40,9 @@ Session::Session(const Globals& globals) : globals_(globals) {
         fail(Exit::bad_feature, "unknown output format \"" + globals.write_out + "\": simple, table, json or fields");
     }
     form_ = *form;
+    if (!globals.insecure_transport) {
+        fail(Exit::bad_feature, "`--insecure-transport=false`: this version speaks no TLS");
+    }
     dial_timeout_ms_ = must_duration("--dial-timeout", globals.dial_timeout);
     command_timeout_ms_ = must_duration("--command-timeout", globals.command_timeout);
     for (const std::string& endpoint : globals.endpoints) {

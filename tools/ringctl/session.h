@@ -28,6 +28,7 @@ struct Globals {
     std::string dial_timeout{"2s"};
     std::string command_timeout{"5s"};
     std::string write_out{"simple"};
+    bool insecure_transport{true};
     bool hex{false};
     bool debug{false};
     std::vector<std::string> program;   // of a watch what stands behind "--", of a lock the command
