@@ -1,5 +1,6 @@
 """make-mirror and the checks on real processes: over the ends of nodes of both clusters."""
 import subprocess
+import tempfile
 
 from cluster_case import ClusterCase
 from processes import Cluster, wait_until
@@ -35,6 +36,37 @@ class Mirror(ClusterCase):
         revisions = copy.ctl("get", "copy/", "--prefix", "-w", "fields")[1]
         changed = [line for line in revisions.split("\n") if line.startswith('"ModRevision"')]
         self.assertEqual(changed[0], changed[-1], "one revision here, one there")
+        self.assertIsNone(mirror.poll())
+
+    def test_the_first_copy_goes_on_elsewhere_when_its_node_ends(self):
+        cluster = self.cluster()
+        (self.folder / "copy").mkdir()
+        copy = Cluster(self.programs, self.folder / "copy", count=1)
+        self.addCleanup(lambda: [node.kill() for node in copy.nodes])
+        large = "x" * 500_000   # more of them than a client has under way
+        for number in range(12):
+            cluster.must_ctl("put", f"app/{number:02}", text=f"{number}{large}")
+        command = [cluster.programs["ringctl"], "--endpoints", cluster.endpoints, "make-mirror", "--prefix", "app/",
+                   copy.endpoints]
+        with tempfile.TemporaryFile("w+") as errors:
+            mirror = subprocess.Popen(command, stderr=errors)
+            self.addCleanup(lambda: (mirror.kill(), mirror.wait()))
+
+            def stands():
+                errors.seek(0)
+                return "trying again" in errors.read()
+            wait_until(stands, 20, "the copy has begun, and nobody takes it")
+        cluster.nodes[0].kill()
+        cluster.wait_leader(cluster.nodes[1:])
+        cluster.must_ctl("put", "app/00", "later")
+        cluster.must_ctl("del", "app/11")
+        copy.start()
+        copy.wait_ready()
+
+        def lengths():
+            return [len(value) for value in self.values(copy, "app/")]
+        wanted = [5] + [len(f"{number}{large}") for number in range(1, 11)]
+        wait_until(lambda: lengths() == wanted, 20, "all of it is there, and what came later")
         self.assertIsNone(mirror.poll())
 
     def test_the_checks_say_pass_and_leave_nothing_behind(self):

@@ -69,12 +69,11 @@ void add_mirror_command(CLI::App& app, Commands& commands) {
                                 "mirror the changes from this revision on, and nothing older (0: all)", 0);
     ringfort::tools::add_number(*command, "--max-txn-ops", flags->options.txn_ops_max,
                                 "operations the destination takes in a transaction", 1, 1'000'000);
-    command->footer("First copies all there is, at one revision, then follows. Following goes on by itself over lost nodes\n"
-                    "of both clusters; the first copy ends with the node it is read from, or where the destination is away\n"
-                    "for half a minute: begin again. Of a revision the destination gets all changes in one transaction, if\n"
-                    "they are no more than --max-txn-ops. What is there and not in the source stays. While it follows it\n"
-                    "prints every 30 seconds how many it copied. Ends, with exit code 1, when the source compacted what\n"
-                    "comes next, or the destination refuses a write.\n\n"
+    command->footer("First copies all there is, at one revision, then follows. Both go on by themselves over lost nodes of\n"
+                    "both clusters. Of a revision the destination gets all changes in one transaction, if they are no more\n"
+                    "than --max-txn-ops. What is there and not in the source stays. While it follows it prints every 30\n"
+                    "seconds how many it copied. Ends, with exit code 1, when the source compacted what comes next, or the\n"
+                    "destination refuses a write.\n\n"
                     "Example:\n  ringctl --endpoints a:2379,b:2379 make-mirror --prefix app/ --dest-prefix copy/ z:2379");
     commands.push_back({command, [flags](Session& session) { run_mirror(session, *flags); }});
 }

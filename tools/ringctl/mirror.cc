@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t look_ms = 500;
 constexpr std::chrono::milliseconds pause{500};
 
-// What the destination or the way to it has, and not the transaction.
+// What a cluster or the way to it has, and not what it was asked.
 bool may_pass(const Error& error) {
     using enum ErrorCode;
     return error.error_class != ErrorClass::definite || error.code == no_leader || error.code == too_many_requests ||
@@ -96,28 +96,45 @@ class Mirror {
     Error run() {
         std::int64_t from = options_.revision;
         if (from == 0) {
-            const auto base = copy_base();
-            if (!base || failed_) {
-                return failed_ ? *failed_ : base.error();
+            ringfort::GetOptions revision_alone;
+            revision_alone.count_only = true;
+            const auto now = source_.get(first_key(), revision_alone);
+            if (!now) {
+                return now.error();
             }
-            from = base->header.revision + 1;
+            copy_base(now->header.revision);
+            from = now->header.revision + 1;
         }
-        return follow(from);
+        return failed_ ? *failed_ : follow(from);
     }
 
   private:
     std::string first_key() const { return options_.prefix.empty() ? std::string(1, '\0') : options_.prefix; }
 
-    // All pieces are of one revision.
-    ringfort::Outcome<ringfort::GetReply> copy_base() {
-        auto base = source_.stream(first_key(), ringfort::prefix(options_.prefix), [this](auto kvs) {
-            for (const ringfort::KeyValue& kv : kvs) {
-                batch_.put(kv);
+    // All of one revision. A reply that ends early, with its node or because the destination did not take it for long, goes
+    // on elsewhere behind the last key that came. An error that comes before any key is one, unless it may pass.
+    void copy_base(std::int64_t revision) {
+        ringfort::GetOptions options = ringfort::prefix(options_.prefix);
+        options.revision = revision;
+        std::string key = first_key();
+        for (bool done = false; !done && !failed_;) {
+            bool came = false;
+            const auto base = source_.stream(key, options, [&](const std::vector<ringfort::KeyValue>& kvs) {
+                for (const ringfort::KeyValue& kv : kvs) {
+                    batch_.put(kv);
+                    key = kv.key + '\0';
+                    came = true;
+                }
+                return !failed_;
+            });
+            batch_.flush();
+            done = static_cast<bool>(base);
+            if (!base && !failed_ && !came && !may_pass(base.error())) {
+                failed_ = base.error();
+            } else if (!base && !came) {
+                std::this_thread::sleep_for(pause);
             }
-            return !failed_;
-        });
-        batch_.flush();
-        return base;
+        }
     }
 
     Error follow(std::int64_t from) {
