@@ -34,6 +34,19 @@ class CommandLine(unittest.TestCase):
             done = run(*words)
             self.assertEqual((done.returncode, done.stderr), (2, f"ringload: {why}\n"), words)
 
+    def test_leases_are_for_puts(self):
+        for words, why in ((["--lease", "xyz"], "bad lease ID (xyz), expecting ID in Hex"),
+                           (["--op", "get", "--lease", "7"],
+                            "--lease is for puts: --op get has none, or puts for its watches alone")):
+            done = run(*words)
+            self.assertEqual((done.returncode, done.stderr), (2, f"ringload: {why}\n"), words)
+
+    def test_transactions_that_only_read_are_never_stale(self):
+        done = run("--op", "txn-mixed", "--consistency", "s")
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, "ringload: --consistency s: a transaction that only reads is linearizable whatever its ranges "
+                          "ask for; --op sget reads stale\n"))
+
     def test_started_without_standard_output_it_loads_nobody(self):
         done = run("--requests", "1", preexec_fn=lambda: os.close(1))
         self.assertEqual((done.returncode, done.stderr),

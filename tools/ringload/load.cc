@@ -216,6 +216,7 @@ void Load::build(const Slot& slot, std::string_view key) {
             api::PutRequest put;
             put.key = key;
             put.value = value_;
+            put.lease = options_.put_lease;
             request_.op = put;
             break;
         }
@@ -250,6 +251,7 @@ void Load::build_txn(Operation operation, std::string_view key) {
     api::PutRequest put;
     put.key = key;
     put.value = value_;
+    put.lease = options_.put_lease;
     success_[0].op = put;
     api::RangeRequest range;
     range.key = key;
@@ -265,7 +267,6 @@ void Load::build_txn_range() {
     range.key = range_begin_;
     range.range_end = range_end_;
     range.limit = options_.range_limit;
-    range.serializable = options_.serializable;
     success_[0].op = range;
     api::TxnRequest txn;
     txn.success = {success_, 1};

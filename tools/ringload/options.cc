@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -96,6 +97,16 @@ void set_watch_defaults(Options& options, const CLI::App& app) {
     }
 }
 
+std::int64_t read_lease(const std::string& text) {
+    std::int64_t id = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, id, 16);
+    if (parsed.ec != std::errc() || parsed.ptr != end || id <= 0) {
+        refuse("bad lease ID (" + text + "), expecting ID in Hex");
+    }
+    return id;
+}
+
 void check(const Options& options, bool concurrent_given, bool in_flight_given) {
     const std::string problem = KeyFormat(options.prefix, options.key_bytes, options.keys).problem();
     if (!problem.empty()) {
@@ -111,6 +122,9 @@ void check(const Options& options, bool concurrent_given, bool in_flight_given) 
         check_watches(options);
     } else if (options.idle) {
         refuse("--idle is of --op watch");
+    }
+    if (options.put_lease != 0 && (!options.writes() || options.watches())) {
+        refuse("--lease is for puts: --op " + options.op + " has none, or puts for its watches alone");
     }
     if (!options.history.empty() && !options.verify && !options.writes()) {
         refuse("--history records writes: --op " + options.op + " makes none");
@@ -134,6 +148,7 @@ Options read_options(int argc, char** argv) {
     std::string warmup = "0";
     std::string target = "all";
     std::string consistency = "l";
+    std::string lease;
     app.add_option("--endpoints", endpoints, "nodes, separated by commas")->delimiter(',')->envname("RINGCTL_ENDPOINTS");
     app.add_option("--op", options.op, "what to do")
         ->check(CLI::IsMember(
@@ -143,7 +158,7 @@ Options read_options(int argc, char** argv) {
         ->check(CLI::Range(0.0, 1e6));
     add_number(app, "--limit", options.range_limit, "keys in a read of --op txn-mixed (0: all)", 0);
     app.add_option("--end-key", options.end_key, "where reads of --op txn-mixed end (default: where the keys do)");
-    app.add_option("--consistency", consistency, "of reads of --op txn-mixed: l (linearizable) or s (serializable)")
+    app.add_option("--consistency", consistency, "of reads of --op txn-mixed, which are log entries: l (linearizable)")
         ->check(CLI::IsMember({"l", "s"}));
     add_number(app, "--watch-per-stream,--watchers-per-stream", options.watches_per_connection,
                "watches of each connection (of --op watch-latency 10)", 1, 1'000'000);
@@ -166,6 +181,7 @@ Options read_options(int argc, char** argv) {
     add_number(app, "--key-bytes,--key-size", options.key_bytes, "length of a key, prefix included (of watches 32)", 1,
                65536);
     add_number(app, "--value-bytes,--val-size", options.value_bytes, "length of a value (of watches 32)", 0, 1 << 21);
+    app.add_option("--lease", lease, "a lease's id (hexadecimal), for keys that are put to hang on");
     app.add_option("--prefix", options.prefix, "what keys begin with");
     const std::map<std::string, Distribution> distributions{
         {"uniform", Distribution::uniform}, {"zipf", Distribution::zipf}, {"sequential", Distribution::sequential}};
@@ -211,7 +227,13 @@ Options read_options(int argc, char** argv) {
     }
     options.endpoints = read_endpoints(endpoints);
     options.to_leader = target == "leader";
-    options.serializable = consistency == "s";
+    if (!lease.empty()) {
+        options.put_lease = read_lease(lease);
+    }
+    if (consistency == "s") {
+        refuse("--consistency s: a transaction that only reads is linearizable whatever its ranges ask for; --op sget reads "
+               "stale");
+    }
     if (options.watches()) {
         set_watch_defaults(options, app);
     }

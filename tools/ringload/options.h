@@ -20,7 +20,6 @@ struct Options {
     double rw_ratio{1};                 // of txn-mixed: reads for each write
     std::int64_t range_limit{1000};     // likewise: keys of a read, 0: all
     std::string end_key;                // likewise: where reads end; empty: where the keys do
-    bool serializable{false};           // likewise: reads
     std::size_t watches_per_connection{100};
     bool idle{false};                   // watches alone, no puts
     bool prev_kv{false};                // of watches
@@ -32,6 +31,7 @@ struct Options {
     double warmup_seconds{0};
     double rate{0};                     // requests per second; 0: closed loop
     std::string prefix{"k"};
+    std::int64_t put_lease{0};          // what is put hangs on it; 0: on none
     std::size_t key_bytes{8};
     std::size_t value_bytes{256};
     std::uint64_t keys{10000};
