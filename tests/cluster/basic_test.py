@@ -132,5 +132,13 @@ class Basic(ClusterCase):
             self.assertEqual(result["failed_definite"], 0, result["failures"])
             # A client leaves a node that a busy machine keeps silent for one and a half seconds, but not each time.
             if result["failed"] == 0:
+                self.stream_what_is_there(cluster)
                 return
         self.fail(result["failures"])
+
+    def stream_what_is_there(self, cluster):
+        for flags in ([], ["--print-value-only"], ["--sort-by", "VALUE", "--order", "DESCEND"]):
+            words = ["get", "", "--prefix", "--command-timeout=60s", *flags]
+            whole = cluster.must_ctl(*words, seconds=90)
+            self.assertGreater(len(whole), 8 << 20)
+            self.assertTrue(cluster.must_ctl(*words, "--stream", seconds=90) == whole, "piece by piece the same")
