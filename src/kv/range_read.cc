@@ -71,6 +71,10 @@ class PinnedRangeRead final : public RangeRead {
     PageCounts::Source count_source_{PageCounts::Source::page};
 };
 
+constexpr std::string_view too_many_to_sort_text =
+    "more than 1048576 keys to sort by something else than the key: with a limit there may be any number";
+static_assert(sorted_range_keys_max == 1'048'576);
+
 bool too_many_to_sort(const StoreState& state, const api::RangeRequest& request) {
     const bool sorted = request.sort_target != api::SortTarget::key && !request.count_only;
     const bool limited = request.limit > 0 && static_cast<std::uint64_t>(request.limit) <= sorted_range_keys_max;
@@ -84,20 +88,20 @@ bool too_many_to_sort(const StoreState& state, const api::RangeRequest& request)
 
 }  // namespace
 
-Result<std::unique_ptr<RangeRead>, api::Errc> Store::open_range(const api::RangeRequest& request) {
+Result<std::unique_ptr<RangeRead>, api::ErrorInfo> Store::open_range(const api::RangeRequest& request) {
     StoreState& state = impl_->state;
     if (request.sort_order > api::SortOrder::descend || request.sort_target > api::SortTarget::value) {
-        return failure(api::Errc::invalid_sort_option);
+        return failure(api::ErrorInfo{api::Errc::invalid_sort_option, "", {}, {}});
     }
     const api::Revision at = request.revision <= 0 ? state.revision : request.revision;
     if (at > state.revision) {
-        return failure(api::Errc::future_revision);
+        return failure(api::ErrorInfo{api::Errc::future_revision, "", {}, {}});
     }
     if (at < state.compact_revision && !MUTANT(compacted_is_read)) {
-        return failure(api::Errc::compacted);
+        return failure(api::ErrorInfo{api::Errc::compacted, "", {}, {}});
     }
     if (too_many_to_sort(state, request)) {
-        return failure(api::Errc::too_many_requests);
+        return failure(api::ErrorInfo{api::Errc::too_many_requests, too_many_to_sort_text, {}, {}});
     }
     return std::make_unique<PinnedRangeRead>(state, impl_->page_counts, request, at);
 }

@@ -94,9 +94,9 @@ class Store {
     // Fast at the latest revision; at an old one it walks back over the key's newer versions in one go, which
     // open_range() does in steps.
     std::optional<api::KeyValue> get(std::string_view key, api::Revision revision = 0) const;
-    // Checks the request against the state and pins its revision. Errc: compacted, future_revision, invalid_sort_option,
-    // too_many_requests (sorted_range_keys_max). The request may die.
-    Result<std::unique_ptr<RangeRead>, api::Errc> open_range(const api::RangeRequest& request);
+    // Checks the request against the state and pins its revision. Errors: compacted, future_revision, invalid_sort_option,
+    // too_many_requests (sorted_range_keys_max; the detail says so). The request may die.
+    Result<std::unique_ptr<RangeRead>, api::ErrorInfo> open_range(const api::RangeRequest& request);
 
     // Of the keys and values at a revision (<= 0: the current one), which is pinned. Errc: compacted, future_revision.
     Result<std::unique_ptr<StateHash>, api::Errc> open_hash(api::Revision revision);

@@ -86,7 +86,7 @@ void Streams::start(Stream& stream) {
     }
     auto read = stream.replica->store()->open_range(stream.request);
     if (!read) {
-        end(stream, read.error(), "");
+        end(stream, read.error().code, read.error().detail);
         return;
     }
     const std::size_t sort_bytes = (*read)->held_bytes();

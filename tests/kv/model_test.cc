@@ -204,7 +204,7 @@ class ModelRun {
         auto opened = store_->open_range(request);
         if (const auto* code = std::get_if<api::Errc>(&expected)) {
             ASSERT_FALSE(opened.has_value());
-            ASSERT_EQ(opened.error(), *code);
+            ASSERT_EQ(opened.error().code, *code);
             return;
         }
         ASSERT_TRUE(opened.has_value());

@@ -30,7 +30,7 @@ Page read_page(Driver& driver, const api::RangeRequest& request) {
     Page out;
     auto read = driver.store.open_range(request);
     if (!read) {
-        ADD_FAILURE() << api::error_name(read.error());
+        ADD_FAILURE() << api::error_name(read.error().code);
         return out;
     }
     for (Step step = Step::more; step == Step::more;) {

@@ -110,7 +110,7 @@ class Driver {
     Result<Answer, api::Errc> range(const api::RangeRequest& request, std::size_t piece_bytes = 1 << 20) {
         auto read = store.open_range(request);
         if (!read) {
-            return failure(read.error());
+            return failure(read.error().code);
         }
         Answer out;
         for (bool done = false; !done;) {
