@@ -96,17 +96,23 @@ class Basic(ClusterCase):
         keys, longest = 200_000, []
         while len(longest) < 6 and min(longest, default=LONG_TURN_US + 1) > LONG_TURN_US:
             before = [node.log.stat().st_size for node in cluster.nodes]
-            load = self.load(cluster, requests=keys, keys=keys, key_bytes=32, extra=["--distribution", "sequential"])
+            lease = cluster.must_ctl("lease", "grant", "3600").split()[1]
+            load = self.load(cluster, requests=keys, keys=keys, key_bytes=32,
+                             extra=["--distribution", "sequential", "--lease", lease])
             self.assertEqual(load.result(FOR_LONG)["failed"], 0)
-            all_keys, patience = ["", "--prefix", "--command-timeout=60s"], {"seconds": 90}
+            limit, patience = "--command-timeout=60s", {"seconds": 90}
+            all_keys = ["", "--prefix", limit]
             for node in cluster.nodes:
                 document = json.loads(cluster.must_ctl("get", *all_keys, "--sort-by", "VALUE", "--order", "DESCEND",
                                                        "--limit", "10", "--keys-only", "-w", "json",
                                                        endpoints=node.client, **patience))
                 self.assertEqual(document["count"], keys)
-            self.assertEqual(cluster.must_ctl("del", *all_keys, **patience).split()[0], str(keys))
+            middle = f"k{keys // 2:031}"
+            self.assertEqual(cluster.must_ctl("del", "k", middle, limit, **patience).split()[0], str(keys // 2))
+            cluster.must_ctl("lease", "revoke", lease, limit, **patience)
+            self.assertIn('"Count" : 0', cluster.must_ctl("get", *all_keys, "--count-only", "-w", "fields"))
             revision = json.loads(cluster.must_ctl("get", "none", "-w", "json"))["header"]["revision"]
-            cluster.must_ctl("compaction", str(revision), "--physical", "--command-timeout=60s", **patience)
+            cluster.must_ctl("compaction", str(revision), "--physical", limit, **patience)
             self.same_state(cluster)
             said = "".join(node.log.read_text(encoding="utf-8")[size:] for node, size in zip(cluster.nodes, before))
             longest.append(max((int(us) for us in re.findall(r"a turn used (\d+) us of CPU", said)), default=0))
