@@ -32,6 +32,10 @@ class Checkpoints::WriteJob {
     // The log grows faster than it.
     bool behind() const;
     RangeId range() const { return record_range_; }
+    // What there is cannot be read back, the checkpoint or entries through that one. true: this one replaces it, and is
+    // wanted again if it fails.
+    bool renew(LogIndex through);
+    bool renews() const { return renews_ && !done(); }
     void on_durable(BatchSequence through);
     // Reads the store no more: it is about to be replaced. A record already in the log stands.
     void abandon();
@@ -59,8 +63,8 @@ class Checkpoints::WriteJob {
     bool abandoned_{false};
     std::uint64_t offset_{0};
     LogRace race_;
-    const bool hurries_;              // somebody waits for it
-    const bool renews_;               // what there is cannot be read back
+    bool hurries_;                    // somebody waits for it
+    bool renews_;                     // what there is cannot be read back
     const std::string former_;        // file of the checkpoint there was when it began
     Instant next_leisurely_{};
     BatchSequence named_in_{0};

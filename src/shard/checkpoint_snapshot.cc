@@ -61,7 +61,8 @@ void Checkpoints::SendJob::end(bool ok) {
 // Sent again it would be refused again, for ever: another one is needed.
 void Checkpoints::SendJob::end_damaged(std::string_view why) {
     if (replica_.checkpoint().file == record_.file) {
-        owner_.on_damage(range_, "checkpoint " + record_.file + " cannot be sent: " + std::string(why));
+        owner_.on_damage(range_, record_.applied.index,
+                         "checkpoint " + record_.file + " cannot be sent: " + std::string(why));
     }
     end(false);
 }
@@ -104,6 +105,10 @@ bool Checkpoints::SendJob::step() {
     }
     switch (stage_) {
         case Stage::pause:
+            if (owner_.renews(range_)) {
+                last_progress_ = context.now;
+                return false;
+            }
             if (context.now < not_before_) {
                 return false;
             }

@@ -1,4 +1,5 @@
 // Writing a checkpoint.
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/checkpoint_jobs.h"
 
@@ -52,6 +53,15 @@ bool Checkpoints::WriteJob::disk_failed(std::string_view what) {
     }
     fail("it cannot be " + std::string(what) + ": " + std::string(env::to_string(operation_.op.error)));
     owner_.on_write_failed(record_range_, renews_);
+    return true;
+}
+
+bool Checkpoints::WriteJob::renew(LogIndex through) {
+    if (done() || abandoned_ || record_.applied.index < through) {
+        return false;
+    }
+    MARK("what is damaged is being replaced already");
+    hurries_ = renews_ = true;
     return true;
 }
 

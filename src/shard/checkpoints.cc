@@ -57,10 +57,17 @@ void Checkpoints::want(RangeId range) {
     add_want(range, true);
 }
 
-void Checkpoints::on_damage(RangeId range, const std::string& what) {
+void Checkpoints::on_damage(RangeId range, LogIndex through, const std::string& what) {
     context_.log_line(env::LogLevel::error, "range " + std::to_string(range.value) + ": " + what +
                                                 "; a new checkpoint is written from the state in memory");
-    add_want(range, true).renews = true;
+    if (!write_ || write_->range() != range || !write_->renew(through)) {
+        add_want(range, true).renews = true;
+    }
+}
+
+bool Checkpoints::renews(RangeId range) const {
+    return (write_ && write_->range() == range && write_->renews()) ||
+           std::ranges::any_of(wanted_, [&](const Want& want) { return want.range == range && want.renews; });
 }
 
 void Checkpoints::on_log_wants(RangeId range) {

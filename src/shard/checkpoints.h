@@ -44,9 +44,9 @@ class Checkpoints {
 
     // Somebody waits for one: it hurries as far as the disk's pace allows.
     void want(RangeId range);
-    // What is on the disk of this range cannot be read back, as `what` says: that is told, and a checkpoint wanted of the
-    // state in memory, also where nothing was applied since the last one.
-    void on_damage(RangeId range, const std::string& what);
+    // What is on the disk of this range cannot be read back, as `what` says, the checkpoint or entries through that one:
+    // that is told, and a checkpoint wanted of the state in memory, also where nothing was applied since the last one.
+    void on_damage(RangeId range, LogIndex through, const std::string& what);
     // The log has grown: one is due, and goes as LogRace says. Nothing while one of this range is being written: it frees
     // what the log asks for.
     void on_log_wants(RangeId range);
@@ -112,6 +112,8 @@ class Checkpoints {
     std::uint64_t log_written() const;
     void maybe_start_write();
     Want& add_want(RangeId range, bool hurries);
+    // What there is of this range cannot be read back, and another one is not there yet.
+    bool renews(RangeId range) const;
     void on_write_failed(RangeId range, bool renews);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);

@@ -95,7 +95,8 @@ bool Scrub::take_opened() {
         return false;
     }
     if (operation_.op.error != env::DiskErrc::ok) {
-        on_damage("checkpoint " + record_.file + " cannot be opened: " + std::string(env::to_string(operation_.op.error)));
+        on_damage(record_.applied.index,
+                  "checkpoint " + record_.file + " cannot be opened: " + std::string(env::to_string(operation_.op.error)));
         stage_ = Stage::range;
         return true;
     }
@@ -117,8 +118,9 @@ bool Scrub::read_checkpoint(Instant now) {
 
 bool Scrub::take_chunk() {
     if (operation_.op.error != env::DiskErrc::ok) {
-        on_damage("checkpoint " + record_.file + " cannot be read back at byte " + std::to_string(offset_) + ": " +
-                  std::string(env::to_string(operation_.op.error)));
+        on_damage(record_.applied.index, "checkpoint " + record_.file + " cannot be read back at byte " +
+                                             std::to_string(offset_) + ": " +
+                                             std::string(env::to_string(operation_.op.error)));
         close_file();
         stage_ = Stage::range;
         return true;
@@ -130,7 +132,7 @@ bool Scrub::take_chunk() {
     }
     close_file();
     if (checksum_ != record_.file_checksum) {
-        on_damage("checkpoint " + record_.file + " reads back other than it was written");
+        on_damage(record_.applied.index, "checkpoint " + record_.file + " reads back other than it was written");
         stage_ = Stage::range;
         return true;
     }
@@ -169,7 +171,7 @@ void Scrub::take_entries() {
     const std::unique_ptr<EntryRead> read = std::move(read_);
     went(context_.now, read->disk_bytes);
     if (read->damaged) {
-        on_damage("log entries " + std::to_string(read->damaged_id.index.value) + " to " +
+        on_damage(read->damaged_through, "log entries " + std::to_string(read->damaged_id.index.value) + " to " +
                   std::to_string(read->damaged_through.value) + " cannot be read back");
         stage_ = Stage::range;
         return;
@@ -199,9 +201,9 @@ void Scrub::went(Instant now, std::uint64_t bytes) {
 
 Replica* Scrub::replica() { return any_ ? context_.replicas->find(range_) : nullptr; }
 
-void Scrub::on_damage(const std::string& what) {
+void Scrub::on_damage(LogIndex through, const std::string& what) {
     MARK("damage is found by scrubbing");
-    context_.checkpoints->on_damage(range_, what);
+    context_.checkpoints->on_damage(range_, through, what);
 }
 
 }  // namespace ringfort::shard

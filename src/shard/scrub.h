@@ -51,7 +51,7 @@ class Scrub {
     bool may_read(Instant now);
     void went(Instant now, std::uint64_t bytes);
     Replica* replica();
-    void on_damage(const std::string& what);
+    void on_damage(LogIndex through, const std::string& what);
 
     Context& context_;
     Stage stage_{Stage::range};

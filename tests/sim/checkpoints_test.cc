@@ -299,6 +299,24 @@ TEST_F(Behind, what_the_leader_has_to_send_may_have_rotted_meanwhile) {
     good_end();
 }
 
+TEST_F(Behind, what_the_leader_has_to_send_is_not_sent_again_before_it_is_written_anew) {
+    ASSERT_TRUE(begin_behind());
+    ASSERT_TRUE(leave_behind());
+    DiskMedia& media = s->node(leader).media();
+    media.file(checkpoints(leader).front())->flip_bit(9);
+    media.profile().capacity_bytes = media.used_bytes();
+    s->cluster().network().unblock_all();
+    s->simulation.run_for(15s);
+    EXPECT_EQ(std::ranges::count_if(s->node(leader).log_lines(), [](const SimLogSink::Line& line) {
+        return line.text.find("cannot be sent") != std::string::npos;
+    }), 1);
+    media.profile().capacity_bytes = 1ull << 40;
+    ASSERT_TRUE(s->run_until(20s, "the follower gets nothing", [&] {
+        return s->view(follower).applied == s->view(leader).applied;
+    }));
+    good_end();
+}
+
 // Its own checkpoint is named, and then a snapshot, before the first of the two is durable. The file that the log would
 // name after a crash stays until the log names the other one.
 TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_durably) {
@@ -492,6 +510,34 @@ TEST_F(Scrubbed, a_checkpoint_that_rots_while_the_disk_is_full_is_written_anew_o
         ASSERT_TRUE(renewed(former));
         EXPECT_LE(s->simulation.now() - room, 5s) << "of which one is renewed()'s";
     }
+    restart_and_read();
+}
+
+TEST_F(Scrubbed, a_checkpoint_that_rots_while_the_next_is_being_written_needs_no_third) {
+    RunOptions options = checkpoint_options(1);
+    options.scrub_interval = 1ms;
+    ASSERT_TRUE(begin(options));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    const auto former = files();
+    ASSERT_EQ(former.size(), 1u);
+    const std::string value(50'000, 'y');
+    for (int i = 0; i < 20; i++) {
+        clients[0]->ask(++id, api::PutRequest{.key = "d00/fill", .value = value}, 60s);
+    }
+    ASSERT_TRUE(s->run_until(20s, "no other checkpoint", [&] { return files().size() == 2; }));
+    DiskProfile& disk = s->node(0).media().profile();
+    const DiskProfile fast = disk;
+    disk.sync_latency = 10s;   // until it is named durably
+    s->node(0).media().file(former.front())->flip_bit(9);
+    ASSERT_TRUE(found(former.front()));
+    auto next = files();
+    ASSERT_EQ(std::erase(next, former.front()), 1u);
+    ASSERT_EQ(next.size(), 1u);
+    disk = fast;
+    ASSERT_TRUE(renewed(former));
+    s->simulation.run_for(20s);
+    EXPECT_EQ(files(), next);
     restart_and_read();
 }
 
