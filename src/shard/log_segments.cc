@@ -134,13 +134,16 @@ std::uint64_t SegmentSet::room() const {
 void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_written) {
     now_ = now;
     log_written_ = log_written;
-    if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
-        fill(log_written);
-    }
-    if (stage_ != Stage::idle || failed()) {
+    if (failed()) {
         return;
     }
     free_oldest_if_dead(durable);
+    if (stage_ == Stage::filling && !op_.in_flight) {
+        fill(log_written);
+    }
+    if (stage_ != Stage::idle) {
+        return;
+    }
     if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
         remove_unused();
     } else if (!unused_.empty() && ready_.size() < ready_wanted_) {
@@ -203,9 +206,10 @@ void SegmentSet::judge_zeros(Duration took) {
 }
 
 // After a disk was full puts are refused until the file is whole: the log that does not grow for it is no reason to wait.
+// And old segments can be removed only when it is whole.
 Instant SegmentSet::next_fill() const {
     const Instant by_pace = pace_.next_at(now_);
-    const bool leisurely = !no_space_ && race_.well_ahead(filled_, log_written_);
+    const bool leisurely = !no_space_ && unused_.empty() && race_.well_ahead(filled_, log_written_);
     return leisurely ? std::max(by_pace, next_leisurely_) : by_pace;
 }
 

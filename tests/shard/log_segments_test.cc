@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bounds.h"
+#include "log/run_list.h"
 #include "memory_disk.h"
 
 namespace ringfort::test {
@@ -82,6 +83,41 @@ TEST(LogSegments, zeros_that_an_idle_log_does_not_need_yet_take_their_time_and_a
     EXPECT_LE(disk.bytes_written - made, SegmentSet::zeros_leisurely_rate + SegmentSet::zeros_bytes_max);
     run_for(1s, 4 * mib + 1000);
     EXPECT_TRUE(segments.has_ready()) << "half of what the log had is used";
+}
+
+TEST(LogSegments, an_old_segment_is_freed_and_removed_although_zeros_take_their_time) {
+    constexpr std::uint64_t segment_bytes = 8 * mib;
+    MemoryDisk disk;
+    shard::BackgroundPace pace;
+    SegmentSet segments(disk, pace, "shard-0", segment_bytes, 2 * segment_bytes, 1);
+    Instant now{1};
+    std::uint64_t log_written = 0;
+    const auto run_until = [&](Instant end, auto done) {
+        for (; now < end && !done(); now = now + 1ms) {
+            segments.step(now, 1, log_written);
+            disk.dispatch();
+        }
+    };
+    const auto has_ready = [&] { return segments.has_ready(); };
+    run_until(now + 1s, has_ready);
+    log::EntryRun run;
+    run.place.segment = segments.open_next(1).number;
+    run.count = 1;
+    segments.add_live(run);
+    run_until(now + 1s, [&] {
+        log_written += 1 * mib;
+        return segments.has_ready();
+    });
+    ASSERT_TRUE(segments.has_ready());
+    segments.open_next(1);
+    run_until(now + 100ms, has_ready);   // the next is begun
+    ASSERT_FALSE(segments.has_ready());
+    ASSERT_EQ(segments.live_count(), 2u);
+    segments.drop_live(run, 1);
+    run_until(now + 2ms, [] { return false; });
+    EXPECT_EQ(segments.live_count(), 1u);
+    run_until(now + 1500ms, [&] { return disk.files.size() == 2; });
+    EXPECT_EQ(disk.files.size(), 2u);
 }
 
 // Puts are refused meanwhile, so that the log does not ask for the zeros either.
