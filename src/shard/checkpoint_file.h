@@ -11,6 +11,7 @@
 #include "base/aligned_buffer.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "env/disk.h"
 #include "raft/types.h"
 
 namespace ringfort::shard {
@@ -21,6 +22,11 @@ inline std::string checkpoint_file_name(const std::string& directory, RangeId ra
                                         std::uint64_t number) {
     return directory + "/checkpoint-" + std::to_string(range.value) + "-" + std::to_string(applied.index.value) + "-" +
            std::to_string(number);
+}
+
+// Whether a file that cannot be opened is lost. Whatever else comes in the way of it says nothing of the file.
+inline bool is_lost(env::DiskErrc open_error) {
+    return open_error == env::DiskErrc::not_found || open_error == env::DiskErrc::read_failed;
 }
 
 inline std::uint64_t chain_checksum(std::uint64_t before, Bytes chunk) {

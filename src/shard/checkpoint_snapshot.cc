@@ -118,9 +118,16 @@ bool Checkpoints::SendJob::step() {
             if (!operation_.take()) {
                 return false;
             }
-            if (operation_.op.error != env::DiskErrc::ok) {
+            if (is_lost(operation_.op.error)) {
                 MARK("checkpoint to send cannot be opened");
                 end_damaged(env::to_string(operation_.op.error));
+                return true;
+            }
+            if (operation_.op.error != env::DiskErrc::ok) {
+                MARK("checkpoint is not sent for want of something else");
+                context.log_line(env::LogLevel::warning, "checkpoint " + record_.file + " cannot be opened to be sent: " +
+                                                             std::string(env::to_string(operation_.op.error)));
+                end(false);
                 return true;
             }
             file_ = operation_.op.file;

@@ -94,9 +94,15 @@ bool Scrub::take_opened() {
     if (!operation_.take()) {
         return false;
     }
-    if (operation_.op.error != env::DiskErrc::ok) {
-        on_damage(record_.applied.index,
-                  "checkpoint " + record_.file + " cannot be opened: " + std::string(env::to_string(operation_.op.error)));
+    const env::DiskErrc error = operation_.op.error;
+    if (error != env::DiskErrc::ok) {
+        const std::string what = "checkpoint " + record_.file + " cannot be opened: " + std::string(env::to_string(error));
+        if (is_lost(error)) {
+            on_damage(record_.applied.index, what);
+        } else {
+            MARK("checkpoint is not scrubbed for want of something else");
+            context_.log_line(env::LogLevel::warning, what + "; it is not read this time");
+        }
         stage_ = Stage::range;
         return true;
     }

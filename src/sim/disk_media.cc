@@ -322,6 +322,10 @@ DiskErrc DiskMedia::open_file(Task& task) {
     if (found == live_.end()) {
         return DiskErrc::not_found;
     }
+    if (profile_.open_error_per_million > 0 && random_.per_million(profile_.open_error_per_million)) {
+        counters_.errors_injected++;
+        return DiskErrc::other;
+    }
     if (task.owner != nullptr) {
         task.operation->file = task.owner->add_open(found->second);
         task.operation->bytes = found->second->bytes();

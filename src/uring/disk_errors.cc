@@ -49,6 +49,9 @@ DiskErrc name_error(int error) {
         case EACCES:
         case EPERM:
         case EROFS: return DiskErrc::access_denied;
+        case EIO:         // a block that says where the file lies
+        case EBADMSG:     // the same, by the file system's checksum of it
+        case EUCLEAN: return DiskErrc::read_failed;
         default: return DiskErrc::other;
     }
 }

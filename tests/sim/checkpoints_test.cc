@@ -541,6 +541,27 @@ TEST_F(Scrubbed, a_checkpoint_that_rots_while_the_next_is_being_written_needs_no
     restart_and_read();
 }
 
+// As when the process is at its bound of open files.
+TEST_F(Behind, a_checkpoint_that_cannot_be_opened_for_the_moment_is_not_damaged) {
+    RunOptions options = checkpoint_options(3);
+    options.scrub_interval = 100ms;
+    ASSERT_TRUE(begin_behind(options));
+    ASSERT_TRUE(leave_behind());
+    const auto former = checkpoints(leader);
+    s->node(leader).media().profile().open_error_per_million = 1'000'000;
+    s->cluster().network().unblock_all();
+    s->simulation.run_for(10s);
+    EXPECT_TRUE(said(leader, "it is not read this time"));
+    EXPECT_TRUE(said(leader, "cannot be opened to be sent"));
+    EXPECT_EQ(checkpoints(leader), former);
+    s->node(leader).media().profile().open_error_per_million = 0;
+    ASSERT_TRUE(s->run_until(10s, "the follower gets nothing", [&] {
+        return s->view(follower).applied == s->view(leader).applied;
+    }));
+    EXPECT_EQ(checkpoints(leader), former);
+    good_end();
+}
+
 TEST_F(Scrubbed, what_is_read_is_a_piece_a_second_while_the_logs_flushes_are_slow) {
     RunOptions options = checkpoint_options(1);
     options.scrub_interval = 1ms;
