@@ -244,9 +244,7 @@ void ShardMove::on_recovered(Log& log, const RecoveredLog& recovered) {
 }
 
 void ShardMove::on_log_failed(const Log& log, std::string_view reason) {
-    const bool full = !log.store->has_space();
-    const env::Halt failed = log.store->failed_as();
-    end(full ? env::Halt::no_disk_space : failed,
+    end(log.store->failed_as(),
         "the move to " + std::to_string(options_.to_count) + " shards failed, and the old layout stands: shard " +
             std::to_string(log.shard) + ": " + std::string(reason));
 }
@@ -298,8 +296,12 @@ bool ShardMove::copy_file() {
 // false, and waits: the batch under way must become durable first.
 bool ShardMove::wait_for_room(LogStore& target) {
     if (!target.has_space()) {
-        end(env::Halt::no_disk_space, "there is no disk space to move to " + std::to_string(options_.to_count) +
-                                          " shards: the old layout stands");
+        const env::DiskErrc error = target.space_error();
+        const bool full = error == env::DiskErrc::no_space;
+        end(full ? env::Halt::no_disk_space : env::Halt::log_failed,
+            (full ? std::string("there is no disk space")
+                  : "a segment of the log cannot be made (" + std::string(env::to_string(error)) + ")") +
+                " to move to " + std::to_string(options_.to_count) + " shards: the old layout stands");
     }
     return false;
 }

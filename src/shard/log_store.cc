@@ -614,6 +614,10 @@ bool LogStore::can_append(std::size_t payload_bytes, std::size_t entries) const 
     return impl_->can_append(payload_bytes, entries);
 }
 bool LogStore::has_space() const { return impl_->segments.has_space(); }
+env::DiskErrc LogStore::space_error() const {
+    ASSERT(!has_space());
+    return impl_->segments.space_error();
+}
 BatchSequence LogStore::open_batch() const { return impl_->open_sequence; }
 BatchSequence LogStore::last_batch() const { return impl_->open_sequence - (impl_->open_is_empty() ? 1 : 0); }
 BatchSequence LogStore::durable() const { return impl_->writer.durable(); }

@@ -169,6 +169,8 @@ class LogStore {
     bool can_append(std::size_t payload_bytes, std::size_t entries = 1) const;
     // Whether the disk has room for the log to grow; false: refuse writes with no_space, keep deletes and compaction.
     bool has_space() const;
+    // What the last new file of the log met: no room, or a disk that fails. Requires: !has_space().
+    env::DiskErrc space_error() const;
 
     // The sequence the open batch will have. Effects that wait for durability wait for this.
     BatchSequence open_batch() const;

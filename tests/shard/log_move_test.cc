@@ -238,6 +238,26 @@ TEST(LogMove, waits_for_the_disk_and_for_nothing_else) {
     mover.run();
 }
 
+TEST(LogMove, a_disk_that_fails_is_not_taken_for_a_full_one) {
+    const Image before = make(2, 12, 9);
+    std::uint64_t writes = 0;
+    {
+        Mover whole(before, 3);
+        whole.run();
+        ASSERT_TRUE(whole.move->switched());
+        writes = whole.disk.writes;
+    }
+    std::size_t failed = 0;
+    for (std::uint64_t write = 1; write <= writes; write++) {
+        Mover mover(before, 3);
+        mover.disk.fail_write_at = write;
+        mover.run();
+        ASSERT_NE(mover.process.how, env::Halt::no_disk_space) << "write " << write << ": " << mover.process.reason;
+        failed += mover.move->switched() ? 0U : 1U;
+    }
+    EXPECT_GT(failed, 0U);
+}
+
 TEST(LogMove, a_cut_at_any_point_leaves_one_complete_layout) {
     for (const auto& [from, to] : {std::pair(2U, 3U), {3U, 2U}, {1U, 3U}, {3U, 1U}}) {
         Prng random(from + 100 * to);
