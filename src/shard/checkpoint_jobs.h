@@ -103,6 +103,7 @@ class Checkpoints::LoadJob {
     void begin();
     void read_ahead();
     bool feed(WorkBudget& budget);
+    bool is_as_named();
     void fail();
     void finish(bool ok);
 

@@ -105,6 +105,16 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
     return !budget.spent();
 }
 
+// The checksum says that the file is as its writer made it; a peer may have named it wrongly.
+bool Checkpoints::LoadJob::is_as_named() {
+    if (is_directory()) {
+        return state_.directory->load(directory_bytes_) && state_.directory->hash() == record_.state_hash &&
+               state_.directory->applied() == record_.applied.index;
+    }
+    return reader_->finish() && state_.store->hash() == record_.state_hash &&
+           state_.store->applied() == record_.applied.index;
+}
+
 bool Checkpoints::LoadJob::step(WorkBudget& budget) {
     paced_ = false;
     switch (stage_) {
@@ -135,13 +145,7 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
             if (paced_ || (reader_ && !reader_->settle(budget))) {
                 return false;
             }
-            if (is_directory()) {
-                finish(checksum_ == record_.file_checksum && state_.directory->load(directory_bytes_) &&
-                       state_.directory->hash() == record_.state_hash);
-            } else {
-                finish(checksum_ == record_.file_checksum && reader_->finish() &&
-                       state_.store->hash() == record_.state_hash);
-            }
+            finish(checksum_ == record_.file_checksum && is_as_named());
             return true;
         case Stage::drain:
             if (waiting()) {
