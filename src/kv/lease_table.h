@@ -140,7 +140,7 @@ class LeaseTable {
   private:
     friend class LeaseSnapshot;
     static constexpr std::size_t wheel_slots = 512;
-    static constexpr std::int64_t look_again_slots = 8;   // for one that is over and still there
+    static constexpr std::int64_t look_again_slots = 1;   // for one that is over and still there: nothing of it was proposed, or it was void
     using Map = std::map<api::LeaseId, Lease, std::less<>, SlabAllocator<std::pair<const api::LeaseId, Lease>>>;
 
     static std::int64_t slot_number(LeaseTime at) { return at.ns / wheel_slot.count(); }

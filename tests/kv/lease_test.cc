@@ -227,8 +227,8 @@ TEST(LeaseWheel, finds_again_what_is_still_there_and_everything_after_a_long_res
         driver.grant(id, id * 10);
     }
     EXPECT_EQ(driver.expired(LeaseTime{300 * second_ns}).size(), 30u);
-    EXPECT_TRUE(driver.expired(LeaseTime{300 * second_ns + second_ns / 2}).empty());
-    EXPECT_EQ(driver.expired(LeaseTime{302 * second_ns}).size(), 30u);
+    EXPECT_TRUE(driver.expired(LeaseTime{300 * second_ns + second_ns / 16}).empty());
+    EXPECT_EQ(driver.expired(LeaseTime{300 * second_ns + second_ns / 4}).size(), 30u);
     for (api::LeaseId id = 1; id <= 30; id++) {
         driver.revoke(id);
     }
