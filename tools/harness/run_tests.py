@@ -2,7 +2,8 @@
 
     release    release build, every test of it: one count for each gtest case, one for each other test
     sanitize   address + undefined: the same tests but for those of pace, of the text and of the command lines (whose
-               parsers are fuzzed), a few simulated clusters, and whether they run as in the release build
+               parsers are fuzzed) and long searches of the kind the simulator makes; a few simulated clusters, and
+               whether they run as in the release build
     threads    thread sanitizer: what runs on several threads (mailboxes, ring, server)
     fuzz       clang and libFuzzer: every decoder for some seconds, one count each
     simulate   whole clusters under virtual time over fixed seeds and a fresh one, and some planted bugs that must be
@@ -11,6 +12,7 @@
 """
 import argparse
 import concurrent.futures
+import functools
 import json
 import os
 import random
@@ -25,15 +27,16 @@ import mutants
 from building import ROOT, say, tail
 
 STAGES = ["release", "sanitize", "threads", "fuzz", "simulate", "cluster"]
-COMMAND_LINES = ("ringctl", "ringload")
+UNSANITIZED_TESTS = ("ringctl", "ringctl_command_line", "ringload", "ringload_command_line", "raft_chaos")
 THREADED = ("mailbox", "uring", "server", "client", "client_sockets", "client_manual")
 FUZZ_SECONDS = 5
 SIMULATED_SEEDS = list(range(1, 31))
-SANITIZED_SEEDS = [1, 2, 3]
+SANITIZED_SEEDS = [1, 2, 3, 4]
 COMPARED_SEEDS = "11-13"
 JOBS = max(2, os.cpu_count() or 1)
-# Amounts that take a sanitizer minutes; with less the same code runs there in other tests.
-UNSANITIZED = "Large*"
+# Amounts and searches that take a sanitizer minutes; with less the same code runs there in other tests, and under drawn
+# faults in the seeds.
+UNSANITIZED = "Large*:Explorer/*:Kinds/*:Seeds/*:RecoveryJudge.every_loss*"
 SANITIZED = ["-Db_lundef=false", "-Doptimization=g"]
 # A third of the compile time without null and alignment: the address sanitizer sees the one, clang's fuzzers the other.
 # vptr wants type information of every object, and src/ is built without.
@@ -66,15 +69,17 @@ class Count:
             say("\n".join(f"       | {line}" for line in output.split("\n")))
 
 
-def run_one(label, command, timeout, environment=None, folder=ROOT):
-    """(exit code or None on timeout, output, seconds)."""
+def run_one(label, command, timeout, environment=None, folder=ROOT, out=None):
+    """(exit code or None on timeout, output, seconds). Standard output goes to the file `out` where one is given."""
     begin = time.monotonic()
     try:
         result = subprocess.run(command, cwd=folder, env={**os.environ, **(environment or {})}, timeout=timeout,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False)
-        return result.returncode, result.stdout.decode(errors="replace"), time.monotonic() - begin
+                                stdout=out or subprocess.PIPE, stderr=subprocess.PIPE if out else subprocess.STDOUT,
+                                stdin=subprocess.DEVNULL, check=False)
+        said = result.stderr if out else result.stdout
+        return result.returncode, said.decode(errors="replace"), time.monotonic() - begin
     except subprocess.TimeoutExpired as expired:
-        said = (expired.stdout or b"").decode(errors="replace")
+        said = ((expired.stderr if out else expired.stdout) or b"").decode(errors="replace")
         return None, f"{said}\n{label}: stopped after {timeout} s", time.monotonic() - begin
 
 
@@ -117,8 +122,9 @@ def gtest_cases(report):
     return outcomes
 
 
-def run_build_tests(name, options, count, only=None, environment=None, factor=1, without=""):
-    """Configures, builds what the tests need, runs them in parallel; of gtest's cases not those named `without`."""
+def run_build_tests(name, options, count, only=None, environment=None, factor=1, without="", beside=None):
+    """Configures, builds what the tests need, runs them in parallel; of gtest's cases not those named `without`.
+    beside(folder): further jobs that run among the tests, each of which returns what counts it."""
     folder = building.configure(name, options)
     tests = [test for test in building.introspect(folder, "tests") if only is None or only(test)]
     if not tests:
@@ -127,8 +133,9 @@ def run_build_tests(name, options, count, only=None, environment=None, factor=1,
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         # Who may take longest begins first: else the last one runs alone.
         parallel = sorted((test for test in tests if test["is_parallel"]), key=lambda test: -test["timeout"])
-        for finished in concurrent.futures.as_completed(
-                [pool.submit(run_meson_test, test, count, environment or {}, factor, without) for test in parallel]):
+        begun = [pool.submit(run_meson_test, test, count, environment or {}, factor, without) for test in parallel]
+        begun += [pool.submit(job) for job in (beside(folder) if beside else ())]   # short ones: they fill what is left
+        for finished in concurrent.futures.as_completed(begun):
             finished.result()()
     for test in tests:
         if not test["is_parallel"]:
@@ -149,13 +156,15 @@ def stage_release(count, _options):
     run_build_tests("release", [], count)
 
 
-def stage_sanitize(count, options):
-    folder = run_build_tests("sanitize", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED], count,
-                             lambda test: test["name"] not in COMMAND_LINES and
-                                 not any(suite.endswith(("tidy", "pace")) for suite in test["suite"]),
-                             SANITIZER_ENVIRONMENT, factor=5, without=UNSANITIZED)
-    simulate(folder, SANITIZED_SEEDS, count, options, SANITIZER_ENVIRONMENT)
-    compare_builds(folder, count)
+def stage_sanitize(count, _options):
+    def beside(folder):
+        return [*seed_jobs(folder, SANITIZED_SEEDS, count, SANITIZER_ENVIRONMENT), lambda: compare_builds(folder, count)]
+
+    building.build(building.configure("release"), ["src/sim/simulate"])
+    run_build_tests("sanitize", ["-Db_sanitize=address,undefined", UNDEFINED, *SANITIZED], count,
+                    lambda test: test["name"] not in UNSANITIZED_TESTS and
+                        not any(suite.endswith(("tidy", "pace")) for suite in test["suite"]),
+                    SANITIZER_ENVIRONMENT, factor=5, without=UNSANITIZED, beside=beside)
 
 
 def stage_threads(count, _options):
@@ -185,8 +194,10 @@ def stage_fuzz(count, options):
 
 
 def stage_simulate(count, options):
-    folder = building.configure("release")
-    simulate(folder, [*SIMULATED_SEEDS, options.seed], count, options)
+    jobs = seed_jobs(building.configure("release"), [*SIMULATED_SEEDS, options.seed], count)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        for finished in pool.map(lambda job: job(), jobs):
+            finished()
     find_planted_bugs(count)
 
 
@@ -200,43 +211,34 @@ def find_planted_bugs(count):
               output="not found: " + ", ".join(missed))
 
 
-def simulate(folder, seeds, count, options, environment=None):
-    """One run a seed; a failure prints the command that replays it."""
-    program = building.executables(folder).get("simulate")
-    if program is None:
-        count.add("simulation", 0, 1, output="the build has no program named simulate")
-        return
+def seed_jobs(folder, seeds, count, environment=None):
+    """A job for each seed, which returns what counts it; a failure prints the command that replays it."""
+    program = building.executables(folder)["simulate"]
     building.build(folder, [program])
 
     def run(seed):
-        return run_one(f"seed {seed}", [str(folder / program), "--seed", str(seed)], 300, environment)
+        code, output, seconds = run_one(f"seed {seed}", [str(folder / program), "--seed", str(seed)], 300, environment)
+        replay = f"replay: {os.path.relpath(folder / program, ROOT)} --seed {seed}"
+        return lambda: count.add(f"simulation, seed {seed}", int(code == 0), int(code != 0), 0, seconds,
+                                 f"{tail(output, 30)}\n{replay}")
 
-    begin, passed = time.monotonic(), 0
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        for seed, (code, output, seconds) in zip(seeds, pool.map(run, seeds)):
-            if code == 0:
-                passed += 1
-            else:
-                replay = f"replay: {os.path.relpath(folder / program, ROOT)} --seed {seed}"
-                count.add(f"simulation, seed {seed}", 0, 1, seconds=seconds, output=f"{tail(output, 30)}\n{replay}")
-    fresh = f", fresh seed {options.seed}" if options.seed in seeds else ""
-    count.add(f"simulation, {len(seeds)} seeds{fresh}", passed, seconds=time.monotonic() - begin)
+    return [functools.partial(run, seed) for seed in seeds]
 
 
 def compare_builds(sanitized, count):
     """A seed is the same run, event by event, in the release build and in one with other optimization and checks."""
     begin, hashes, said = time.monotonic(), [], ""
-    for folder, environment in ((building.configure("release"), None), (sanitized, SANITIZER_ENVIRONMENT)):
-        program = building.executables(folder)["simulate"]
-        building.build(folder, [program])
-        command = [str(folder / program), "--seeds", COMPARED_SEEDS, "--seconds", "2", "--json"]
-        process = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environment or {})}, timeout=300,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        said += process.stderr
-        hashes.append(json.loads(process.stdout)["hashes"] if process.returncode == 0 else {"failed": str(folder)})
+    for folder, environment in ((ROOT / "build" / "release", None), (sanitized, SANITIZER_ENVIRONMENT)):
+        program = folder / building.executables(folder)["simulate"]
+        command = [str(program), "--seeds", COMPARED_SEEDS, "--seconds", "2", "--json"]
+        with tempfile.TemporaryFile("w+") as out:
+            code, errors, _ = run_one("comparison", command, 300, environment, out=out)
+            out.seek(0)
+            hashes.append(json.load(out)["hashes"] if code == 0 else {"failed": str(folder)})
+        said += errors
     same = hashes[0] == hashes[1]
-    count.add("the same events in both builds", int(same), int(not same), seconds=time.monotonic() - begin,
-              output=f"{tail(said, 20)}\n{hashes[0]}\n{hashes[1]}")
+    return lambda: count.add("the same events in both builds", int(same), int(not same), seconds=time.monotonic() - begin,
+                             output=f"{tail(said, 20)}\n{hashes[0]}\n{hashes[1]}")
 
 
 def stage_cluster(count, _options):
