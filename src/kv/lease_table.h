@@ -140,7 +140,8 @@ class LeaseTable {
   private:
     friend class LeaseSnapshot;
     static constexpr std::size_t wheel_slots = 512;
-    static constexpr std::int64_t look_again_slots = 1;   // for one that is over and still there: nothing of it was proposed, or it was void
+    // For one that is over and still there: nothing of it was proposed, or it was void.
+    static constexpr std::int64_t look_again_slots = 1;
     using Map = std::map<api::LeaseId, Lease, std::less<>, SlabAllocator<std::pair<const api::LeaseId, Lease>>>;
 
     static std::int64_t slot_number(LeaseTime at) { return at.ns / wheel_slot.count(); }
