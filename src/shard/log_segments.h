@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "base/bounds.h"
 #include "base/instant.h"
 #include "env/disk.h"
@@ -144,8 +143,7 @@ class SegmentSet {
     env::FileId file_{0};
     std::uint64_t filled_{0};       // bytes
     LogRace race_;
-    AlignedBuffer zeros_;
-    std::size_t zeros_count_{zeros_bytes_min};   // of zeros_, written at a time
+    std::size_t zeros_count_{zeros_bytes_min};   // written at a time
     Instant zeros_begin_{never};                 // of a write not yet judged; never: none
     bool no_space_{false};
     env::DiskErrc space_error_{};    // with no_space_: no room, or a disk that fails
