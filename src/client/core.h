@@ -85,8 +85,9 @@ class Core {
                          Place place = Place::ordinary);
     // The caller no longer waits: the callback will not run. The request may still happen.
     void cancel(std::uint64_t token);
-    // Of a watch, whose deadline ends with its first frame and which is never tried again after it (client/watch.h goes on
-    // where it ended): that many bytes of its frames are dealt with, and others may come; whether a mark is wanted.
+    // Of a watch, whose deadline is that of each try, ends with its first frame, and which is never tried again after it
+    // (client/watch.h goes on where it ended): that many bytes of its frames are dealt with, and others may come; whether a
+    // mark is wanted.
     void grant(std::uint64_t token, std::uint32_t bytes, bool progress = false);
     // Of the frame that a callback is seeing.
     std::uint32_t frame_bytes() const;

@@ -51,6 +51,7 @@ struct Core::Impl final : ConnectionOwner {
     void on_piece(Connection& connection, std::uint32_t index, const api::Response& response,
                   std::uint32_t frame_bytes);
     void on_error(Connection& connection, std::uint32_t index, const api::Response& response);
+    bool in_no_hurry(const Connection& connection, const Pending& slot) const;
     void follow(Connection& connection, std::uint32_t index, const api::ErrorInfo& error);
 
     // ---- connections

@@ -14,6 +14,9 @@ namespace {
 
 constexpr Duration retry_pause_first = 10ms;
 constexpr Duration retry_pause_last = 100ms;
+// Of a watch, which waits for as long as it takes: the many watches of a client together must not be a burden to nodes
+// that look for a leader. The longest pause is half as long again.
+constexpr Duration watch_pause_last = 1280ms;
 // After so many redirects of one request it is left to the servers to forward it.
 constexpr std::uint8_t redirects_max = 2;
 constexpr std::uint32_t refused_index = UINT32_MAX;
@@ -310,7 +313,13 @@ void Core::Impl::complete_with(std::uint32_t index, api::Errc code, std::string_
 void Core::Impl::rest(std::uint32_t index) {
     Pending& slot = pending[index];
     ASSERT(slot.connection == no_connection && !slot.waiting);
-    const Instant next_try = now + pause_before(slot.attempts, retry_pause_first, retry_pause_last, prng);
+    const bool watch = slot.kind == wire::ClientKind::watch;
+    const Duration last = watch ? watch_pause_last : retry_pause_last;
+    const Instant next_try = now + pause_before(slot.attempts, retry_pause_first, last, prng);
+    if (watch) {
+        // Its deadline is that of a try: one that began anew with it would forget how often it asked.
+        slot.deadline = next_try + std::chrono::milliseconds(slot.timeout_ms);
+    }
     request_timers.set(index, std::min(slot.deadline, next_try));
 }
 
@@ -467,7 +476,7 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     detach(index);
     if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         leave(connection);
-    } else if (error.code == api::Errc::no_leader) {
+    } else if (error.code == api::Errc::no_leader && !in_no_hurry(connection, slot)) {
         // The node may be the only one that hears none, and serves nothing.
         move_towards(connection, lot_among_others(connection.endpoint));
     }
@@ -480,6 +489,12 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
         return;
     }
     rest(index);
+}
+
+// Of a watch that has seen a round of nodes: they too may hear no leader, and each move is a connection made anew.
+bool Core::Impl::in_no_hurry(const Connection& connection, const Pending& slot) const {
+    return slot.kind == wire::ClientKind::watch && slot.attempts > endpoints.count() &&
+           connection.moved_at + watch_pause_last > now;
 }
 
 void Core::Impl::follow(Connection& connection, std::uint32_t index, const api::ErrorInfo& error) {
