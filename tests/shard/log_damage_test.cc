@@ -567,6 +567,56 @@ TEST(LogDamage, entries_of_a_batch_whose_directory_is_lost_twice_are_named_by_id
     }
 }
 
+// A repair of the file system, or a copy cut short: the end of a segment is gone, and its successor tells what lay there.
+TEST(LogDamage, entries_beyond_the_end_of_a_shortened_segment_are_damaged_and_all_others_are_read) {
+    LogHarness h;
+    h.options.segment_bytes = 64 * kib;
+    h.options.window_bytes = 128 * kib;
+    h.start();
+    h.create(1);
+    for (std::uint64_t i = 2; i <= 61; i += 3) {
+        for (std::uint64_t in_batch = i; in_batch < i + 3; in_batch++) {
+            h.append(1, 1, in_batch, std::string(4000, 'x'));
+        }
+        h.settle();
+    }
+    const Image image = h.disk.image();
+    Recovered whole(image);
+    log::BatchPlace last{};   // of the first segment
+    for (const log::JudgedBatch& batch : whole.judgement.batches) {
+        if (batch.place.segment == whole.judgement.batches.front().place.segment) {
+            last = batch.place;
+        }
+    }
+    ASSERT_GE(last.bytes, 4 * limits::block_bytes);
+    std::size_t lost = 0;
+    for (std::uint64_t left = 0; left < last.bytes; left += limits::block_bytes) {
+        Image shortened = image;
+        shortened.begin()->second.resize(last.offset + left);
+        h.restart_from(shortened);
+        ASSERT_TRUE(h.recovered) << h.failure;
+        const shard::RecoveredReplica& found = h.replica(1)->replica;
+        ASSERT_FALSE(found.promises_in_doubt);
+        ASSERT_EQ(found.entries.size(), 60U);
+        EXPECT_FALSE(found.damaged.empty()) << left;
+        std::uint64_t first_lost = 62;
+        for (std::uint64_t i = 2; i <= 61; i++) {
+            bool damaged = false;
+            const auto texts = h.read(1, i, i, 1, &damaged);
+            EXPECT_EQ(texts.size(), damaged ? 0U : 1U);
+            if (damaged) {
+                EXPECT_EQ(std::ranges::count(found.damaged, LogIndex(i)), 1) << left << " index " << i;
+                first_lost = std::min(first_lost, i);
+                lost++;
+            }
+        }
+        bool damaged = false;   // in one read, with what lies before
+        EXPECT_EQ(h.read(1, 2, 61, 1 * mib, &damaged).size(), first_lost - 2) << left;
+        EXPECT_EQ(damaged, first_lost < 62);
+    }
+    EXPECT_GE(lost, 3U);
+}
+
 // An entry without a payload has the place of the next one's, and none of its damage.
 TEST(LogDamage, an_empty_entry_is_never_damaged) {
     LogHarness h;

@@ -352,6 +352,35 @@ TEST(LogMove, damage_arrives_as_damage) {
     EXPECT_LT(refusals, 100U);
 }
 
+TEST(LogMove, the_lost_end_of_a_segment_arrives_as_damage) {
+    const Image before = make(1, 6, 4);
+    std::size_t moved_with_damage = 0;
+    for (const auto& [name, content] : before) {
+        if (name.find("log-") == std::string::npos) {
+            continue;
+        }
+        std::size_t used = content.size();
+        while (used > 0 && content[used - 1] == std::byte{}) {
+            used--;
+        }
+        for (std::size_t blocks = 1; blocks <= 3 && blocks * limits::block_bytes < used; blocks++) {
+            Image shortened = before;
+            shortened.at(name).resize(round_up<std::size_t>(used, limits::block_bytes) - blocks * limits::block_bytes);
+            const Layout known = read(shortened);
+            Mover mover(shortened, 3);
+            mover.run();
+            const bool damaged = std::ranges::any_of(known, [](const auto& replica) {
+                return std::ranges::any_of(replica.second.entries, [](const auto& entry) {
+                    return std::get<3>(entry.second) == "damaged";
+                });
+            });
+            moved_with_damage += damaged && mover.move->switched() ? 1U : 0U;
+            ASSERT_EQ(read(mover.disk.image()), known) << name << " without " << blocks << " blocks";
+        }
+    }
+    EXPECT_GT(moved_with_damage, 0U);
+}
+
 TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_does_not_stop_the_move) {
     Image before = make(1, 6, 4);
     std::string file;
