@@ -5,6 +5,7 @@
 
 #include "base/assertion.h"
 #include "base/mutant.h"
+#include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
 #include "shard/mail.h"
 #include "shard/replica.h"
@@ -239,6 +240,15 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 loaded.damaged = kept->damaged;
                 loaded.store = std::move(state.store);
                 loaded.directory = std::move(state.directory);
+            } else if (state.open_error != env::DiskErrc::ok && !is_lost(state.open_error)) {
+                // Rebuilt from its peers it would cost the file, which may be whole, and on others the same may be so.
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::refused,
+                                            "range " + std::to_string(kept->range.value) + ": checkpoint " +
+                                                kept->checkpoint.file + " cannot be opened: " +
+                                                std::string(env::to_string(state.open_error)) +
+                                                "; it is left as it is");
+                return;
             } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
                 context_.halted = true;
                 context_.world.process.halt(env::Halt::corrupt,

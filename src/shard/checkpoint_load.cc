@@ -126,6 +126,7 @@ bool Checkpoints::LoadJob::step(WorkBudget& budget) {
                 return false;
             }
             if (open_.op.error != env::DiskErrc::ok) {
+                state_.open_error = open_.op.error;
                 finish(false);
                 return true;
             }

@@ -26,6 +26,7 @@ class Replica;
 // A state machine loaded from a checkpoint file.
 struct LoadedState {
     bool ok{false};
+    env::DiskErrc open_error{env::DiskErrc::ok};   // why the file could not be opened
     std::unique_ptr<kv::Store> store;
     std::unique_ptr<kv::Directory> directory;
 };

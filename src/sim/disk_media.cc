@@ -322,7 +322,8 @@ DiskErrc DiskMedia::open_file(Task& task) {
     if (found == live_.end()) {
         return DiskErrc::not_found;
     }
-    if (profile_.open_error_per_million > 0 && random_.per_million(profile_.open_error_per_million)) {
+    const std::string& unopenable = profile_.unopenable;
+    if (task.kind == Kind::open && !unopenable.empty() && task.name.find(unopenable) != std::string::npos) {
         counters_.errors_injected++;
         return DiskErrc::other;
     }

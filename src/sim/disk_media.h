@@ -45,8 +45,8 @@ struct DiskProfile {
     std::uint64_t cache_bytes{256 * mib};
     std::uint64_t capacity_bytes{1ull << 40};
     env::Durability preferred{env::Durability::dsync};
+    std::string unopenable{};   // files with this in their names cannot be opened, for want of something else
     // Faults by the operation, in cases per million.
-    std::uint32_t open_error_per_million{0};         // for want of something else than the file
     std::uint32_t read_error_per_million{0};
     std::uint32_t write_error_per_million{0};
     std::uint32_t sync_error_per_million{0};

@@ -395,6 +395,35 @@ TEST_F(Behind, a_damaged_checkpoint_costs_its_replica_its_state_and_nobody_anyth
     good_end();
 }
 
+// A process at its bound of open files, say: on a majority at once the rebuilding would leave nobody to rebuild from.
+TEST_F(Behind, a_checkpoint_that_cannot_be_opened_at_a_start_stays_and_the_node_does_not_serve) {
+    ASSERT_TRUE(begin_behind());
+    while (checkpoints(follower).empty()) {
+        ASSERT_TRUE(write(4));
+        s->simulation.run_for(500ms);
+    }
+    s->simulation.run_for(2s);
+    const Incarnation before = s->view(follower).incarnation;
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(follower));
+    SimNode& node = s->node(follower);
+    const auto files = checkpoints(follower);
+    node.media().profile().unopenable = "/checkpoint-";
+    s->cluster().expect_halt(follower, env::Halt::refused);
+    node.start();
+    ASSERT_TRUE(s->run_until(20s, "it does not start", [&] { return node.running(); }));
+    ASSERT_TRUE(s->run_until(20s, "it goes on", [&] { return !node.running(); }));
+    ASSERT_TRUE(s->run_until(2s, "its disk does not rest", [&] { return node.media().quiet(); }));
+    EXPECT_EQ(checkpoints(follower), files);
+    node.media().profile().unopenable.clear();
+    node.start();
+    ASSERT_TRUE(s->run_until(20s, "it does not come back", [&] {
+        return s->view(follower).applied == s->view(s->leader()).applied;
+    }));
+    EXPECT_EQ(s->view(follower).incarnation, before);
+    good_end();
+}
+
 TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
     ASSERT_TRUE(begin(checkpoint_options(1)));
     ASSERT_TRUE(grow_log_until_checkpoint());
@@ -548,13 +577,13 @@ TEST_F(Behind, a_checkpoint_that_cannot_be_opened_for_the_moment_is_not_damaged)
     ASSERT_TRUE(begin_behind(options));
     ASSERT_TRUE(leave_behind());
     const auto former = checkpoints(leader);
-    s->node(leader).media().profile().open_error_per_million = 1'000'000;
+    s->node(leader).media().profile().unopenable = "/checkpoint-";
     s->cluster().network().unblock_all();
     s->simulation.run_for(10s);
     EXPECT_TRUE(said(leader, "it is not read this time"));
     EXPECT_TRUE(said(leader, "cannot be opened to be sent"));
     EXPECT_EQ(checkpoints(leader), former);
-    s->node(leader).media().profile().open_error_per_million = 0;
+    s->node(leader).media().profile().unopenable.clear();
     ASSERT_TRUE(s->run_until(10s, "the follower gets nothing", [&] {
         return s->view(follower).applied == s->view(leader).applied;
     }));
