@@ -48,7 +48,7 @@ void FileCopy::go_on() {
             return;
         case Stage::opening:
             if (error != DiskErrc::ok) {
-                source_missing_ = error == DiskErrc::not_found || error == DiskErrc::read_failed;
+                source_missing_ = error == DiskErrc::not_found;
                 end(source_missing_ ? DiskErrc::ok : error);
                 return;
             }

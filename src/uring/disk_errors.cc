@@ -49,10 +49,16 @@ DiskErrc name_error(int error) {
         case EACCES:
         case EPERM:
         case EROFS: return DiskErrc::access_denied;
+        default: return DiskErrc::other;
+    }
+}
+
+DiskErrc open_error(int error) {
+    switch (error) {
         case EIO:         // a block that says where the file lies
         case EBADMSG:     // the same, by the file system's checksum of it
         case EUCLEAN: return DiskErrc::read_failed;
-        default: return DiskErrc::other;
+        default: return name_error(error);
     }
 }
 

@@ -8,7 +8,9 @@ namespace ringfort::uring {
 env::DiskErrc write_error(int error);
 env::DiskErrc read_error(int error);
 env::DiskErrc sync_error(int error);
-// open, create, preallocate, rename, remove, list.
+// create, preallocate, rename, remove, list.
 env::DiskErrc name_error(int error);
+// Of a file that is there, to be read.
+env::DiskErrc open_error(int error);
 
 }  // namespace ringfort::uring

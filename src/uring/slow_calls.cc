@@ -34,7 +34,7 @@ class SlowCall final : public HelperJob {
         } else {
             op_.file = opened_.fd >= 0 ? disk_.add_file(opened_.fd) : 0;
         }
-        disk_.finish_operation(op_, kind_ == Kind::sync_new ? sync_error(error_) : name_error(error_));
+        disk_.finish_operation(op_, outcome());
     }
 
     std::string name_;
@@ -44,6 +44,12 @@ class SlowCall final : public HelperJob {
     std::vector<std::byte> content_;
 
   private:
+    DiskErrc outcome() const {
+        if (kind_ == Kind::sync_new) {
+            return sync_error(error_);
+        }
+        return kind_ == Kind::open || kind_ == Kind::read_whole ? open_error(error_) : name_error(error_);
+    }
     int call() {
         switch (kind_) {
             case Kind::open: return open_direct(directory_, name_, opened_);

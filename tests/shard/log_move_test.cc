@@ -381,7 +381,7 @@ TEST(LogMove, the_lost_end_of_a_segment_arrives_as_damage) {
     EXPECT_GT(moved_with_damage, 0U);
 }
 
-TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_does_not_stop_the_move) {
+TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_one_that_does_not_open_ends_the_move) {
     Image before = make(1, 6, 4);
     std::string file;
     for (const auto& [name, content] : before) {
@@ -405,6 +405,14 @@ TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_does_not_stop_the_
         Layout wanted = known;
         std::fill_n(wanted.at(3).file.begin(), limits::block_bytes, '\0');
         ASSERT_EQ(read(mover.disk.image()), wanted);
+    }
+    {   // that it does not open now is no reason to go on without it
+        Mover mover(before, 3);
+        mover.disk.unopenable.insert(file);
+        mover.run();
+        ASSERT_FALSE(mover.move->switched());
+        ASSERT_EQ(mover.process.how, env::Halt::log_failed);
+        ASSERT_EQ(read(mover.disk.image()), known);
     }
     before.erase(file);
     Layout wanted = known;

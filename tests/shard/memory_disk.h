@@ -46,6 +46,7 @@ class MemoryDisk final : public env::Disk {
     std::uint64_t fail_write_at{0}; // the n-th write from the start fails
     std::uint64_t fail_sync_at{0};
     std::set<std::pair<std::string, std::uint64_t>> unreadable;  // (file, block number)
+    std::set<std::string> unopenable;   // files whose place cannot be read
 
     // ---- what it did
     std::uint64_t writes{0};
@@ -119,6 +120,10 @@ class MemoryDisk final : public env::Disk {
             const auto at = files.find(n);
             if (at == files.end()) {
                 o.error = env::DiskErrc::not_found;
+                return;
+            }
+            if (unopenable.contains(n)) {
+                o.error = env::DiskErrc::read_failed;
                 return;
             }
             o.file = next_id_++;

@@ -228,9 +228,11 @@ TEST(Disk, errors_of_the_kernel_keep_their_meaning) {
     EXPECT_EQ(DiskErrc::no_space, name_error(EDQUOT));
     EXPECT_EQ(DiskErrc::access_denied, name_error(EROFS));
     EXPECT_EQ(DiskErrc::not_supported, name_error(EINVAL));
-    EXPECT_EQ(DiskErrc::read_failed, name_error(EIO));
-    EXPECT_EQ(DiskErrc::other, name_error(EMFILE));
-    for (const auto table : {write_error, read_error, sync_error, name_error}) {
+    EXPECT_EQ(DiskErrc::other, name_error(EIO));
+    EXPECT_EQ(DiskErrc::read_failed, open_error(EIO));
+    EXPECT_EQ(DiskErrc::not_found, open_error(ENOENT));
+    EXPECT_EQ(DiskErrc::other, open_error(EMFILE));
+    for (const auto table : {write_error, read_error, sync_error, name_error, open_error}) {
         EXPECT_EQ(DiskErrc::ok, table(0));
         EXPECT_NE(DiskErrc::ok, table(9999));
     }
