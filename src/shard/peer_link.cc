@@ -18,8 +18,6 @@ namespace {
 
 constexpr Duration backoff_min = 10ms;
 constexpr Duration backoff_max = 1s;
-// Where nobody listens: a process that is started again has its links soon, and a vain dial costs next to nothing.
-constexpr Duration vacant_backoff_max = 100ms;
 // Grants are sent when they are worth a frame.
 constexpr std::uint64_t grant_bytes_min = 256 * kib;
 
@@ -111,11 +109,7 @@ void Link::drop(std::string_view why) {
 }
 
 void Link::on_closed(env::CloseReason) {
-    const bool vacant = state_ == State::dialing;
     lose(true);
-    if (vacant) {
-        backoff_ = std::min(backoff_, vacant_backoff_max);
-    }
 }
 
 void Link::lose(bool closed) {

@@ -748,30 +748,6 @@ TEST(Cluster, one_node_alone_serves_and_survives_kills_and_power_cuts) {
     s.expect_good_end();
 }
 
-// A node that is back serves through the leader; without its link to the third one there is no majority without the leader.
-TEST(Cluster, a_node_that_was_away_has_all_its_links_soon_after_its_start) {
-    Scenario s;
-    ASSERT_TRUE(s.form());
-    const auto all_linked = [&s] {
-        for (std::size_t a = 0; a < s.nodes(); a++) {
-            for (std::size_t b = 0; b < s.nodes(); b++) {
-                if (a != b && (!s.node(a).running() || !s.link(a, b).up)) {
-                    return false;
-                }
-            }
-        }
-        return true;
-    };
-    for (std::size_t i = 0; i < s.nodes(); i++) {
-        ASSERT_TRUE(s.run_until(5s, "links are missing", all_linked));
-        ASSERT_TRUE(s.kill_quietly(i));
-        s.simulation.run_for(1400ms);   // by doubling, the dials are a second apart by then
-        s.node(i).start();
-        ASSERT_TRUE(s.run_until(500ms, "a link is missing", all_linked)) << "of node " << i;
-    }
-    s.expect_good_end();
-}
-
 TEST(Cluster, an_orderly_restart_of_every_node_in_turn_stops_writes_for_200_ms_at_most) {
     Scenario s;
     ASSERT_TRUE(s.form());
