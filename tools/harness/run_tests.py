@@ -27,7 +27,7 @@ import mutants
 from building import ROOT, say, tail
 
 STAGES = ["release", "sanitize", "threads", "fuzz", "simulate", "cluster"]
-UNSANITIZED_TESTS = ("ringctl", "ringctl_command_line", "ringload", "ringload_command_line", "raft_chaos")
+UNSANITIZED_TESTS = ("ringctl", "ringctl_command_line", "ringload", "ringload_command_line", "raft_chaos", "raft_explorer")
 THREADED = ("mailbox", "uring", "server", "client", "client_sockets", "client_manual")
 FUZZ_SECONDS = 5
 SIMULATED_SEEDS = list(range(1, 31))
@@ -36,7 +36,7 @@ COMPARED_SEEDS = "11-13"
 JOBS = max(2, os.cpu_count() or 1)
 # Amounts and searches that take a sanitizer minutes; with less the same code runs there in other tests, and under drawn
 # faults in the seeds.
-UNSANITIZED = "Large*:Explorer/*:Kinds/*:Seeds/*:RecoveryJudge.every_loss*"
+UNSANITIZED = "Large*:Kinds/*:Seeds/*:RecoveryJudge.every_loss*"
 SANITIZED = ["-Db_lundef=false", "-Doptimization=g"]
 # A third of the compile time without null and alignment: the address sanitizer sees the one, clang's fuzzers the other.
 # vptr wants type information of every object, and src/ is built without.
