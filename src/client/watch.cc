@@ -79,8 +79,12 @@ void Watch::on_response(void* context, std::uint64_t, const api::Response& respo
 void Watch::on_frame(const api::Response& response) {
     const auto* watch = std::get_if<api::WatchResponse>(std::get_if<api::Result>(&response.body));
     ASSERT(watch != nullptr);   // the core compared the kinds
+    // So an older node ends a watch for want of a leader.
+    const bool leaderless = watch->canceled && watch->cancel_reason == api::error_text(api::Errc::no_leader);
     if (watch->created && !watch->canceled) {
         on_created(response);
+    } else if (leaderless && !response.more_frames) {
+        start();
     } else if (watch->canceled || !response.more_frames) {
         end(response, api::Errc::ok, watch);
     } else {

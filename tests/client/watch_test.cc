@@ -37,6 +37,13 @@ class ClientWatch : public testing::Test {
         watch.events = {&event, 1};
         frame(seen, revision, watch);
     }
+    // Its last frame.
+    void cancel(const Seen& seen, std::string_view reason) {
+        api::WatchResponse watch;
+        watch.canceled = true;
+        watch.cancel_reason = reason;
+        frame(seen, 9, watch, false);
+    }
     void answer_ping(const Seen& ping) {
         ASSERT_EQ(ping.kind, wire::ClientKind::status);
         api::Response status;
@@ -67,11 +74,11 @@ class ClientWatch : public testing::Test {
     std::vector<api::Revision> told;
 
   private:
-    void frame(const Seen& seen, api::Revision revision, const api::WatchResponse& watch) {
+    void frame(const Seen& seen, api::Revision revision, const api::WatchResponse& watch, bool more_frames = true) {
         api::Response response;
         response.header.revision = revision;
         response.body = api::Result(watch);
-        response.more_frames = true;
+        response.more_frames = more_frames;
         script.reply(seen, response);
     }
     static void on_news(void* context, const WatchNews& news) {
@@ -194,6 +201,20 @@ TEST_F(ClientWatch, s_of_one_client_are_no_burden_where_no_server_has_a_leader_a
     serve(link, 2s, [&](const Seen& seen) { create(seen, 5); });
     EXPECT_EQ(news.size(), 2 * count) << "all went on";
     EXPECT_EQ(std::ranges::count(news, Kind::resumed), count);
+}
+
+TEST_F(ClientWatch, that_an_older_node_cancels_for_want_of_a_leader_goes_on) {
+    Link& link = script.greet();
+    const Seen first = watch(link);
+    create(first, 5);
+    tell(first, 7);
+    cancel(first, "etcdserver: no leader");
+    const Seen again = script.only(link);
+    EXPECT_EQ(asked_from(again), 8);
+    create(again, 9);
+    cancel(again, "etcdserver: something else");
+    EXPECT_EQ(news, (std::vector{Kind::created, Kind::revision, Kind::resumed, Kind::ended}));
+    EXPECT_TRUE(script.arrived(link).empty());
 }
 
 CoreOptions one_kib_held() {
