@@ -78,9 +78,7 @@ class Core {
     // A read that gave pieces to its callback begins anew: what they held counts for nothing. May not call the core.
     using Afresh = void (*)(void* context);
     // `reserved`: small, and not to be kept out by what fills the bounds; where all such places are taken it is like others.
-    // `going_on`: of a watch that goes on, asked in the callback that ended it, whose place is free: small likewise, and
-    // where a server has too many it waits.
-    enum class Place : std::uint8_t { ordinary, reserved, going_on };
+    enum class Place : std::uint8_t { ordinary, reserved };
     // Takes what it needs of the request before it returns. Returns the token given to the callback.
     // Without `afresh` a read is not tried again once its callback has seen a piece.
     std::uint64_t submit(const api::Request& request, Callback callback, void* context, Afresh afresh = nullptr,

@@ -49,9 +49,8 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     ASSERT(callback != nullptr);
     counters.requests++;
     const bool reserved = place == Place::reserved && reserved_count < options.reserved_max;
-    const bool going_on = place == Place::going_on;
     const bool full = pending.count() - reserved_count >= options.in_flight_max;
-    if (!reserved && (full || (!going_on && pending.frame_bytes() >= options.held_bytes_max))) {
+    if (!reserved && (full || pending.frame_bytes() >= options.held_bytes_max)) {
         return refuse(callback, context, api::Errc::too_many_requests);
     }
     const auto* txn = std::get_if<api::TxnRequest>(&request.op);
@@ -66,7 +65,6 @@ std::uint64_t Core::Impl::submit(const api::Request& request, Callback callback,
     slot.kind = wire::kind_of(request.op);
     slot.read = is_read(request.op);
     slot.reserved = reserved;
-    slot.going_on = going_on;
     reserved_count += reserved ? 1 : 0;
     watch_count += slot.kind == wire::ClientKind::watch ? 1 : 0;
     const Duration timeout = request.timeout > 0ns ? request.timeout : options.request_timeout;
@@ -466,9 +464,7 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     Pending& slot = pending[index];
     const auto& error = std::get<api::ErrorInfo>(response.body);
     slot.reply_open = false;
-    const Verdict verdict =
-        after_error(error.code, {.read = slot.read, .handed_out = slot.handed_out(), .going_on = slot.going_on});
-    switch (verdict) {
+    switch (after_error(error.code, {.read = slot.read, .handed_out = slot.handed_out()})) {
         case Verdict::give_up: complete(index, response); return;
         case Verdict::follow: follow(connection, index, error); return;
         case Verdict::elsewhere:
@@ -478,14 +474,14 @@ void Core::Impl::on_error(Connection& connection, std::uint32_t index, const api
     slot.last_error = error.code;
     slot.avoid = connection.number();
     detach(index);
-    if (verdict == Verdict::elsewhere) {
+    if (after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         leave(connection);
     } else if (error.code == api::Errc::no_leader && !in_no_hurry(connection, slot)) {
         // The node may be the only one that hears none, and serves nothing.
         move_towards(connection, lot_among_others(connection.endpoint));
     }
     // `elsewhere` too rests when it comes again: all nodes may be stopping.
-    if (slot.attempts == 1 && verdict == Verdict::elsewhere) {
+    if (slot.attempts == 1 && after_error(error.code, {.read = slot.read}) == Verdict::elsewhere) {
         MARK("request tried at another node");
         if (reencode(index, options.follow_leader)) {
             route(index);

@@ -34,7 +34,6 @@ struct Pending {
     std::uint8_t redirects{0};            // saturates
     bool read{false};
     bool reserved{false};                 // does not count against the ordinary bound
-    bool going_on{false};                 // a watch that was there before
     bool pieces_seen{false};              // the callback has seen a part of this try's reply
     bool reply_open{false};               // the server has begun a reply of several frames; of a watch: it is created
     api::Errc last_error{api::Errc::ok};  // that invited another try

@@ -55,7 +55,6 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
         case stopped:
         case unhealthy: return Verdict::elsewhere;
         case leader_changed: return facts.read || MUTANT(open_write_repeated) ? Verdict::later : Verdict::give_up;
-        case too_many_requests: return facts.going_on ? Verdict::later : Verdict::give_up;
         case ok:
         case empty_key:
         case key_not_found:
@@ -77,6 +76,7 @@ Verdict after_error(api::Errc code, const RetryFacts& facts) {
         case lease_not_found:
         case lease_exists:
         case no_space:
+        case too_many_requests:
         case member_not_found:
         case bad_leader_transferee:
         case timed_out:

@@ -6,8 +6,7 @@
 //   no_leader              later           later           never proposed; the connection moves on to another node
 //   stopped, unhealthy     elsewhere       elsewhere       refused at the door of that node
 //   leader_changed         later           give up
-//   too_many_requests      give up         give up         the caller slows down; later if it is a watch that goes on
-//   anything else          give up         give up
+//   anything else          give up         give up         among them too_many_requests: the caller slows down
 //   connection lost:
 //     never left           elsewhere       elsewhere       the bytes were not handed to the network
 //     had left             elsewhere       give up         indefinite
@@ -34,7 +33,6 @@ struct RetryFacts {
     bool read{false};
     bool left{true};           // the bytes were handed to the network
     bool handed_out{false};   // a part of the answer, for good
-    bool going_on{false};      // a watch that was there before
 };
 
 // Whether the request changes nothing, or the same however often it is sent: ranges, watches, status, member list,

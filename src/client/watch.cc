@@ -42,8 +42,7 @@ void Watch::start() {
     request.domain = domain_;
     open_ = false;
     forget_part();
-    token_ = core_.submit(request, &Watch::on_response, this, nullptr,
-                          created_ ? Core::Place::going_on : Core::Place::ordinary);
+    token_ = core_.submit(request, &Watch::on_response, this);
 }
 
 void Watch::stop() {
@@ -157,9 +156,7 @@ void Watch::keep(const api::WatchResponse& watch) {
 
 void Watch::on_error(const api::Response& response) {
     const auto& error = std::get<api::ErrorInfo>(response.body);
-    // One that was there waits for room; the room of one that is there is not taken from it.
-    const bool waits = created_ && !open_ && error.code == api::Errc::too_many_requests;
-    if (!waits && !may_pass(error.code)) {
+    if (!may_pass(error.code)) {
         end(response, error.code, nullptr);
         return;
     }

@@ -13,8 +13,6 @@ namespace {
 
 class ClientWatch : public testing::Test {
   protected:
-    explicit ClientWatch(const CoreOptions& options = {}) : script(options) {}
-
     // Asks for a watch, and returns its request.
     Seen watch(Link& link, std::string_view key = "k") {
         start(key);
@@ -215,56 +213,6 @@ TEST_F(ClientWatch, that_an_older_node_cancels_for_want_of_a_leader_goes_on) {
     cancel(again, "etcdserver: something else");
     EXPECT_EQ(news, (std::vector{Kind::created, Kind::revision, Kind::resumed, Kind::ended}));
     EXPECT_TRUE(script.arrived(link).empty());
-}
-
-CoreOptions one_kib_held() {
-    CoreOptions options;
-    options.held_bytes_max = 1024;
-    return options;
-}
-
-class ClientWatchBesidePuts : public ClientWatch {
-  protected:
-    ClientWatchBesidePuts() : ClientWatch(one_kib_held()) {}
-};
-
-TEST_F(ClientWatchBesidePuts, that_fill_what_the_client_may_hold_goes_on) {
-    Link& link = script.greet();
-    const Seen first = watch(link);
-    create(first, 5);
-    script.put("k", std::string(2000, 'v'), 60s);
-    script.arrived(link);
-    script.reply_error(first, api::Errc::no_leader);
-    const Seen again = script.only(link);
-    EXPECT_EQ(asked_from(again), 6);
-    create(again, 6);
-    EXPECT_EQ(news, (std::vector{Kind::created, Kind::resumed}));
-    start();
-    script.turn(2);
-    EXPECT_EQ(news.back(), Kind::ended) << "one that was never there is held back like all";
-}
-
-TEST_F(ClientWatch, that_goes_on_where_a_server_has_too_many_asks_again_with_pauses) {
-    Link* link = &script.greet();
-    const Seen first = watch(*link);
-    create(first, 5);
-    script.reply_error(first, api::Errc::no_leader);
-    std::size_t asked = 0;
-    serve(link, 10s, [&](const Seen& seen) {
-        ASSERT_EQ(asked_from(seen), 6);
-        script.reply_error(seen, api::Errc::too_many_requests);
-        asked++;
-    });
-    EXPECT_GT(asked, 5U);
-    EXPECT_LT(asked, 20U);
-    serve(link, 2s, [&](const Seen& seen) { create(seen, 6); });
-    EXPECT_EQ(news, (std::vector{Kind::created, Kind::resumed}));
-}
-
-TEST_F(ClientWatch, that_was_never_there_ends_where_a_server_has_too_many) {
-    Link& link = script.greet();
-    script.reply_error(watch(link), api::Errc::too_many_requests);
-    EXPECT_EQ(news, std::vector{Kind::ended});
 }
 
 wire::ClientHelloReply three_requests() { return {.requests_max = 3, .server_version = {}}; }
