@@ -1,7 +1,6 @@
 #include "kv/page_counts.h"
 
 #include <algorithm>
-#include <ranges>
 #include <string_view>
 #include <utility>
 
@@ -19,12 +18,8 @@ bool PageCounts::Kept::is_of(const api::Interval& interval, api::Revision revisi
 
 // The newest first: what is asked for was mostly left just before.
 const PageCounts::Kept* PageCounts::Shelf::find(const api::Interval& interval, api::Revision at) const {
-    for (const Kept& one : std::views::reverse(kept)) {
-        if (one.is_of(interval, at)) {
-            return &one;
-        }
-    }
-    return nullptr;
+    const auto found = std::find_if(kept.rbegin(), kept.rend(), [&](const Kept& one) { return one.is_of(interval, at); });
+    return found == kept.rend() ? nullptr : &*found;
 }
 
 void PageCounts::Shelf::add(Kept one) {
