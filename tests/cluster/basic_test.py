@@ -7,7 +7,7 @@ import subprocess
 from cluster_case import CALM, FOR_LONG, ROUNDS, ClusterCase, alone
 from processes import wait_until
 
-LONG_TURN_US = 5000
+LONG_TURN_US = 10_000
 
 
 class Basic(ClusterCase):
@@ -90,8 +90,9 @@ class Basic(ClusterCase):
     @alone
     def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
         """The promise is 1 ms of CPU. A host that takes time from this machine, or has yet to find memory for it (11 us a
-        page), looks like one more long turn, so the best of some rounds counts: what is not cut into steps takes long each
-        time."""
+        page), looks like one more long turn, and a node that was held up has more to take in at once: 2 to 5 ms where nothing
+        is left uncut. So the best of some rounds counts, against what 100,000 keys in one step would take several times
+        over each time."""
         cluster = self.cluster(extra=["--log-level", "debug", *CALM])
         keys, longest = 200_000, []
         while len(longest) < 6 and min(longest, default=LONG_TURN_US + 1) > LONG_TURN_US:
