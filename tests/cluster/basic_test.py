@@ -90,9 +90,9 @@ class Basic(ClusterCase):
     @alone
     def test_no_turn_of_a_shard_is_long_whatever_is_asked_for(self):
         """The promise is 1 ms of CPU. A host that takes time from this machine, or has yet to find memory for it (11 us a
-        page), looks like one more long turn, and a node that was held up has more to take in at once: 2 to 5 ms where nothing
-        is left uncut. So the best of some rounds counts, against what 100,000 keys in one step would take several times
-        over each time."""
+        page), looks like one more long turn, and a node that was held up has more to take in at once: 2 to 5 ms where
+        nothing is left uncut. So the best of some rounds counts, and what 100,000 keys in one step would take is several
+        times the limit in each."""
         cluster = self.cluster(extra=["--log-level", "debug", *CALM])
         keys, longest = 200_000, []
         while len(longest) < 6 and min(longest, default=LONG_TURN_US + 1) > LONG_TURN_US:
