@@ -7,7 +7,7 @@ import subprocess
 from cluster_case import CALM, FOR_LONG, ROUNDS, ClusterCase, alone
 from processes import wait_until
 
-LONG_TURN_US = 10_000
+LONG_TURN_US = 5000
 
 
 class Basic(ClusterCase):

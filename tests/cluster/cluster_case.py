@@ -12,7 +12,7 @@ from processes import Cluster, Missed, wait_until
 GAP_AFTER_KILL_MS = 1000
 GAP_AFTER_PAUSE_MS = 4000
 GAP_ROLLING_RESTART_MS = 1000
-STOP_SECONDS = 8
+STOP_SECONDS = 5
 ROUNDS = 3
 # Where elections are not the subject: one that a busy machine brings about fails requests.
 CALM = ["--election-timeout", "5000"]
