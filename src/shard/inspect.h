@@ -85,6 +85,7 @@ struct FilesView {
     std::uint64_t log_files{0};
     std::vector<std::string> checkpoints;   // that its replicas begin from
     bool checkpoint_work{false};
+    bool scrubbing{false};                  // a checkpoint is open, to be read and compared
 };
 FilesView inspect_files(Shard& shard);
 

@@ -35,6 +35,8 @@ class Scrub {
 
     void on_timers(Instant now);
     Instant next_deadline() const { return next_; }
+    // A checkpoint, or it is about to be. On a slow disk reading it takes long: this is no leak.
+    bool has_file_open() const { return file_ != 0 || stage_ == Stage::open; }
 
   private:
     enum class Stage : std::uint8_t { range, open, checkpoint, entries };

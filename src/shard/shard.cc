@@ -455,7 +455,8 @@ std::vector<LinkView> inspect_links(Shard& shard) {
 
 FilesView inspect_files(Shard& shard) {
     Shard::Impl& impl = shard.impl();
-    FilesView view{impl.log.counters(impl.context.now).segments, {}, impl.checkpoints.busy()};
+    FilesView view{impl.log.counters(impl.context.now).segments, {}, impl.checkpoints.busy(),
+                   impl.scrub.has_file_open()};
     for (const auto& replica : impl.replicas.all()) {
         view.checkpoints.push_back(replica->checkpoint().file);
     }

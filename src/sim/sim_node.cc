@@ -341,7 +341,7 @@ std::vector<Holdings> SimNode::holdings() {
 
 std::optional<NodeFiles> SimNode::files() {
     ASSERT(running());
-    NodeFiles out{name(), open_files(), 0, media_.names(), {}, false};
+    NodeFiles out{.who = name(), .open = open_files(), .names = media_.names()};
     for (auto& slot : life_->slots) {
         if (!slot.shard) {
             return std::nullopt;
@@ -350,6 +350,7 @@ std::optional<NodeFiles> SimNode::files() {
         if (view.checkpoint_work) {
             return std::nullopt;
         }
+        out.scrubbed += view.scrubbing ? 1u : 0u;
         out.log_files += view.log_files;
         out.checkpoints.insert(out.checkpoints.end(), view.checkpoints.begin(), view.checkpoints.end());
     }

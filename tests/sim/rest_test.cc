@@ -20,7 +20,7 @@ Holdings holdings(std::uint64_t node) {
 }
 
 NodeFiles files() {
-    return {"n1", 3, 3, {"cluster", "shard-0/checkpoint-1-9-2", "shard-0/log-1", "shard-0/log-2", "shard-1/log-1"},
+    return {"n1", 3, 0, 3, {"cluster", "shard-0/checkpoint-1-9-2", "shard-0/log-1", "shard-0/log-2", "shard-1/log-1"},
             {"shard-0/checkpoint-1-9-2"}, false};
 }
 
@@ -71,6 +71,8 @@ TEST(Rest, flags_files_that_nobody_needs) {
     NodeFiles open = files();
     open.open++;
     EXPECT_NE(check_files(open), "");
+    open.scrubbed = 1;
+    EXPECT_EQ(check_files(open), "") << "one is being read by the scrub";
     NodeFiles checkpoint = files();
     checkpoint.checkpoints[0] = "shard-0/checkpoint-1-10-3";
     EXPECT_NE(check_files(checkpoint), "");

@@ -89,9 +89,9 @@ std::string check_rest(std::span<const Holdings> all) {
 }
 
 std::string check_files(const NodeFiles& files) {
-    if (files.open > files.log_files) {
+    if (files.open > files.log_files + files.scrubbed) {
         return files.who + " has " + std::to_string(files.open) + " files open, at rest, and " +
-               std::to_string(files.log_files) + " files of logs";
+               std::to_string(files.log_files) + " files of logs and " + std::to_string(files.scrubbed) + " being scrubbed";
     }
     std::uint64_t logs = 0;
     std::string log_names;

@@ -25,9 +25,10 @@ struct Holdings {
 struct NodeFiles {
     std::string who;
     std::uint64_t open{0};
+    std::uint64_t scrubbed{0};                 // open to be read and compared, at most one a shard
     std::uint64_t log_files{0};                // as its shards count them; those for later use are not open
-    std::vector<std::string> names;            // on its disk
-    std::vector<std::string> checkpoints;      // that its logs name
+    std::vector<std::string> names{};          // on its disk
+    std::vector<std::string> checkpoints{};    // that its logs name
     // Its disk was damaged: segments may stay that nobody knows, and are not judged.
     bool segments_excused{false};
 };
