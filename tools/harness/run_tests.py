@@ -102,8 +102,20 @@ def run_meson_test(test, count, environment, factor, without):
         failed = ["the program itself (crash, timeout or sanitizer)"]
     if not cases and not failed:
         failed = ["no test case ran"]
-    text = "failed: " + ", ".join(failed[:10]) + "\n" + tail(output, 40)
+    text = "failed: " + ", ".join(failed[:10]) + "\n" + (said_by(failed, output) or tail(output, 40))
     return lambda: count.add(test["name"], passed, len(failed), len(skipped), seconds, text, skipped)
+
+
+def said_by(failed, output):
+    """What gtest printed of these cases, the last 40 lines of each; empty if it ended before it told of any. (The end of the
+    whole output is about other cases, and a case's own lines name the seed that it drew.)"""
+    texts = []
+    for name in failed[:10]:
+        begin = output.find(f"[ RUN      ] {name}\n")
+        end = output.find(f"[  FAILED  ] {name}", begin)
+        if 0 <= begin < end:
+            texts.append(tail(output[begin:end], 40))
+    return "\n".join(texts)
 
 
 def gtest_cases(report):
