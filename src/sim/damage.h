@@ -20,7 +20,7 @@ class Damage {
     // Whether its directory was harmed so since it was last made anew that it may refuse to start; an operator wipes it
     // then.
     bool may_refuse(std::size_t node) const { return may_refuse_[node]; }
-    bool may_wipe(std::size_t node) const { return budget_.may_wipe(node) || node == budget_.goes_back(); }
+    bool may_wipe(std::size_t node) const { return budget_.may_remove(node); }
     // Nothing was ever done to what it holds.
     bool sound(std::size_t node) const { return sound_[node]; }
     // It went back to what it was: perhaps in part only, if its power was cut.

@@ -17,7 +17,7 @@ std::uint64_t mix(std::uint64_t seed, std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 DamageBudget::DamageBudget(std::size_t nodes, bool beyond, Prng& random)
-    : beyond_(beyond), minority_((nodes - 1) / 2), seed_(random.next()) {
+    : beyond_(beyond), nodes_(nodes), minority_((nodes - 1) / 2), seed_(random.next()) {
     for (std::size_t i = 0; i < nodes; i++) {
         others_.push_back(i);
     }

@@ -39,6 +39,8 @@ class DamageBudget {
     bool may_wipe(std::size_t node) const;
     // The one that may go back to what it was.
     std::size_t goes_back() const { return losers_.empty() ? others_.front() : losers_.front(); }
+    // Its directory, which it refuses, may be removed by an operator: not the only one there is, see above.
+    bool may_remove(std::size_t node) const { return may_wipe(node) || (node == goes_back() && nodes_ > 1); }
     bool may_harm(std::size_t node, RangeId range, LogIndex index) const;
     bool may_harm_checkpoints(std::size_t node, RangeId range) const;
 
@@ -47,6 +49,7 @@ class DamageBudget {
     bool chosen_once(RangeId range) const;
 
     bool beyond_;
+    std::size_t nodes_;
     std::size_t minority_;              // m above
     std::uint64_t seed_;
     std::vector<std::size_t> losers_;   // that may lose everything

@@ -450,7 +450,7 @@ void FaultScheduler::start_node(std::size_t index) {
     const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
     if (node.powered() && !node.running() && !node.starting() && !disk_fails && !cluster_.lost(index)) {
         cluster_.expect_no_halt(index);
-        if (cluster_.options().shard_changes && random_.one_in(3)) {
+        if (cluster_.options().shard_changes && !moves_refused_.contains(index) && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
         }
         expect_harm(index);
@@ -465,9 +465,12 @@ void FaultScheduler::start_node(std::size_t index) {
 
 void FaultScheduler::restart_halted() {
     for (const auto& ended : cluster_.take_halted()) {
-        // Who refuses a harmed directory says that it has to be removed; an operator does it. Any other would be refused
-        // again.
+        // An operator does what a refusal says: goes back to the old number of shards where a move is refused, removes a
+        // harmed directory. Any other would be refused again.
         if (ended.how != env::Halt::refused) {
+            later(length(), Repair::start, ended.node);
+        } else if (cluster_.node(ended.node).give_up_move()) {
+            moves_refused_.insert(ended.node);
             later(length(), Repair::start, ended.node);
         } else if (damage_.may_refuse(ended.node) && damage_.may_wipe(ended.node)) {
             later(length(), Repair::harm, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));

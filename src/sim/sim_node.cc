@@ -169,6 +169,15 @@ void SimNode::set_shard_count(std::uint32_t count) {
     observer_.on_shard_count(*this);
 }
 
+bool SimNode::give_up_move() {
+    const std::uint32_t stored = stored_shard_count();
+    const bool wanted = stored != options_.config.shard_count;
+    if (wanted) {
+        set_shard_count(stored);
+    }
+    return wanted;
+}
+
 void SimNode::end_life(Death death) {
     ASSERT(running());
     // From here on nothing the dying shards do reaches the world.

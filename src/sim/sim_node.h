@@ -87,6 +87,8 @@ class SimNode {
     void wipe();
     // From the next start on; it begins by moving the replicas. Requires: !running().
     void set_shard_count(std::uint32_t count);
+    // As a refused move asks for: the next start is with the count the directory has. false: it was wanted with no other.
+    bool give_up_move();
 
     bool running() const { return life_ != nullptr; }
     bool starting() const { return start_wanted_; }

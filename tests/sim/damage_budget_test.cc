@@ -72,5 +72,15 @@ TEST(DamageBudget, beyond_it_all_copies_may_be_harmed_but_some_directory_stays) 
     }
 }
 
+TEST(DamageBudget, an_operator_removes_no_directory_that_alone_knows_the_cluster) {
+    for (std::uint64_t seed = 0; seed < 20; seed++) {
+        Prng random(seed);
+        const DamageBudget alone(1, true, random);
+        EXPECT_FALSE(alone.may_remove(0));
+        const DamageBudget three(3, true, random);
+        EXPECT_TRUE(three.may_remove(three.goes_back()));
+    }
+}
+
 }  // namespace
 }  // namespace ringfort::sim
