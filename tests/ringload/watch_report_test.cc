@@ -76,7 +76,8 @@ TEST(WatchReport, as_json_has_these_fields_and_no_others) {
         names.push_back(item.key());
     }
     EXPECT_EQ(names, (std::vector<std::string>{
-                         "op", "watches", "resumed", "ended", "last_end", "created_seconds", "created_cpu_us",
+                         "op", "requests", "failed", "per_second", "p50_us", "p99_us", "p999_us", "max_us",
+                         "longest_gap_ms", "watches", "resumed", "ended", "last_end", "created_seconds", "created_cpu_us",
                          "watch_bytes", "nodes_grew_bytes", "seconds", "events", "missing", "events_per_second", "puts",
                          "puts_per_second", "puts_failed", "since_acknowledged", "since_due", "connections",
                          "watches_per_connection", "rate", "keys", "key_bytes", "value_bytes", "retries",
@@ -87,6 +88,10 @@ TEST(WatchReport, as_json_has_these_fields_and_no_others) {
 TEST(WatchReport, divides_by_watches_and_events_and_tells_what_is_missing) {
     const Watched watched;
     const ordered_json json = watched.json();
+    EXPECT_EQ(json["requests"], 4) << "an event that is missing is a request that failed";
+    EXPECT_EQ(json["failed"], 2);
+    EXPECT_EQ(json["per_second"], 0.5);
+    EXPECT_EQ(json["p99_us"], json["since_acknowledged"]["p99_us"]);
     EXPECT_EQ(json["watches"], 2);
     EXPECT_EQ(json["watch_bytes"], 150.0);
     EXPECT_EQ(json["created_cpu_us"], 7.0);
