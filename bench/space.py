@@ -1,6 +1,7 @@
 """What history and size cost on this machine: compaction beside puts, space given back, and many keys."""
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,7 @@ class Sitting:
     def __init__(self, programs, folder, options):
         self.programs, self.folder, self.options = programs, folder, options
         self.figures, self.faults = [], []
+        self.read_to = {}   # of nodes' logs
 
     def say(self, text):
         print(f"# {text}", file=sys.stderr, flush=True)
@@ -53,10 +55,10 @@ class Sitting:
         self.say(f"{figure}: {value:,.2f} {unit}{f' (wanted: {wanted})' if wanted else ''}")
 
     @contextmanager
-    def cluster(self, name, count=3):
+    def cluster(self, name, count=3, extra=()):
         folder = self.folder / name
         folder.mkdir()
-        cluster = Cluster(self.programs, folder, count=count, extra=["--quota-backend-bytes", str(QUOTA_BYTES)])
+        cluster = Cluster(self.programs, folder, count=count, extra=["--quota-backend-bytes", str(QUOTA_BYTES), *extra])
         try:
             cluster.start()
             cluster.wait_ready()
@@ -147,6 +149,42 @@ class Sitting:
             self.note("space: disk after", disk_bytes(leader.data) / 2**20, "MiB", "falls accordingly")
             self.note("space: disk, waited", time.monotonic() - begin, "s")
 
+    # -- leases --
+
+    def leases(self):
+        """Keep-alives of many leases, each asked for by itself, and the end of one lease with as many keys."""
+        many = self.options.keys // 100
+        with self.cluster("leases", extra=["--log-level", "debug"]) as cluster:
+            self.load(cluster, "warm", many, op="lease-keepalive", requests=many)
+            before = self.applied(cluster)
+            kept = self.load(cluster, "kept", many, op="lease-keepalive", seconds=10)
+            self.note("leases: how many", many, "")
+            self.note("leases: keep-alives", kept["per_second"], "/s")
+            self.note("leases: p99 of keep-alives", kept["p99_us"], "us")
+            self.note("leases: log entries a keep-alive", (self.applied(cluster) - before) / kept["requests"], "")
+            self.note("leases: CPU of three nodes a keep-alive", kept["server_cpu_us"], "us")
+            lease = cluster.must_ctl("lease", "grant", "3600").split()[1]
+            self.load(cluster, "hang on", many, requests=many, extra=["--distribution", "sequential", "--lease", lease])
+            self.longest_turn(cluster)
+            begin = time.monotonic()
+            cluster.must_ctl("lease", "revoke", lease, "--command-timeout=60s", seconds=90)
+            self.note("leases: revoke of one with as many keys", (time.monotonic() - begin) * 1000, "ms")
+            self.note("leases: longest turn meanwhile, 0: below 1 ms", self.longest_turn(cluster), "us", "<= 1000")
+
+    def longest_turn(self, cluster):
+        """Since it was asked for last, in microseconds of CPU: nodes tell of turns above a millisecond."""
+        longest = 0
+        for node in cluster.nodes:
+            said = node.log.read_text(encoding="utf-8", errors="replace")
+            turns = re.findall(r"a turn used (\d+) us of CPU", said[self.read_to.get(node.name, 0):])
+            self.read_to[node.name] = len(said)
+            longest = max([longest, *map(int, turns)])
+        return longest
+
+    @staticmethod
+    def applied(cluster):
+        return sum(index for index, _ in cluster.replicas(cluster.wait_leader()).values())
+
     # -- size --
 
     def size(self):
@@ -169,7 +207,7 @@ class Sitting:
             self.note("size: restart after SIGKILL until it serves", time.monotonic() - begin, "s")
 
     def catch_up(self):
-        keys = self.options.keys // 4
+        keys = self.options.keys
         with self.cluster("catch-up") as cluster:
             self.say(f"{keys:,} keys on three nodes, a follower comes back with nothing")
             most = self.fill(cluster, keys)["per_second"]
@@ -179,7 +217,7 @@ class Sitting:
             victim = cluster.followers()[0]
             victim.kill()
             shutil.rmtree(victim.data)
-            load = self.begin_steady(cluster, "during", keys, rate, 3 * STEADY_SECONDS)
+            load = self.begin_steady(cluster, "during", keys, rate, 6 * STEADY_SECONDS)
             begin = time.monotonic()
             cluster.start(victim)
             wait_until(lambda: self.caught_up(cluster, victim), 300, lambda: f"it catches up\n{victim.log_tail()}", 0.2)
@@ -199,7 +237,8 @@ class Sitting:
 
 
 def main():
-    parts = {"compaction": Sitting.compaction, "space": Sitting.space, "size": Sitting.size, "catch-up": Sitting.catch_up}
+    parts = {"compaction": Sitting.compaction, "space": Sitting.space, "leases": Sitting.leases, "size": Sitting.size,
+             "catch-up": Sitting.catch_up}
     parser = argparse.ArgumentParser(prog="bench/space", description=__doc__)
     parser.add_argument("--keys", type=int, default=10_000_000, help="of the large node (default 10,000,000)")
     parser.add_argument("--quick", action="store_true", help="a tenth of them")
