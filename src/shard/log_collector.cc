@@ -21,7 +21,8 @@ bool LogCollector::wanted(bool& space) const {
     const std::uint64_t bytes = segments_.live_segments_bytes();
     const std::uint64_t segment_bytes = segments_.oldest().bytes;
     space = bytes > bytes_goal_;
-    return space || bytes > 2 * segments_.live_bytes() + 6 * segment_bytes;
+    const std::uint64_t spare = (segments_.quiet() ? 2 : 6) * segment_bytes;
+    return space || bytes > 2 * segments_.live_bytes() + spare;
 }
 
 void LogCollector::step() {

@@ -70,6 +70,7 @@ Segment& SegmentSet::open_next(std::uint64_t batch) {
     ASSERT(live_.empty() || live_.back().number < ready.number);
     live_.push_back({ready.number, ready.file, ready.bytes, 0, 0, 0, 0, 0});
     has_active_ = true;
+    quiet_at_ = now_ + quiet_after;
     return live_.back();
 }
 
@@ -147,7 +148,7 @@ void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_writ
     if (stage_ != Stage::idle) {
         return;
     }
-    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+    if (spares_unused()) {
         remove_unused();
     } else if (!unused_.empty() && ready_.size() < ready_wanted_) {
         rename_unused();
@@ -176,6 +177,12 @@ void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
     }
     unused_.push_back({oldest.number, oldest.bytes, false});
     live_.erase(live_.begin());
+}
+
+// The first of what is unused goes: nothing would be made of it.
+bool SegmentSet::spares_unused() const {
+    return !unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_ ||
+                                (ready_.size() >= ready_wanted_ && quiet()));
 }
 
 void SegmentSet::rename_unused() {
@@ -312,7 +319,7 @@ Instant SegmentSet::next_deadline() const {
     if (stage_ != Stage::idle || failed()) {
         return never;
     }
-    if (!unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_)) {
+    if (spares_unused()) {
         return now_;
     }
     if (!unused_.empty() && ready_.size() < ready_wanted_) {
@@ -321,7 +328,7 @@ Instant SegmentSet::next_deadline() const {
     if (ready_.size() < ready_wanted_) {
         return no_space_ ? retry_at_ : now_;
     }
-    return never;
+    return unused_.empty() || !has_active_ ? never : quiet_at_;
 }
 
 }  // namespace ringfort::shard

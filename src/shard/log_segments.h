@@ -4,7 +4,8 @@
 // number (its bytes then name another segment and never parse), else a file is filled with zeros, at the shard's pace and
 // before the log has used up half of what it has; a crash leaves it shorter than a segment, and it is removed at start.
 // The first, for which everything waits, is made at once. Old segments are kept while all files together stay within a
-// goal: a log that grows and shrinks writes no zeros again. ENOSPC at creation is an ordinary answer; it is tried again
+// goal: a log that grows and shrinks writes no zeros again. A log that has become quiet gives them back: it needs no more
+// than what zeros made in leisure can give it. ENOSPC at creation is an ordinary answer; it is tried again
 // from time to time, and when a segment becomes free.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
@@ -48,6 +49,10 @@ class SegmentSet {
     // yet, filled its spare files in its first seconds, and who put meanwhile had a p99 of 43 ms instead of 6.
     static constexpr std::uint64_t zeros_leisurely_rate = 2 * mib;
 
+    // A log that began no segment for so long is quiet: at the leisurely rate zeros for one are there in half the time.
+    static constexpr Duration quiet_after{60s};
+    static_assert(quiet_after / 1s * zeros_leisurely_rate >= limits::segment_bytes_default);
+
     SegmentSet(env::Disk& disk, BackgroundPace& pace, std::string directory, std::uint64_t segment_bytes,
                std::uint64_t bytes_goal, std::size_t ready_wanted);
     void set_bytes_goal(std::uint64_t bytes) { bytes_goal_ = bytes; }
@@ -64,6 +69,7 @@ class SegmentSet {
     bool has_ready() const { return !ready_.empty(); }
     Segment* active() { return has_active_ ? &live_.back() : nullptr; }
     const Segment* active() const { return has_active_ ? &live_.back() : nullptr; }
+    bool quiet() const { return has_active_ && now_ >= quiet_at_; }   // at the last step
 
     // ---- live entries. `batch`: the open batch, whose records change what is live.
     void add_live(const log::EntryRun& run);
@@ -109,6 +115,7 @@ class SegmentSet {
     };
 
     void free_oldest_if_dead(std::uint64_t durable);
+    bool spares_unused() const;
     void rename_unused();
     void remove_unused();
     void create();
@@ -132,6 +139,7 @@ class SegmentSet {
     std::uint64_t next_number_{1};
     std::vector<Segment> live_;     // by number, the active one last
     bool has_active_{false};
+    Instant quiet_at_{};            // unless another segment is begun before
     std::vector<Ready> ready_;      // by number
     std::vector<Unused> unused_;
     std::uint64_t live_bytes_{0};

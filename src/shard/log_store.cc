@@ -676,6 +676,8 @@ std::uint64_t LogStore::bytes_since_checkpoint(RangeId range) const {
     return replica == nullptr ? 0 : replica->payload_bytes;
 }
 
+bool LogStore::quiet() const { return impl_->segments.quiet(); }
+
 void LogStore::replicas_known() { impl_->replicas_unknown = false; }
 
 void LogStore::set_log_goal(std::uint64_t bytes) {

@@ -206,6 +206,8 @@ class LogStore {
     LogIndex first_in_memory(RangeId range) const;
     // Log bytes of the range since its last checkpoint.
     std::uint64_t bytes_since_checkpoint(RangeId range) const;
+    // It writes so little that it keeps no files for later (SegmentSet::quiet_after).
+    bool quiet() const;
 
     // Every replica that belongs here has been appended: what a loss of records may have hidden is known again.
     void replicas_known();

@@ -48,7 +48,7 @@ struct NodeConfig {
     // A checkpoint starts when the log since the last exceeds max(this, live data).
     std::uint64_t checkpoint_log_bytes{1 * gib};
     // Likewise when the last one is larger than twice the live data and this: what was compacted gives its space on the
-    // disk back, in as many checkpoints as the data was halved.
+    // disk back, in as many checkpoints as the data was halved. And when the log since then is, and has become quiet.
     std::uint64_t checkpoint_slack_bytes{64 * mib};
     // The log as a whole asks for one when it is larger than max(this, live data).
     std::uint64_t log_bytes_goal{1 * gib};

@@ -120,6 +120,43 @@ TEST(LogSegments, an_old_segment_is_freed_and_removed_although_zeros_take_their_
     EXPECT_EQ(disk.files.size(), 2u);
 }
 
+// Four files of which two are live, and one is to stand ready.
+TEST(LogSegments, files_for_later_use_go_when_no_segment_was_begun_for_a_minute) {
+    constexpr std::uint64_t segment_bytes = 8 * mib;
+    MemoryDisk disk;
+    shard::BackgroundPace pace;
+    SegmentSet segments(disk, pace, "shard-0", segment_bytes, 1 * gib, 1);
+    Instant now{1};
+    std::uint64_t log_written = 0;
+    log::EntryRun run;
+    run.count = 1;
+    const auto run_until = [&](Instant end, auto done) {
+        for (; now < end && !done(); now = now + 10ms) {
+            log_written += 10 * mib;   // as fast as it can
+            segments.step(now, 1, log_written);
+            disk.dispatch();
+        }
+    };
+    for (int i = 0; i < 3; i++) {
+        run_until(now + 10s, [&] { return segments.has_ready(); });
+        ASSERT_TRUE(segments.has_ready());
+        run.place.segment = segments.open_next(1).number;
+        segments.add_live(run);
+    }
+    const Instant quiet_at = now + SegmentSet::quiet_after;
+    run_until(now + 10s, [&] { return segments.has_ready(); });
+    for (run.place.segment = 1; run.place.segment < 3; run.place.segment++) {
+        segments.drop_live(run, 1);
+    }
+    run_until(quiet_at - 50ms, [] { return false; });
+    EXPECT_EQ(disk.files.size(), 4u);
+    EXPECT_EQ(segments.live_count(), 1u);
+    EXPECT_GT(segments.next_deadline(), now) << "and nothing is to be done before";
+    run_until(quiet_at + 50ms, [] { return false; });
+    EXPECT_EQ(disk.files.size(), 2u) << "the one that is live and the one that stands ready";
+    EXPECT_EQ(segments.next_deadline(), never);
+}
+
 // Puts are refused meanwhile, so that the log does not ask for the zeros either.
 TEST(LogSegments, a_disk_that_has_room_again_has_a_whole_segment_within_seconds) {
     MemoryDisk disk;

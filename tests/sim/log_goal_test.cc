@@ -52,7 +52,13 @@ class LogGoal : public QuietCluster {
         }
     }
 
-    std::uint64_t log_bytes_most{0};
+    std::uint64_t log_bytes() {
+        log_bytes_most = 0;
+        look();
+        return log_bytes_most;
+    }
+
+    std::uint64_t log_bytes_most{0};   // of any node
     std::set<std::string> checkpoints[3];   // seen so far, but for the directory's
 };
 
@@ -80,6 +86,26 @@ TEST_F(LogGoal, is_kept_however_much_is_written) {
         EXPECT_LE(log_bytes_most, goal + 4 * options.segment_bytes);
         good_end();
     }
+}
+
+TEST_F(LogGoal, matters_no_more_when_the_log_is_quiet_and_most_of_what_it_holds_was_deleted_and_compacted) {
+    RunOptions options = goal_options();
+    options.segment_bytes = 4 * mib;
+    options.log_bytes_goal = 1 * gib;
+    options.checkpoint_slack_bytes = 1 * mib;
+    ASSERT_TRUE(begin(options));
+    constexpr int keys = 200;
+    for (int i = 0; i < keys; i++) {
+        ASSERT_TRUE(write("d00/" + std::to_string(i)));
+    }
+    clients[0]->ask(++id, api::DeleteRangeRequest{.key = "d00/", .range_end = "d01/"}, 20s);
+    ASSERT_TRUE(done("removal"));
+    ASSERT_TRUE(compact(DomainId(1), 1 + 1 + keys + 1));
+    s->simulation.run_for(30s);
+    EXPECT_GT(log_bytes(), keys * value_bytes) << "what comes next may need it";
+    s->simulation.run_for(60s);
+    EXPECT_LE(log_bytes(), 3 * options.segment_bytes) << "one in use, and two that stand ready";
+    good_end();
 }
 
 // The log asks again when it has grown by some segments; the one that is written frees what it asks for.
