@@ -192,6 +192,13 @@ void dump_segment(Bytes segment, const SegmentIdentity& identity, const DumpOpti
     line(out, "segment %llu: %llu bytes, instance %016llx, shard %u", Number{identity.segment},
          Number{segment.size()}, Number{identity.instance}, unsigned{identity.shard});
     SegmentScan scan(identity, 0);
+    for (const std::uint64_t offset : options.unreadable) {
+        scan.note_unreadable(offset);
+    }
+    for (const Stretch& stretch : scan.unreadable()) {
+        line(out, "  UNREADABLE: %llu bytes at %llu; a batch that lies there is not listed, or listed as damaged",
+             Number{stretch.end - stretch.begin}, Number{stretch.begin});
+    }
     while (!scan.step(segment, segment.size(), SIZE_MAX)) {
     }
     if (scan.saw_newer_format()) {

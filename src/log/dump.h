@@ -1,6 +1,8 @@
 // Prints a segment for people: every batch found, what stands in it, and what is wrong with it. One line a fact.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/bytes.h"
@@ -14,6 +16,7 @@ bool guess_identity(Bytes segment, SegmentIdentity& out);
 
 struct DumpOptions {
     bool entries{true};    // a line for each entry
+    std::span<const std::uint64_t> unreadable{};   // offsets of blocks the disk could not read, rising; zeros stand for them
 };
 
 // Appends lines, each ended by '\n'. Total.

@@ -50,7 +50,11 @@
 // remains is: the last batch before a crash becomes unreadable, after it was durable and within the time of one flush
 // or 10 ms of idleness. The replica then has forgotten what it answered for in that batch. If a batch's directory and
 // the copy of it in the next batch are both unreadable, its records are unknown: the replicas not proven untouched by
-// the numbering are recovered with their promises in doubt.
+// the numbering are recovered with their promises in doubt. So are all replicas if blocks cannot be read where the log
+// would go on: a torn write leaves no such block.
+//
+// No batch has an epoch above the number of its segment: each start takes both anew, the epoch one above all it has read.
+// A start that could not read every block takes one above the numbers of all files: so it is above what they may hide.
 #pragma once
 
 #include <cstddef>

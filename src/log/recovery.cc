@@ -91,8 +91,11 @@ class Judge {
     Judgement run() {
         collect();
         drop_what_lies_behind_cuts();
-        if (!counted_.empty()) {
+        if (counted_.empty()) {
+            out_.hidden_end = hidden_behind_last();
+        } else {
             walk();
+            note_start();
         }
         return std::move(out_);
     }
@@ -101,7 +104,11 @@ class Judge {
     void collect();
     void drop_what_lies_behind_cuts();
     void walk();
+    void note_start();
     bool counts(const Candidate& candidate) const;
+    bool readable(std::uint64_t segment, std::uint64_t begin, std::uint64_t end) const;
+    bool hidden_behind_last() const;
+    bool is_unreadable(const Candidate* own, const Candidate* next) const;
     JudgedBatch examine(std::uint64_t sequence, const Candidate* own, const Candidate* next) const;
     void use_copy(JudgedBatch& out, const Candidate& next) const;
 
@@ -152,6 +159,42 @@ void Judge::drop_what_lies_behind_cuts() {
                      [](const Candidate& a, const Candidate& b) { return a.sequence() < b.sequence(); });
 }
 
+bool Judge::readable(std::uint64_t segment, std::uint64_t begin, std::uint64_t end) const {
+    return std::all_of(scans_.begin(), scans_.end(), [&](const SegmentScan& scan) {
+        return scan.identity().segment != segment || scan.readable(begin, end);
+    });
+}
+
+// Whether a batch may lie, unreadable, where the one behind the last that counts would begin. Nothing counts: anywhere.
+bool Judge::hidden_behind_last() const {
+    if (out_.batches.empty()) {
+        return std::any_of(scans_.begin(), scans_.end(),
+                           [](const SegmentScan& scan) { return scan.unreadable_blocks() > 0; });
+    }
+    const JudgedBatch& last = out_.batches.back();
+    if (last.place.bytes == 0) {
+        return last.unreadable;   // of where it ends nothing is known
+    }
+    const std::uint64_t end = last.place.offset + last.place.bytes;
+    return !readable(last.place.segment, end, end + limits::block_bytes) ||
+           std::any_of(scans_.begin(), scans_.end(), [&](const SegmentScan& scan) {
+               return scan.identity().segment > last.place.segment && !scan.readable(0, limits::block_bytes);
+           });
+}
+
+bool Judge::is_unreadable(const Candidate* own, const Candidate* next) const {
+    if (own != nullptr) {
+        const BatchHeader& header = own->batch->header;
+        return !readable(header.segment, header.offset, header.offset + header.bytes);
+    }
+    if (next != nullptr && next->batch->header.previous_bytes > 0) {
+        const BatchHeader& header = next->batch->header;
+        return header.previous_offset <= UINT32_MAX &&
+               !readable(header.previous_segment, header.previous_offset, header.previous_offset + header.previous_bytes);
+    }
+    return hidden_behind_last();
+}
+
 // Takes N's directory from the copy in N+1, and its payloads' fate if they could be looked at there.
 void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
     const BatchHeader& header = next.batch->header;
@@ -185,13 +228,14 @@ void Judge::use_copy(JudgedBatch& out, const Candidate& next) const {
 JudgedBatch Judge::examine(std::uint64_t sequence, const Candidate* own, const Candidate* next) const {
     JudgedBatch out;
     out.place.sequence = sequence;
-    out.finding.claimed = sequence <= claimed_through_ && !MUTANT(damage_taken_for_torn_write);
     // The chain: what the next batch did not follow is not the batch that was written.
     if (own != nullptr && next != nullptr && next->batch->header.previous_checksum != 0 &&
         next->batch->header.previous_checksum != own->batch->header.checksum) {
         MARK("batch does not follow the one before it");
         own = nullptr;
     }
+    out.unreadable = is_unreadable(own, next);
+    out.finding.claimed = (sequence <= claimed_through_ || out.unreadable) && !MUTANT(damage_taken_for_torn_write);
     if (own != nullptr) {
         const BatchHeader& header = own->batch->header;
         out.finding.header = true;
@@ -233,7 +277,11 @@ void Judge::walk() {
     };
     // A gap longer than what can be missing between two segments is a lost one: each of its batches is `lost`, but they
     // are not listed one by one.
-    for (; at < counted_.size() || sequence <= claimed_through_; sequence++) {
+    for (;; sequence++) {
+        if (at == counted_.size() && sequence > claimed_through_) {
+            out_.hidden_end = hidden_behind_last();
+            break;
+        }
         const Candidate* own = holds(sequence);
         while (own != nullptr && holds(sequence) != nullptr) {
             at++;  // behind it, and behind what claims to be the same
@@ -242,6 +290,10 @@ void Judge::walk() {
         if (batch.verdict == Verdict::cut) {
             MARK("recovery cuts at a torn batch");
             out_.dropped += counted_.size() - at + (own != nullptr ? 1U : 0U);
+            break;
+        }
+        if (batch.verdict == Verdict::lost && at == counted_.size() && sequence > claimed_through_) {
+            out_.hidden_end = true;
             break;
         }
         out_.batches.push_back(std::move(batch));
@@ -254,6 +306,12 @@ void Judge::walk() {
             break;  // nothing more is known
         }
     }
+    if (out_.hidden_end) {
+        MARK("the log's end cannot be read");
+    }
+}
+
+void Judge::note_start() {
     if (!out_.batches.empty()) {
         DirectoryReader reader(out_.batches.front().directory);
         bool opens = false;

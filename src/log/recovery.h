@@ -4,8 +4,20 @@
 //   header     N's header is intact and N is of the newest epoch that began at or before N
 //   directory  N's own is intact; or its copy in batch N+1 is; or neither
 //   payloads   all have the checksum the directory says
-//   claimed    N was durable: an intact header that counts says durable_through >= N, or a later epoch begins above N
+//   claimed    N was durable: an intact header that counts says durable_through >= N, or a later epoch begins above N;
+//              or it must be taken for durable: the disk cannot read a block of it
 // The table is `decision_table` in recovery.cc. Everything from the first cut on counts for nothing.
+//
+// Blocks that cannot be read. A torn write leaves no read error behind, so a batch with one is damage and never cut. Where
+// it lies is known by its own header, or by the next one's; else it began behind the batch before it, or a segment further
+// on. So the log's end is not believed if the block behind the last batch, or the first block of any later segment, cannot
+// be read: what may lie there is `hidden_end`, lost like a lost batch, but without a number: the next epoch begins at it,
+// and so what is hidden counts for nothing should the disk read again. A segment that was only prepared hides nothing, but
+// nobody can tell: its bad first block counts, too.
+// Two other ways: to end the log at the first such block, as at a torn batch, forgets what was answered for without a
+// word. To refuse every start until the disk reads costs no rebuilding after an error that passes, but one bad sector
+// stops a node for ever that its peers could mend; so only a start that nobody could mend is refused (LogStore).
+// What remains: a rotten last batch of which the headers that call it durable cannot be read is cut.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +58,7 @@ std::string_view reason(const Finding& finding);
 struct JudgedBatch {
     Verdict verdict{Verdict::lost};
     Finding finding;
+    bool unreadable{false};      // blocks of it, or of what lies where it should: `claimed` by that alone perhaps
     BatchPlace place;            // sequence always; the rest is 0 if unknown
     std::uint64_t checksum{0};   // of its header; 0: unknown
     Bytes directory;             // views of the scans' kept bytes
@@ -62,6 +75,7 @@ struct JudgedBatch {
 
 struct Judgement {
     std::vector<JudgedBatch> batches;   // by sequence, without gaps
+    bool hidden_end{false};             // behind the last of them may lie more: the disk cannot read it
     bool start_lost{false};             // the first of them does not begin a segment: older state is unknown
     bool newer_format{false};           // written by a later version: must not be touched
     std::uint64_t newest_epoch{0};      // seen anywhere, whether it counts or not

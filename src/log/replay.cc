@@ -49,12 +49,7 @@ bool Replay::step(std::size_t budget) {
         }
         const JudgedBatch& batch = judgement_.batches[next_batch_];
         if (batch.verdict == Verdict::lost) {
-            for (ReplayedReplica& replica : replicas_) {
-                replica.suspect = !MUTANT(lost_batch_unnoticed);
-            }
-            MARK("records lost in recovery");
-            records_lost_ = true;
-            replicas_unknown_ = true;
+            lose_records();
         }
         replicas_unknown_ |= next_batch_ == 0 && judgement_.start_lost;
         DirectoryReader reader(batch.directory);
@@ -68,6 +63,9 @@ bool Replay::step(std::size_t budget) {
             conclude();
         }
     }
+    if (judgement_.hidden_end && next_finished_ == 0) {
+        lose_records();
+    }
     for (; next_finished_ < replicas_.size(); next_finished_++) {
         if (done > budget) {
             return false;
@@ -76,6 +74,15 @@ bool Replay::step(std::size_t budget) {
         done += replicas_[next_finished_].runs.size() + 1;
     }
     return true;
+}
+
+void Replay::lose_records() {
+    for (ReplayedReplica& replica : replicas_) {
+        replica.suspect = !MUTANT(lost_batch_unnoticed);
+    }
+    MARK("records lost in recovery");
+    records_lost_ = true;
+    replicas_unknown_ = true;
 }
 
 ReplayedReplica* Replay::find(std::uint64_t range) {
@@ -271,7 +278,8 @@ void Replay::apply_state(ReplayedReplica& replica, const Record& record) {
     if (epoch_opens_) {
         replica.concluded = true;
         replica.suspect = false;
-        replica.frozen = own_records_lost && !ends_as_stated(replica, record);
+        replica.frozen = own_records_lost ? !ends_as_stated(replica, record)
+                                          : !first_met && ends_otherwise(replica, record);
         if (replica.frozen) {
             MARK("replica frozen by the state of a new epoch");
         }
@@ -288,6 +296,12 @@ bool Replay::ends_as_stated(const ReplayedReplica& replica, const Record& state)
     }
     const EntryRun* last = replica.runs.find(state.last_index);
     return last != nullptr && last->term == state.last_term;
+}
+
+// Records that recovery had not are here. (An entry that is not here says nothing: its copy may lie further on.)
+bool Replay::ends_otherwise(const ReplayedReplica& replica, const Record& state) const {
+    const EntryRun* last = replica.runs.find(state.last_index);
+    return last != nullptr && last->term != state.last_term;
 }
 
 void Replay::set_checkpoint(ReplayedReplica& replica, const CheckpointBody& body) {

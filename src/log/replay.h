@@ -5,7 +5,8 @@
 // by its number that none of its own was among them. A replica that lost records, or stays suspect, is `in_doubt`: its
 // log is then what it was before the loss (a true log of that time), its hard state the newest known. The opening of an
 // epoch states what its recovery concluded: from there on that holds, doubt included; a new incarnation ends the doubt.
-// Unless the log found here is another than the one that recovery concluded from, because more has been lost since.
+// Unless the log found here is another than the one that recovery concluded from, because more has been lost since, or
+// because the disk reads again what it could not read then.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +65,9 @@ class Replay {
     void apply_entries(ReplayedReplica& replica, const Record& record, const JudgedBatch& batch);
     void apply_copies(ReplayedReplica& replica, const Record& record, const JudgedBatch& batch);
     void apply_state(ReplayedReplica& replica, const Record& record);
+    bool ends_otherwise(const ReplayedReplica& replica, const Record& state) const;
     bool ends_as_stated(const ReplayedReplica& replica, const Record& state) const;
+    void lose_records();
     void begin_epoch();
     void conclude();
     void set_checkpoint(ReplayedReplica& replica, const CheckpointBody& body);

@@ -36,6 +36,28 @@ bool SegmentScan::step(Bytes segment, std::size_t valid_bytes, std::size_t budge
     return true;
 }
 
+void SegmentScan::note_unreadable(std::uint64_t offset) {
+    ASSERT(offset % limits::block_bytes == 0 && offset >= position_);
+    ASSERT(unreadable_.empty() || offset >= unreadable_.back().end);
+    if (unreadable_.empty() || unreadable_.back().end < offset) {
+        unreadable_.push_back({offset, offset});
+    }
+    unreadable_.back().end = offset + limits::block_bytes;
+}
+
+bool SegmentScan::readable(std::uint64_t begin, std::uint64_t end) const {
+    return std::none_of(unreadable_.begin(), unreadable_.end(),
+                        [&](const Stretch& s) { return s.begin < end && begin < s.end; });
+}
+
+std::uint64_t SegmentScan::unreadable_blocks() const {
+    std::uint64_t bytes = 0;
+    for (const Stretch& stretch : unreadable_) {
+        bytes += stretch.end - stretch.begin;
+    }
+    return bytes / limits::block_bytes;
+}
+
 // A value may contain what looks like a batch: a client who knows the instance id can forge one. It is found only if
 // the batch around it lost its header, and the next true batch, which names the place of the one before, voids it.
 void SegmentScan::examine(Bytes segment, const BatchHeader& header) {

@@ -2,9 +2,13 @@
 //
 // Every block that does not lie within a batch already found is looked at, to the segment's end: behind a damaged or
 // torn batch there may be one that says whether the damaged one was durable.
+//
+// A block the disk could not read holds zeros here, and its place is remembered: a torn write leaves old or new bytes
+// behind, never an error, so what lies there was not given by a crash.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -22,6 +26,12 @@ struct Kept {
 struct KeptPayload {
     std::uint32_t offset{0};   // of the payload in its batch
     Kept payload;
+};
+
+// Of a segment, in whole blocks.
+struct Stretch {
+    std::uint64_t begin{0};
+    std::uint64_t end{0};
 };
 
 // A batch whose header is intact.
@@ -45,6 +55,8 @@ class SegmentScan {
     SegmentScan(const SegmentIdentity& identity, std::uint32_t kept_kinds)
         : identity_(identity), kept_kinds_(kept_kinds) {}
 
+    // A block could not be read. Requires: offsets rise; called before step() is given the block.
+    void note_unreadable(std::uint64_t offset);
     // Goes on for about `budget` bytes within the segment's first `valid_bytes`, which have been read. Returns whether
     // it can do no more with them. Requires: `segment` is the whole file, the same memory and size on each call.
     bool step(Bytes segment, std::size_t valid_bytes, std::size_t budget);
@@ -55,6 +67,9 @@ class SegmentScan {
     const SegmentIdentity& identity() const { return identity_; }
     const std::vector<FoundBatch>& batches() const { return batches_; }
     bool saw_newer_format() const { return saw_newer_format_; }
+    bool readable(std::uint64_t begin, std::uint64_t end) const;
+    std::uint64_t unreadable_blocks() const;
+    std::span<const Stretch> unreadable() const { return unreadable_; }
     Bytes kept(Kept stretch) const { return Bytes(kept_).subspan(stretch.begin, stretch.bytes); }
 
   private:
@@ -70,6 +85,7 @@ class SegmentScan {
     std::size_t position_{0};          // the next block to look at
     std::vector<FoundBatch> batches_;  // by offset
     std::vector<std::byte> kept_;
+    std::vector<Stretch> unreadable_;  // by offset, apart from each other
     bool saw_newer_format_{false};
 };
 

@@ -71,7 +71,7 @@ void LogRecovery::on_listed() {
     }
     for (const env::FileInfo& info : op_.files) {
         if (const std::uint64_t number = SegmentSet::parse_name(info.name, options_.directory); number != 0) {
-            files_.push_back({number, info.bytes / limits::block_bytes * limits::block_bytes, 0, 0, false});
+            files_.push_back({number, info.bytes / limits::block_bytes * limits::block_bytes, 0, false});
         }
     }
     std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.number < b.number; });
@@ -128,9 +128,9 @@ void LogRecovery::read_next() {
     disk_.read(op_, files_[current_].file, region_offset_ + read_, buffer_.span().subspan(read_, reading_));
 }
 
-// A sector that cannot be read is one that holds nothing: the slice is read again block by block, around it.
+// The slice is read again block by block, around what cannot be read.
 void LogRecovery::on_read() {
-    File& file = files_[current_];
+    const bool segment_read = stage_ == Stage::reading;
     if (op_.error != env::DiskErrc::ok && !by_blocks_) {
         by_blocks_until_ = read_ + reading_;
         read_next();
@@ -138,10 +138,11 @@ void LogRecovery::on_read() {
     }
     if (op_.error != env::DiskErrc::ok) {
         std::memset(buffer_.data() + read_, 0, reading_);
-        file.unreadable_blocks++;
+        if (segment_read) {
+            scans_[current_].note_unreadable(read_);
+        }
     }
     read_ += reading_;
-    const bool segment_read = stage_ == Stage::reading;
     read_next();
     if (!segment_read) {
         return;
@@ -220,23 +221,41 @@ std::uint64_t LogRecovery::percent_read() const {
     return all == 0 ? 100 : std::min(read, all) * 100 / all;
 }
 
+bool LogRecovery::all_readable() const {
+    return std::all_of(scans_.begin(), scans_.end(),
+                       [](const log::SegmentScan& scan) { return scan.unreadable_blocks() == 0; });
+}
+
+std::string LogRecovery::unreadable() const {
+    std::string out;
+    for (const log::SegmentScan& scan : scans_) {
+        if (const std::uint64_t blocks = scan.unreadable_blocks(); blocks > 0) {
+            out += (out.empty() ? "" : ", ") + std::to_string(blocks) + " blocks of " +
+                   SegmentSet::name(options_.directory, scan.identity().segment);
+        }
+    }
+    return out;
+}
+
 std::uint64_t LogRecovery::last_sequence() const {
     return judgement_.empty() ? 0 : judgement_.batches.back().place.sequence;
 }
 
 std::vector<std::string> LogRecovery::notes() const {
     std::vector<std::string> out;
-    for (const File& file : files_) {
-        if (file.unreadable_blocks > 0) {
-            out.push_back("segment " + std::to_string(file.number) + ": " + std::to_string(file.unreadable_blocks) +
-                          " blocks cannot be read");
-        }
+    if (!all_readable()) {
+        out.push_back("the disk cannot read " + unreadable());
     }
     for (const log::JudgedBatch& batch : judgement_.batches) {
         if (batch.verdict != log::Verdict::intact) {
             out.push_back("batch " + std::to_string(batch.place.sequence) + ": " +
-                          std::string(log::to_string(batch.verdict)) + ": " + std::string(log::reason(batch.finding)));
+                          std::string(log::to_string(batch.verdict)) + ": " + std::string(log::reason(batch.finding)) +
+                          (batch.unreadable ? " (or is taken for durable: not all of it can be read)" : ""));
         }
+    }
+    if (judgement_.hidden_end) {
+        out.push_back("what the log holds behind batch " + std::to_string(last_sequence()) +
+                      " cannot be read, and is lost: all replicas are in doubt");
     }
     if (judgement_.dropped > 0) {
         out.push_back("cut after batch " + std::to_string(last_sequence()) + "; " + std::to_string(judgement_.dropped) +

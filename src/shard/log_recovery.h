@@ -45,12 +45,14 @@ class LogRecovery {
         std::uint64_t number{0};
         std::uint64_t bytes{0};
         env::FileId file{0};
-        std::uint64_t unreadable_blocks{0};
         bool counts{false};          // holds a batch that counts
     };
     std::vector<File>& files() { return files_; }
     const log::Judgement& judgement() const { return judgement_; }
     log::Replay& replay() { return *replay_; }
+    bool all_readable() const;
+    // Which segments the disk cannot read, and how many blocks of each.
+    std::string unreadable() const;
     std::uint64_t last_sequence() const;      // of the last batch that counts
     std::vector<std::string> notes() const;
 

@@ -210,6 +210,7 @@ bool LogStore::Impl::submit_open(std::uint32_t flags) {
     header.shard = static_cast<std::uint32_t>(options.shard.value);
     header.segment = segment.number;
     header.offset = segment.used;
+    ASSERT(epoch <= segment.number);
     header.epoch = epoch;
     header.epoch_begin = epoch_begin;
     header.sequence = open_sequence;

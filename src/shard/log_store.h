@@ -133,7 +133,8 @@ class LogStore {
 
     // Reads every segment, decides by the recovery table, syncs all files, opens a new epoch; then on_recovered(). Works
     // in steps of close_batch(): call that every turn from here on, and by next_deadline() at the latest. A log that
-    // cannot be started (unreadable files, a later format, no disk space) ends in on_log_failed().
+    // cannot be started (files that cannot be opened, a later format, no disk space; read errors that hide what no peer
+    // could give back, and then nothing is written) ends in on_log_failed().
     void start(LogStart how = LogStart::any);
 
     // While it starts: how much of the log has been read, of 100; 100 from then on.

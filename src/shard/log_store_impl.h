@@ -82,6 +82,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     // ---- start
     void step_recovery();
+    bool read_errors_stop_it();
     void take_files();
     void take_replicas();
     void sync_next();

@@ -1,4 +1,5 @@
 // How a log starts: read, judge, replay; make durable what was read; open an epoch; only then say what was found.
+#include <algorithm>
 #include <utility>
 
 #include "base/assertion.h"
@@ -31,6 +32,12 @@ void LogStore::Impl::step_recovery() {
                     failed_as = env::Halt::refused;
                 }
                 fail(recovery->refusal());
+            } else if (recovery->done() && read_errors_stop_it()) {
+                failed_as = env::Halt::refused;
+                fail("the disk cannot read " + recovery->unreadable() +
+                     ", and no other replica can give back what they hold; nothing was changed: start the node again when "
+                     "the disk reads them. If it never will, put back a backup; or, if this node has peers, remove the "
+                     "whole data directory, and it joins again as one whose data was lost");
             } else if (recovery->done() && recovery->judgement().empty() && how_to_start == LogStart::existing) {
                 failed_as = env::Halt::refused;
                 fail("the log of shard " + std::to_string(options.shard.value) +
@@ -56,6 +63,20 @@ void LogStore::Impl::step_recovery() {
         case Phase::failed:
             return;
     }
+}
+
+// What is lost to read errors is mended by the peers: of replicas that are known, and have any. Else the start must not
+// write that it is lost, as the disk may read it again.
+bool LogStore::Impl::read_errors_stop_it() {
+    if (recovery->all_readable()) {
+        return false;
+    }
+    log::Replay& replay = recovery->replay();
+    const bool alone = std::ranges::any_of(replay.replicas(), [](const log::ReplayedReplica& replica) {
+        return replica.in_doubt && replica.checkpoint && replica.checkpoint->voters.size() == 1 &&
+               replica.checkpoint->outgoing.empty();
+    });
+    return alone || (replay.replicas().empty() && (recovery->judgement().empty() || replay.replicas_unknown()));
 }
 
 void LogStore::Impl::fail_without_segment() {
@@ -86,7 +107,8 @@ void LogStore::Impl::take_files() {
     segments.set_next_number(files.empty() ? 1 : files.back().number + 1);
 
     const log::Judgement& judgement = recovery->judgement();
-    epoch = judgement.newest_epoch + 1;
+    // Above what files may hide that could not be read (log/format.h).
+    epoch = std::max(judgement.newest_epoch, recovery->all_readable() ? 0 : files.back().number) + 1;
     epoch_begin = recovery->last_sequence() + 1;
     open_sequence = epoch_begin;
     writer.set_durable(epoch_begin - 1);

@@ -243,6 +243,10 @@ TEST(LogDump, says_what_stands_in_a_segment_and_what_is_damaged) {
                              "entry 3/18 command, 5 bytes at 192", "  DAMAGED\n", "from 20"}) {
         EXPECT_NE(without_header.find(line), std::string::npos) << line << "\n" << without_header;
     }
+    const std::vector<std::uint64_t> unreadable{4096, 8192};
+    std::string with_errors;
+    log::dump_segment(segment, identity, {.unreadable = unreadable}, with_errors);
+    EXPECT_NE(with_errors.find("UNREADABLE: 8192 bytes at 4096"), std::string::npos) << with_errors;
     std::vector<std::byte> nothing(4096);
     EXPECT_FALSE(log::guess_identity(nothing, identity));
 }

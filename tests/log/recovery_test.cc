@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "batch_builder.h"
 #include "log/replay.h"
 
@@ -58,6 +60,24 @@ struct Segment {
         std::vector<log::SegmentScan> out;
         out.emplace_back(log::SegmentIdentity{77, 0, 1}, 0);
         out[0].step(bytes, bytes.size(), SIZE_MAX);
+        return out;
+    }
+    // As a disk gives it that cannot read these blocks; and behind it a segment that was only prepared.
+    std::vector<log::SegmentScan> scan_without(const std::set<std::size_t>& blocks, bool prepared_unreadable) const {
+        std::vector<log::SegmentScan> out;
+        out.emplace_back(log::SegmentIdentity{77, 0, 1}, 0);
+        std::vector<std::byte> read = bytes;
+        for (const std::size_t block : blocks) {
+            std::memset(read.data() + block * limits::block_bytes, 0, limits::block_bytes);
+            out[0].note_unreadable(block * limits::block_bytes);
+        }
+        out[0].step(read, read.size(), SIZE_MAX);
+        const std::vector<std::byte> prepared(4 * limits::block_bytes);
+        out.emplace_back(log::SegmentIdentity{77, 0, 2}, 0);
+        if (prepared_unreadable) {
+            out[1].note_unreadable(0);
+        }
+        out[1].step(prepared, prepared.size(), SIZE_MAX);
         return out;
     }
 };
@@ -151,6 +171,67 @@ TEST(RecoveryJudge, every_loss_of_parts_is_judged_by_the_claims) {
     }
     EXPECT_GT(cuts, 1000U);
     EXPECT_GT(losts, 1000U);
+}
+
+// What replay makes of a judgement, in a few words.
+struct Outcome {
+    std::uint64_t batches{0};
+    bool hidden_end{false};
+    bool in_doubt{false};
+    bool unknown{false};
+    std::size_t damaged{0};
+    bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(const std::vector<log::SegmentScan>& scans) {
+    const log::Judgement judgement = log::judge(scans);
+    log::Replay replay(judgement);
+    EXPECT_TRUE(replay.step(1000));
+    const bool known = !replay.replicas().empty();
+    return {judgement.batches.size(), judgement.hidden_end, known && replay.replicas()[0].in_doubt,
+            replay.replicas_unknown(), known ? replay.replicas()[0].damaged.size() : 0};
+}
+
+// Four batches, one block each; nobody says that the last one was durable.
+TEST(RecoveryReadErrors, the_end_is_believed_only_if_what_would_lie_there_can_be_read) {
+    const Segment whole = four_batches({0, 1, 2, 3});
+    using Blocks = std::set<std::size_t>;
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{}, false)), (Outcome{4, false, false, false, 0}));
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{5, 6, 31}, false)), (Outcome{4, false, false, false, 0}));
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{3}, false)), (Outcome{3, true, true, true, 0}));   // the last
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{4}, false)), (Outcome{4, true, true, true, 0}));   // where it ends
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{}, true)), (Outcome{4, true, true, true, 0}));
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{2, 3}, false)), (Outcome{2, true, true, true, 0}));
+    EXPECT_EQ(outcome_of(whole.scan_without(Blocks{0, 1, 2, 3}, false)), (Outcome{0, true, false, true, 0}));
+}
+
+// Both were in flight: the fourth does not say that the third was durable, and has its directory.
+TEST(RecoveryReadErrors, a_batch_that_nobody_called_durable_is_damage_if_a_block_of_it_cannot_be_read) {
+    const Segment whole = four_batches({0, 1, 1, 1});
+    EXPECT_EQ(outcome_of(whole.scan_without({2}, false)), (Outcome{4, false, false, false, 1}));
+    Segment torn = whole;
+    std::memset(torn.bytes.data() + torn.headers[2].offset, 0, limits::block_bytes);
+    EXPECT_EQ(outcome_of(torn.scan_without({}, false)), (Outcome{2, false, false, false, 0}));
+    EXPECT_EQ(outcome_of(torn.scan_without({3, 5}, false)), (Outcome{2, false, false, false, 0}));
+}
+
+// Its header stands in a block of its own.
+TEST(RecoveryReadErrors, the_last_batch_with_an_intact_header_is_never_cut_for_a_read_error) {
+    Segment s = four_batches({0, 1, 2, 3});
+    BatchBuilder b;
+    b.header = s.headers.back();
+    b = b.next();
+    b.directory.begin_entries(BatchBuilder::head(log::RecordType::entries, 1, 14), 4, 1);
+    b.entry(std::string(3 * limits::block_bytes, 'p'));
+    s.put(b);
+    const std::size_t first = b.header.offset / limits::block_bytes;
+    const std::size_t directory = (b.header.offset + b.header.directory_offset()) / limits::block_bytes;
+    ASSERT_GT(directory, first + 1);
+    EXPECT_EQ(outcome_of(s.scan_without({first + 1}, false)), (Outcome{5, false, false, false, 1}));
+    EXPECT_EQ(outcome_of(s.scan_without({directory}, false)), (Outcome{4, true, true, true, 0}));
+    std::memset(s.bytes.data() + (first + 1) * limits::block_bytes, 0, limits::block_bytes);   // torn there
+    EXPECT_EQ(outcome_of(s.scan_without({}, false)), (Outcome{4, false, false, false, 0}));
+    EXPECT_EQ(outcome_of(s.scan_without({}, true)), (Outcome{4, false, false, false, 0}));
 }
 
 TEST(RecoveryJudge, batches_of_an_older_epoch_behind_its_cut_count_for_nothing) {

@@ -1,0 +1,178 @@
+// Blocks that cannot be read where the log would go on: what they may hide is lost, with no silence about it, and counts
+// for nothing should the disk read again; unless nobody could give it back: then the start is refused.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "log/recovery.h"
+#include "log_harness.h"
+#include "shard/log_segments.h"
+
+namespace ringfort::test {
+namespace {
+
+using DiskImage = std::map<std::string, MemoryDisk::Content>;
+
+// Where its batches lie that count, by sequence.
+std::vector<log::BatchPlace> places_in(const DiskImage& image) {
+    std::vector<log::SegmentScan> scans;
+    for (const auto& [name, content] : image) {
+        scans.emplace_back(log::SegmentIdentity{77, 0, shard::SegmentSet::parse_name(name, "shard-0")}, 0);
+        while (!scans.back().step(content, content.size(), SIZE_MAX)) {
+        }
+    }
+    std::vector<log::BatchPlace> out;
+    for (const log::JudgedBatch& batch : log::judge(scans).batches) {
+        out.push_back(batch.place);
+    }
+    return out;
+}
+
+void make_unreadable(LogHarness& h, const std::string& file, std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t at = begin; at < end; at += limits::block_bytes) {
+        h.disk.unreadable.insert({file, at / limits::block_bytes});
+    }
+}
+
+// A log whose last batch overwrote what the one before had written, in equal number.
+struct Overwritten {
+    DiskImage image;
+    std::string file;
+    log::BatchPlace last;
+};
+
+Overwritten overwritten_log(std::vector<NodeId> voters) {
+    LogHarness h;
+    h.start();
+    shard::CheckpointRecord initial;
+    initial.applied = {Term(1), LogIndex(1)};
+    initial.configuration.voters = std::move(voters);
+    raft::HardState hard_state;
+    hard_state.term = Term(1);
+    hard_state.incarnation = Incarnation(1);
+    h.log->append_created(RangeId(1), hard_state, &initial);
+    h.append(1, 1, 2, "two");
+    h.append(1, 1, 3, "three");
+    h.settle();
+    h.log->append_truncate(RangeId(1), LogIndex(2));
+    h.vote(1, 5, 2);
+    h.append(1, 5, 2, "new two");
+    h.append(1, 5, 3, "new three");
+    h.settle();
+    Overwritten out{h.disk.image(), {}, {}};
+    out.last = places_in(out.image).back();
+    out.file = shard::SegmentSet::name("shard-0", out.last.segment);
+    return out;
+}
+
+TEST(LogReadErrors, a_batch_hidden_at_the_end_puts_in_doubt_and_counts_for_nothing_when_the_disk_reads_again) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    make_unreadable(h, log.file, log.last.offset, log.last.offset + log.last.bytes);
+    h.restart_from(log.image);
+    ASSERT_TRUE(h.recovered) << h.failure;
+    EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
+    EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"two", "three"}));
+    h.vote(1, 6, 0, 2, true);
+    h.append(1, 6, 4, "four");
+    h.settle();
+
+    h.disk.unreadable.clear();
+    h.crash_and_start();
+    EXPECT_EQ(h.replica(1)->replica.hard_state.term, Term(6));
+    EXPECT_TRUE(h.replica(1)->replica.hard_state.in_doubt);
+    EXPECT_EQ(h.read(1, 2, 4), (std::vector<std::string>{"two", "three", "four"}));
+}
+
+// Each start finds the segment of the one before hidden, as its renaming for another use was not durable; then all are
+// read.
+TEST(LogReadErrors, no_epoch_is_used_twice_whatever_was_hidden_when_it_was_opened) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    DiskImage image = log.image;
+    for (std::uint64_t term = 6; term <= 8; term++) {
+        h.restart_from(image);
+        ASSERT_TRUE(h.recovered) << h.failure;
+        EXPECT_EQ(h.replica(1)->replica.hard_state.term, Term(5));
+        h.vote(1, term, 0, term, true);
+        h.append(1, term, 4, "of term " + std::to_string(term));
+        h.settle();
+        image.merge(h.disk.image());   // what it has stays
+        h.disk.unreadable.clear();
+        for (const auto& [name, content] : image) {
+            if (name != log.file && term < 8) {
+                make_unreadable(h, name, 0, content.size());
+            }
+        }
+    }
+    h.restart_from(image);
+    EXPECT_EQ(h.replica(1)->replica.hard_state.term, Term(8));
+    EXPECT_EQ(h.read(1, 4, 4), std::vector<std::string>{"of term 8"});
+}
+
+// A batch lost in the middle was skipped, and the log that went on without it is the one that counts.
+TEST(LogReadErrors, records_that_can_be_read_again_put_in_doubt_a_log_that_went_on_without_them) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    h.restart_from(log.image);
+    h.vote(1, 7, 0);
+    h.settle();
+    const DiskImage image = h.disk.image();
+    // Both places of its directory: the epoch's opening has the copy.
+    const auto places = places_in(image);
+    const auto opening = std::ranges::find(places, log.last.sequence + 1, &log::BatchPlace::sequence);
+    ASSERT_NE(opening, places.end());
+    make_unreadable(h, shard::SegmentSet::name("shard-0", opening->segment), opening->offset,
+                    opening->offset + opening->bytes);
+    make_unreadable(h, log.file, log.last.offset, log.last.offset + log.last.bytes);
+    h.restart_from(image);
+    ASSERT_TRUE(h.recovered) << h.failure;
+    ASSERT_TRUE(h.replica(1)->replica.promises_in_doubt);
+    EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"two", "three"}));
+    h.vote(1, 8, 0, 2, true);
+    h.append(1, 8, 4, "four");
+    h.settle();
+
+    h.disk.unreadable.clear();
+    h.crash_and_start();
+    EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
+}
+
+TEST(LogReadErrors, what_no_peer_could_give_back_is_refused_with_nothing_written) {
+    for (const bool all : {false, true}) {
+        const Overwritten log = overwritten_log({NodeId(1)});
+        LogHarness h;
+        for (const auto& [name, content] : log.image) {
+            make_unreadable(h, name, all ? 0 : log.last.offset, all ? content.size() : log.last.offset + log.last.bytes);
+        }
+        h.restart_from(log.image);
+        EXPECT_FALSE(h.recovered);
+        EXPECT_EQ(h.log->failed_as(), env::Halt::refused);
+        EXPECT_NE(h.failure.find(" blocks of " + log.file), std::string::npos) << h.failure;
+        EXPECT_NE(h.failure.find("nothing was changed"), std::string::npos) << h.failure;
+        EXPECT_EQ(h.disk.image(), log.image);
+
+        h.disk.unreadable.clear();
+        h.restart_from(log.image);
+        ASSERT_TRUE(h.recovered) << h.failure;
+        EXPECT_FALSE(h.replica(1)->replica.promises_in_doubt);
+        EXPECT_EQ(h.replica(1)->replica.hard_state.term, Term(5));
+        EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"new two", "new three"}));
+    }
+}
+
+// Nothing tells what a log held of which nothing can be read, whoever the peers are.
+TEST(LogReadErrors, a_log_of_which_nothing_can_be_read_is_not_missing_and_not_fresh) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    for (const auto& [name, content] : log.image) {
+        make_unreadable(h, name, 0, content.size());
+    }
+    h.restart_from(log.image);
+    EXPECT_FALSE(h.recovered);
+    EXPECT_NE(h.failure.find("the disk cannot read"), std::string::npos) << h.failure;
+    EXPECT_EQ(h.disk.image(), log.image);
+}
+
+}  // namespace
+}  // namespace ringfort::test
