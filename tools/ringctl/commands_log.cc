@@ -1,11 +1,15 @@
 // Offline: prints segments of a node's log for people. Reads files only; the node may be down or somebody else's.
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/bounds.h"
 #include "base/bytes.h"
 #include "commands.h"
 #include "log/dump.h"
@@ -40,20 +44,35 @@ std::vector<fs::path> segments_of(const fs::path& path) {
     return found;
 }
 
-std::vector<std::byte> read_file(const fs::path& path) {
+struct SegmentFile {
+    std::vector<std::byte> content;
+    std::vector<std::uint64_t> unreadable;   // offsets of blocks, which hold zeros
+};
+
+// Unbuffered, by blocks: a read error costs the block it lies in.
+SegmentFile read_file(const fs::path& path) {
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (file == nullptr) {
         fail(Exit::error, path.string() + ": " + std::strerror(errno));
     }
-    std::vector<std::byte> content;
+    std::setvbuf(file, nullptr, _IONBF, 0);
+    SegmentFile out;
     std::error_code error;
-    content.resize(fs::file_size(path, error));
-    const std::size_t got = content.empty() ? 0 : std::fread(content.data(), 1, content.size(), file);
-    std::fclose(file);
-    if (error || got != content.size()) {
-        fail(Exit::error, path.string() + " cannot be read whole");
+    out.content.resize(fs::file_size(path, error));
+    for (std::size_t at = 0; !error && at < out.content.size(); at += ringfort::limits::block_bytes) {
+        const std::size_t bytes = std::min(ringfort::limits::block_bytes, out.content.size() - at);
+        const bool sought = std::fseek(file, static_cast<long>(at), SEEK_SET) == 0;
+        if (!sought || std::fread(out.content.data() + at, 1, bytes, file) != bytes) {
+            std::memset(out.content.data() + at, 0, bytes);
+            out.unreadable.push_back(at);
+            std::clearerr(file);
+        }
     }
-    return content;
+    std::fclose(file);
+    if (error) {
+        fail(Exit::error, path.string() + ": " + error.message());
+    }
+    return out;
 }
 
 void run_dump(const std::string& path_text, bool with_entries) {
@@ -67,14 +86,16 @@ void run_dump(const std::string& path_text, bool with_entries) {
     }
     bool any = false;
     for (const fs::path& segment : segments) {
-        const std::vector<std::byte> content = read_file(segment);
+        const auto [content, unreadable] = read_file(segment);
         ringfort::log::SegmentIdentity identity;
         std::string text = segment.string() + "\n";
         if (ringfort::log::guess_identity(content, identity)) {
-            ringfort::log::dump_segment(content, identity, {.entries = with_entries}, text);
+            ringfort::log::dump_segment(content, identity, {.entries = with_entries, .unreadable = unreadable}, text);
             any = true;
         } else {
-            text += "no batch: an unused segment, or not one\n";
+            text += unreadable.empty() ? "no batch: an unused segment, or not one\n"
+                                       : "no batch can be read: " + std::to_string(unreadable.size()) +
+                                             " blocks are UNREADABLE\n";
         }
         print(text);
     }
