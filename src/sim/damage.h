@@ -23,6 +23,8 @@ class Damage {
     bool may_wipe(std::size_t node) const { return budget_.may_remove(node); }
     // Nothing was ever done to what it holds.
     bool sound(std::size_t node) const { return sound_[node]; }
+    // For a while the disk does not read what it holds: a start then may find that some of it is lost.
+    void note_read_errors(std::size_t node) { may_refuse_[node] = true; }
     // It went back to what it was: perhaps in part only, if its power was cut.
     void note_rollback(std::size_t node, FaultKind how);
 

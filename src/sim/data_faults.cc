@@ -66,6 +66,11 @@ void FaultScheduler::break_reads(FaultKind kind, std::size_t index) {
     auto& profile = cluster_.node(index).media().profile();
     (kind == FaultKind::read_error ? profile.read_error_per_million : profile.misdirected_read_per_million) =
         random_.one_in(2) ? 1'000'000u : 100'000u;
+    if (kind == FaultKind::read_error) {
+        damage_.note_read_errors(index);
+        cluster_.expect_halt(index, env::Halt::refused);
+        reads_failed_[index] = true;
+    }
     later(length(), Repair::clear_read_errors, index);
 }
 

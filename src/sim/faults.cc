@@ -8,7 +8,8 @@
 namespace ringfort::sim {
 
 FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
-    : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_), rollback_(cluster) {}
+    : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_), rollback_(cluster),
+      reads_failed_(cluster.node_count()) {}
 
 void FaultScheduler::start() {
     const RunOptions& options = cluster_.options();
@@ -457,17 +458,22 @@ void FaultScheduler::start_node(std::size_t index) {
         if (disk.capacity_bytes < DiskProfile{}.capacity_bytes) {
             cluster_.expect_halt(index, env::Halt::no_disk_space);
         }
-        // A block that cannot be read for a while must not pass for one that was never written.
-        clear_read_faults(index);
+        // A block that is read from another place must not pass for one that was never written.
+        node.media().profile().misdirected_read_per_million = 0;
+        reads_failed_[index] = disk.read_error_per_million > 0;
+        if (reads_failed_[index]) {
+            cluster_.expect_halt(index, env::Halt::refused);
+        }
         node.start();
     }
 }
 
 void FaultScheduler::restart_halted() {
     for (const auto& ended : cluster_.take_halted()) {
-        // An operator does what a refusal says: goes back to the old number of shards where a move is refused, removes a
-        // harmed directory. Any other would be refused again.
-        if (ended.how != env::Halt::refused) {
+        // Who refuses what could not be read may read it the next time. An operator does what else a refusal says: goes
+        // back to the old number of shards where a move is refused, removes a harmed directory. Any other would be refused
+        // again.
+        if (ended.how != env::Halt::refused || reads_failed_[ended.node]) {
             later(length(), Repair::start, ended.node);
         } else if (cluster_.node(ended.node).give_up_move()) {
             moves_refused_.insert(ended.node);

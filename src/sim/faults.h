@@ -92,6 +92,7 @@ class FaultScheduler {
     std::uint64_t number_{0};         // of the last fault drawn
     Damage damage_;
     SilentRollback rollback_;
+    std::vector<bool> reads_failed_;   // by node, since it was last started
     bool active_{false};
     std::uint64_t epoch_{0};          // repairs of a former one are void
     std::array<std::uint64_t, fault_kinds> injected_{};

@@ -206,6 +206,95 @@ TEST(DataFaults, an_entry_that_is_damaged_on_every_node_stops_its_range_which_is
     EXPECT_EQ(s.simulation.finish().text, "");
 }
 
+// The last durable batch of each of its logs cannot be read, nor what follows.
+void hide_ends(DataFaults& s, std::size_t index) {
+    DiskMedia& media = s.node(index).media();
+    std::map<std::string, LoggedBatch> last;   // by directory
+    for (const LoggedBatch& batch : logged_batches(media, s.node(index).instance())) {
+        last.insert_or_assign(batch.file.substr(0, batch.file.find('/')), batch);
+    }
+    ASSERT_FALSE(last.empty());
+    for (const auto& [directory, batch] : last) {
+        DiskFile& file = *media.file(batch.file);
+        for (std::uint64_t at = batch.header.offset; at < std::min(batch.end() + mib, file.bytes());
+             at += limits::block_bytes) {
+            file.spoil_sector(at);
+        }
+    }
+}
+
+// A write is acknowledged by two of three while the third is down. One of the two starts and cannot read the end of its
+// log, or any of it; it sees each of the others alive, but never both at once.
+TEST(DataFaults, a_node_that_cannot_read_the_end_of_its_log_counts_in_no_quorum) {
+    RunOptions options = scenario_options();
+    options.shards = 1;   // each log has a replica
+    for (const bool all : {false, true}) {
+        DataFaults s(options);
+        ASSERT_TRUE(s.form());
+        const std::size_t whole = s.leader();
+        const std::size_t harmed = (whole + 1) % s.nodes();
+        const std::size_t behind = (whole + 2) % s.nodes();
+        const Incarnation before = s.incarnation(harmed);
+        ASSERT_TRUE(s.kill_quietly(behind));
+        s.simulation.run_for(3s);
+        ASSERT_TRUE(s.kill_quietly(harmed));
+        ASSERT_TRUE(s.kill_quietly(whole));
+        DiskProfile& disk = s.node(harmed).media().profile();
+        if (all) {
+            disk.read_error_per_million = 1'000'000;
+            s.cluster().expect_halt(harmed, env::Halt::refused);
+        } else {
+            hide_ends(s, harmed);
+        }
+        s.node(harmed).start();
+        s.node(behind).start();
+        s.simulation.run_for(5s);
+        EXPECT_EQ(s.leader(), s.nodes()) << "a node that forgot what it answered for helped to elect";
+        EXPECT_EQ(s.node(harmed).running(), !all);
+        if (all) {
+            disk.read_error_per_million = 0;
+            s.cluster().expect_no_halt(harmed);
+            s.node(harmed).start();
+            ASSERT_TRUE(s.run_until(10s, "what it holds is not served again", [&] { return s.leader() < s.nodes(); }));
+            EXPECT_EQ(s.incarnation(harmed), before);
+        }
+        s.node(whole).start();
+        if (!all) {
+            ASSERT_TRUE(s.is_fenced(harmed, before));
+        }
+        s.expect_good_end();
+    }
+}
+
+TEST(DataFaults, a_single_node_whose_log_cannot_be_read_for_a_while_serves_everything_after_that) {
+    for (const bool all : {false, true}) {
+        DataFaults s(scenario_options(1));
+        ASSERT_TRUE(s.form());
+        ASSERT_TRUE(s.kill_quietly(0));
+        DiskMedia& media = s.node(0).media();
+        const DiskMedia::Copy copy = media.copy();
+        if (all) {
+            media.profile().read_error_per_million = 1'000'000;
+        } else {
+            hide_ends(s, 0);
+        }
+        s.cluster().expect_halt(0, env::Halt::refused);
+        s.node(0).start();
+        s.simulation.run_for(3s);
+        EXPECT_FALSE(s.node(0).running());
+        ASSERT_TRUE(media.quiet());
+        EXPECT_EQ(media.names().size(), copy.size());
+        media.profile().read_error_per_million = 0;
+        if (!all) {
+            media.put_back(copy);
+        }
+        s.cluster().expect_no_halt(0);
+        s.node(0).start();
+        ASSERT_TRUE(s.run_until(10s, "it does not serve", [&] { return s.leader() < s.nodes(); }));
+        s.expect_good_end();
+    }
+}
+
 TEST(DataFaults, promises_that_no_leader_takes_back_are_named_with_their_range) {
     DataFaults s;
     ASSERT_TRUE(s.form());
