@@ -102,12 +102,14 @@ void Core::on(const Durable& event, Effects& out) {
     }
 }
 
-// Messages of older incarnations say what a member has forgotten since: they are dropped. But who asks for votes may be one
-// that has forgotten its newer incarnation, too, and the append that would have told it was lost.
+// Messages of older incarnations say what a member has forgotten since: they are dropped. But who knows of no leader may be
+// one that has forgotten its newer incarnation, too, and the append that would have told it was lost.
 bool Core::pass_incarnation(const Message& message, Effects& out) {
     Progress& peer = peers.get(message.from);
     if (message.incarnation < peer.incarnation && !MUTANT(old_incarnation_heard)) {
-        if (message.type == MessageType::pre_vote || message.type == MessageType::vote) {
+        const bool knows_no_leader = message.type == MessageType::pre_vote || message.type == MessageType::vote ||
+                                     message.type == MessageType::resigned;
+        if (knows_no_leader) {
             remind_of_leader(message.from);
         }
         return false;
@@ -171,6 +173,7 @@ void Core::refuse_old_term(const Message& message, Effects& out) {
             refuse(MessageType::vote_response, message, out);
             remind_of_leader(message.from);
             break;
+        case MessageType::resigned: remind_of_leader(message.from); break;
         case MessageType::fetch: on_fetch(message, out); break;
         case MessageType::append_response:
         case MessageType::pre_vote_response:
@@ -178,8 +181,7 @@ void Core::refuse_old_term(const Message& message, Effects& out) {
         case MessageType::timeout_now:
         case MessageType::announce:
         case MessageType::snapshot_response:
-        case MessageType::fetch_response:
-        case MessageType::resigned: break;
+        case MessageType::fetch_response: break;
     }
 }
 

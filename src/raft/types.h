@@ -79,7 +79,8 @@ enum class MessageType : std::uint8_t {
     snapshot_response = 9,  // the receiver has installed (or refused) a streamed snapshot
     fetch = 10,             // asks for damaged entries by id
     fetch_response = 11,
-    resigned = 12,          // the sender leads no more and knows no successor: its followers look for one
+    resigned = 12,          // the sender leads no more, or may not stand, and knows no leader: its followers look for one,
+                            // and who leads says so
 };
 inline constexpr MessageType message_type_last = MessageType::resigned;
 

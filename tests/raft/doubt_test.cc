@@ -220,6 +220,42 @@ TEST(RaftDoubt, a_member_that_forgot_its_incarnation_and_missed_the_append_is_to
     EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3));
 }
 
+// It may not ask for votes, which leaders are reminded by. What it says may be of an old term or an old incarnation, too.
+TEST(RaftDoubt, a_member_in_doubt_that_missed_the_append_is_told_who_leads_when_it_hears_of_nobody) {
+    for (const auto& [term_lost, incarnation_lost] : {std::pair(false, false), {true, false}, {false, true}}) {
+        TestCluster cluster(3);
+        cluster.elect(1);
+        Store doubtful = cluster.node(3).disk();
+        doubtful.hard_state.incarnation = Incarnation(2);
+        doubtful.hard_state.in_doubt = true;
+        doubtful.hard_state.commit = LogIndex{};
+        const auto come_back = [&] {
+            cluster.crash(3);
+            cluster.node(3).disk() = doubtful;
+            cluster.restart(3);
+            cluster.settle();
+        };
+        come_back();
+        ASSERT_FALSE(cluster.node(3).core().in_doubt());
+        if (term_lost) {
+            cluster.crash(1);
+            cluster.elect(2);
+            cluster.restart(1);
+            cluster.settle();
+        }
+        doubtful.hard_state.incarnation = Incarnation(incarnation_lost ? 1 : 2);
+        cluster.loses = [](const OwnedMessage& sent) { return sent.message.to == NodeId(3); };
+        come_back();
+        ASSERT_FALSE(cluster.node(3).core().leader());
+        cluster.loses = nullptr;
+        cluster.node(3).step(ElectionDue{});
+        cluster.settle();
+        EXPECT_EQ(cluster.node(3).core().leader(), NodeId(term_lost ? 2 : 1));
+        EXPECT_FALSE(cluster.node(3).core().in_doubt());
+        EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3)) << "one that it never had";
+    }
+}
+
 TEST(RaftDoubt, a_member_that_is_rolled_back_while_in_doubt_comes_back_all_the_same) {
     TestCluster cluster(3);
     cluster.elect(1);
