@@ -102,8 +102,9 @@ void Core::on(const Durable& event, Effects& out) {
     }
 }
 
-// Messages of older incarnations say what a member has forgotten since: they are dropped. But who knows of no leader may be
-// one that has forgotten its newer incarnation, too, and the append that would have told it was lost.
+// Messages of older incarnations say what a member has forgotten since: they are dropped. But the member may have forgotten
+// its newer incarnation, too. An append tells it; the one on its way may have been lost, and while it needs a snapshot there
+// is none.
 bool Core::pass_incarnation(const Message& message, Effects& out) {
     Progress& peer = peers.get(message.from);
     if (message.incarnation < peer.incarnation && !MUTANT(old_incarnation_heard)) {
@@ -111,6 +112,8 @@ bool Core::pass_incarnation(const Message& message, Effects& out) {
                                      message.type == MessageType::resigned;
         if (knows_no_leader) {
             remind_of_leader(message.from);
+        } else if (message.type == MessageType::snapshot_response) {
+            probe_behind_snapshot(peer, message.match);
         }
         return false;
     }

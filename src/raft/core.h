@@ -121,6 +121,7 @@ struct Core {
     void on(const SnapshotInstalled& event, Effects& out);
     void need_snapshot(Progress& peer, Effects& out);
     void on_snapshot_response(const Message& message, Effects& out);
+    void probe_behind_snapshot(Progress& peer, LogIndex installed);
     void compact(LogIndex through, const Configuration& configuration_at);
 
     // ---- change.cc

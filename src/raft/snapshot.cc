@@ -1,5 +1,7 @@
 // Snapshots (Raft 7). The shard streams checkpoints; the core decides who needs one and makes an installed one its new
 // beginning. A snapshot is committed state: it is taken from any sender of any term.
+#include <algorithm>
+
 #include "base/assertion.h"
 #include "base/mark.h"
 #include "base/mutant.h"
@@ -25,6 +27,15 @@ void Core::on(const SnapshotSent& event, Effects&) {
     if (!event.ok || superseded) {
         MARK("snapshot transfer failed or superseded");
         peer->become_probe(peer->match.next());
+        appends_due = true;
+    }
+}
+
+// What an older incarnation says of its log proves nothing: it is where to ask.
+void Core::probe_behind_snapshot(Progress& peer, LogIndex installed) {
+    if (role == Role::leader && peer.member && peer.state == Replication::snapshot) {
+        MARK("snapshot installed by who forgot its incarnation");
+        peer.become_probe(std::clamp(installed, peer.match, log.last().index).next());
         appends_due = true;
     }
 }

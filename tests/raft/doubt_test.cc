@@ -256,6 +256,36 @@ TEST(RaftDoubt, a_member_in_doubt_that_missed_the_append_is_told_who_leads_when_
     }
 }
 
+// What it says of the snapshot is of an old incarnation, and the leader sent it no append.
+TEST(RaftDoubt, a_member_that_forgot_its_incarnation_and_needs_a_snapshot_is_told_behind_it) {
+    TestCluster cluster(3);
+    cluster.elect(1);
+    const Store old_copy = cluster.node(3).disk();
+    Store doubtful = old_copy;
+    doubtful.hard_state.incarnation = Incarnation(2);
+    doubtful.hard_state.in_doubt = true;
+    const auto come_back = [&](const Store& disk) {
+        cluster.crash(3);
+        cluster.node(3).disk() = disk;
+        for (int i = 0; i < 5; i++) {
+            ASSERT_TRUE(cluster.node(1).propose("x").has_value());
+        }
+        cluster.settle();
+        cluster.node(1).checkpoint(cluster.node(1).applied());
+        cluster.restart(3);
+        cluster.settle();
+    };
+    come_back(doubtful);
+    ASSERT_FALSE(cluster.node(3).core().in_doubt());
+    come_back(old_copy);
+    EXPECT_FALSE(cluster.node(3).core().in_doubt());
+    EXPECT_EQ(cluster.node(3).core().last(), cluster.node(1).core().last());
+    EXPECT_EQ(cluster.node(3).disk().hard_state.incarnation, Incarnation(3)) << "one that it never had";
+    ASSERT_TRUE(cluster.node(1).propose("y").has_value());
+    cluster.settle();
+    EXPECT_EQ(cluster.node(3).state_hash(), cluster.node(1).state_hash());
+}
+
 TEST(RaftDoubt, a_member_that_is_rolled_back_while_in_doubt_comes_back_all_the_same) {
     TestCluster cluster(3);
     cluster.elect(1);
