@@ -113,6 +113,7 @@ class Judge {
     void use_copy(JudgedBatch& out, const Candidate& next) const;
 
     std::span<const SegmentScan> scans_;
+    bool all_readable_{true};
     std::vector<Candidate> found_;
     std::vector<EpochBegin> epochs_;
     std::vector<Candidate> counted_;   // by sequence
@@ -123,6 +124,7 @@ class Judge {
 void Judge::collect() {
     for (const SegmentScan& scan : scans_) {
         out_.newer_format |= scan.saw_newer_format();
+        all_readable_ &= scan.unreadable().empty();
         for (const FoundBatch& batch : scan.batches()) {
             found_.push_back({&batch, &scan});
             out_.newest_epoch = std::max(out_.newest_epoch, batch.header.epoch);
@@ -167,9 +169,8 @@ bool Judge::readable(std::uint64_t segment, std::uint64_t begin, std::uint64_t e
 
 // Whether a batch may lie, unreadable, where the one behind the last that counts would begin. Nothing counts: anywhere.
 bool Judge::hidden_behind_last() const {
-    if (out_.batches.empty()) {
-        return std::any_of(scans_.begin(), scans_.end(),
-                           [](const SegmentScan& scan) { return scan.unreadable_blocks() > 0; });
+    if (all_readable_ || out_.batches.empty()) {
+        return !all_readable_;
     }
     const JudgedBatch& last = out_.batches.back();
     if (last.place.bytes == 0) {
@@ -183,6 +184,9 @@ bool Judge::hidden_behind_last() const {
 }
 
 bool Judge::is_unreadable(const Candidate* own, const Candidate* next) const {
+    if (all_readable_) {
+        return false;   // asked for every batch
+    }
     if (own != nullptr) {
         const BatchHeader& header = own->batch->header;
         return !readable(header.segment, header.offset, header.offset + header.bytes);

@@ -46,8 +46,8 @@ void SegmentScan::note_unreadable(std::uint64_t offset) {
 }
 
 bool SegmentScan::readable(std::uint64_t begin, std::uint64_t end) const {
-    return std::none_of(unreadable_.begin(), unreadable_.end(),
-                        [&](const Stretch& s) { return s.begin < end && begin < s.end; });
+    const auto first = std::ranges::upper_bound(unreadable_, begin, {}, &Stretch::end);
+    return first == unreadable_.end() || first->begin >= end;
 }
 
 std::uint64_t SegmentScan::unreadable_blocks() const {

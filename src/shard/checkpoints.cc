@@ -94,10 +94,10 @@ void Checkpoints::maybe_start_write() {
         const std::uint64_t live = replica->store() != nullptr ? replica->store()->live_bytes() : 0;
         all_live += live;
         const std::uint64_t bound = std::max(context_.config.checkpoint_log_bytes, live);
-        const bool holds_much_dead =
-            replica->store() != nullptr && replica->checkpoint().bytes > 2 * live + context_.config.checkpoint_slack_bytes;
+        const std::uint64_t much = 2 * live + context_.config.checkpoint_slack_bytes;
+        const bool holds_much_dead = replica->store() != nullptr && replica->checkpoint().bytes > much;
         const std::uint64_t since = context_.log->bytes_since_checkpoint(replica->range());
-        const bool quiet_and_dead = context_.log->quiet() && since > 2 * live + context_.config.checkpoint_slack_bytes;
+        const bool quiet_and_dead = context_.log->quiet() && since > much;
         if (holds_much_dead || quiet_and_dead || since > bound) {
             add_want(replica->range(), false);
         }

@@ -222,8 +222,7 @@ std::uint64_t LogRecovery::percent_read() const {
 }
 
 bool LogRecovery::all_readable() const {
-    return std::all_of(scans_.begin(), scans_.end(),
-                       [](const log::SegmentScan& scan) { return scan.unreadable_blocks() == 0; });
+    return std::ranges::all_of(scans_, [](const log::SegmentScan& scan) { return scan.unreadable().empty(); });
 }
 
 std::string LogRecovery::unreadable() const {

@@ -76,7 +76,7 @@ bool LogStore::Impl::read_errors_stop_it() {
         return replica.in_doubt && replica.checkpoint && replica.checkpoint->voters.size() == 1 &&
                replica.checkpoint->outgoing.empty();
     });
-    return alone || (replay.replicas().empty() && (recovery->judgement().empty() || replay.replicas_unknown()));
+    return alone || (replay.replicas().empty() && replay.replicas_unknown());
 }
 
 void LogStore::Impl::fail_without_segment() {

@@ -9,7 +9,8 @@ namespace ringfort::sim {
 
 FaultScheduler::FaultScheduler(Cluster& cluster, std::uint64_t seed)
     : cluster_(cluster), timetable_(seed), random_(timetable_.next()), damage_(cluster, random_), rollback_(cluster),
-      reads_failed_(cluster.node_count()) {}
+      reads_failed_(cluster.node_count()),
+      move_refused_(cluster.node_count()) {}
 
 void FaultScheduler::start() {
     const RunOptions& options = cluster_.options();
@@ -451,7 +452,7 @@ void FaultScheduler::start_node(std::size_t index) {
     const bool disk_fails = disk.write_error_per_million > 0 || disk.sync_error_per_million > 0;
     if (node.powered() && !node.running() && !node.starting() && !disk_fails && !cluster_.lost(index)) {
         cluster_.expect_no_halt(index);
-        if (cluster_.options().shard_changes && !moves_refused_.contains(index) && random_.one_in(3)) {
+        if (cluster_.options().shard_changes && !move_refused_[index] && random_.one_in(3)) {
             node.set_shard_count(static_cast<std::uint32_t>(random_.between(1, 4)));
         }
         expect_harm(index);
@@ -476,7 +477,7 @@ void FaultScheduler::restart_halted() {
         if (ended.how != env::Halt::refused || reads_failed_[ended.node]) {
             later(length(), Repair::start, ended.node);
         } else if (cluster_.node(ended.node).give_up_move()) {
-            moves_refused_.insert(ended.node);
+            move_refused_[ended.node] = true;
             later(length(), Repair::start, ended.node);
         } else if (damage_.may_refuse(ended.node) && damage_.may_wipe(ended.node)) {
             later(length(), Repair::harm, ended.node, static_cast<std::uint64_t>(FaultKind::wipe));

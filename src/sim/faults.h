@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <set>
 #include <vector>
 
 #include "base/prng.h"
@@ -97,7 +96,7 @@ class FaultScheduler {
     std::uint64_t epoch_{0};          // repairs of a former one are void
     std::array<std::uint64_t, fault_kinds> injected_{};
     std::size_t nodes_with_errors_{0};
-    std::set<std::size_t> moves_refused_;   // nodes that keep their number of shards from then on
+    std::vector<bool> move_refused_;   // by node: it keeps its number of shards from then on
     std::size_t still_to_roll_{0};    // of the rolling restart that is going on
 };
 
