@@ -103,17 +103,16 @@ void Core::on(const Durable& event, Effects& out) {
 }
 
 // Messages of older incarnations say what a member has forgotten since: they are dropped. But the member may have forgotten
-// its newer incarnation, too. An append tells it; the one on its way may have been lost, and while it needs a snapshot there
-// is none.
+// its newer incarnation, too. An append tells it; the one on its way may have been lost. Only what is said now and then is
+// answered so: a member that may not take another incarnation answers each append.
 bool Core::pass_incarnation(const Message& message, Effects& out) {
     Progress& peer = peers.get(message.from);
     if (message.incarnation < peer.incarnation && !MUTANT(old_incarnation_heard)) {
-        const bool knows_no_leader = message.type == MessageType::pre_vote || message.type == MessageType::vote ||
-                                     message.type == MessageType::resigned;
-        if (knows_no_leader) {
-            remind_of_leader(message.from);
-        } else if (message.type == MessageType::snapshot_response) {
-            probe_behind_snapshot(peer, message.match);
+        const bool said_now_and_then =
+            message.type == MessageType::pre_vote || message.type == MessageType::vote ||
+            message.type == MessageType::resigned || message.type == MessageType::snapshot_response;
+        if (said_now_and_then) {
+            remind_of_leader(message.from, out);
         }
         return false;
     }
@@ -170,13 +169,13 @@ void Core::refuse_old_term(const Message& message, Effects& out) {
             break;
         case MessageType::pre_vote:
             refuse(MessageType::pre_vote_response, message, out);
-            remind_of_leader(message.from);
+            remind_of_leader(message.from, out);
             break;
         case MessageType::vote:
             refuse(MessageType::vote_response, message, out);
-            remind_of_leader(message.from);
+            remind_of_leader(message.from, out);
             break;
-        case MessageType::resigned: remind_of_leader(message.from); break;
+        case MessageType::resigned: remind_of_leader(message.from, out); break;
         case MessageType::fetch: on_fetch(message, out); break;
         case MessageType::append_response:
         case MessageType::pre_vote_response:

@@ -83,7 +83,7 @@ struct Core {
     void on_pre_vote(const Message& message, Effects& out);
     void on_vote(const Message& message, Effects& out);
     void on_any_vote_response(const Message& message, Effects& out);
-    void remind_of_leader(NodeId node);
+    void remind_of_leader(NodeId node, Effects& out);
 
     // ---- transfer.cc
     void on(const TransferLeadership& event, Effects& out);
@@ -121,7 +121,7 @@ struct Core {
     void on(const SnapshotInstalled& event, Effects& out);
     void need_snapshot(Progress& peer, Effects& out);
     void on_snapshot_response(const Message& message, Effects& out);
-    void probe_behind_snapshot(Progress& peer, LogIndex installed);
+    void tell_of_leader(Progress& peer, Effects& out);
     void compact(LogIndex through, const Configuration& configuration_at);
 
     // ---- change.cc

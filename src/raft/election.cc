@@ -176,7 +176,7 @@ void Core::on_pre_vote(const Message& message, Effects& out) {
     response.term = granted ? message.term : hard_state.term;
     send_when_durable(response, out);
     if (!granted) {
-        remind_of_leader(message.from);
+        remind_of_leader(message.from, out);
     }
 }
 
@@ -198,7 +198,7 @@ void Core::on_vote(const Message& message, Effects& out) {
     response.reject = !granted;
     MUTANT(vote_before_flush) ? out.send_now.push_back(response) : send_when_durable(response, out);
     if (!granted) {
-        remind_of_leader(message.from);
+        remind_of_leader(message.from, out);
     }
 }
 
@@ -223,10 +223,16 @@ void Core::on_any_vote_response(const Message& message, Effects& out) {
 }
 
 // Who asks for votes while there is a leader has not heard of it.
-void Core::remind_of_leader(NodeId node) {
+void Core::remind_of_leader(NodeId node, Effects& out) {
     Progress* peer = peers.find(node);
-    if (role == Role::leader && peer != nullptr && peer->member && peer->state != Replication::snapshot) {
-        MARK("leader reminds who asks for votes");
+    if (role != Role::leader || peer == nullptr || !peer->member) {
+        return;
+    }
+    MARK("leader reminds who asks for votes");
+    if (peer->state == Replication::snapshot) {
+        MARK("leader reminds who waits for a snapshot");
+        tell_of_leader(*peer, out);
+    } else {
         peer->probe_again();
         appends_due = true;
     }

@@ -2,7 +2,8 @@
 //
 //   probe:      one append at a time, until an answer shows where the logs agree
 //   replicate:  appends follow each other without waiting, as far as the window allows
-//   snapshot:   the entries needed are gone; a checkpoint is on its way, no appends until it arrived or failed
+//   snapshot:   the entries needed are gone; a checkpoint is on its way, no appends but such as say who leads until it
+//               arrived or failed
 //
 //   probe -> replicate: accepted.  replicate -> probe: rejected, or the peer was lost.
 //   any -> snapshot: next <= snapshot.  snapshot -> probe: installed, refused, failed or lost.

@@ -98,9 +98,9 @@ void Core::on_fetch(const Message& message, Effects& out) {
     response.entry_count = have_count;
     send_when_durable(response, out);
     Progress* peer = peers.find(message.from);
-    if (role == Role::leader && needs_snapshot && peer != nullptr && peer->member) {
+    if (role == Role::leader && needs_snapshot && peer != nullptr && peer->member && peer->state != Replication::snapshot) {
         MARK("damaged entry is compacted at the leader");
-        need_snapshot(*peer, out);
+        out.need_snapshot.push_back(peer->node);   // beside the entries, which it can take all the while
     }
 }
 

@@ -109,11 +109,11 @@ void Core::send_append(Progress& peer, std::uint32_t entry_count, std::uint64_t 
     message.entry_count = entry_count;
     message.entries = entries;
     message.commit = hard_state.commit;
-    message.match = peer.state == Replication::probe ? LogIndex{} : peer.match;
+    message.match = peer.state == Replication::replicate ? peer.match : LogIndex{};
     message.hint.index = peer.match;
     message.known = std::max(peer.incarnation, fences.newest_of(peer.node));   // this leader may have heard of none
     peer.commit_sent = std::min(hard_state.commit, last);
-    if (peer.state == Replication::probe) {
+    if (peer.state != Replication::replicate) {
         peer.probe_sent = true;  // `next` stays: only the answer says where to go on
         return;
     }

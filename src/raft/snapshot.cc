@@ -13,7 +13,17 @@ void Core::need_snapshot(Progress& peer, Effects& out) {
     if (peer.state != Replication::snapshot) {
         peer.become_snapshot();
         out.need_snapshot.push_back(peer.node);
+        tell_of_leader(peer, out);
     }
+}
+
+// Who waits for a snapshot gets no other append. Without one it would hear nothing of who leads, in which term and by what
+// incarnation it is known until the snapshot is installed, and its leader nothing of its term. Where it has what the
+// snapshot holds, it accepts; else the rejection, like any in this state, counts for nothing.
+void Core::tell_of_leader(Progress& peer, Effects& out) {
+    ASSERT(role == Role::leader && peer.state == Replication::snapshot);
+    peer.next = std::max(log.snapshot().index, peer.match).next();
+    send_append(peer, 0, 0, {}, out);
 }
 
 void Core::on(const SnapshotSent& event, Effects&) {
@@ -27,15 +37,6 @@ void Core::on(const SnapshotSent& event, Effects&) {
     if (!event.ok || superseded) {
         MARK("snapshot transfer failed or superseded");
         peer->become_probe(peer->match.next());
-        appends_due = true;
-    }
-}
-
-// What an older incarnation says of its log proves nothing: it is where to ask.
-void Core::probe_behind_snapshot(Progress& peer, LogIndex installed) {
-    if (role == Role::leader && peer.member && peer.state == Replication::snapshot) {
-        MARK("snapshot installed by who forgot its incarnation");
-        peer.become_probe(std::clamp(installed, peer.match, log.last().index).next());
         appends_due = true;
     }
 }
@@ -56,9 +57,9 @@ void Core::on_snapshot_response(const Message& message, Effects& out) {
 }
 
 void Core::on(const SnapshotInstalled& event, Effects& out) {
-    if (event.term > hard_state.term || (event.term == hard_state.term && role != Role::leader &&
-                                         leader != event.from)) {
-        become_follower(event.term, event.from, out);
+    // Who leads it does not say: its sender said the last word some time ago, and may be dead or deposed since.
+    if (event.term > hard_state.term) {
+        become_follower(event.term, NodeId{}, out);
     }
     if (event.snapshot.term > hard_state.term) {
         MARK("snapshot is of a newer term");

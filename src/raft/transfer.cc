@@ -67,7 +67,7 @@ void Core::on_timeout_now(const Message& message, Effects& out) {
 
 void Core::on_resigned(const Message& message, Effects& out) {
     if (role == Role::leader) {
-        remind_of_leader(message.from);   // it may not ask for votes (ElectionDue), and has not heard of this leader
+        remind_of_leader(message.from, out);   // it may not ask for votes (ElectionDue), and has not heard of this leader
     } else if (message.from == leader) {
         MARK("leader resigned");
         set_leader(NodeId{}, out);

@@ -475,11 +475,11 @@ void Replica::carry_out(raft::Effects& effects) {
                           "that has no next: it counts in no quorum, and never will");
     }
     effects.clear();
-    if (want_timer) {
-        schedule_election(context_.replicas->election_delay(*this, election_attempts_));
-    }
     if (role_changed) {
         on_role_change();
+    }
+    if (want_timer) {   // also with a new leader: its node may count as lost
+        schedule_election(context_.replicas->election_delay(*this, election_attempts_));
     }
     context_.replicas->mark_active(*this);
 }

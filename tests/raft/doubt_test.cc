@@ -256,7 +256,7 @@ TEST(RaftDoubt, a_member_in_doubt_that_missed_the_append_is_told_who_leads_when_
     }
 }
 
-// What it says of the snapshot is of an old incarnation, and the leader sent it no append.
+// What it says of the snapshot is of an old incarnation.
 TEST(RaftDoubt, a_member_that_forgot_its_incarnation_and_needs_a_snapshot_is_told_behind_it) {
     TestCluster cluster(3);
     cluster.elect(1);
