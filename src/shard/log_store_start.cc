@@ -35,9 +35,9 @@ void LogStore::Impl::step_recovery() {
             } else if (recovery->done() && read_errors_stop_it()) {
                 failed_as = env::Halt::refused;
                 fail("the disk cannot read " + recovery->unreadable() +
-                     ", and no other replica can give back what they hold; nothing was changed: start the node again when "
-                     "the disk reads them. If it never will, put back a backup; or, if this node has peers, remove the "
-                     "whole data directory, and it joins again as one whose data was lost");
+                     ", and no quorum of other replicas can give back what they hold; nothing was changed: start the node "
+                     "again when the disk reads them. If it never will, put back a backup; or, if this node has two peers "
+                     "or more, remove the whole data directory, and it joins again as one whose data was lost");
             } else if (recovery->done() && recovery->judgement().empty() && how_to_start == LogStart::existing) {
                 failed_as = env::Halt::refused;
                 fail("the log of shard " + std::to_string(options.shard.value) +
@@ -65,18 +65,19 @@ void LogStore::Impl::step_recovery() {
     }
 }
 
-// What is lost to read errors is mended by the peers: of replicas that are known, and have any. Else the start must not
-// write that it is lost, as the disk may read it again.
+// What is lost to read errors is mended by the peers: of replicas that are known, and have two or more, as one alone is no
+// quorum to end a doubt (raft/doubt.cc). Else the start must not write that it is lost, as the disk may read it again.
 bool LogStore::Impl::read_errors_stop_it() {
     if (recovery->all_readable()) {
         return false;
     }
     log::Replay& replay = recovery->replay();
-    const bool alone = std::ranges::any_of(replay.replicas(), [](const log::ReplayedReplica& replica) {
-        return replica.in_doubt && replica.checkpoint && replica.checkpoint->voters.size() == 1 &&
-               replica.checkpoint->outgoing.empty();
+    const auto too_few = [](std::span<const NodeId> voters) { return !voters.empty() && voters.size() < 3; };
+    const bool for_ever = std::ranges::any_of(replay.replicas(), [&](const log::ReplayedReplica& replica) {
+        return replica.in_doubt && replica.checkpoint &&
+               (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing));
     });
-    return alone || (replay.replicas().empty() && replay.replicas_unknown());
+    return for_ever || (replay.replicas().empty() && replay.replicas_unknown());
 }
 
 void LogStore::Impl::fail_without_segment() {

@@ -138,9 +138,10 @@ TEST(LogReadErrors, records_that_can_be_read_again_put_in_doubt_a_log_that_went_
     EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
 }
 
-TEST(LogReadErrors, what_no_peer_could_give_back_is_refused_with_nothing_written) {
-    for (const bool all : {false, true}) {
-        const Overwritten log = overwritten_log({NodeId(1)});
+TEST(LogReadErrors, what_no_quorum_of_peers_could_give_back_is_refused_with_nothing_written) {
+    for (const auto& [voters, all] : {std::pair(1U, false), {1U, true}, {2U, false}, {2U, true}}) {
+        const Overwritten log =
+            overwritten_log(voters == 1 ? std::vector{NodeId(1)} : std::vector{NodeId(1), NodeId(2)});
         LogHarness h;
         for (const auto& [name, content] : log.image) {
             make_unreadable(h, name, all ? 0 : log.last.offset, all ? content.size() : log.last.offset + log.last.bytes);
