@@ -85,7 +85,8 @@ class Disk {
     virtual void remove(DiskOperation& op, std::string_view name) = 0;
     // Durable when complete. Replaces `to`.
     virtual void rename(DiskOperation& op, std::string_view from, std::string_view to) = 0;
-    // Files (not directories) directly in `directory`, sorted by name; an absent directory has none.
+    // Files (not directories) directly in `directory`, sorted by name; an absent directory has none. Every file or an
+    // error: if that is of one file, it alone is listed.
     virtual void list(DiskOperation& op, std::string_view directory) = 0;
     // Small files: read whole, replaced whole and durably (temporary file, sync, rename, directory sync).
     virtual void read_whole(DiskOperation& op, std::string_view name) = 0;

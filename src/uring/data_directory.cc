@@ -130,7 +130,13 @@ StartResult<Identity> make_identity(int directory, const DirectoryOptions& optio
                                  "that lost its data comes back with 'new'", options.path));
     }
     // A directory with shards and no identity lost it: its promises must not be taken for fresh.
-    if (faccessat(directory, "shard-0", F_OK, 0) == 0 || faccessat(directory, "peers", F_OK, 0) == 0) {
+    for (const char* name : {"shard-0", "peers"}) {
+        if (faccessat(directory, name, F_OK, 0) != 0) {
+            if (errno != ENOENT) {
+                return unusable(options.path, fmt::format("{} in it cannot be looked at", name), errno);
+            }
+            continue;
+        }
         return fault(Kind::identity_damaged,
                      fmt::format("data directory {} holds shards but no identity file: restore the file, or remove "
                                  "the directory and let the node rejoin", options.path));

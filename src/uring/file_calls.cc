@@ -19,6 +19,9 @@
 namespace ringfort::uring {
 namespace {
 
+// Directories of shards begin so. What else lies in a data directory, as lost+found where one is mounted, is not ours.
+constexpr std::string_view shard_prefix = "shard-";
+
 class Fd {
   public:
     explicit Fd(int fd) : fd_(fd) {}
@@ -94,6 +97,49 @@ int write_zeros(int fd, std::uint64_t bytes) {
         at += count;
     }
     return fdatasync(fd) == 0 ? 0 : errno;
+}
+
+// What cannot be looked at is not left out: for the log a file left out is one that never was.
+int add_if_file(int directory, const dirent& entry, std::vector<env::FileInfo>& files) {
+    const std::string_view name = entry.d_name;
+    if ((entry.d_type != DT_REG && entry.d_type != DT_UNKNOWN) || name.ends_with(unfinished_suffix)) {
+        return 0;
+    }
+    struct stat status {};
+    if (fstatat(directory, entry.d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT ? 0 : errno;   // removed meanwhile
+    }
+    if (S_ISREG(status.st_mode)) {
+        files.push_back({std::string(name), static_cast<std::uint64_t>(status.st_size)});
+    }
+    return 0;
+}
+
+DIR* open_to_read(int directory, const char* name) {
+    const int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* stream = fd < 0 ? nullptr : fdopendir(fd);
+    if (fd >= 0 && stream == nullptr) {
+        const int error = errno;
+        close(fd);
+        errno = error;
+    }
+    return stream;
+}
+
+int remove_unfinished_in(int directory, const char* name) {
+    DIR* stream = open_to_read(directory, name);
+    if (stream == nullptr) {
+        return errno;
+    }
+    int error = 0;
+    while (const dirent* entry = error == 0 ? readdir(stream) : nullptr) {
+        const bool unfinished = entry->d_type != DT_DIR && std::string_view(entry->d_name).ends_with(unfinished_suffix);
+        if (unfinished && unlinkat(dirfd(stream), entry->d_name, 0) != 0 && errno != EISDIR) {
+            error = errno;
+        }
+    }
+    closedir(stream);
+    return error;
 }
 
 }  // namespace
@@ -188,27 +234,23 @@ int rename_file(int directory, const std::string& from, const std::string& to) {
 
 int list_files(int directory, const std::string& name, std::vector<env::FileInfo>& files) {
     files.clear();
-    const int fd = openat(directory, name.empty() ? "." : name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
+    DIR* stream = open_to_read(directory, name.empty() ? "." : name.c_str());
+    if (stream == nullptr) {
         return errno == ENOENT ? 0 : errno;
     }
-    DIR* stream = fdopendir(fd);
-    if (stream == nullptr) {
-        const int error = errno;
-        close(fd);
-        return error;
-    }
-    errno = 0;
-    while (const dirent* entry = readdir(stream)) {
-        struct stat status {};
-        const std::string_view entry_name = entry->d_name;
-        if (!entry_name.ends_with(unfinished_suffix) &&
-            fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode)) {
-            files.push_back({std::string(entry_name), static_cast<std::uint64_t>(status.st_size)});
-        }
+    int error = 0;
+    while (error == 0) {
         errno = 0;
+        const dirent* entry = readdir(stream);
+        if (entry == nullptr) {
+            error = errno;
+            break;
+        }
+        error = add_if_file(dirfd(stream), *entry, files);
+        if (error != 0) {
+            files.assign(1, {entry->d_name, 0});   // alone
+        }
     }
-    const int error = errno;
     closedir(stream);
     std::sort(files.begin(), files.end(),
               [](const env::FileInfo& a, const env::FileInfo& b) { return a.name < b.name; });
@@ -261,26 +303,19 @@ int replace_small(int directory, const std::string& name, Bytes content) {
 }
 
 int remove_unfinished(int directory) {
-    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR* stream = fd < 0 ? nullptr : fdopendir(fd);
+    if (const int error = remove_unfinished_in(directory, "."); error != 0) {
+        return error;
+    }
+    DIR* stream = open_to_read(directory, ".");
     if (stream == nullptr) {
         return errno;
     }
     int error = 0;
-    while (const dirent* entry = readdir(stream)) {
-        const std::string_view name = entry->d_name;
-        struct stat status {};
-        if (name == "." || name == ".." || fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
-            continue;
-        }
-        if (S_ISDIR(status.st_mode)) {
-            const Fd below(openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-            error = below ? remove_unfinished(below.get()) : errno;
-        } else if (name.ends_with(unfinished_suffix) && unlinkat(fd, entry->d_name, 0) != 0) {
-            error = errno;
-        }
-        if (error != 0) {
-            break;
+    while (const dirent* entry = error == 0 ? readdir(stream) : nullptr) {
+        const bool may_be_directory = entry->d_type == DT_UNKNOWN || entry->d_type == DT_DIR;
+        if (may_be_directory && std::string_view(entry->d_name).starts_with(shard_prefix)) {
+            error = remove_unfinished_in(directory, entry->d_name);
+            error = error == ENOTDIR ? 0 : error;
         }
     }
     closedir(stream);

@@ -27,10 +27,11 @@ int create_empty(int directory, const std::string& name, std::uint64_t bytes, Op
 int sync_file_and_name(int directory, int fd, const std::string& name);
 int remove_file(int directory, const std::string& name);
 int rename_file(int directory, const std::string& from, const std::string& to);
+// A file that cannot be looked at fails it, and is all that is listed then.
 int list_files(int directory, const std::string& name, std::vector<env::FileInfo>& files);
 int read_small(int directory, const std::string& name, std::vector<std::byte>& content);
 int replace_small(int directory, const std::string& name, Bytes content);
-// Removes what a crash left unfinished, in the directory and below.
+// Removes what a crash left unfinished, in the data directory and in those of its shards.
 int remove_unfinished(int directory);
 
 }  // namespace ringfort::uring

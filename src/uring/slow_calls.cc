@@ -48,7 +48,8 @@ class SlowCall final : public HelperJob {
         if (kind_ == Kind::sync_new) {
             return sync_error(error_);
         }
-        return kind_ == Kind::open || kind_ == Kind::read_whole ? open_error(error_) : name_error(error_);
+        const bool reads = kind_ == Kind::open || kind_ == Kind::read_whole || kind_ == Kind::list;
+        return reads ? open_error(error_) : name_error(error_);
     }
     int call() {
         switch (kind_) {

@@ -107,6 +107,13 @@ TEST(DataDirectory, refuses_newer_formats_damage_and_lost_identities) {
     EXPECT_EQ(Kind::identity_damaged, refusal(options)) << "promises were made here once";
 }
 
+TEST(DataDirectory, is_not_fresh_where_a_shard_cannot_be_looked_at) {
+    TempDirectory directory;
+    std::filesystem::create_symlink("shard-0", directory.path() + "/shard-0");
+    EXPECT_EQ(Kind::directory_unusable, refusal(options_for(directory.path())));
+    EXPECT_FALSE(std::filesystem::exists(directory.path() + "/" + DataDirectory::identity_file));
+}
+
 TEST(DataDirectory, existing_state_needs_former_data) {
     TempDirectory directory;
     DirectoryOptions options = options_for(directory.path());

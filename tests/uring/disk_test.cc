@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cerrno>
 #include <csignal>
@@ -135,20 +136,65 @@ TEST(Disk, list_names_files_in_order_without_directories_and_unfinished_ones) {
     TempDirectory directory;
     TestWorld world(directory.fd());
     Waiter wait(world);
-    EXPECT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().list(op, "s"); }));
+    EXPECT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().list(op, "shard-1"); }));
     EXPECT_TRUE(wait.op.files.empty());
-    for (const char* name : {"s/b", "s/a", "s/below/c"}) {
+    for (const char* name : {"shard-1/b", "shard-1/a", "shard-1/below/c"}) {
         ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().create(op, name, 4096); }));
     }
-    std::ofstream(directory.path() + "/s/z" + unfinished_suffix) << "half";
-    ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().list(op, "s"); }));
+    std::ofstream(directory.path() + "/shard-1/z" + unfinished_suffix) << "half";
+    ASSERT_EQ(DiskErrc::ok, wait.run([&](auto& op) { world.disk().list(op, "shard-1"); }));
     ASSERT_EQ(2U, wait.op.files.size());
     EXPECT_EQ("a", wait.op.files[0].name);
     EXPECT_EQ("b", wait.op.files[1].name);
     EXPECT_EQ(4096U, wait.op.files[1].bytes);
     EXPECT_EQ(0, remove_unfinished(directory.fd()));
-    EXPECT_FALSE(std::filesystem::exists(directory.path() + "/s/z" + unfinished_suffix));
-    EXPECT_TRUE(std::filesystem::exists(directory.path() + "/s/below/c"));
+    EXPECT_FALSE(std::filesystem::exists(directory.path() + "/shard-1/z" + unfinished_suffix));
+    EXPECT_TRUE(std::filesystem::exists(directory.path() + "/shard-1/below/c"));
+}
+
+// What an ordinary user gets. Root passes every permission.
+int as_ordinary_user(const std::function<int()>& call) {
+    const pid_t child = fork();
+    if (child == 0) {
+        constexpr uid_t nobody = 65534;
+        if (geteuid() == 0 && (setegid(nobody) != 0 || seteuid(nobody) != 0)) {
+            _exit(255);
+        }
+        _exit(call());
+    }
+    int status = 0;
+    EXPECT_EQ(child, waitpid(child, &status, 0));
+    EXPECT_TRUE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+TEST(Disk, a_file_that_cannot_be_looked_at_fails_the_list_and_is_named) {
+    TempDirectory directory;
+    std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
+    const std::string path = directory.path() + "/shard-0";
+    std::filesystem::create_directory(path);
+    std::ofstream(path + "/log-0000000000000001") << "x";
+    // Names can be read, but nothing about them.
+    std::filesystem::permissions(path, std::filesystem::perms{0444});
+    EXPECT_EQ(EACCES, as_ordinary_user([&] {
+        std::vector<env::FileInfo> files;
+        const int error = list_files(directory.fd(), "shard-0", files);
+        return files.size() == 1 && files[0].name == "log-0000000000000001" ? error : 254;
+    }));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+}
+
+TEST(Disk, what_is_not_ours_in_the_data_directory_is_left_alone) {
+    TempDirectory directory;
+    std::filesystem::permissions(directory.path(), std::filesystem::perms::all);
+    const std::string closed = directory.path() + "/lost+found";
+    std::filesystem::create_directory(closed);
+    std::ofstream(closed + "/inode" + unfinished_suffix) << "found";
+    std::filesystem::permissions(closed, std::filesystem::perms::none);
+    EXPECT_EQ(0, as_ordinary_user([&] { return remove_unfinished(directory.fd()); }));
+    std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
+    EXPECT_EQ(0, remove_unfinished(directory.fd()));
+    EXPECT_TRUE(std::filesystem::exists(closed + "/inode" + unfinished_suffix));
 }
 
 TEST(Disk, rename_replaces_and_remove_removes) {
