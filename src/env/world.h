@@ -26,7 +26,7 @@ enum class Halt : std::uint8_t {
     stopped,        // orderly stop, finished
     log_failed,     // a write or flush of the log failed
     corrupt,        // a range is damaged beyond repair
-    refused,        // the data directory or the cluster does not fit
+    refused,        // the data directory or the cluster does not fit, or cannot be read; nothing was changed
     no_disk_space,  // at start, where nothing can be served without it
 };
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 
 namespace ringfort::shard {
 namespace {
@@ -64,9 +66,41 @@ void LogRecovery::on_operation(env::DiskOperation& op) {
     }
 }
 
+// Is tried again, in the end it is refused.
+void LogRecovery::on_failed(std::string what) {
+    if (!patience_.spent()) {
+        patience_.wait();
+    } else {
+        refuse(std::move(what) + ": " + std::string(env::to_string(op_.error)));
+    }
+}
+
+void LogRecovery::try_again() {
+    switch (stage_) {
+        case Stage::listing:
+            disk_.list(op_, options_.directory);
+            return;
+        case Stage::opening:
+            open_file();
+            return;
+        case Stage::reading:
+        case Stage::rereading:
+            read_again();
+            return;
+        case Stage::idle:
+        case Stage::scanning:
+        case Stage::judging:
+        case Stage::replaying:
+        case Stage::done:
+            UNREACHABLE();
+    }
+}
+
 void LogRecovery::on_listed() {
     if (op_.error != env::DiskErrc::ok && op_.error != env::DiskErrc::not_found) {
-        refuse("the log's directory cannot be listed: " + std::string(env::to_string(op_.error)));
+        on_failed(op_.files.empty() ? "the log's directory " + options_.directory + " cannot be listed"
+                                    : "the file " + options_.directory + "/" + op_.files.front().name +
+                                          " is there and cannot be looked at");
         return;
     }
     for (const env::FileInfo& info : op_.files) {
@@ -90,13 +124,18 @@ void LogRecovery::open_next_file() {
         return;
     }
     stage_ = Stage::opening;
+    patience_.renew();
+    open_file();
+}
+
+void LogRecovery::open_file() {
     disk_.open(op_, SegmentSet::name(options_.directory, files_[current_].number));
 }
 
 void LogRecovery::on_opened() {
     File& file = files_[current_];
     if (op_.error != env::DiskErrc::ok) {
-        refuse("a segment of the log cannot be opened: " + std::string(env::to_string(op_.error)));
+        on_failed("the segment " + SegmentSet::name(options_.directory, file.number) + " of the log cannot be opened");
         return;
     }
     file.file = op_.file;
@@ -110,17 +149,14 @@ void LogRecovery::begin_reading(std::size_t file, std::uint64_t offset, std::uin
     buffer_.resize(bytes);
     read_ = 0;
     by_blocks_until_ = 0;
+    ASSERT(unreadable_.empty() && !in_round_);
+    patience_.renew();
     read_next();
 }
 
 void LogRecovery::read_next() {
     if (read_ == buffer_.size()) {
-        if (stage_ == Stage::reading) {
-            stage_ = Stage::scanning;
-        } else {
-            log::judge_payloads(judgement_, reread_, buffer_.span(), kept_kinds);
-            reread_next();
-        }
+        end_reading();
         return;
     }
     by_blocks_ = read_ < by_blocks_until_;
@@ -130,6 +166,10 @@ void LogRecovery::read_next() {
 
 // The slice is read again block by block, around what cannot be read.
 void LogRecovery::on_read() {
+    if (in_round_) {
+        on_read_again();
+        return;
+    }
     const bool segment_read = stage_ == Stage::reading;
     if (op_.error != env::DiskErrc::ok && !by_blocks_) {
         by_blocks_until_ = read_ + reading_;
@@ -137,18 +177,66 @@ void LogRecovery::on_read() {
         return;
     }
     if (op_.error != env::DiskErrc::ok) {
-        std::memset(buffer_.data() + read_, 0, reading_);
-        if (segment_read) {
-            scans_[current_].note_unreadable(read_);
-        }
+        unreadable_.push_back(read_);
     }
     read_ += reading_;
     read_next();
-    if (!segment_read) {
-        return;
+    if (!segment_read || !unreadable_.empty()) {
+        return;   // what lies behind may still change
     }
     const Bytes segment = buffer_.span();
     scans_[current_].step(segment, read_, scan_bytes_per_step);  // what is left over is done in scan()
+}
+
+void LogRecovery::end_reading() {
+    if (!unreadable_.empty() && !patience_.spent() && !in_vain_) {
+        patience_.wait();
+        return;
+    }
+    in_vain_ |= !unreadable_.empty();
+    for (const std::uint64_t offset : std::exchange(unreadable_, {})) {
+        std::memset(buffer_.data() + offset, 0, limits::block_bytes);
+        if (stage_ == Stage::reading) {
+            scans_[current_].note_unreadable(offset);
+        }
+    }
+    if (stage_ == Stage::reading) {
+        stage_ = Stage::scanning;
+    } else {
+        log::judge_payloads(judgement_, reread_, buffer_.span(), kept_kinds);
+        reread_next();
+    }
+}
+
+// A round: every block that could not be read.
+void LogRecovery::read_again() {
+    if (!in_round_) {
+        in_round_ = true;
+        trying_ = 0;
+        tried_again_.clear();
+    }
+    if (trying_ < unreadable_.size()) {
+        const std::uint64_t offset = unreadable_[trying_];
+        disk_.read(op_, files_[current_].file, region_offset_ + offset,
+                   buffer_.span().subspan(offset, limits::block_bytes));
+        return;
+    }
+    in_round_ = false;
+    if (tried_again_.size() < unreadable_.size()) {
+        MARK("a block of the log can be read at a later try");
+        read_later_ += unreadable_.size() - tried_again_.size();
+        patience_.renew();
+    }
+    unreadable_.swap(tried_again_);
+    end_reading();
+}
+
+void LogRecovery::on_read_again() {
+    if (op_.error != env::DiskErrc::ok) {
+        tried_again_.push_back(unreadable_[trying_]);
+    }
+    trying_++;
+    read_again();
 }
 
 void LogRecovery::scan() {
@@ -198,14 +286,26 @@ void LogRecovery::reread_next() {
     stage_ = Stage::replaying;
 }
 
-void LogRecovery::step() {
-    if (stage_ == Stage::scanning) {
+void LogRecovery::step(Instant now) {
+    if (patience_.waiting()) {
+        if (patience_.over(now)) {
+            try_again();
+        }
+    } else if (stage_ == Stage::scanning) {
         scan();
     } else if (stage_ == Stage::judging) {
         judge_all();
     } else if (stage_ == Stage::replaying && replay_->step(records_per_step)) {
         stage_ = Stage::done;
     }
+}
+
+Instant LogRecovery::next_deadline() const {
+    if (patience_.waiting()) {
+        return patience_.deadline();
+    }
+    const bool computes = stage_ == Stage::scanning || stage_ == Stage::judging || stage_ == Stage::replaying;
+    return computes || done() ? Instant{} : never;
 }
 
 std::uint64_t LogRecovery::percent_read() const {
@@ -242,6 +342,9 @@ std::uint64_t LogRecovery::last_sequence() const {
 
 std::vector<std::string> LogRecovery::notes() const {
     std::vector<std::string> out;
+    if (read_later_ > 0) {
+        out.push_back("the disk could read " + std::to_string(read_later_) + " blocks at a later try only");
+    }
     if (!all_readable()) {
         out.push_back("the disk cannot read " + unreadable());
     }

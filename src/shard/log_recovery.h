@@ -6,6 +6,10 @@
 // Segments that hold nothing (zeros, or an old segment under a new number) are read to their end as well. That could be
 // spared only by believing that nothing follows where nothing begins; but rot at the beginning of a segment must not cost
 // what was answered for behind it. What apply needs again it reads again: the log is larger than its memory.
+//
+// What cannot be listed, opened or read is asked for again before it is believed (patience.h): of a segment the blocks
+// that could not be read, all in a round, and as long as a round brings some of them. Once that was in vain, an error
+// that passes would have passed: what else cannot be read is believed at once.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +24,7 @@
 #include "log/scan.h"
 #include "shard/log_segments.h"
 #include "shard/log_store.h"
+#include "shard/patience.h"
 
 namespace ringfort::shard {
 
@@ -30,10 +35,10 @@ class LogRecovery {
     LogRecovery(env::Disk& disk, const LogOptions& options);
 
     void start();
-    // Goes on computing, if there is something to compute.
-    void step();
-    // Whether step() has something to do although nothing happens.
-    bool wants_step() const { return stage_ == Stage::scanning || stage_ == Stage::judging || stage_ == Stage::replaying; }
+    // Goes on computing, if there is something to compute, and tries again what is due.
+    void step(Instant now);
+    // When step() has something to do although nothing happens.
+    Instant next_deadline() const;
     bool done() const { return stage_ == Stage::done; }
     // How much of the log has been read, of 100.
     std::uint64_t percent_read() const;
@@ -78,10 +83,16 @@ class LogRecovery {
     static void on_operation(env::DiskOperation& op);
     void on_listed();
     void open_next_file();
+    void open_file();
     void on_opened();
     void begin_reading(std::size_t file, std::uint64_t offset, std::uint64_t bytes);
     void read_next();
     void on_read();
+    void on_read_again();
+    void end_reading();
+    void read_again();
+    void try_again();
+    void on_failed(std::string what);
     void reread_next();
     void scan();
     void judge_all();
@@ -102,6 +113,13 @@ class LogRecovery {
     std::uint64_t reading_{0};            // bytes asked for
     bool by_blocks_{false};               // a slice could not be read: block by block until its end
     std::uint64_t by_blocks_until_{0};
+    Patience patience_;
+    bool in_vain_{false};                      // it was spent on blocks that could not be read
+    std::vector<std::uint64_t> unreadable_;    // blocks of the buffer that could not be read, by offset
+    std::vector<std::uint64_t> tried_again_;   // and still cannot, in this round
+    bool in_round_{false};
+    std::size_t trying_{0};                    // of unreadable_, in this round
+    std::uint64_t read_later_{0};              // blocks that could be read at a later try
     log::Judgement judgement_;
     std::unique_ptr<log::Replay> replay_;
 };

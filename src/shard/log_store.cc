@@ -287,7 +287,7 @@ void LogStore::Impl::close(Instant now) {
         fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
     }
     if (phase != Phase::running) {
-        step_recovery();
+        step_recovery(now);
         tell_failure();
         return;
     }
@@ -307,7 +307,7 @@ Instant LogStore::Impl::next_deadline() const {
         case Phase::failed:
             return failure_told ? never : Instant{};
         case Phase::recovering:
-            return recovery->wants_step() || recovery->done() ? Instant{} : never;
+            return recovery->next_deadline();
         case Phase::syncing:
         case Phase::opening:
             return segments.next_deadline();

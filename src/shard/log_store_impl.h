@@ -81,7 +81,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
     Instant next_deadline() const;
 
     // ---- start
-    void step_recovery();
+    void step_recovery(Instant now);
     bool read_errors_stop_it();
     void take_files();
     void take_replicas();

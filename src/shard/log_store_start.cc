@@ -23,14 +23,12 @@ std::uint64_t LogStore::percent_read() const {
     return s.phase == Impl::Phase::recovering ? s.recovery->percent_read() : 100;
 }
 
-void LogStore::Impl::step_recovery() {
+void LogStore::Impl::step_recovery(Instant now) {
     switch (phase) {
         case Phase::recovering:
-            recovery->step();
+            recovery->step(now);
             if (!recovery->refusal().empty()) {
-                if (recovery->judgement().newer_format) {
-                    failed_as = env::Halt::refused;
-                }
+                failed_as = env::Halt::refused;
                 fail(recovery->refusal());
             } else if (recovery->done() && read_errors_stop_it()) {
                 failed_as = env::Halt::refused;

@@ -83,11 +83,18 @@ class LogHarness : public shard::LogListener {
 
     void start() {
         begin();
+        finish_start();
+        prepare();
+    }
+    // Time passes where the log waits for nothing else.
+    void finish_start() {
         for (int i = 0; i < 100'000 && !recovered && failure.empty(); i++) {
             turn();
+            if (disk.pending() == 0 && log->next_deadline() != never) {
+                clock.at = std::max(clock.at, log->next_deadline());
+            }
         }
         ASSERT(recovered || !failure.empty());
-        prepare();
     }
     // Time passes until the segments wanted ahead are there.
     void prepare() {
@@ -127,21 +134,24 @@ class LogHarness : public shard::LogListener {
     }
     void restart_from(const std::map<std::string, MemoryDisk::Content>& image) {
         begin_restart(image);
-        for (int i = 0; i < 100'000 && !recovered && failure.empty(); i++) {
-            turn();
-        }
-        ASSERT(recovered || !failure.empty());
+        finish_start();
     }
     void begin_restart(const std::map<std::string, MemoryDisk::Content>& image) {
         log.reset();
         const env::Durability recipe = disk.recipe;
         const bool no_space = disk.no_space;
         const auto unreadable = disk.unreadable;
+        const auto unreadable_for = disk.unreadable_for;
+        const auto unlistable = disk.unlistable;
+        const auto unlistable_for = disk.unlistable_for;
         std::destroy_at(&disk);
         std::construct_at(&disk);
         disk.recipe = recipe;
         disk.no_space = no_space;
         disk.unreadable = unreadable;
+        disk.unreadable_for = unreadable_for;
+        disk.unlistable = unlistable;
+        disk.unlistable_for = unlistable_for;
         disk.load(image);
         begin();
     }

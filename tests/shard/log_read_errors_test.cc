@@ -175,5 +175,73 @@ TEST(LogReadErrors, a_log_of_which_nothing_can_be_read_is_not_missing_and_not_fr
     EXPECT_EQ(h.disk.image(), log.image);
 }
 
+// A file left out of the list would be one that never was: what it promised would be forgotten in silence.
+TEST(LogReadErrors, a_segment_that_cannot_be_looked_at_refuses_the_start_by_name) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    h.disk.unlistable = log.file;
+    const Instant before = h.clock.at;
+    h.restart_from(log.image);
+    EXPECT_FALSE(h.recovered);
+    EXPECT_NE(h.failure.find(log.file), std::string::npos) << h.failure;
+    EXPECT_EQ(h.disk.image(), log.image);
+    EXPECT_GE(h.clock.at, before + 4s);
+
+    h.disk.unlistable.clear();
+    h.restart_from(log.image);
+    EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"new two", "new three"}));
+}
+
+TEST(LogReadErrors, a_list_that_fails_for_a_moment_is_asked_for_again) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    LogHarness h;
+    h.disk.unlistable = log.file;
+    h.disk.unlistable_for = 3;
+    h.restart_from(log.image);
+    ASSERT_TRUE(h.recovered) << h.failure;
+    EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"new two", "new three"}));
+}
+
+// Of the whole log, or of blocks of it, for some seconds: nothing is lost, nobody in doubt.
+TEST(LogReadErrors, blocks_that_cannot_be_read_for_a_moment_are_read_a_moment_later) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const std::uint64_t blocks = log.image.at(log.file).size() / limits::block_bytes;
+    for (const bool all : {false, true}) {
+        LogHarness h;
+        for (const auto& [name, content] : log.image) {
+            make_unreadable(h, name, all ? 0 : log.last.offset, all ? content.size() : log.last.offset + log.last.bytes);
+        }
+        // As if three tries of all of it failed.
+        h.disk.unreadable_for = all ? 3 * blocks : 3;
+        h.restart_from(log.image);
+        ASSERT_TRUE(h.recovered) << h.failure;
+        EXPECT_FALSE(h.replica(1)->replica.promises_in_doubt);
+        EXPECT_EQ(h.replica(1)->replica.hard_state.term, Term(5));
+        EXPECT_EQ(h.read(1, 2, 3), (std::vector<std::string>{"new two", "new three"}));
+        EXPECT_TRUE(std::ranges::any_of(h.notes, [](const std::string& note) {
+            return note.find("at a later try only") != std::string::npos;
+        }));
+    }
+}
+
+// However much of a disk does not read, a start believes it in a bounded time.
+TEST(LogReadErrors, patience_with_a_disk_that_reads_nothing_ends) {
+    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    DiskImage image = log.image;
+    const MemoryDisk::Content segment = log.image.at(log.file);
+    for (std::uint64_t number = 100; number < 110; number++) {
+        image[shard::SegmentSet::name("shard-0", number)] = segment;
+    }
+    LogHarness h;
+    for (const auto& [name, content] : image) {
+        make_unreadable(h, name, 0, content.size());
+    }
+    const Instant before = h.clock.at;
+    h.restart_from(image);
+    EXPECT_NE(h.failure.find("the disk cannot read"), std::string::npos) << h.failure;
+    EXPECT_LE(h.clock.at, before + 6s);
+    EXPECT_GE(h.clock.at, before + 5s);
+}
+
 }  // namespace
 }  // namespace ringfort::test

@@ -47,6 +47,11 @@ class MemoryDisk final : public env::Disk {
     std::uint64_t fail_sync_at{0};
     std::set<std::pair<std::string, std::uint64_t>> unreadable;  // (file, block number)
     std::set<std::string> unopenable;   // files whose place cannot be read
+    std::string unlistable;             // a file of which nothing can be learned
+    // So many opens, reads and lists fail so; then the disk is well again.
+    std::uint64_t unopenable_for{UINT64_MAX};
+    std::uint64_t unreadable_for{UINT64_MAX};
+    std::uint64_t unlistable_for{UINT64_MAX};
 
     // ---- what it did
     std::uint64_t writes{0};
@@ -122,7 +127,8 @@ class MemoryDisk final : public env::Disk {
                 o.error = env::DiskErrc::not_found;
                 return;
             }
-            if (unopenable.contains(n)) {
+            if (unopenable.contains(n) && unopenable_for > 0) {
+                unopenable_for--;
                 o.error = env::DiskErrc::read_failed;
                 return;
             }
@@ -207,6 +213,12 @@ class MemoryDisk final : public env::Disk {
     void list(env::DiskOperation& op, std::string_view directory) override {
         push(op, [this, d = std::string(directory)](env::DiskOperation& o) {
             o.files.clear();
+            if (!unlistable.empty() && unlistable.starts_with(d + "/") && unlistable_for > 0) {
+                unlistable_for--;
+                o.files.push_back({unlistable.substr(d.size() + 1), 0});
+                o.error = env::DiskErrc::read_failed;
+                return;
+            }
             for (const auto& [name, file] : files) {
                 if (name.starts_with(d + "/")) {
                     o.files.push_back({name.substr(d.size() + 1), file->durable.size()});
@@ -269,7 +281,8 @@ class MemoryDisk final : public env::Disk {
                 return;
             }
             for (std::uint64_t b = offset / limits::block_bytes; b < (offset + bytes.size()) / limits::block_bytes; b++) {
-                if (unreadable.contains({name, b})) {
+                if (unreadable.contains({name, b}) && unreadable_for > 0) {
+                    unreadable_for--;
                     o.error = env::DiskErrc::read_failed;
                     return;
                 }
