@@ -33,6 +33,11 @@ std::vector<NodeId> initial_nodes(const NodeConfig& config) {
     return nodes;
 }
 
+// Too few for a quorum without the one that counts for nothing until it is rebuilt.
+bool too_few_to_rebuild(const raft::Configuration& configuration) {
+    return configuration.voters.size() < 3 || (!configuration.outgoing.empty() && configuration.outgoing.size() < 3);
+}
+
 }  // namespace
 
 // What recovery found of a replica, kept while its checkpoint is loaded.
@@ -62,6 +67,10 @@ std::string_view own_client_address(const NodeConfig& config) {
 
 void Bootstrap::start() {
     operation_.context = this;
+    read_memory();
+}
+
+void Bootstrap::read_memory() {
     operation_.callback = [](env::DiskOperation& op) { static_cast<Bootstrap*>(op.context)->on_memory_read(); };
     context_.world.disk.read_whole(operation_, peer_memory_file);
 }
@@ -74,7 +83,11 @@ void Bootstrap::on_memory_read() {
         if (!recall(as_text(operation_.content))) {
             return;
         }
+    } else if (operation_.error != env::DiskErrc::not_found && !patience_.spent()) {
+        patience_.wait();
+        return;
     } else if (operation_.error != env::DiskErrc::not_found) {
+        context_.halted = true;
         context_.world.process.halt(env::Halt::refused, "cannot read the memory of peers (file `peers`): " +
                                                             std::string(env::to_string(operation_.error)));
         return;
@@ -249,6 +262,14 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                                                 std::string(env::to_string(state.open_error)) +
                                                 "; it is left as it is");
                 return;
+            } else if (state.unreadable && too_few_to_rebuild(kept->checkpoint.configuration)) {
+                context_.halted = true;
+                context_.world.process.halt(env::Halt::refused,
+                                            "range " + std::to_string(kept->range.value) +
+                                                ": the disk cannot read its checkpoint " + kept->checkpoint.file +
+                                                ", and no other replicas can rebuild it; it is left as it is: start the "
+                                                "node again when the disk reads it");
+                return;
             } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
                 context_.halted = true;
                 context_.world.process.halt(env::Halt::corrupt,
@@ -259,11 +280,15 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
                 context_.log_line(env::LogLevel::error, "range " + std::to_string(kept->range.value) + ": checkpoint " +
                                                             kept->checkpoint.file +
-                                                            " is damaged: the replica is rebuilt from its peers");
+                                                            (state.unreadable ? " cannot be read" : " is damaged") +
+                                                            ": the replica is rebuilt from its peers");
                 loaded.hard_state.in_doubt = !MUTANT(damaged_checkpoint_counts);
                 loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();
                 context_.log->append_removed(kept->range);
                 context_.log->append_created(kept->range, loaded.hard_state, nullptr);
+                if (state.unreadable) {
+                    context_.checkpoints->set_aside(kept->range, kept->checkpoint.file);
+                }
                 if (kept->range == directory_range) {
                     loaded.directory = std::make_unique<kv::Directory>();
                 } else {
@@ -525,6 +550,9 @@ void Bootstrap::report_waiting() {
 }
 
 void Bootstrap::on_timers(Instant now) {
+    if (stage_ == Stage::reading_memory && patience_.waiting() && patience_.over(now)) {
+        read_memory();
+    }
     if (stage_ == Stage::loading && loading_ == 0) {
         pending_.clear();
         context_.checkpoints->remove_garbage();

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "shard/context.h"
+#include "shard/patience.h"
 #include "shard/peer_links.h"
 #include "shard/peer_memory.h"
 
@@ -65,6 +66,7 @@ class Bootstrap {
   private:
     enum class Stage : std::uint8_t { reading_memory, recovering, loading, asking, saving, running };
 
+    void read_memory();
     void on_memory_read();
     // false: halted.
     bool recall(std::string_view text);
@@ -88,6 +90,7 @@ class Bootstrap {
     Context& context_;
     Stage stage_{Stage::reading_memory};
     env::DiskOperation operation_;
+    Patience patience_;   // with the file of peers
     bool memory_found_{false};
     bool wiped_{false};
     bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them

@@ -8,6 +8,7 @@
 #include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
 #include "shard/job_operation.h"
+#include "shard/patience.h"
 #include "shard/peer_links.h"
 #include "shard/replica.h"
 #include "shard/replicas.h"
@@ -85,6 +86,8 @@ class Checkpoints::LoadJob {
     // It would go on at once: a turn's budget stopped it. Everything else is waited for, and wakes the shard.
     bool wants_turn() const;
     bool paced() const { return paced_; }
+    // When it tries again what the disk could not do; never: it waits for no such time.
+    Instant next_try_at() const { return patience_.waiting() && !waiting() ? patience_.deadline() : never; }
     std::uint64_t bytes() const { return record_.bytes; }
     std::uint64_t bytes_fed() const {
         return std::min<std::uint64_t>(record_.bytes, chunks_fed_ * checkpoint_chunk_bytes + fed_);
@@ -101,10 +104,14 @@ class Checkpoints::LoadJob {
     const Slot& head() const { return slots_[chunks_fed_ % slots_.size()]; }
     bool is_directory() const { return range_ == directory_range; }
     void begin();
+    void open();
+    bool on_opened();
     void read_ahead();
     bool feed(WorkBudget& budget);
     bool is_as_named();
     void fail();
+    // Once what is in flight has ended and the pause is over. false: not yet.
+    bool try_again();
     void finish(bool ok);
 
     Checkpoints& owner_;
@@ -114,6 +121,7 @@ class Checkpoints::LoadJob {
     const RangeId range_;
     std::function<void(LoadedState)> done_;
     Stage stage_{Stage::begin};
+    Patience patience_;
     JobOperation open_;
     env::FileId file_{0};
     // Invariant: chunks_fed_ <= chunks_read_ <= chunks_fed_ + slots_.size(); chunk n lies in slot n % slots_.size().

@@ -22,8 +22,12 @@ void Checkpoints::LoadJob::begin() {
         state_.store = new_store(owner_.context_, range_);
         reader_ = state_.store->load_checkpoint();
     }
-    owner_.context_.world.disk.open(open_.op, record_.file);
+    open();
     stage_ = Stage::open;
+}
+
+void Checkpoints::LoadJob::open() {
+    owner_.context_.world.disk.open(open_.op, record_.file);
 }
 
 bool Checkpoints::LoadJob::waiting() const {
@@ -31,7 +35,25 @@ bool Checkpoints::LoadJob::waiting() const {
 }
 
 bool Checkpoints::LoadJob::wants_turn() const {
-    return stage_ == Stage::feed && !paced_ && !head().operation.op.in_flight;
+    return stage_ == Stage::feed && !paced_ && !patience_.waiting() && !head().operation.op.in_flight;
+}
+
+// From the chunk that could not be read.
+bool Checkpoints::LoadJob::try_again() {
+    if (waiting() || !patience_.over(owner_.context_.now)) {
+        return false;
+    }
+    if (stage_ == Stage::open) {
+        open();
+        return true;
+    }
+    ASSERT(stage_ == Stage::feed && fed_ == 0);
+    for (Slot& slot : slots_) {
+        static_cast<void>(slot.operation.take());
+        slot.bytes = 0;
+    }
+    chunks_read_ = chunks_fed_;
+    return true;
 }
 
 // What is being read ends first: its memory is ours.
@@ -79,11 +101,17 @@ bool Checkpoints::LoadJob::feed(WorkBudget& budget) {
         return false;
     }
     if (slot.operation.take()) {
+        if (slot.operation.op.error != env::DiskErrc::ok && !patience_.spent()) {
+            patience_.wait();
+            return true;
+        }
         if (slot.operation.op.error != env::DiskErrc::ok) {
             MARK("checkpoint cannot be read");
+            state_.unreadable = true;
             fail();
             return true;
         }
+        patience_.renew();
         checksum_ = chain_checksum(checksum_, {slot.chunk.data(), slot.bytes});
     }
     const Bytes rest(slot.chunk.data() + fed_, slot.bytes - fed_);
@@ -115,29 +143,41 @@ bool Checkpoints::LoadJob::is_as_named() {
            state_.store->applied() == record_.applied.index;
 }
 
+// A name that is not there does not come back.
+bool Checkpoints::LoadJob::on_opened() {
+    const env::DiskErrc error = open_.op.error;
+    if (error != env::DiskErrc::ok && error != env::DiskErrc::not_found && !patience_.spent()) {
+        patience_.wait();
+        return true;
+    }
+    if (error != env::DiskErrc::ok) {
+        state_.open_error = error;
+        state_.unreadable = error == env::DiskErrc::read_failed;
+        finish(false);
+        return true;
+    }
+    file_ = open_.op.file;
+    patience_.renew();
+    if (open_.op.bytes < record_.bytes) {
+        MARK("checkpoint file is too short");
+        finish(false);
+        return true;
+    }
+    stage_ = Stage::feed;
+    return true;
+}
+
 bool Checkpoints::LoadJob::step(WorkBudget& budget) {
     paced_ = false;
+    if (patience_.waiting() && !try_again()) {
+        return false;
+    }
     switch (stage_) {
         case Stage::begin:
             begin();
             return false;
         case Stage::open:
-            if (!open_.take()) {
-                return false;
-            }
-            if (open_.op.error != env::DiskErrc::ok) {
-                state_.open_error = open_.op.error;
-                finish(false);
-                return true;
-            }
-            file_ = open_.op.file;
-            if (open_.op.bytes < record_.bytes) {
-                MARK("checkpoint file is too short");
-                finish(false);
-                return true;
-            }
-            stage_ = Stage::feed;
-            [[fallthrough]];
+            return open_.take() && on_opened();
         case Stage::feed:
             read_ahead();
             if (chunks_fed_ < chunks_read_) {

@@ -254,7 +254,8 @@ bool Checkpoints::run() {
     std::erase_if(sends_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(receives_, [](const auto& job) { return job->done() && !job->waiting(); });
     std::erase_if(removals_, [](const auto& removal) { return !removal->operation.op.in_flight; });
-    if (garbage_wanted_ && !busy()) {
+    release_set_aside();
+    if (garbage_wanted_ && !busy() && removals_.empty()) {
         look_for_garbage();
     }
     return more;
@@ -315,6 +316,9 @@ Instant Checkpoints::next_deadline() const {
     if (std::ranges::any_of(loads_, paced) || std::ranges::any_of(receives_, paced)) {
         next = std::min(next, context_.log->pace().next_at(context_.now));
     }
+    for (const auto& job : loads_) {
+        next = std::min(next, job->next_try_at());
+    }
     if (std::ranges::any_of(sends_, paced)) {
         next = std::min(next, send_pace_.next_at(context_.now));
     }
@@ -353,6 +357,23 @@ void Checkpoints::forget_file(const std::string& name) {
     context_.world.disk.remove(removals_.back()->operation.op, name);
 }
 
+void Checkpoints::set_aside(RangeId range, const std::string& name) {
+    set_aside_.push_back(range);
+    removals_.push_back(std::make_unique<Removal>());
+    context_.world.disk.rename(removals_.back()->operation.op, name, unread_file_name(name));
+}
+
+// Their files are garbage once there is a checkpoint again.
+void Checkpoints::release_set_aside() {
+    const std::size_t released = std::erase_if(set_aside_, [&](RangeId range) { return has_checkpoint_file(range); });
+    garbage_wanted_ |= released > 0;
+}
+
+bool Checkpoints::has_checkpoint_file(RangeId range) const {
+    const Replica* replica = context_.replicas->find(range);
+    return replica != nullptr && !replica->checkpoint().file.empty();
+}
+
 void Checkpoints::look_for_garbage() {
     garbage_wanted_ = false;
     removals_.push_back(std::make_unique<Removal>());
@@ -373,7 +394,10 @@ void Checkpoints::on_listed(const std::vector<env::FileInfo>& files) {
         const bool named = std::ranges::any_of(context_.replicas->all(), [&](const auto& replica) {
             return replica->checkpoint().file == name;
         });
-        if (file.name.starts_with("checkpoint-") && !named) {
+        const std::optional<RangeId> unread = range_of_unread_file(file.name);
+        if (unread && context_.replicas->find(*unread) != nullptr && !has_checkpoint_file(*unread)) {
+            set_aside_.push_back(*unread);   // by an earlier start
+        } else if (unread || (file.name.starts_with(checkpoint_prefix) && !named)) {
             forget_file(name);
         }
     }

@@ -27,6 +27,7 @@ class Replica;
 struct LoadedState {
     bool ok{false};
     env::DiskErrc open_error{env::DiskErrc::ok};   // why the file could not be opened
+    bool unreadable{false};   // an error of the disk, and not what it holds, is why it is not ok
     std::unique_ptr<kv::Store> store;
     std::unique_ptr<kv::Directory> directory;
 };
@@ -42,6 +43,10 @@ class Checkpoints {
     std::uint64_t percent_loaded() const;
     // Removes checkpoint files no record names, once no job is under way. Requires: all replicas are made.
     void remove_garbage() { garbage_wanted_ = true; }
+
+    // The disk cannot read a file that the log names no more: it is kept under another name until the replica has a
+    // checkpoint again.
+    void set_aside(RangeId range, const std::string& name);
 
     // Somebody waits for one: it hurries as far as the disk's pace allows.
     void want(RangeId range);
@@ -118,6 +123,8 @@ class Checkpoints {
     void on_write_failed(RangeId range, bool renews);
     void on_sent(RangeId range, NodeId to, bool ok);
     void forget_file(const std::string& name);
+    void release_set_aside();
+    bool has_checkpoint_file(RangeId range) const;
     void look_for_garbage();
     void on_listed(const std::vector<env::FileInfo>& files);
     std::uint64_t next_file_number() { return ++file_number_; }
@@ -136,6 +143,7 @@ class Checkpoints {
     struct Removal;
     std::vector<std::unique_ptr<Removal>> removals_;
     bool garbage_wanted_{false};           // to be looked for when no job is under way
+    std::vector<RangeId> set_aside_;       // of these, while they have no checkpoint, files are kept that cannot be read
     std::uint64_t bytes_written_{0};
     std::uint64_t file_number_;
 };

@@ -31,8 +31,14 @@ MemoryDisk::Content stream_of(kv::Store& store) {
     return out;
 }
 
-// Whether it loads under a record that names it at `named`.
-bool loads(LogIndex named) {
+struct Loaded {
+    bool ok{false};
+    bool unreadable{false};
+    Duration took{0};
+};
+
+// What comes of it under a record that names it at `named`, if the disk fails so often: to open it, or to read it.
+Loaded load(LogIndex named, std::uint64_t opens_fail = 0, std::uint64_t reads_fail = 0) {
     LogHarness h;
     h.start();
     NoNetwork network;
@@ -59,16 +65,30 @@ bool loads(LogIndex named) {
     h.disk.files[record.file] = std::make_shared<MemoryDisk::File>();
     h.disk.files[record.file]->durable = stream;
 
-    std::optional<bool> loaded;
-    checkpoints.load(range, record, [&](shard::LoadedState state) { loaded = state.ok; });
+    h.disk.unopenable.insert(record.file);
+    h.disk.unopenable_for = opens_fail;
+    h.disk.unreadable.insert({record.file, 0});
+    h.disk.unreadable_for = reads_fail;
+
+    const Instant begun = h.clock.at;
+    std::optional<Loaded> loaded;
+    checkpoints.load(range, record, [&](shard::LoadedState state) {
+        loaded = Loaded{state.ok, state.unreadable, h.clock.at - begun};
+    });
     for (int turn = 0; turn < 100 && !loaded; turn++) {
         context.work = {};
+        context.now = h.clock.at;
         checkpoints.run();
         h.disk.dispatch();
+        if (const Instant next = checkpoints.next_deadline(); h.disk.pending() == 0 && next != never) {
+            h.clock.at = std::max(h.clock.at, next);
+        }
     }
     checkpoints.run();
-    return loaded.value_or(false);
+    return loaded.value_or(Loaded{});
 }
+
+bool loads(LogIndex named) { return load(named).ok; }
 
 TEST(CheckpointLoad, takes_a_file_at_the_index_it_is_named_by) {
     EXPECT_TRUE(loads(applied));
@@ -78,6 +98,19 @@ TEST(CheckpointLoad, takes_a_file_at_the_index_it_is_named_by) {
 TEST(CheckpointLoad, refuses_a_file_at_another_index_than_it_is_named_by) {
     EXPECT_FALSE(loads(applied.next()));
     EXPECT_FALSE(loads(LogIndex(applied.value - 1)));
+}
+
+TEST(CheckpointLoad, errors_of_the_disk_are_not_believed_at_first_sight) {
+    for (const bool opening : {false, true}) {
+        const Loaded later = opening ? load(applied, 3, 0) : load(applied, 0, 3);
+        EXPECT_TRUE(later.ok);
+        const Loaded never_again = opening ? load(applied, UINT64_MAX, 0) : load(applied, 0, UINT64_MAX);
+        EXPECT_FALSE(never_again.ok);
+        EXPECT_TRUE(never_again.unreadable);
+        EXPECT_GE(never_again.took, 4s);
+        EXPECT_LE(never_again.took, 6s);
+    }
+    EXPECT_FALSE(load(applied.next()).unreadable);
 }
 
 }  // namespace
