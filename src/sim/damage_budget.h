@@ -7,7 +7,8 @@
 // By lot, some of the m may lose everything (files, the directory, whatever a failed read hides). The rest of the m copies
 // is chosen anew for every few indices of a range among the other nodes, where only the payloads of these entries are
 // harmed, and what is written twice in a log in one of its places (LoggedBatch::may_lose_header()); for some ranges it is
-// chosen once for all indices, and there the range's checkpoints may be harmed as well.
+// chosen once for all indices, and there the range's checkpoints may be harmed as well. A list of files that fails for a
+// while hides nothing, and may be met on any node.
 //
 // Silent harm cannot be told: a node goes back to what it was (a flush that lied, an old copy of the directory put back)
 // and does not know. It is in the budget for one node, and only while every other holder of the entries

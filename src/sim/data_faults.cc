@@ -37,6 +37,10 @@ std::size_t FaultScheduler::pick_for_harm(FaultKind kind) {
 
 // Rot is met by a running process, or by the next start; the rest needs a dead one.
 void FaultScheduler::break_data(FaultKind kind) {
+    if (kind == FaultKind::read_error && random_.one_in(3)) {
+        break_lists(random_.below(cluster_.node_count()));
+        return;
+    }
     const std::size_t index = pick_for_harm(kind);
     if (index == cluster_.node_count() || !damage_.budget().any()) {
         return;
@@ -74,9 +78,20 @@ void FaultScheduler::break_reads(FaultKind kind, std::size_t index) {
     later(length(), Repair::clear_read_errors, index);
 }
 
+// For a moment, or for longer than a start bears it. Nothing is hidden by it: a start without what is there would be silent
+// harm, and may be met on any node.
+void FaultScheduler::break_lists(std::size_t index) {
+    trace(FaultKind::read_error, index);
+    cluster_.node(index).media().profile().list_error_per_million = random_.one_in(2) ? 1'000'000u : 700'000u;
+    cluster_.expect_halt(index, env::Halt::refused);
+    reads_failed_[index] = true;
+    later(length(), Repair::clear_read_errors, index);
+}
+
 void FaultScheduler::clear_read_faults(std::size_t index) {
     auto& profile = cluster_.node(index).media().profile();
     profile.read_error_per_million = 0;
+    profile.list_error_per_million = 0;
     profile.misdirected_read_per_million = 0;
 }
 

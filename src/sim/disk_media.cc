@@ -280,7 +280,7 @@ DiskErrc DiskMedia::perform_name(Task& task) {
         case Kind::create:
         case Kind::create_growing: return make_file(task);
         case Kind::replace_whole: return replace_file(task);
-        case Kind::list: list_files(task); return DiskErrc::ok;
+        case Kind::list: return list_files(task);
         case Kind::remove: return live_.erase(task.name) > 0 ? DiskErrc::ok : DiskErrc::not_found;
         case Kind::rename: {
             const auto found = live_.find(task.name);
@@ -367,16 +367,22 @@ DiskErrc DiskMedia::replace_file(Task& task) {
     return DiskErrc::ok;
 }
 
-void DiskMedia::list_files(Task& task) {
+DiskErrc DiskMedia::list_files(Task& task) {
     if (task.owner == nullptr) {
-        return;
+        return DiskErrc::ok;
     }
     task.operation->files.clear();
+    const bool fails = profile_.list_error_per_million > 0 && random_.per_million(profile_.list_error_per_million);
+    counters_.errors_injected += fails ? 1 : 0;
     for (const auto& [name, file] : live_) {
         if (directory_of(name) == task.name) {
             task.operation->files.push_back({name.substr(task.name.empty() ? 0 : task.name.size() + 1), file->bytes()});
+            if (fails) {
+                break;   // this one it is
+            }
         }
     }
+    return fails ? DiskErrc::read_failed : DiskErrc::ok;
 }
 
 // ------------------------------------------------------------------------------------------- faults

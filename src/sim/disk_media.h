@@ -48,6 +48,7 @@ struct DiskProfile {
     std::string unopenable{};   // files with this in their names cannot be opened, for want of something else
     // Faults by the operation, in cases per million.
     std::uint32_t read_error_per_million{0};
+    std::uint32_t list_error_per_million{0};         // a file of it cannot be looked at
     std::uint32_t write_error_per_million{0};
     std::uint32_t sync_error_per_million{0};
     std::uint32_t misdirected_read_per_million{0};   // answered with what lies elsewhere
@@ -175,7 +176,7 @@ class DiskMedia {
     env::DiskErrc open_file(Task& task);
     env::DiskErrc make_file(Task& task);
     env::DiskErrc replace_file(Task& task);
-    void list_files(Task& task);
+    env::DiskErrc list_files(Task& task);
     void land_failed_write(Task& task);
     void detach(SimDisk& owner);
     // Names of this directory are durable as they are now: removals can no longer come back.

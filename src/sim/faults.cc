@@ -461,7 +461,7 @@ void FaultScheduler::start_node(std::size_t index) {
         }
         // A block that is read from another place must not pass for one that was never written.
         node.media().profile().misdirected_read_per_million = 0;
-        reads_failed_[index] = disk.read_error_per_million > 0;
+        reads_failed_[index] = disk.read_error_per_million > 0 || disk.list_error_per_million > 0;
         if (reads_failed_[index]) {
             cluster_.expect_halt(index, env::Halt::refused);
         }

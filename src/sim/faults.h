@@ -59,6 +59,7 @@ class FaultScheduler {
     void note_recent_writes();
     void break_data(FaultKind kind);
     void break_reads(FaultKind kind, std::size_t index);
+    void break_lists(std::size_t index);
     std::size_t pick_for_harm(FaultKind kind);
     bool harm(FaultKind kind, std::size_t index);
     void harm_dead(FaultKind kind, std::size_t index);

@@ -41,7 +41,7 @@ enum class FaultKind : std::uint8_t {
     wipe,            // the data directory is lost
     bit_flip,        // rot in log, checkpoint or the small files
     bad_sector,      // it cannot be read until it is written again
-    read_error,      // reads fail for a while
+    read_error,      // reads, or lists of files, fail for a while
     lost_file,
     full_disk,
     stranger,        // somebody who does not keep to the protocol (sim/stranger.h)

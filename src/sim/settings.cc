@@ -121,6 +121,7 @@ void each_setting(Options& o, Visit visit) {
     visit("disk-capacity", o.disk.capacity_bytes);
     visit("disk-dsync", o.disk.preferred);
     visit("disk-read-errors", o.disk.read_error_per_million);
+    visit("disk-list-errors", o.disk.list_error_per_million);
     visit("disk-write-errors", o.disk.write_error_per_million);
     visit("disk-sync-errors", o.disk.sync_error_per_million);
 

@@ -239,6 +239,16 @@ class Behind : public Checkpoints {
         clients[leader]->ask(++id, api::CompactRequest{.revision = revision, .physical = false}, 5s, false, DomainId(1));
         return answered(leader, id);
     }
+    // Of the follower.
+    testing::AssertionResult write_until_checkpoint() {
+        while (checkpoints(follower).empty()) {
+            if (const auto written = write(4); !written) {
+                return written;
+            }
+            s->simulation.run_for(500ms);
+        }
+        return testing::AssertionSuccess();
+    }
     // The leader goes on without the follower, and forgets what that has not got.
     testing::AssertionResult leave_behind() {
         isolate(follower);
@@ -260,10 +270,10 @@ class Behind : public Checkpoints {
         return open <= logs ? testing::AssertionSuccess()
                             : testing::AssertionFailure() << open << " files are open, " << logs << " of the log";
     }
-    std::vector<std::string> checkpoints(std::size_t node) {
+    std::vector<std::string> checkpoints(std::size_t node, std::string_view named = "/checkpoint-1-") {
         std::vector<std::string> out;
         for (const std::string& name : s->node(node).media().names()) {
-            if (name.find("/checkpoint-1-") != std::string::npos) {
+            if (name.find(named) != std::string::npos) {
                 out.push_back(name);
             }
         }
@@ -365,17 +375,15 @@ TEST_F(Behind, a_checkpoint_stays_until_the_snapshot_that_replaces_it_is_named_d
 // A flipped byte anywhere, a sector that cannot be read, a file that is gone: said in one line, and mended from the peers.
 TEST_F(Behind, a_damaged_checkpoint_costs_its_replica_its_state_and_nobody_anything) {
     ASSERT_TRUE(begin_behind());
-    while (checkpoints(follower).empty()) {
-        ASSERT_TRUE(write(4));
-        s->simulation.run_for(500ms);
-    }
-    const auto damages = {
-        +[](DiskFile& file) { file.flip_bit(0); },
-        +[](DiskFile& file) { file.flip_bit(file.bytes() * 4); },
-        +[](DiskFile& file) { file.spoil_sector(file.bytes() / 2); },
+    ASSERT_TRUE(write_until_checkpoint());
+    using Damage = void (*)(DiskFile&);
+    const std::initializer_list<std::pair<Damage, std::string>> damages = {
+        {[](DiskFile& file) { file.flip_bit(0); }, "is damaged"},
+        {[](DiskFile& file) { file.flip_bit(file.bytes() * 4); }, "is damaged"},
+        {[](DiskFile& file) { file.spoil_sector(file.bytes() / 2); }, "cannot be read"},
     };
     Incarnation last = s->view(follower).incarnation;
-    for (const auto damage : damages) {
+    for (const auto& [damage, what] : damages) {
         clients.clear();
         ASSERT_TRUE(s->kill_quietly(follower));
         const std::string name = checkpoints(follower).back();
@@ -386,7 +394,7 @@ TEST_F(Behind, a_damaged_checkpoint_costs_its_replica_its_state_and_nobody_anyth
             return view.incarnation > last && !view.in_doubt && view.applied == s->view(s->leader()).applied;
         }));
         last = s->view(follower).incarnation;
-        EXPECT_TRUE(said(follower, name + " is damaged: the replica is rebuilt from its peers"));
+        EXPECT_TRUE(said(follower, name + " " + what + ": the replica is rebuilt from its peers"));
         ASSERT_TRUE(s->run_until(20s, "it has no checkpoint again", [&] {
             return std::ranges::any_of(checkpoints(follower), [&](const std::string& one) { return one != name; });
         }));
@@ -395,13 +403,58 @@ TEST_F(Behind, a_damaged_checkpoint_costs_its_replica_its_state_and_nobody_anyth
     good_end();
 }
 
+// The disk may read it again, and until the replica is rebuilt it may be the last there is, over several starts.
+TEST_F(Behind, a_checkpoint_that_the_disk_cannot_read_is_kept_until_there_is_another_one) {
+    ASSERT_TRUE(begin_behind());
+    ASSERT_TRUE(write_until_checkpoint());
+    s->simulation.run_for(2s);
+    const auto kept = [&] { return !checkpoints(follower, "/unread-checkpoint-1-").empty(); };
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(follower));
+    DiskFile& file = *s->node(follower).media().file(checkpoints(follower).back());
+    file.spoil_sector(file.bytes() / 2);
+    isolate(follower);
+    for (int start = 0; start < 2; start++) {
+        s->node(follower).start();
+        ASSERT_TRUE(s->run_until(20s, "it does not start", [&] { return s->view(follower).in_doubt; }));
+        s->simulation.run_for(2s);
+        EXPECT_TRUE(kept()) << start;
+        EXPECT_TRUE(checkpoints(follower).empty());
+        ASSERT_TRUE(s->kill_quietly(follower));
+    }
+    s->cluster().network().unblock_all();
+    s->node(follower).start();
+    ASSERT_TRUE(s->run_until(30s, "the file stays", [&] { return !kept() && !checkpoints(follower).empty(); }));
+    good_end();
+}
+
+TEST_F(Checkpoints, that_cannot_be_read_and_that_nobody_else_has_is_left_as_it_is) {
+    ASSERT_TRUE(begin(checkpoint_options(1)));
+    ASSERT_TRUE(grow_log_until_checkpoint());
+    s->simulation.run_for(2s);
+    clients.clear();
+    ASSERT_TRUE(s->kill_quietly(0));
+    DiskMedia& media = s->node(0).media();
+    const DiskMedia::Copy copy = media.copy();
+    for (const std::string& name : media.names()) {
+        if (name.find("/checkpoint-1-") != std::string::npos) {
+            media.file(name)->spoil_sector(0);
+        }
+    }
+    s->cluster().expect_halt(0, env::Halt::refused);
+    s->node(0).start();
+    ASSERT_TRUE(s->run_until(20s, "it goes on", [&] { return !s->node(0).running() && media.quiet(); }));
+    media.put_back(copy);   // the disk reads it again
+    s->cluster().expect_no_halt(0);
+    s->node(0).start();
+    ASSERT_TRUE(s->run_until(20s, "it does not serve", [&] { return s->leader() < s->nodes(); }));
+    good_end();
+}
+
 // A process at its bound of open files, say: on a majority at once the rebuilding would leave nobody to rebuild from.
 TEST_F(Behind, a_checkpoint_that_cannot_be_opened_at_a_start_stays_and_the_node_does_not_serve) {
     ASSERT_TRUE(begin_behind());
-    while (checkpoints(follower).empty()) {
-        ASSERT_TRUE(write(4));
-        s->simulation.run_for(500ms);
-    }
+    ASSERT_TRUE(write_until_checkpoint());
     s->simulation.run_for(2s);
     const Incarnation before = s->view(follower).incarnation;
     clients.clear();

@@ -89,7 +89,7 @@ TEST(DataFaults, a_minority_of_the_copies_of_every_entry_is_harmed_on_every_node
             }
             ASSERT_TRUE(s.kill_all_quietly());
             s.start_all();
-            ASSERT_TRUE(s.run_until(10s, "no leader after the harm", [&] { return s.leader() < s.nodes(); }));
+            ASSERT_TRUE(s.run_until(20s, "no leader after the harm", [&] { return s.leader() < s.nodes(); }));
         }
         EXPECT_EQ(harmed.size(), s.nodes());
         s.expect_good_end();
@@ -248,7 +248,7 @@ TEST(DataFaults, a_node_that_cannot_read_the_end_of_its_log_counts_in_no_quorum)
         }
         s.node(harmed).start();
         s.node(behind).start();
-        s.simulation.run_for(5s);
+        s.simulation.run_for(8s);
         EXPECT_EQ(s.leader(), s.nodes()) << "a node that forgot what it answered for helped to elect";
         EXPECT_EQ(s.node(harmed).running(), !all);
         if (all) {
@@ -280,7 +280,7 @@ TEST(DataFaults, a_single_node_whose_log_cannot_be_read_for_a_while_serves_every
         }
         s.cluster().expect_halt(0, env::Halt::refused);
         s.node(0).start();
-        s.simulation.run_for(3s);
+        s.simulation.run_for(8s);
         EXPECT_FALSE(s.node(0).running());
         ASSERT_TRUE(media.quiet());
         EXPECT_EQ(media.names().size(), copy.size());
@@ -293,6 +293,54 @@ TEST(DataFaults, a_single_node_whose_log_cannot_be_read_for_a_while_serves_every
         ASSERT_TRUE(s.run_until(10s, "it does not serve", [&] { return s.leader() < s.nodes(); }));
         s.expect_good_end();
     }
+}
+
+// On all nodes at once, as where their disks lie in one place: nobody believes that anything is lost.
+TEST(DataFaults, reads_and_lists_that_fail_for_a_moment_while_all_start_cost_nothing) {
+    DataFaults s;
+    ASSERT_TRUE(s.form());
+    s.simulation.run_for(2s);
+    const Incarnation before = s.incarnation(0);
+    for (const bool lists : {false, true}) {
+        ASSERT_TRUE(s.kill_all_quietly());
+        const auto set = [&](std::uint32_t share) {
+            for (std::size_t i = 0; i < s.nodes(); i++) {
+                DiskProfile& disk = s.node(i).media().profile();
+                (lists ? disk.list_error_per_million : disk.read_error_per_million) = share;
+            }
+        };
+        set(1'000'000);
+        s.start_all();
+        s.simulation.run_for(3s);
+        EXPECT_EQ(s.leader(), s.nodes());
+        set(0);
+        ASSERT_TRUE(s.run_until(15s, "it does not serve", [&] { return s.leader() < s.nodes() && s.counts(0); }));
+        for (std::size_t i = 0; i < s.nodes(); i++) {
+            EXPECT_EQ(s.incarnation(i), before);
+            EXPECT_FALSE(s.says(i, "rebuilt"));
+        }
+    }
+    s.expect_good_end();
+}
+
+TEST(DataFaults, a_node_whose_files_cannot_be_listed_refuses_by_name_and_loses_nothing) {
+    DataFaults s;
+    ASSERT_TRUE(s.form());
+    const Incarnation before = s.incarnation(1);
+    ASSERT_TRUE(s.kill_quietly(1));
+    DiskProfile& disk = s.node(1).media().profile();
+    disk.list_error_per_million = 1'000'000;
+    s.cluster().expect_halt(1, env::Halt::refused);
+    s.node(1).start();
+    ASSERT_TRUE(s.run_until(10s, "it does not start", [&] { return s.node(1).running(); }));
+    ASSERT_TRUE(s.run_until(10s, "it goes on without its files", [&] { return !s.node(1).running(); }));
+    disk.list_error_per_million = 0;
+    s.cluster().expect_no_halt(1);
+    s.simulation.run_for(1s);
+    s.node(1).start();
+    ASSERT_TRUE(s.run_until(10s, "it does not come back", [&] { return s.counts(1); }));
+    EXPECT_EQ(s.incarnation(1), before);
+    s.expect_good_end();
 }
 
 TEST(DataFaults, promises_that_no_leader_takes_back_are_named_with_their_range) {
