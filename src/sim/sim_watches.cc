@@ -4,7 +4,7 @@
 
 #include "base/assertion.h"
 #include "sim/narrate.h"
-#include "sim/workload.h"
+#include "sim/watch_told.h"
 
 namespace ringfort::sim {
 
@@ -13,36 +13,6 @@ namespace {
 constexpr Duration tick_mean = 400ms;
 constexpr Duration held_max = 2s;
 constexpr Duration ask_interval = 300ms;
-
-RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease};
-}
-
-WatchTold told_of(const client::WatchNews& news, Instant now) {
-    WatchTold out;
-    switch (news.kind) {
-        case client::WatchNews::Kind::created: out.kind = WatchTold::Kind::created; break;
-        case client::WatchNews::Kind::resumed: out.kind = WatchTold::Kind::resumed; break;
-        case client::WatchNews::Kind::revision: out.kind = WatchTold::Kind::revision; break;
-        case client::WatchNews::Kind::mark: out.kind = WatchTold::Kind::mark; break;
-        case client::WatchNews::Kind::ended: out.kind = WatchTold::Kind::ended; break;
-    }
-    out.at = now;
-    out.revision = news.revision;
-    out.compact_revision = news.compact_revision;
-    out.error = news.error;
-    for (const api::Event& event : news.events) {
-        RecordedEvent recorded;
-        recorded.removal = event.type == api::EventType::remove;
-        recorded.kv = owned(event.kv);
-        recorded.has_prev = event.prev_kv.has_value();
-        if (event.prev_kv) {
-            recorded.prev = owned(*event.prev_kv);
-        }
-        out.events.push_back(std::move(recorded));
-    }
-    return out;
-}
 
 }  // namespace
 
@@ -94,36 +64,7 @@ void SimWatches::on_tick(void* context, std::uint64_t load, std::uint64_t) {
 }
 
 void SimWatches::make_one() {
-    RecordedWatch wanted;
-    wanted.domain = static_cast<std::uint32_t>(random_.below(options_.domains));
-    const std::string prefix = domain_prefix(wanted.domain);
-    wanted.key = prefix;
-    switch (random_.below(4)) {
-        case 0:   // one key
-            wanted.key += std::to_string(100 + random_.below(std::min<std::uint32_t>(workload_.keys, 4))).substr(1);
-            break;
-        case 1:   // the few
-            wanted.range_end = prefix + "~";
-            break;
-        case 2:   // some of them
-            wanted.key += std::to_string(random_.below(5));
-            wanted.range_end = prefix + "~";
-            break;
-        default: wanted.range_end = prefix + "\xff"; break;
-    }
-    if (wanted.domain == 0 && !wanted.range_end.empty() && random_.one_in(8)) {
-        wanted.key.clear();   // from the smallest key on: the first domain begins there
-    }
-    const api::Revision newest = revisions_[wanted.domain];
-    if (newest > 0 && !random_.one_in(3)) {
-        const auto back = static_cast<api::Revision>(random_.below(random_.one_in(4) ? 2000 : 60));
-        wanted.start_revision = std::max<api::Revision>(newest + 10 - back, 1);
-    }
-    wanted.prev_kv = random_.one_in(2);
-    wanted.no_put = random_.one_in(8);
-    wanted.no_delete = !wanted.no_put && random_.one_in(8);
-    wanted.require_leader = random_.one_in(2);
-    wanted.progress_notify = random_.one_in(2);
+    RecordedWatch wanted = draw_watch(random_, workload_, options_.domains, revisions_);
     begin(std::move(wanted), random_.one_in(4));
 }
 
@@ -132,21 +73,12 @@ RecordedWatch& SimWatches::begin(RecordedWatch wanted, bool slow) {
     wanted.client = options_.client;
     records_.push_back(std::move(wanted));
     RecordedWatch& record = records_.back();
-    api::WatchRequest request;
-    request.key = record.key;
-    request.range_end = record.range_end;
-    request.start_revision = record.start_revision;
-    request.prev_kv = record.prev_kv;
-    request.no_put = record.no_put;
-    request.no_delete = record.no_delete;
-    request.require_leader = record.require_leader;
-    request.progress_notify = record.progress_notify;
     watches_.push_back(std::make_unique<One>());
     One& one = *watches_.back();
     one.owner = this;
     one.record = &record;
     one.slow = slow;
-    one.watch = std::make_unique<client::Watch>(core_, request, std::nullopt, &SimWatches::on_news, &one);
+    one.watch = std::make_unique<client::Watch>(core_, make_watch_request(record), std::nullopt, &SimWatches::on_news, &one);
     one.watch->start();
     wake();
     return record;
