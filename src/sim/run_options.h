@@ -79,6 +79,8 @@ struct WorkloadOptions {
     std::uint32_t puts{30}, gets{25}, stale_gets{8}, past_gets{4}, ranges{8}, pages{5}, removes{8},
         range_removes{2}, transactions{15}, compactions{2};
     std::uint32_t leases{0};               // likewise; 0: none, and no put with one
+    // More keys of a domain, only for puts with a lease; who deletes what is many deletes them, too. 0: none.
+    std::uint32_t lease_keys{0};
     std::uint32_t hashes{0}, disarms{0};   // likewise
     std::size_t burst_requests{0};         // of a client, at once; 0: no bursts
     Duration burst_interval{5s};           // between bursts, on average

@@ -66,6 +66,7 @@ void each_setting(Options& o, Visit visit) {
     visit("transactions", o.workload.transactions);
     visit("compactions", o.workload.compactions);
     visit("leases", o.workload.leases);
+    visit("lease-keys", o.workload.lease_keys);
     visit("hashes", o.workload.hashes);
     visit("disarms", o.workload.disarms);
     visit("cancel", o.workload.cancel_one_in);

@@ -25,6 +25,7 @@
 #include "base/assertion.h"
 #include "sim/checkers/compaction.h"
 #include "sim/checkers/domain.h"
+#include "sim/checkers/lease_promises.h"
 #include "sim/checkers/locks.h"
 #include "sim/checkers/hashes.h"
 
@@ -474,6 +475,12 @@ bool Simulation::judge_domain(std::uint32_t domain, std::span<const RecordedOper
         DomainReport report = check_domain(story);
         verdict_.inconclusive = verdict_.inconclusive || report.inconclusive;
         wrong_with = std::move(report.violation);
+    }
+    if (wrong_with.empty()) {
+        LeaseBounds bounds;
+        bounds.drift_ppm_max = std::max<std::int64_t>(options.drift_ppm_max, 100);
+        bounds.late = bounds.late_renewed = 1h;   // leases_end() waits for it
+        wrong_with = check_lease_promises(operations, watches, bounds).violation;
     }
     return wrong_with.empty() || wrong(VerdictKind::safety, "domain " + std::to_string(domain) + ": " + wrong_with);
 }

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/types.h"
@@ -34,7 +35,7 @@ struct RecordedWatch {
     std::uint64_t number{0};
     std::uint32_t client{0};
     std::uint32_t domain{0};
-    std::string key, range_end;              // range_end empty: the one key
+    std::string key, range_end;              // range_end empty: the one key; a zero byte: whatever lies behind it
     api::Revision start_revision{0};
     bool prev_kv{false}, no_put{false}, no_delete{false}, require_leader{false};
     bool progress_notify{true};
@@ -42,7 +43,10 @@ struct RecordedWatch {
     // Everything up to this revision should have been told by the end; 0: nobody knows, since it was given up or ended.
     api::Revision due{0};
 
-    bool covers(const std::string& at) const { return range_end.empty() ? at == key : at >= key && at < range_end; }
+    bool covers(const std::string& at) const {
+        const bool endless = range_end == std::string_view("\0", 1);
+        return range_end.empty() ? at == key : at >= key && (endless || at < range_end);
+    }
 };
 
 // One line for people.

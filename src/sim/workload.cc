@@ -89,6 +89,10 @@ void Workload::turn_page(const RecordedOperation& operation) {
 StepRequest Workload::put(std::uint32_t domain) {
     StepRequest out{StepKind::put, key(domain), {}, value(), !random_.one_in(4), 0, 0};
     out.lease = options_.leases > 0 && random_.one_in(2) ? lease(domain) : 0;
+    if (out.lease != 0 && options_.lease_keys > 0 && random_.one_in(2)) {
+        const std::uint64_t number = random_.below(options_.lease_keys);
+        out.key = end_of_few(domain) + "l" + std::to_string(1000 + number).substr(1);
+    }
     return out;
 }
 

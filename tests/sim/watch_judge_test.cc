@@ -67,6 +67,15 @@ TEST_F(WatchJudging, a_revision_left_out_is_not_reliable) {
     EXPECT_EQ(verdict(), "reliable");
 }
 
+TEST_F(WatchJudging, a_watch_of_whatever_lies_behind_a_key_misses_it) {
+    watch.key.clear();
+    watch.range_end = std::string(1, '\0');
+    EXPECT_EQ(verdict(), "ok") << check_watch(watch, {&model, 0});
+    watch.told.erase(watch.told.begin() + 2);
+    EXPECT_EQ(verdict(), "reliable");
+    EXPECT_NE(check_watch(watch, {&model, 0}).find("from 0 prev_kv"), std::string::npos);
+}
+
 TEST_F(WatchJudging, an_end_left_out_is_not_reliable) {
     watch.told.pop_back();
     EXPECT_EQ(verdict(), "reliable");

@@ -41,7 +41,9 @@ DomainReport check_domain(const DomainStory& story, std::uint64_t steps_max) {
     if (report.violation.empty() && !report.inconclusive) {
         report.violation = check_watches(story, model);
     }
-    return {report.violation.empty() ? std::move(told_wrong) : std::move(report.violation), report.inconclusive};
+    DomainReport out{report.violation.empty() ? std::move(told_wrong) : report.violation, report.inconclusive, {}};
+    out.order = std::move(report);
+    return out;
 }
 
 }  // namespace ringfort::sim

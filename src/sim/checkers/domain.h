@@ -22,6 +22,7 @@ struct DomainStory {
 struct DomainReport {
     std::string violation;      // empty: none
     bool inconclusive{false};   // a search for the order of the writes gave up
+    SerializabilityReport order;   // of the writes: figures of the last search
 };
 
 DomainReport check_domain(const DomainStory& story, std::uint64_t steps_max = search_steps_max);

@@ -63,6 +63,12 @@ class Search {
     std::map<api::LeaseId, Instant> leases_with_keys() const;
     bool end_was_seen(api::LeaseId lease) const;
     bool disturbs(api::Revision revision) const;
+    // Where it is counted once it has a place.
+    std::uint64_t& placed(const Unknown& unknown) {
+        const RecordedOperation& operation = *unknown.operation;
+        const bool end = operation.outcome == Outcome::ok || operation.number == UINT64_MAX;   // of a lease
+        return end ? report_.lease_ends : report_.unknown_placed;
+    }
     void check_real_time();
     void replay();
     bool try_gap(api::Revision revision, std::size_t first);
@@ -103,6 +109,7 @@ void Search::collect() {
         if (operation->outcome == Outcome::unknown || operation->outcome == Outcome::pending) {
             if (operation->may_modify() && !end_was_seen(operation->about_lease())) {
                 unknown_.push_back({operation, 1});
+                report_.unknown++;
             }
             continue;
         }
@@ -138,7 +145,6 @@ void Search::collect() {
             reads_.emplace(revision, operation);
         }
     }
-    report_.unknown = unknown_.size();
     last_ = std::max(last_, witness_ != nullptr ? witness_->newest() : 0);
     for (const RecordedKv& kv : witness_ != nullptr ? witness_->seen() : std::span<const RecordedKv>()) {
         const auto [first, end] = seen_.equal_range(kv.mod_revision);
@@ -382,7 +388,7 @@ bool Search::try_gap(api::Revision revision, std::size_t first) {
         }
         if (!disturbs(revision) && agrees(revision)) {
             unknown.used = true;
-            report_.unknown_placed++;
+            placed(unknown)++;
             frames_.push_back({true, i});
             return true;
         }
@@ -407,7 +413,7 @@ bool Search::backtrack() {
         model_.undo();
         if (frame.gap) {
             unknown_[frame.candidate].used = false;
-            report_.unknown_placed--;
+            placed(unknown_[frame.candidate])--;
             if (try_gap(model_.revision() + 1, frame.candidate + 1)) {
                 return true;
             }

@@ -26,6 +26,7 @@ struct SerializabilityReport {
     std::uint64_t reads{0};           // answered; includes writes that changed nothing
     std::uint64_t unknown{0};         // writes of unknown outcome
     std::uint64_t unknown_placed{0};  // of them, found in the history
+    std::uint64_t lease_ends{0};      // that took keys along, asked for or not
     std::uint64_t steps{0};
 };
 

@@ -237,8 +237,9 @@ std::string WatchWitness::contradiction(const KvModel& model, bool acknowledged)
 }
 
 std::string describe(const RecordedWatch& watch) {
+    const bool endless = watch.range_end == std::string_view("\0", 1);
     std::string out = "watch #" + std::to_string(watch.number) + " of client " + std::to_string(watch.client) + " on " +
-                      watch.key + (watch.range_end.empty() ? "" : ".." + watch.range_end) + " from " +
+                      watch.key + (watch.range_end.empty() ? "" : "..") + (endless ? "" : watch.range_end) + " from " +
                       std::to_string(watch.start_revision) + (watch.prev_kv ? " prev_kv" : "") +
                       (watch.no_put ? " no_put" : "") + (watch.no_delete ? " no_delete" : "") +
                       (watch.require_leader ? " require_leader" : "") +
