@@ -40,8 +40,10 @@ class Chaos(ClusterCase):
         for left_out in report["left_out"]:
             self.note(f"left out: {left_out}")
         self.assertGreater(sum(report["faults"].values()), 5, said)
-        for count in ("writes", "reads"):
+        for count in ("writes", "reads", "events_told"):
             self.assertGreater(report["judged"][count], 300, said)
+        for count in ("resumptions", "leases_expired", "leases_revoked"):
+            self.assertGreater(report["judged"][count], 0, said)
         self.assertEqual([each.name for each in self.folder.iterdir()], ["report.json"], "nothing else is left")
 
     def test_nodes_that_do_not_start_are_told_in_one_sentence_and_their_folder_stays(self):

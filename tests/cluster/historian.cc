@@ -1,11 +1,13 @@
-// Asks a real cluster for whatever the simulator's workload asks, from several clients at once, and judges what they were
-// told: strict serializability, by the checker that judges simulated histories. Nobody else may write meanwhile.
+// Asks a real cluster for whatever the simulator's workload asks, from several clients at once that watch it, too, and
+// judges what they were told by the checkers of simulated histories: strict serializability, the promises of watches, and
+// those of leases. Nobody else may write, before or meanwhile; when it ends a majority has to be up, for then its leases
+// end and its watches are told the rest.
 //
 //   historian [--domains N] [--think MS] [--history FILE] [--live] ENDPOINT,... SECONDS
 //
-// SIGINT ends it earlier. --domains: of how many domains keys are asked, each judged by itself. --think: between two
-// requests of a client, on average. --history: writes what was asked and answered, one line each. --live: counts on
-// standard error, every second.
+// SIGINT ends it earlier. --domains: of how many domains keys are asked, each judged by itself; of 1, the whole key space is
+// watched. --think: between two requests of a client, on average. --history: writes what was asked, answered and told, one
+// line each. --live: counts on standard error, every second.
 // Exit code 0: the history is good, 1: it is not, 3: too many writes of unknown outcome to tell.
 #include <algorithm>
 #include <atomic>
@@ -18,10 +20,9 @@
 #include <thread>
 #include <vector>
 
-#include "client/core.h"
-#include "client/socket_network.h"
-#include "sim/checkers/serializability.h"
-#include "sim/workload.h"
+#include "historian_client.h"
+#include "sim/checkers/domain.h"
+#include "sim/checkers/lease_promises.h"
 
 namespace ringfort::sim {
 namespace {
@@ -39,120 +40,18 @@ struct Settings {
     bool live{false};
 };
 
-// Of all clients.
-struct Counts {
-    std::atomic<std::uint64_t> asked{0};
-    std::atomic<std::uint64_t> answered{0};
-    std::atomic<std::uint64_t> failed{0};
-    std::atomic<std::uint64_t> unknown{0};
-    std::atomic<std::int64_t> last_answer_ns{0};
-    std::atomic<std::int64_t> longest_gap_ns{0};   // between two answers that were none of failure
-
-    void note(Outcome outcome, Instant now) {
-        (outcome == Outcome::ok ? answered : outcome == Outcome::failed ? failed : unknown)++;
-        if (outcome == Outcome::ok) {
-            const std::int64_t gap = now.ns - last_answer_ns.exchange(now.ns);
-            std::int64_t longest = longest_gap_ns.load();
-            while (gap > longest && !longest_gap_ns.compare_exchange_weak(longest, gap)) {
-            }
-        }
-    }
-    void print(std::FILE* out) const {
-        std::fprintf(out, "operations: %llu, answered: %llu, failed: %llu, unknown: %llu, longest gap: %lld ms\n",
-                     static_cast<unsigned long long>(asked.load()), static_cast<unsigned long long>(answered.load()),
-                     static_cast<unsigned long long>(failed.load()), static_cast<unsigned long long>(unknown.load()),
-                     static_cast<long long>(longest_gap_ns.load() / 1'000'000));
-        std::fflush(out);
-    }
-};
-
-std::atomic<bool> stopping{false};
+std::atomic<bool> interrupted{false};
 
 WorkloadOptions workload_options(const Settings& settings) {
     WorkloadOptions out;
     out.in_flight_max = 1;   // each may be of unknown outcome when a node dies, and they make the search long
     out.think = settings.think;
     out.compactions = 0;   // so that no past revision is refused
+    out.leases = 3;        // so many that some are kept alive in time, and others are not
+    out.lease_keys = 100;  // so many that leases have keys when they end
     out.request_timeout = 3s;
     return out;
 }
-
-class HistoryClient {
-  public:
-    HistoryClient(std::uint32_t number, const Settings& settings, Counts& counts)
-        : counts_(counts), options_(workload_options(settings)),
-          workload_(options_, settings.domains, number, seed + number), random_(seed ^ number),
-          core_(network_, clock_, seed + number, core_options(number, settings.endpoints)) {}
-
-    // Until `stopping`, and all that was asked is answered: each request has a deadline.
-    void run() {
-        Instant next = clock_.now();
-        while (!stopping.load() || pending_ > 0) {
-            const Instant now = clock_.now();
-            if (!stopping.load() && now >= next) {
-                if (pending_ < options_.in_flight_max) {
-                    ask();
-                }
-                const auto mean = static_cast<std::uint64_t>(options_.think.count());
-                next = now + Duration(static_cast<std::int64_t>(random_.between(1, 2 * mean)));
-            }
-            const Instant deadline = core_.turn();
-            network_.wait(stopping.load() ? deadline : std::min(deadline, next));
-        }
-    }
-    const History& history() const { return history_; }
-
-  private:
-    struct Call {
-        HistoryClient* client;
-        std::uint64_t number;
-    };
-
-    static client::CoreOptions core_options(std::uint32_t number, const std::vector<env::Address>& endpoints) {
-        client::CoreOptions out;
-        out.endpoints = endpoints;
-        out.first_endpoint = number % endpoints.size();
-        out.follow_leader = number % 3 == 0;
-        out.name = "historian " + std::to_string(number);
-        return out;
-    }
-    void ask() {
-        RecordedOperation operation = workload_.next();
-        operation.invoked = clock_.now();
-        RecordedOperation& recorded = history_.add(std::move(operation));
-        calls_.push_back(std::make_unique<Call>(Call{this, recorded.number}));
-        arena_.reset();
-        api::Request request = make_request(recorded, arena_);
-        request.timeout = options_.request_timeout;
-        pending_++;
-        counts_.asked++;
-        core_.submit(request, &HistoryClient::on_response, calls_.back().get());
-        shorten(recorded);
-    }
-    static void on_response(void* context, std::uint64_t, const api::Response& response) {
-        const Call& call = *static_cast<Call*>(context);
-        HistoryClient& self = *call.client;
-        RecordedOperation& operation = self.history_[call.number];
-        const Instant now = self.clock_.now();
-        if (record_response(operation, response, now)) {
-            self.counts_.note(operation.outcome, now);
-            self.workload_.learn(operation);
-            self.pending_--;
-        }
-    }
-
-    Counts& counts_;
-    const WorkloadOptions options_;
-    Workload workload_;
-    Prng random_;
-    client::SystemClock clock_;
-    client::SocketNetwork network_;
-    client::Core core_;
-    Arena arena_;
-    History history_;
-    std::vector<std::unique_ptr<Call>> calls_;
-    std::size_t pending_{0};
-};
 
 std::vector<env::Address> addresses_of(std::string_view text) {
     std::vector<env::Address> out;
@@ -169,42 +68,110 @@ std::vector<env::Address> addresses_of(std::string_view text) {
     return out;
 }
 
-using Clients = std::vector<std::unique_ptr<HistoryClient>>;
+using Clients = std::vector<std::unique_ptr<HistorianClient>>;
 
-SerializabilityReport judge_domain(const Clients& all, std::uint32_t domain) {
+// Of all domains.
+struct Verdict {
+    std::uint64_t writes{0}, reads{0}, unknown{0}, unknown_placed{0};
+    std::uint64_t watches{0}, revisions_told{0}, events_told{0}, resumptions{0};
+    std::uint64_t granted{0}, renewals{0}, expired{0}, revoked{0}, ends_with_keys{0};
+    bool inconclusive{false};
+    std::vector<std::string> violations;
+
+    void violation(std::uint32_t domain, const std::string& what) {
+        if (!what.empty()) {
+            violations.push_back("domain " + std::to_string(domain) + ": " + what);
+        }
+    }
+};
+
+void count_told(const RecordedWatch& watch, Verdict& verdict) {
+    verdict.watches++;
+    for (const WatchTold& told : watch.told) {
+        verdict.revisions_told += told.kind == WatchTold::Kind::revision ? 1u : 0u;
+        verdict.resumptions += told.kind == WatchTold::Kind::resumed ? 1u : 0u;
+        verdict.events_told += told.events.size();
+    }
+}
+
+void judge_leases(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
+                  std::span<const RecordedWatch* const> watches, Verdict& verdict) {
+    const LeaseReport report = check_lease_promises(operations, watches);
+    verdict.granted += report.granted;
+    verdict.renewals += report.renewals;
+    verdict.expired += report.expired;
+    verdict.revoked += report.revoked;
+    verdict.violation(domain, report.violation);
+}
+
+void judge_domain(const Clients& all, std::uint32_t domain, Verdict& verdict) {
     std::vector<const RecordedOperation*> operations;
+    std::vector<const RecordedWatch*> watches;
     for (const auto& client : all) {
         for (const RecordedOperation& operation : client->history().operations()) {
             if (operation.domain == domain) {
                 operations.push_back(&operation);
             }
         }
+        for (const RecordedWatch& watch : client->watch_records()) {
+            if (watch.domain == domain) {
+                watches.push_back(&watch);
+                count_told(watch, verdict);
+                const bool ended = !watch.told.empty() && watch.told.back().kind == WatchTold::Kind::ended;
+                verdict.violation(domain, ended ? "nothing was compacted, and a watch ended: " + describe(watch) : "");
+            }
+        }
     }
-    return check_serializability(operations, search_steps);
+    const DomainReport report = check_domain({.operations = operations, .watches = watches}, search_steps);
+    verdict.writes += report.order.writes;
+    verdict.reads += report.order.reads;
+    verdict.unknown += report.order.unknown;
+    verdict.unknown_placed += report.order.unknown_placed;
+    verdict.ends_with_keys += report.order.lease_ends;
+    verdict.inconclusive = verdict.inconclusive || report.inconclusive;
+    verdict.violation(domain, report.violation);
+    judge_leases(domain, operations, watches, verdict);
+}
+
+void print_figures(const Verdict& verdict) {
+    const auto print = [](const char* name, std::uint64_t count, const char* behind = ", ") {
+        std::printf("%s: %llu%s", name, static_cast<unsigned long long>(count), behind);
+    };
+    print("writes", verdict.writes);
+    print("reads", verdict.reads);
+    print("writes of unknown outcome", verdict.unknown);
+    print("found", verdict.unknown_placed, "\n");
+    print("watches", verdict.watches);
+    print("revisions told", verdict.revisions_told);
+    print("events told", verdict.events_told);
+    print("resumptions", verdict.resumptions, "\n");
+    print("leases granted", verdict.granted);
+    print("renewals", verdict.renewals);
+    print("leases expired", verdict.expired);
+    print("leases revoked", verdict.revoked);
+    print("lease ends with keys", verdict.ends_with_keys, "\n");
 }
 
 int judge(const Clients& all, std::uint32_t domains) {
-    SerializabilityReport total;
-    for (std::uint32_t domain = 0; domain < domains; domain++) {
-        const SerializabilityReport report = judge_domain(all, domain);
-        total.writes += report.writes;
-        total.reads += report.reads;
-        total.unknown += report.unknown;
-        total.unknown_placed += report.unknown_placed;
-        total.inconclusive = total.inconclusive || report.inconclusive;
-        if (total.violation.empty()) {
-            total.violation = report.violation;
+    Verdict verdict;
+    for (const auto& client : all) {
+        if (!client->missed().empty()) {
+            verdict.violations.push_back("a minute after the load had ended, " + client->missed());
         }
     }
-    std::printf("writes: %llu, reads: %llu, writes of unknown outcome: %llu, found: %llu\n",
-                static_cast<unsigned long long>(total.writes), static_cast<unsigned long long>(total.reads),
-                static_cast<unsigned long long>(total.unknown), static_cast<unsigned long long>(total.unknown_placed));
-    if (!total.violation.empty()) {
-        std::printf("%s\n", total.violation.c_str());
+    for (std::uint32_t domain = 0; domain < domains; domain++) {
+        judge_domain(all, domain, verdict);
+    }
+    print_figures(verdict);
+    for (const std::string& violation : verdict.violations) {
+        std::printf("%s\n", violation.c_str());
+    }
+    if (!verdict.violations.empty()) {
         return 1;
     }
-    std::printf("%s\n", total.inconclusive ? "the search gave up" : "strictly serializable");
-    return total.inconclusive ? 3 : 0;
+    std::printf("%s\n", verdict.inconclusive ? "the search gave up"
+                                             : "strictly serializable; watches and leases as promised");
+    return verdict.inconclusive ? 3 : 0;
 }
 
 bool write_history(const Clients& all, const std::string& path) {
@@ -217,38 +184,43 @@ bool write_history(const Clients& all, const std::string& path) {
         for (const RecordedOperation& operation : client->history().operations()) {
             std::fprintf(file, "%s\n", describe(operation).c_str());
         }
+        for (const RecordedWatch& watch : client->watch_records()) {
+            std::fprintf(file, "%s\n", describe(watch).c_str());
+        }
     }
     return std::fclose(file) == 0;
 }
 
-void wait_for_the_end(const Settings& settings, const Counts& counts) {
+void wait_for_the_end(const Settings& settings, HistorianShared& shared) {
     const client::SystemClock clock;
     Instant next_line = clock.now() + 1s;
-    for (const Instant end = clock.now() + settings.duration; !stopping.load() && clock.now() < end;) {
+    for (const Instant end = clock.now() + settings.duration; !interrupted.load() && clock.now() < end;) {
         std::this_thread::sleep_for(20ms);
         if (settings.live && clock.now() >= next_line) {
-            counts.print(stderr);
+            shared.counts.print(stderr);
             next_line = next_line + 1s;
         }
     }
-    stopping.store(true);
+    shared.stopping.store(true);
 }
 
 int run(const Settings& settings) {
-    std::signal(SIGINT, [](int) { stopping.store(true); });
-    Counts counts;
-    counts.last_answer_ns.store(client::SystemClock().now().ns);
+    std::signal(SIGINT, [](int) { interrupted.store(true); });
+    const WorkloadOptions workload = workload_options(settings);
+    HistorianShared shared;
+    shared.counts.last_answer_ns.store(client::SystemClock().now().ns);
     Clients all;
     std::vector<std::thread> threads;
-    for (std::uint32_t i = 0; i < clients; i++) {
-        all.push_back(std::make_unique<HistoryClient>(i + 1, settings, counts));
+    for (std::uint32_t i = 1; i <= clients; i++) {
+        const HistorianClientOptions options{i, clients, settings.domains, seed, settings.endpoints};
+        all.push_back(std::make_unique<HistorianClient>(workload, options, shared));
         threads.emplace_back([client = all.back().get()] { client->run(); });
     }
-    wait_for_the_end(settings, counts);
+    wait_for_the_end(settings, shared);
     for (std::thread& thread : threads) {
         thread.join();
     }
-    counts.print(stdout);
+    shared.counts.print(stdout);
     if (!settings.history_file.empty() && !write_history(all, settings.history_file)) {
         return 2;
     }
@@ -274,7 +246,7 @@ Settings settings_of(const std::vector<std::string_view>& words) {
         }
     }
     const long long seconds = words.size() == at + 2 ? std::atoll(std::string(words[at + 1]).c_str()) : 0;
-    if (seconds > 0 && out.domains > 0 && out.domains < 100 && out.think > Duration(0)) {
+    if (seconds > 0 && out.domains > 0 && out.domains <= historian_domains_max && out.think > Duration(0)) {
         out.duration = std::chrono::seconds(seconds);
         out.endpoints = addresses_of(words[at]);
     }

@@ -43,7 +43,7 @@ class Kill(ClusterCase):
         self.verify_load(load)
         self.put(cluster, "after", "all died")
 
-    def test_histories_of_days_with_kills_and_pauses_are_strictly_serializable(self):
+    def test_what_clients_are_told_on_days_with_kills_and_pauses_is_as_promised(self):
         cluster = self.cluster()
         historian = self.historian(cluster, ["--live"])
         self.let_run(historian, 1)
@@ -68,8 +68,10 @@ class Kill(ClusterCase):
         self.assertTrue(historian.running(), "it ended early")
         figures = historian.judge(seconds=300)
         self.note(figures["line"])
-        for kind in ("writes", "reads"):
+        for kind in ("writes", "reads", "events told"):
             self.assertGreater(figures[kind], 300, figures["line"])
+        for kind in ("resumptions", "renewals", "leases expired", "leases revoked", "lease ends with keys"):
+            self.assertGreater(figures[kind], 0, figures["line"])
         self.same_state(cluster)
         if not figures["told"]:
             self.skipTest("nothing bad was found, but there were too many writes of unknown outcome to try all orders")

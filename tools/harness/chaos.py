@@ -2,8 +2,9 @@
 
 Three or five nodes run in network namespaces of their own, joined by a bridge that exists nowhere else; where the system
 allows none, on loopback addresses, with the faults that are possible there. What clients are told meanwhile is judged:
-answers are strictly serializable, acknowledged writes are there at the end and after all nodes were killed once more,
-every replica holds the same. Ends with a table; exit code 0: no violation, 1: some, or the run did not come about,
+answers are strictly serializable, watches are told everything once and in order, leases end neither early nor long after
+their time, acknowledged writes are there at the end and after all nodes were killed once more, every replica holds the
+same. Ends with a table; exit code 0: no violation, 1: some, or the run did not come about,
 130: interrupted.
 """
 import argparse
@@ -28,6 +29,9 @@ from small_disks import SmallDisk, why_no_small_disks
 PROGRAMS = ["ringfort", "ringctl", "ringload", "historian"]
 # Two domains for the judged clients, and one for the load, whose revisions they need not know.
 JUDGED_DOMAINS = 2
+# Of what the historian counts.
+JUDGED = ("failed", "unknown", "writes", "reads", "watches", "events told", "resumptions", "leases granted", "renewals",
+          "leases expired", "leases revoked")
 NODE_FLAGS = ["--shards", "2", "--initial-domains", "d01/,k"]
 DISK_MEGABYTES = 4096
 WELL_SECONDS = 60         # after the last fault of some has ended, all nodes are well within that
@@ -215,7 +219,7 @@ class Chaos:
             "seed": self.options.seed, "nodes": self.options.nodes, "minutes": self.options.minutes,
             "operations": self.history.get("operations", 0) + written,
             "judged": {"ok": answered,
-                       **{name: self.history.get(name, 0) for name in ("failed", "unknown", "writes", "reads")},
+                       **{name.replace(" ", "_"): self.history.get(name, 0) for name in JUDGED},
                        "longest_gap_ms": self.history.get("longest gap", 0)},
             "load": {"requests": written, "failed": self.written.get("failed", 0),
                      "longest_gap_ms": round(self.written.get("longest_gap_ms", 0))},
@@ -243,6 +247,10 @@ def table(report):
         ("operations", f"{report['operations']:,} on {report['nodes']} nodes in {report['minutes']:g} minutes"),
         ("judged clients", f"{judged['ok']:,} ok ({judged['writes']:,} writes, {judged['reads']:,} reads), "
                            f"{judged['failed']:,} failed, {judged['unknown']:,} unknown"),
+        ("their watches", f"{judged['watches']:,}, told {judged['events_told']:,} events, {judged['resumptions']:,} times "
+                          "over a lost connection or node"),
+        ("their leases", f"{judged['leases_granted']:,}, renewed {judged['renewals']:,} times; "
+                         f"{judged['leases_expired']:,} expired, {judged['leases_revoked']:,} revoked"),
         ("load", f"{load['requests']:,} puts, {load['failed']:,} of them failed or unknown"),
         ("longest gap", f"{judged['longest_gap_ms']:,} ms without an answer to any judged client, while majorities were "
                         "down, too"),

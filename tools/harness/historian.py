@@ -43,7 +43,7 @@ class Historian:
             said = self.errors.read_text(encoding="utf-8", errors="replace")
             raise Missed(f"historian ended with {code}: {(text + said)[-3000:]}")
         lines = text.splitlines()
-        return {"line": "; ".join(lines[:2]), "told": code == 0, **figures_in(text)}
+        return {"line": "; ".join(lines[:4]), "told": code == 0, **figures_in(text)}
 
     def kill(self):
         if self.running():
