@@ -247,6 +247,10 @@ void LogReader::on_read(EntryReadState& state) {
     const Stage stage = std::exchange(state.stage_, Stage::idle);
     const bool readable = state.op_.error == env::DiskErrc::ok;
     Next next = Next::wait;
+    if (!readable) {
+        const bool of_copy = stage == Stage::copy_header || stage == Stage::copy;
+        owner_.segment_of(of_copy ? state.copy_segment_ : state.segment_)->has_bad_blocks = true;
+    }
     if (readable && stage != Stage::extent) {
         state.seen_ = std::as_const(state.buffer_).span();
     }

@@ -194,6 +194,7 @@ void LogRecovery::end_reading() {
         return;
     }
     in_vain_ |= !unreadable_.empty();
+    files_[current_].has_bad_blocks |= !unreadable_.empty();
     for (const std::uint64_t offset : std::exchange(unreadable_, {})) {
         std::memset(buffer_.data() + offset, 0, limits::block_bytes);
         if (stage_ == Stage::reading) {

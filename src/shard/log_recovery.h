@@ -51,6 +51,7 @@ class LogRecovery {
         std::uint64_t bytes{0};
         env::FileId file{0};
         bool counts{false};          // holds a batch that counts
+        bool has_bad_blocks{false};  // some cannot be read
     };
     std::vector<File>& files() { return files_; }
     const log::Judgement& judgement() const { return judgement_; }

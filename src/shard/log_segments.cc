@@ -56,8 +56,8 @@ void SegmentSet::add_recovered(const Segment& segment) {
     live_.push_back(segment);
 }
 
-void SegmentSet::add_unused(std::uint64_t number, std::uint64_t bytes) {
-    unused_.push_back({number, bytes, false});
+void SegmentSet::add_unused(std::uint64_t number, std::uint64_t bytes, bool has_bad_blocks) {
+    unused_.push_back({number, bytes, false, has_bad_blocks});
 }
 
 Segment& SegmentSet::open_next(std::uint64_t batch) {
@@ -138,9 +138,6 @@ std::uint64_t SegmentSet::room() const {
 void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_written) {
     now_ = now;
     log_written_ = log_written;
-    if (failed()) {
-        return;
-    }
     free_oldest_if_dead(durable);
     if (stage_ == Stage::filling && !op_.in_flight) {
         fill(log_written);
@@ -148,9 +145,9 @@ void SegmentSet::step(Instant now, std::uint64_t durable, std::uint64_t log_writ
     if (stage_ != Stage::idle) {
         return;
     }
-    if (spares_unused()) {
+    if (names_may_be_tried() && spares_unused()) {
         remove_unused();
-    } else if (!unused_.empty() && ready_.size() < ready_wanted_) {
+    } else if (names_may_be_tried() && !unused_.empty() && ready_.size() < ready_wanted_) {
         rename_unused();
     } else if (ready_.size() < ready_wanted_ && (!no_space_ || now >= retry_at_)) {
         if (room() == 0) {
@@ -175,13 +172,14 @@ void SegmentSet::free_oldest_if_dead(std::uint64_t durable) {
     if (oldest.file != 0) {
         disk_.close(oldest.file);
     }
-    unused_.push_back({oldest.number, oldest.bytes, false});
+    unused_.push_back({oldest.number, oldest.bytes, false, oldest.has_bad_blocks});
     live_.erase(live_.begin());
 }
 
 // The first of what is unused goes: nothing would be made of it.
 bool SegmentSet::spares_unused() const {
-    return !unused_.empty() && (unused_.front().bytes != segment_bytes_ || bytes() > bytes_goal_ ||
+    return !unused_.empty() && (unused_.front().to_be_removed || unused_.front().bytes != segment_bytes_ ||
+                                bytes() > bytes_goal_ ||
                                 (ready_.size() >= ready_wanted_ && quiet()));
 }
 
@@ -247,36 +245,92 @@ void SegmentSet::fill(std::uint64_t log_written) {
 // What the file holds is unknown. A disk with an error will say so again where it counts: at a write of the log.
 void SegmentSet::give_up_filling() {
     disk_.close(file_);
-    unused_.push_back({working_number_, filled_ == segment_bytes_ ? 0 : filled_, true});
+    unused_.push_back({working_number_, filled_, true, true});
+    on_not_made();
+}
+
+void SegmentSet::on_not_made() {
     no_space_ = true;
     space_error_ = op_.error;
     retry_at_ = now_ + retry_after;
+    if (op_.error == env::DiskErrc::no_space) {
+        MARK("no disk space for a segment");
+    } else {
+        MARK("segment cannot be made");
+        note_trouble("made");
+    }
+}
+
+// Under which of the two names it will be found after a crash nobody knows: it goes by both, before any that is newer.
+// Without room nothing was done.
+void SegmentSet::on_not_renamed() {
+    MARK("segment cannot be renamed");
+    if (op_.error == env::DiskErrc::not_found) {
+        unused_.erase(unused_.begin());
+    } else if (op_.error != env::DiskErrc::no_space) {
+        unused_.front().to_be_removed = true;
+        unused_.insert(unused_.begin() + 1, {working_number_, 0, true, true});
+    }
+}
+
+void SegmentSet::note_trouble(std::string_view what) {
+    if (!trouble_told_) {
+        trouble_told_ = true;
+        trouble_ = "a segment for later use cannot be " + std::string(what) + " (" +
+                   std::string(env::to_string(op_.error)) + "); it is tried again, and the log goes on with what it has";
+    }
+}
+
+// What there is of the log is as it was. false: it is no failure.
+bool SegmentSet::on_failed(Stage stage) {
+    switch (stage) {
+        case Stage::creating:
+        case Stage::making:
+            if (op_.error == env::DiskErrc::exists) {
+                MARK("segment file exists already");   // the next number is tried
+            } else {
+                if (op_.error != env::DiskErrc::no_space) {   // else nothing is there
+                    unused_.push_back({working_number_, 0, true, true});
+                }
+                on_not_made();
+            }
+            return true;
+        case Stage::filling:
+        case Stage::flushing:
+            give_up_filling();
+            return true;
+        case Stage::renaming:
+            on_not_renamed();
+            note_trouble("renamed");
+            break;
+        case Stage::opening:
+            MARK("segment cannot be opened");
+            unused_.push_back({working_number_, segment_bytes_, false, op_.error == env::DiskErrc::read_failed});
+            note_trouble("opened");
+            break;
+        case Stage::removing:
+            if (op_.error == env::DiskErrc::not_found) {
+                return false;
+            }
+            MARK("segment cannot be removed");
+            note_trouble("removed");
+            break;
+        case Stage::idle:
+            UNREACHABLE();
+    }
+    names_retry_at_ = now_ + retry_after;
+    return true;
 }
 
 void SegmentSet::on_done(env::DiskOperation& op) { static_cast<SegmentSet*>(op.context)->finish_stage(); }
 
 void SegmentSet::finish_stage() {
     const Stage stage = std::exchange(stage_, Stage::idle);
-    const bool creates = stage == Stage::creating || stage == Stage::making;
-    if (creates && op_.error == env::DiskErrc::no_space) {
-        MARK("no disk space for a segment");
-        no_space_ = true;
-        space_error_ = op_.error;
-        retry_at_ = now_ + retry_after;
+    if (op_.error != env::DiskErrc::ok && on_failed(stage)) {
         return;
     }
-    if (creates && op_.error == env::DiskErrc::exists) {
-        MARK("segment file exists already");
-        return;  // the next number is tried
-    }
-    if ((stage == Stage::filling || stage == Stage::flushing) && op_.error != env::DiskErrc::ok) {
-        give_up_filling();
-        return;
-    }
-    if (op_.error != env::DiskErrc::ok) {
-        failure_ = op_.error;
-        return;
-    }
+    const bool stands_ready = stage == Stage::creating || stage == Stage::flushing || stage == Stage::opening;
+    trouble_told_ = trouble_told_ && !stands_ready;
     switch (stage) {
         case Stage::creating:
             files_created_++;
@@ -313,22 +367,21 @@ void SegmentSet::finish_stage() {
 }
 
 Instant SegmentSet::next_deadline() const {
-    if (stage_ == Stage::filling && !op_.in_flight && !failed()) {
+    if (stage_ == Stage::filling && !op_.in_flight) {
         return filled_ == segment_bytes_ ? now_ : next_fill();
     }
-    if (stage_ != Stage::idle || failed()) {
+    if (stage_ != Stage::idle) {
         return never;
     }
-    if (spares_unused()) {
-        return now_;
+    const bool wants_one = ready_.size() < ready_wanted_;
+    if (spares_unused() || (!unused_.empty() && wants_one)) {
+        const Instant made_at = wants_one && !names_may_be_tried() ? (no_space_ ? retry_at_ : now_) : never;
+        return std::min(made_at, std::max(now_, names_retry_at_));
     }
-    if (!unused_.empty() && ready_.size() < ready_wanted_) {
-        return now_;
-    }
-    if (ready_.size() < ready_wanted_) {
+    if (wants_one) {
         return no_space_ ? retry_at_ : now_;
     }
-    return unused_.empty() || !has_active_ ? never : quiet_at_;
+    return unused_.empty() || !has_active_ ? never : std::max(quiet_at_, names_retry_at_);
 }
 
 }  // namespace ringfort::shard

@@ -6,7 +6,9 @@
 // The first, for which everything waits, is made at once. Old segments are kept while all files together stay within a
 // goal: a log that grows and shrinks writes no zeros again. A log that has become quiet gives them back: it needs no more
 // than what zeros made in leisure can give it. ENOSPC at creation is an ordinary answer; it is tried again
-// from time to time, and when a segment becomes free.
+// from time to time, and when a segment becomes free. So is any other error on the way to a segment that stands ready:
+// nothing of the log lies there, and a disk that fails says so again where it counts. Files with blocks that could not
+// be read are not used again.
 //
 // Segments are freed oldest first, one after the other, once no live entry lies in them and the records that made the
 // last one dead are durable; and they are renamed or removed in that order. So the files on disk are always the newest
@@ -15,6 +17,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bounds.h"
@@ -34,6 +38,7 @@ struct Segment {
     std::uint64_t live_bytes{0};
     std::uint64_t free_after{0};     // batch that must be durable before the segment may go
     std::uint32_t readers{0};        // its file must stay
+    bool has_bad_blocks{false};      // some could not be read: the file is not used again
 };
 
 class SegmentSet {
@@ -59,8 +64,8 @@ class SegmentSet {
 
     // ---- recovery
     void add_recovered(const Segment& segment);          // in order
-    // A file that holds nothing that counts: is given a new number, or removed if it has another size.
-    void add_unused(std::uint64_t number, std::uint64_t bytes);
+    // A file that holds nothing that counts: is given a new number, or removed if it has another size or bad blocks.
+    void add_unused(std::uint64_t number, std::uint64_t bytes, bool has_bad_blocks);
     void set_next_number(std::uint64_t number) { next_number_ = number; }
 
     // ---- the log's end
@@ -92,9 +97,8 @@ class SegmentSet {
     env::DiskErrc space_error() const { return space_error_; }
     // When step() has something to do although nothing happens.
     Instant next_deadline() const;
-    // Any other failure of a file operation; the log cannot go on without segments.
-    bool failed() const { return failure_ != env::DiskErrc::ok; }
-    env::DiskErrc failure() const { return failure_; }
+    // What file operations met other than want of room, for people, once until they go well again; empty: nothing.
+    std::string take_trouble() { return std::exchange(trouble_, {}); }
     std::uint64_t files_created() const { return files_created_; }
 
     static std::string name(std::string_view directory, std::uint64_t number);
@@ -107,6 +111,7 @@ class SegmentSet {
         std::uint64_t number{0};
         std::uint64_t bytes{0};
         bool could_not_be_made{false};   // its removal is no reason to try again at once
+        bool to_be_removed{false};
     };
     struct Ready {
         std::uint64_t number{0};
@@ -123,6 +128,11 @@ class SegmentSet {
     void fill(std::uint64_t log_written);
     void judge_zeros(Duration took);
     void give_up_filling();
+    bool on_failed(Stage stage);
+    void on_not_made();
+    void on_not_renamed();
+    void note_trouble(std::string_view what);
+    bool names_may_be_tried() const { return now_ >= names_retry_at_; }
     Instant next_fill() const;
     bool filling() const { return stage_ == Stage::filling || stage_ == Stage::flushing; }
     std::uint64_t room() const;   // of the active segment and those ready
@@ -159,7 +169,9 @@ class SegmentSet {
     Instant now_{};
     std::uint64_t log_written_{0};   // at the last step
     Instant next_leisurely_{};       // when zeros go that nobody waits for
-    env::DiskErrc failure_{env::DiskErrc::ok};
+    Instant names_retry_at_{};       // of unused files: one could not be renamed, opened or removed
+    std::string trouble_;
+    bool trouble_told_{false};
     std::uint64_t files_created_{0};
 };
 

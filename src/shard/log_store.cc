@@ -282,9 +282,8 @@ void LogStore::Impl::close(Instant now) {
     if (phase == Phase::opening || phase == Phase::running) {
         segments.step(now, writer.durable(), writer.bytes_written());
     }
-    if (segments.failed()) {
-        MARK("segment cannot be made");
-        fail("a segment of the log cannot be made: " + std::string(env::to_string(segments.failure())));
+    if (const std::string trouble = segments.take_trouble(); !trouble.empty()) {
+        world.log.write(env::LogLevel::warning, "log of shard " + std::to_string(options.shard.value) + ": " + trouble);
     }
     if (phase != Phase::running) {
         step_recovery(now);

@@ -97,10 +97,10 @@ void LogStore::Impl::take_files() {
     }
     for (const LogRecovery::File& file : files) {
         if (file.number <= last_counting) {
-            segments.add_recovered({file.number, file.file, file.bytes, file.bytes, 0, 0, 0, 0});
+            segments.add_recovered({file.number, file.file, file.bytes, file.bytes, 0, 0, 0, 0, file.has_bad_blocks});
         } else {
             world.disk.close(file.file);
-            segments.add_unused(file.number, file.bytes);
+            segments.add_unused(file.number, file.bytes, file.has_bad_blocks);
         }
     }
     segments.set_next_number(files.empty() ? 1 : files.back().number + 1);

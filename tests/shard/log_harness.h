@@ -140,6 +140,7 @@ class LogHarness : public shard::LogListener {
         log.reset();
         const env::Durability recipe = disk.recipe;
         const bool no_space = disk.no_space;
+        const auto refusal = disk.refusal;
         const auto unreadable = disk.unreadable;
         const auto unreadable_for = disk.unreadable_for;
         const auto unlistable = disk.unlistable;
@@ -148,6 +149,7 @@ class LogHarness : public shard::LogListener {
         std::construct_at(&disk);
         disk.recipe = recipe;
         disk.no_space = no_space;
+        disk.refusal = refusal;
         disk.unreadable = unreadable;
         disk.unreadable_for = unreadable_for;
         disk.unlistable = unlistable;

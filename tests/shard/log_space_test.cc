@@ -1,6 +1,10 @@
 // Space, memory and order: what the log does while it runs.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <set>
+#include <string>
+
 #include "log_harness.h"
 #include "shard/log_reader.h"
 
@@ -264,6 +268,90 @@ TEST(LogSpace, a_full_disk_at_the_first_start_is_refused) {
 }
 
 // ---- errors
+
+// Writes and checkpoints, so that segments come, are freed and come back, for as long as there is room.
+void write_on(SmallLog& h, std::uint64_t& index, int rounds) {
+    for (int round = 0; round < rounds; round++) {
+        for (int i = 0; i < 10 && h.log->can_append(3000); i++) {
+            h.append(1, 1, index++, std::string(3000, 'x'));
+            h.turn();
+            h.wait(1ms);
+        }
+        if (h.log->durable() > 0) {
+            h.checkpoint(1, 1, index - 1);
+        }
+        for (int i = 0; i < 20; i++) {
+            h.turn();
+        }
+    }
+}
+
+// Nothing of the log lies in a file for later use: what befalls one is no reason to end.
+TEST(LogSpace, files_for_later_use_that_fail_in_any_way_cost_the_log_nothing) {
+    using env::DiskErrc;
+    for (const std::string_view call : {"open", "create", "create_growing", "remove", "rename"}) {
+        for (const DiskErrc error : {DiskErrc::other, DiskErrc::read_failed, DiskErrc::no_space}) {
+            for (const bool done : {false, true}) {
+                if (done && error == DiskErrc::no_space) {
+                    continue;   // without room nothing is done
+                }
+                SCOPED_TRACE(std::string(call) + (done ? ", done, " : ", ") + std::string(to_string(error)));
+                SmallLog h;
+                h.options.log_bytes_goal = 6 * 64 * kib;   // so that some are removed
+                h.start();
+                h.create(1);
+                h.settle();
+                std::uint64_t index = 2;
+                h.disk.refusal = {call, error, done};
+                write_on(h, index, 20);
+                ASSERT_EQ(h.failure, "");
+                EXPECT_EQ(h.log->durable() + 1, h.log->open_batch());
+                h.crash_and_start();
+                ASSERT_TRUE(h.recovered || call == "open" || call.starts_with("create")) << h.failure;
+                h.disk.refusal.reset();
+                h.crash_and_start();
+                ASSERT_TRUE(h.recovered) << h.failure;
+                EXPECT_FALSE(h.replica(1)->replica.promises_in_doubt);
+                EXPECT_EQ(h.replica(1)->replica.checkpoint->applied.index, LogIndex(index - 1));
+                h.wait(2s);
+                write_on(h, index, 20);
+                h.settle();
+                EXPECT_TRUE(h.log->has_space());
+                EXPECT_GT(index, 200U);
+                EXPECT_LE(h.disk.disk_bytes(), 12 * 64 * kib);
+            }
+        }
+    }
+}
+
+TEST(LogSpace, a_file_with_blocks_that_cannot_be_read_is_not_used_again) {
+    SmallLog h;
+    h.start();
+    h.create(1);
+    std::uint64_t index = 2;
+    write_on(h, index, 3);
+    h.settle();
+    const auto image = h.disk.image();
+    std::set<std::shared_ptr<MemoryDisk::File>> bad;
+    for (const auto& [name, content] : image) {
+        h.disk.unreadable.insert({name, 15});   // the last block of each
+    }
+    h.restart_from(image);
+    ASSERT_TRUE(h.recovered) << h.failure;
+    for (const auto& [name, file] : h.disk.files) {
+        if (h.disk.unreadable.contains({name, 15})) {
+            bad.insert(file);
+        }
+    }
+    ASSERT_FALSE(bad.empty());
+    h.disk.unreadable.clear();
+    h.vote(1, 9, 2, 2, true);
+    write_on(h, index, 20);
+    h.settle();
+    for (const auto& [name, file] : h.disk.files) {
+        EXPECT_FALSE(bad.contains(file)) << name;
+    }
+}
 
 void expect_poisoned(SmallLog& h) {
     EXPECT_FALSE(h.failure.empty());

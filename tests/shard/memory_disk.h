@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -52,6 +53,14 @@ class MemoryDisk final : public env::Disk {
     std::uint64_t unopenable_for{UINT64_MAX};
     std::uint64_t unreadable_for{UINT64_MAX};
     std::uint64_t unlistable_for{UINT64_MAX};
+
+    // How it answers calls of that name, and whether it has done what they ask for all the same.
+    struct Refusal {
+        std::string_view call;
+        env::DiskErrc error{};
+        bool done{false};
+    };
+    std::optional<Refusal> refusal;
 
     // ---- what it did
     std::uint64_t writes{0};
@@ -121,7 +130,7 @@ class MemoryDisk final : public env::Disk {
 
     // ---- env::Disk
     void open(env::DiskOperation& op, std::string_view name) override {
-        push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+        push_named("open", op, [this, n = std::string(name)](env::DiskOperation& o) {
             const auto at = files.find(n);
             if (at == files.end()) {
                 o.error = env::DiskErrc::not_found;
@@ -138,7 +147,7 @@ class MemoryDisk final : public env::Disk {
         });
     }
     void create(env::DiskOperation& op, std::string_view name, std::uint64_t bytes) override {
-        push(op, [this, n = std::string(name), bytes](env::DiskOperation& o) {
+        push_named("create", op, [this, n = std::string(name), bytes](env::DiskOperation& o) {
             if (no_space) {
                 o.error = env::DiskErrc::no_space;
                 return;
@@ -157,7 +166,7 @@ class MemoryDisk final : public env::Disk {
         });
     }
     void create_growing(env::DiskOperation& op, std::string_view name, std::uint64_t) override {
-        push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+        push_named("create_growing", op, [this, n = std::string(name)](env::DiskOperation& o) {
             if (no_space) {
                 o.error = env::DiskErrc::no_space;
                 return;
@@ -194,12 +203,12 @@ class MemoryDisk final : public env::Disk {
         open_.erase(file);
     }
     void remove(env::DiskOperation& op, std::string_view name) override {
-        push(op, [this, n = std::string(name)](env::DiskOperation& o) {
+        push_named("remove", op, [this, n = std::string(name)](env::DiskOperation& o) {
             o.error = files.erase(n) == 1 ? env::DiskErrc::ok : env::DiskErrc::not_found;
         });
     }
     void rename(env::DiskOperation& op, std::string_view from, std::string_view to) override {
-        push(op, [this, f = std::string(from), t = std::string(to)](env::DiskOperation& o) {
+        push_named("rename", op, [this, f = std::string(from), t = std::string(to)](env::DiskOperation& o) {
             const auto at = files.find(f);
             if (at == files.end()) {
                 o.error = env::DiskErrc::not_found;
@@ -332,6 +341,19 @@ class MemoryDisk final : public env::Disk {
         std::string name;
         std::shared_ptr<File> file;
     };
+    void push_named(std::string_view call, env::DiskOperation& op, std::function<void(env::DiskOperation&)> action) {
+        push(op, [this, call, act = std::move(action)](env::DiskOperation& o) {
+            if (!refusal || refusal->call != call) {
+                act(o);
+                return;
+            }
+            if (refusal->done) {
+                act(o);
+            }
+            o.file = 0;
+            o.error = refusal->error;
+        });
+    }
     void push(env::DiskOperation& op, std::function<void(env::DiskOperation&)> action) {
         ASSERT(!op.in_flight);
         op.in_flight = true;
