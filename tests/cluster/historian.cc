@@ -73,7 +73,7 @@ using Clients = std::vector<std::unique_ptr<HistorianClient>>;
 // Of all domains.
 struct Verdict {
     std::uint64_t writes{0}, reads{0}, unknown{0}, unknown_placed{0};
-    std::uint64_t watches{0}, revisions_told{0}, events_told{0}, resumptions{0};
+    std::uint64_t watches{0}, revisions_told{0}, events_told{0}, marks{0}, resumptions{0};
     std::uint64_t granted{0}, renewals{0}, expired{0}, revoked{0}, ends_with_keys{0};
     bool inconclusive{false};
     std::vector<std::string> violations;
@@ -89,6 +89,7 @@ void count_told(const RecordedWatch& watch, Verdict& verdict) {
     verdict.watches++;
     for (const WatchTold& told : watch.told) {
         verdict.revisions_told += told.kind == WatchTold::Kind::revision ? 1u : 0u;
+        verdict.marks += told.kind == WatchTold::Kind::mark ? 1u : 0u;
         verdict.resumptions += told.kind == WatchTold::Kind::resumed ? 1u : 0u;
         verdict.events_told += told.events.size();
     }
@@ -144,6 +145,7 @@ void print_figures(const Verdict& verdict) {
     print("watches", verdict.watches);
     print("revisions told", verdict.revisions_told);
     print("events told", verdict.events_told);
+    print("marks", verdict.marks);
     print("resumptions", verdict.resumptions, "\n");
     print("leases granted", verdict.granted);
     print("renewals", verdict.renewals);

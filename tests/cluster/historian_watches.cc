@@ -96,6 +96,9 @@ void HistorianWatches::read_held(Instant now) {
 }
 
 void HistorianWatches::draw() {
+    if (!standing_.empty() && random_.one_in(4)) {
+        standing_[random_.below(standing_.size())]->watch->ask_mark();
+    }
     if (by_lot_ == nullptr) {
         RecordedWatch wanted = draw_watch(random_, workload_, options_.domains, revisions_);
         by_lot_ = begin(std::move(wanted), random_.one_in(4));

@@ -262,13 +262,13 @@ std::string LeaseBook::check_late(const Life& life) const {
     };
     for (const auto* there : life.there) {
         if (const Instant bound = late_at(there->invoked, there); bound > Instant{0}) {
-            return "late: it was there after it had to end, by" + when(bound) + ":\n  " + describe(*there);
+            return "late: it was there after it had to end," + when(bound) + ":\n  " + describe(*there);
         }
     }
     const Instant not_yet = life.ended_at > 0 ? times_.not_yet(life.ended_at) : Instant{0};
     if (const Instant bound = late_at(not_yet, nullptr); bound > Instant{0}) {
         return "late: it ended at revision " + std::to_string(life.ended_at) + ", after" + when(not_yet) +
-               ", and had to by" + when(bound) + (life.granted != nullptr ? ":\n  " + describe(*life.granted) : "");
+               ", and had to" + when(bound) + (life.granted != nullptr ? ":\n  " + describe(*life.granted) : "");
     }
     return {};
 }
