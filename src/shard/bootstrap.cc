@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assertion.h"
+#include "base/mark.h"
 #include "base/mutant.h"
 #include "shard/checkpoint_file.h"
 #include "shard/checkpoints.h"
@@ -136,11 +137,23 @@ void Bootstrap::save_memory() {
 }
 
 void Bootstrap::on_memory_saved() {
+    if (operation_.error == env::DiskErrc::no_space) {
+        tell_no_space();
+        patience_.renew();   // there is room again when somebody makes it
+    }
+    if (operation_.error != env::DiskErrc::ok && !patience_.spent()) {
+        MARK("the memory of peers is to be saved again");
+        patience_.wait();
+        return;
+    }
     if (operation_.error != env::DiskErrc::ok) {
+        context_.halted = true;
         context_.world.process.halt(env::Halt::log_failed, "cannot write the file `peers`: " +
                                                                std::string(env::to_string(operation_.error)));
         return;
     }
+    patience_.renew();
+    no_space_told_ = false;
     const std::vector<Heard> saved = std::exchange(heard_, {});
     for (const Heard& h : saved) {
         context_.links->remember(h.node, h.instance, h.incarnation);
@@ -156,6 +169,16 @@ void Bootstrap::on_memory_saved() {
     }
 }
 
+// The file as it was stays, so nothing is lost; who is not in it waits.
+void Bootstrap::tell_no_space() {
+    if (!std::exchange(no_space_told_, true)) {
+        context_.log_line(env::LogLevel::warning,
+                          "there is no disk space for the file `peers`: until there is, " +
+                              std::string(stage_ == Stage::saving ? "this node does not take part"
+                                                                  : "members that lost their data are not let in"));
+    }
+}
+
 bool Bootstrap::on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarnation incarnation) {
     if (peer.instance == instance && peer.incarnation == incarnation) {
         return true;
@@ -165,7 +188,7 @@ bool Bootstrap::on_peer_heard(PeerLinks::Peer& peer, InstanceId instance, Incarn
         context_.links->remember(peer.node, instance, incarnation);
         return true;
     }
-    if (operation_.in_flight || (!first_start && stage_ != Stage::running)) {
+    if (operation_.in_flight || patience_.waiting() || (!first_start && stage_ != Stage::running)) {
         // Nothing is promised over a first start's links before what is being written is remembered.
         return first_start && std::ranges::find(heard_, Heard{peer.node, instance, incarnation}) != heard_.end();
     }
@@ -550,8 +573,8 @@ void Bootstrap::report_waiting() {
 }
 
 void Bootstrap::on_timers(Instant now) {
-    if (stage_ == Stage::reading_memory && patience_.waiting() && patience_.over(now)) {
-        read_memory();
+    if (patience_.waiting() && patience_.over(now)) {
+        stage_ == Stage::reading_memory ? read_memory() : save_memory();
     }
     if (stage_ == Stage::loading && loading_ == 0) {
         pending_.clear();

@@ -73,6 +73,7 @@ class Bootstrap {
     PeerMemory memory() const;
     void save_memory();
     void on_memory_saved();
+    void tell_no_space();
     void restore(RecoveredReplica& recovered);
     void add_restored(ReplicaStart&& start);
     void decide();
@@ -90,7 +91,8 @@ class Bootstrap {
     Context& context_;
     Stage stage_{Stage::reading_memory};
     env::DiskOperation operation_;
-    Patience patience_;   // with the file of peers
+    Patience patience_;            // with the file of peers
+    bool no_space_told_{false};
     bool memory_found_{false};
     bool wiped_{false};
     bool replicas_unknown_{false};   // the log lost records, and perhaps replicas with them
@@ -105,7 +107,7 @@ class Bootstrap {
         Incarnation incarnation;
         bool operator==(const Heard&) const = default;
     };
-    // Not remembered yet, at most one of each peer. It does not change while it is being written.
+    // Not remembered yet, at most one of each peer. It does not change while it is being written, or waits to be again.
     std::vector<Heard> heard_;
     // Replicas whose checkpoint is being loaded; their recovered parts are kept meanwhile.
     struct Pending;

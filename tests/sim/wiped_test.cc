@@ -281,6 +281,28 @@ TEST(Wiped, a_node_comes_back_as_soon_as_a_quorum_without_it_runs) {
     }
 }
 
+// The others go on, and let it in when they have room to remember it.
+TEST(Wiped, a_node_whose_peers_have_full_disks_waits_and_ends_none_of_them) {
+    Scenario s;
+    ASSERT_TRUE(s.form());
+    ASSERT_TRUE(s.kill_quietly(0));
+    s.node(0).wipe();
+    const auto set_room = [&](bool any) {
+        for (std::size_t i = 1; i < s.nodes(); i++) {
+            DiskMedia& media = s.node(i).media();
+            media.profile().capacity_bytes = any ? DiskProfile{}.capacity_bytes : media.used_bytes();
+        }
+    };
+    set_room(false);
+    s.node(0).start();
+    s.simulation.run_for(10s);
+    EXPECT_TRUE(s.node(1).running() && s.node(2).running());
+    EXPECT_FALSE(s.cluster().all_ready());
+    set_room(true);
+    ASSERT_TRUE(s.run_until(20s, "it is not let in", [&] { return s.cluster().all_ready(); }));
+    s.expect_good_end();
+}
+
 TEST(Wiped, a_node_names_those_that_do_not_remember_its_incarnation_yet) {
     Wiped s;
     ASSERT_TRUE(s.form());
