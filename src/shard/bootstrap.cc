@@ -34,11 +34,6 @@ std::vector<NodeId> initial_nodes(const NodeConfig& config) {
     return nodes;
 }
 
-// Too few for a quorum without the one that counts for nothing until it is rebuilt.
-bool too_few_to_rebuild(const raft::Configuration& configuration) {
-    return configuration.voters.size() < 3 || (!configuration.outgoing.empty() && configuration.outgoing.size() < 3);
-}
-
 }  // namespace
 
 // What recovery found of a replica, kept while its checkpoint is loaded.

@@ -83,6 +83,8 @@ Instant ShardMove::turn() {
     for (const auto& log : logs_) {
         deadline = std::min(deadline, log->store->next_deadline());
     }
+    deadline = std::min({deadline, file_ ? file_->next_deadline() : never,
+                         patience_.waiting() ? patience_.deadline() : never});
     return stage_ == Stage::ended ? never : deadline;
 }
 
@@ -236,6 +238,7 @@ void ShardMove::on_recovered(Log& log, const RecoveredLog& recovered) {
         moving.hard_state = replica.hard_state;
         moving.promises_in_doubt = replica.promises_in_doubt;
         moving.checkpoint = replica.checkpoint;
+        moving.damaged = replica.damaged;
         if (!replica.entries.empty()) {
             moving.next = replica.entries.front().id.index;
             moving.end = replica.entries.back().id.index.next();
@@ -270,6 +273,7 @@ bool ShardMove::begin_replica() {
 }
 
 bool ShardMove::copy_file() {
+    file_->step(world_.clock.now());
     if (!file_->done()) {
         return false;
     }
@@ -278,6 +282,10 @@ bool ShardMove::copy_file() {
         end(file_->error() == env::DiskErrc::no_space ? env::Halt::no_disk_space : env::Halt::log_failed,
             "checkpoint " + moving.checkpoint->file + " cannot be copied: " +
                 std::string(env::to_string(file_->error())));
+        return false;
+    }
+    if (file_->unreadable_blocks() > 0 && too_few_to_rebuild(moving.checkpoint->configuration)) {
+        refuse_unreadable("checkpoint " + moving.checkpoint->file);
         return false;
     }
     if (file_->source_missing() || file_->unreadable_blocks() > 0) {
@@ -291,6 +299,12 @@ bool ShardMove::copy_file() {
     file_.reset();
     stage_ = Stage::placing;
     return true;
+}
+
+// In the new layout it would be lost for good.
+void ShardMove::refuse_unreadable(const std::string& what) {
+    end(env::Halt::refused, "the disk cannot read " + what + ", and no other replicas can give it back: the old layout "
+                            "stands; start again when the disk reads it");
 }
 
 // false, and waits: the batch under way must become durable first.
@@ -323,6 +337,9 @@ bool ShardMove::read() {
     if (moving.next == moving.end) {
         return end_replica();
     }
+    if (patience_.waiting() && !patience_.over(world_.clock.now())) {
+        return false;
+    }
     read_done_ = false;
     next_entry_ = 0;
     stage_ = Stage::appending;
@@ -350,7 +367,10 @@ bool ShardMove::append() {
         bytes_moved_ += entry.payload.size();
     }
     if (read_.damaged) {
-        return append_damaged(target);
+        return on_damaged(target);
+    }
+    if (std::exchange(tried_again_, false)) {
+        patience_.renew();   // else it was in vain: what else cannot be read is believed at once
     }
     if (read_.entries.empty()) {
         end(env::Halt::refused, "the log of shard " + std::to_string(moving.from) + " does not give out its entries");
@@ -358,6 +378,27 @@ bool ShardMove::append() {
     }
     stage_ = Stage::reading;
     return true;
+}
+
+// What recovery could read is asked for again before it is given up.
+bool ShardMove::on_damaged(LogStore& target) {
+    const Moving& moving = moving_[moved_];
+    if (std::ranges::find(moving.damaged, moving.next) != moving.damaged.end()) {
+        return append_damaged(target);
+    }
+    if (!patience_.spent()) {
+        patience_.wait();
+        tried_again_ = true;
+        stage_ = Stage::reading;
+        return true;
+    }
+    tried_again_ = false;
+    if (moving.checkpoint && too_few_to_rebuild(moving.checkpoint->configuration)) {
+        refuse_unreadable("entry " + std::to_string(moving.next.value) + " of range " +
+                          std::to_string(moving.range.value));
+        return false;
+    }
+    return append_damaged(target);
 }
 
 // A payload that is lost: the replica will fetch it from a peer, by its checksum.

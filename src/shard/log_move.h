@@ -18,7 +18,8 @@
 // count, from any point.
 //
 // Damage goes along as what it is: an entry known by id and checksum alone arrives so, doubtful promises arrive doubtful,
-// an unreadable checkpoint arrives unreadable, and its replica is rebuilt from peers. One thing cannot go along: that
+// an unreadable checkpoint arrives unreadable, and its replica is rebuilt from peers. Where there are too few of them what
+// the disk does not read ends the change instead, as the disk may read it again. One thing cannot go along: that
 // records were lost and there may have been replicas nobody knows of. Then the change is refused, until a start with the
 // old count has made up for it.
 //
@@ -36,6 +37,7 @@
 #include "env/world.h"
 #include "shard/log_move_file.h"
 #include "shard/log_store.h"
+#include "shard/patience.h"
 
 namespace ringfort::shard {
 
@@ -90,6 +92,7 @@ class ShardMove {
         raft::HardState hard_state;
         bool promises_in_doubt{false};
         std::optional<CheckpointRecord> checkpoint;   // as the old log names it
+        std::vector<LogIndex> damaged;                // entries known to be
         LogIndex next{1};                             // entry to be moved
         LogIndex end{1};
     };
@@ -108,7 +111,9 @@ class ShardMove {
     bool place();
     bool read();
     bool append();
+    bool on_damaged(LogStore& target);
     bool append_damaged(LogStore& target);
+    void refuse_unreadable(const std::string& what);
     bool end_replica();
     bool seal();
     bool finish_switch();
@@ -131,6 +136,8 @@ class ShardMove {
     std::vector<Moving> moving_;
     std::size_t moved_{0};           // of moving_: these are done
     std::unique_ptr<FileCopy> file_;
+    Patience patience_;              // with entries that could be read before
+    bool tried_again_{false};        // the one being read
     EntryRead read_;
     bool read_done_{false};
     bool news_{false};               // a log has answered since the last step

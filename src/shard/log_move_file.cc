@@ -30,6 +30,17 @@ void FileCopy::end(DiskErrc error) {
     stage_ = Stage::done;
 }
 
+void FileCopy::step(Instant now) {
+    if (patience_.waiting() && patience_.over(now)) {
+        tried_again_ = true;
+        stage_ == Stage::opening ? open() : read_block();
+    }
+}
+
+void FileCopy::open() {
+    disk_.open(op_, source_name_);
+}
+
 void FileCopy::go_on() {
     const DiskErrc error = op_.error;
     const bool may_fail = stage_ == Stage::clearing || stage_ == Stage::opening || stage_ == Stage::reading;
@@ -44,15 +55,21 @@ void FileCopy::go_on() {
                 return;
             }
             stage_ = Stage::opening;
-            disk_.open(op_, source_name_);
+            open();
             return;
         case Stage::opening:
+            if (error != DiskErrc::ok && error != DiskErrc::not_found && !patience_.spent()) {
+                patience_.wait();
+                return;
+            }
             if (error != DiskErrc::ok) {
                 source_missing_ = error == DiskErrc::not_found;
                 end(source_missing_ ? DiskErrc::ok : error);
                 return;
             }
             source_ = op_.file;
+            patience_.renew();
+            tried_again_ = false;
             stage_ = Stage::creating;
             disk_.create_growing(op_, target_name_, bytes_);
             return;
@@ -94,6 +111,13 @@ void FileCopy::on_read() {
     } else if (!by_blocks_) {
         by_blocks_ = true;
     } else {
+        if (op_.error != DiskErrc::ok && !patience_.spent()) {
+            patience_.wait();
+            return;
+        }
+        if (std::exchange(tried_again_, false) && op_.error == DiskErrc::ok) {
+            patience_.renew();   // else it was in vain: what else cannot be read is believed at once
+        }
         if (op_.error != DiskErrc::ok) {
             std::memset(piece_.data() + in_piece_, 0, limits::block_bytes);
             unreadable_blocks_++;
@@ -101,11 +125,15 @@ void FileCopy::on_read() {
         in_piece_ += limits::block_bytes;
     }
     if (in_piece_ < wanted) {
-        disk_.read(op_, source_, copied_ + in_piece_, piece_.span().subspan(in_piece_, limits::block_bytes));
+        read_block();
         return;
     }
     stage_ = Stage::writing;
     disk_.write(op_, target_, copied_, piece_.span().first(wanted), env::Durability::none);
+}
+
+void FileCopy::read_block() {
+    disk_.read(op_, source_, copied_ + in_piece_, piece_.span().subspan(in_piece_, limits::block_bytes));
 }
 
 }  // namespace ringfort::shard

@@ -1,11 +1,12 @@
-// Copies a checkpoint file, a piece at a time, one operation in flight. What cannot be read becomes zeros: the checksum
-// in the record that names the file then tells.
+// Copies a checkpoint file, a piece at a time, one operation in flight. What cannot be read is asked for again
+// (patience.h), and then becomes zeros: the checksum in the record that names the file then tells.
 #pragma once
 
 #include <string>
 
 #include "base/aligned_buffer.h"
 #include "env/disk.h"
+#include "shard/patience.h"
 
 namespace ringfort::shard {
 
@@ -18,6 +19,10 @@ class FileCopy {
     FileCopy(const FileCopy&) = delete;
     FileCopy& operator=(const FileCopy&) = delete;
 
+    // Tries again what is due.
+    void step(Instant now);
+    // When that is; never: it waits for the disk.
+    Instant next_deadline() const { return patience_.waiting() ? patience_.deadline() : never; }
     // The copy is durable; or it has failed; or there was nothing to copy.
     bool done() const { return stage_ == Stage::done; }
     env::DiskErrc error() const { return error_; }
@@ -29,7 +34,9 @@ class FileCopy {
 
     static void on_operation(env::DiskOperation& op);
     void go_on();
+    void open();
     void read_next();
+    void read_block();
     void on_read();
     void end(env::DiskErrc error);
 
@@ -46,6 +53,8 @@ class FileCopy {
     std::uint64_t copied_{0};
     std::uint64_t in_piece_{0};     // read so far
     bool by_blocks_{false};         // a piece that cannot be read whole
+    Patience patience_;
+    bool tried_again_{false};       // what is being opened or read
     bool source_missing_{false};
     std::uint64_t unreadable_blocks_{0};
 };

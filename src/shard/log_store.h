@@ -39,6 +39,11 @@ struct CheckpointRecord {
     std::string file;                    // name in the shard's directory; empty: the initial state (1, 1), no file
 };
 
+// Too few for a quorum without one that counts for nothing until it is rebuilt: what it lost nobody gives back.
+inline bool too_few_to_rebuild(const raft::Configuration& configuration) {
+    return configuration.voters.size() < 3 || (!configuration.outgoing.empty() && configuration.outgoing.size() < 3);
+}
+
 // What recovery found of one range.
 struct RecoveredReplica {
     RangeId range{};

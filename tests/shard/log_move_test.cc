@@ -41,7 +41,8 @@ void set_options(LogHarness& h, std::size_t shard, std::uint32_t count) {
 }
 
 // A data directory with `shards` logs and some replicas, each with a history.
-Image make(std::uint32_t shards, std::uint64_t ranges, std::uint64_t seed) {
+Image make(std::uint32_t shards, std::uint64_t ranges, std::uint64_t seed,
+           const std::vector<NodeId>& voters = {NodeId(1), NodeId(2), NodeId(3)}) {
     Prng random(seed);
     Image out;
     for (std::uint32_t shard = 0; shard < shards; shard++) {
@@ -70,6 +71,7 @@ Image make(std::uint32_t shards, std::uint64_t ranges, std::uint64_t seed) {
                     shard::CheckpointRecord record = LogHarness::checkpoint_at(1 + (last - 1) / 10, last - 2);
                     const std::string content(limits::block_bytes * random.between(1, 80),
                                               static_cast<char>('A' + random.below(26)));
+                    record.configuration.voters = voters;
                     record.file = directory_of(shard) + "/checkpoint-" + std::to_string(range) + "-" +
                                   std::to_string(last) + "-5";
                     record.bytes = content.size() - random.below(limits::block_bytes);
@@ -406,6 +408,16 @@ TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_one_that_does_not_
         std::fill_n(wanted.at(3).file.begin(), limits::block_bytes, '\0');
         ASSERT_EQ(read(mover.disk.image()), wanted);
     }
+    {   // for a moment only
+        Mover mover(before, 3);
+        mover.disk.unreadable.insert({file, 0});
+        mover.disk.unreadable_for = 4;
+        mover.disk.unopenable.insert(file);
+        mover.disk.unopenable_for = 2;
+        mover.run();
+        ASSERT_TRUE(mover.move->switched()) << mover.process.reason;
+        ASSERT_EQ(read(mover.disk.image()), known);
+    }
     {   // that it does not open now is no reason to go on without it
         Mover mover(before, 3);
         mover.disk.unopenable.insert(file);
@@ -418,6 +430,65 @@ TEST(LogMove, an_unreadable_checkpoint_arrives_unreadable_and_one_that_does_not_
     Layout wanted = known;
     wanted.at(3).file = "(none)";
     ASSERT_EQ(read(moved(before, 3)), wanted);
+}
+
+// With the new layout it would be lost for good, as nobody else has it.
+TEST(LogMove, what_is_not_read_and_no_peer_could_give_back_ends_the_move) {
+    const Image before = make(1, 6, 5, {NodeId(1), NodeId(2)});
+    const Layout known = read(before);
+    std::size_t files = 0;
+    for (const auto& [name, content] : before) {
+        if (name.find("/checkpoint-") == std::string::npos) {
+            continue;
+        }
+        Mover mover(before, 3);
+        mover.disk.unreadable.insert({name, 0});
+        mover.run();
+        if (mover.move->switched()) {
+            continue;   // its replica stays where it is, or a later checkpoint has taken its place
+        }
+        files++;
+        ASSERT_EQ(mover.process.how, env::Halt::refused);
+        ASSERT_NE(mover.process.reason.find(name), std::string::npos) << mover.process.reason;
+        ASSERT_EQ(read(mover.disk.image()), known);
+    }
+    EXPECT_GT(files, 0U);
+}
+
+// Read by recovery, and not any more when they are to be moved.
+TEST(LogMove, entries_that_are_not_read_for_a_moment_arrive_whole) {
+    const Image before = make(1, 6, 4);
+    const Layout known = read(before);
+    Mover whole(before, 3);
+    std::uint64_t first = UINT64_MAX;   // operation by which all that is there was read
+    std::uint64_t reads = 0;
+    whole.run([&] {
+        if (first == UINT64_MAX && whole.disk.files.size() > before.size() + 2) {
+            first = whole.completed;
+            reads = whole.disk.reads;
+        }
+    });
+    ASSERT_TRUE(whole.move->switched());
+    ASSERT_GT(whole.disk.reads, reads) << "nothing is read again";
+    for (const bool lasting : {false, true}) {
+        Mover mover(before, 3);
+        mover.run([&] {
+            if (mover.completed == first) {
+                for (const auto& [name, content] : before) {
+                    for (std::uint64_t block = 0; block < content.size() / limits::block_bytes; block++) {
+                        mover.disk.unreadable.insert({name, block});
+                    }
+                }
+                mover.disk.unreadable_for = lasting ? UINT64_MAX : 12;
+            }
+        });
+        if (!lasting) {
+            ASSERT_TRUE(mover.move->switched()) << mover.process.reason;
+            ASSERT_EQ(read(mover.disk.image()), known);
+        } else if (!mover.move->switched()) {
+            ASSERT_EQ(read(mover.disk.image()), known);
+        }
+    }
 }
 
 TEST(LogMove, a_missing_log_is_refused_again_and_again) {
