@@ -270,7 +270,8 @@ void Replay::apply_state(ReplayedReplica& replica, const Record& record) {
     replica.hard_state.in_doubt &= doubt_until_fence;
     replica.incarnation = record.header.incarnation;
     replica.last_sequence = record.header.sequence;
-    if (record.checkpoint && (!replica.checkpoint || first_met ||
+    // The file of a later one than an epoch began with is gone: its record could not be read then, and nothing named it.
+    if (record.checkpoint && (!replica.checkpoint || first_met || epoch_opens_ ||
                               replica.checkpoint->body.applied_index <= record.checkpoint->applied_index)) {
         set_checkpoint(replica, *record.checkpoint);
     }

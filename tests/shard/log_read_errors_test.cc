@@ -175,6 +175,46 @@ TEST(LogReadErrors, a_log_of_which_nothing_can_be_read_is_not_missing_and_not_fr
     EXPECT_EQ(h.disk.image(), log.image);
 }
 
+// A start that did not know of the last checkpoint has removed its file.
+TEST(LogReadErrors, a_checkpoint_hidden_from_an_epoch_is_not_the_one_that_counts_when_the_disk_reads_again) {
+    LogHarness h;
+    h.start();
+    h.create(1);
+    h.append(1, 1, 2, "two");
+    h.append(1, 1, 3, "three");
+    h.create(2);
+    h.append(2, 1, 2, "keeps the segment");
+    h.settle();
+    const shard::BatchSequence named = h.log->open_batch();
+    h.checkpoint(1, 1, 3);
+    h.settle();
+    h.crash_and_start();
+    h.vote(1, 4, 0);
+    h.settle();
+    const shard::BatchSequence last = h.log->open_batch();
+    h.vote(1, 5, 0);
+    h.settle();
+    const DiskImage image = h.disk.image();
+    // All that names it: what the next epoch began with, too, and the copies.
+    for (const log::BatchPlace& place : places_in(image)) {
+        if (place.sequence >= named && place.sequence < last) {
+            make_unreadable(h, shard::SegmentSet::name("shard-0", place.segment), place.offset,
+                            place.offset + place.bytes);
+        }
+    }
+    h.restart_from(image);
+    ASSERT_TRUE(h.recovered) << h.failure;
+    ASSERT_EQ(h.replica(1)->replica.checkpoint->applied.index, LogIndex(1));
+    ASSERT_TRUE(h.replica(1)->replica.promises_in_doubt);
+    h.vote(1, 6, 0, 2, true);
+    h.settle();
+
+    h.disk.unreadable.clear();
+    h.crash_and_start();
+    EXPECT_EQ(h.replica(1)->replica.checkpoint->applied.index, LogIndex(1));
+    EXPECT_TRUE(h.replica(1)->replica.promises_in_doubt);
+}
+
 // A file left out of the list would be one that never was: what it promised would be forgotten in silence.
 TEST(LogReadErrors, a_segment_that_cannot_be_looked_at_refuses_the_start_by_name) {
     const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
