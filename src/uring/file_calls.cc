@@ -126,6 +126,8 @@ DIR* open_to_read(int directory, const char* name) {
     return stream;
 }
 
+// What is read here from now on must stay though the power be cut: a process that was killed may have renamed a file and
+// not have come to make that durable.
 int remove_unfinished_in(int directory, const char* name) {
     DIR* stream = open_to_read(directory, name);
     if (stream == nullptr) {
@@ -137,6 +139,9 @@ int remove_unfinished_in(int directory, const char* name) {
         if (unfinished && unlinkat(dirfd(stream), entry->d_name, 0) != 0 && errno != EISDIR) {
             error = errno;
         }
+    }
+    if (error == 0 && fsync(dirfd(stream)) != 0) {
+        error = errno;
     }
     closedir(stream);
     return error;

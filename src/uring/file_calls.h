@@ -31,7 +31,7 @@ int rename_file(int directory, const std::string& from, const std::string& to);
 int list_files(int directory, const std::string& name, std::vector<env::FileInfo>& files);
 int read_small(int directory, const std::string& name, std::vector<std::byte>& content);
 int replace_small(int directory, const std::string& name, Bytes content);
-// Removes what a crash left unfinished, in the data directory and in those of its shards.
+// Removes what a crash left unfinished, in the data directory and in those of its shards; the names there are durable then.
 int remove_unfinished(int directory);
 
 }  // namespace ringfort::uring
