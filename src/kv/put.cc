@@ -1,5 +1,7 @@
 #include "kv/txn_job.h"
 
+#include "base/mutant.h"
+
 namespace ringfort::kv {
 
 api::Errc check_put(const StoreState& state, const api::PutRequest& put, const KeyRecord* record) {
@@ -17,7 +19,7 @@ api::PutResponse execute_put(StoreState& state, const api::PutRequest& put, KeyR
     if (former != nullptr && put.ignore_value) {
         next.value = former->value();
     }
-    if (former != nullptr && put.ignore_lease) {
+    if (former != nullptr && put.ignore_lease && !MUTANT(ignored_lease_is_left)) {
         next.lease = former->lease();
     }
     api::PutResponse response;

@@ -61,7 +61,10 @@ bool RangeScan::inside(std::string_view key) const {
 }
 
 bool RangeScan::wanted(const Version& version) const {
-    return within(version.mod, request_.min_mod_revision, request_.max_mod_revision) &&
+    const api::Revision max_mod = MUTANT(revision_filter_ends_early) && request_.max_mod_revision > 1
+                                      ? request_.max_mod_revision - 1
+                                      : request_.max_mod_revision;
+    return within(version.mod, request_.min_mod_revision, max_mod) &&
            within(version.create(), request_.min_create_revision, request_.max_create_revision);
 }
 
@@ -239,7 +242,7 @@ std::int64_t RangeScan::order_of(const Version& version) const {
 
 // Whether a stands before b in the answer.
 bool RangeScan::precedes(const Reference& a, const Reference& b, WorkBudget& budget) const {
-    const bool down = request_.sort_order == api::SortOrder::descend;
+    const bool down = request_.sort_order == api::SortOrder::descend && !MUTANT(sorts_upwards_only);
     if (a.order != b.order) {
         return down ? a.order > b.order : a.order < b.order;
     }

@@ -1,6 +1,7 @@
 #include "sim/history.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/assertion.h"
 #include "base/checksum.h"
@@ -24,6 +25,15 @@ api::RangeRequest range_of(const StepRequest& step, bool serializable) {
     out.limit = step.limit;
     out.revision = step.revision;
     out.serializable = serializable;
+    const Arrangement& how = step.arrangement;
+    out.sort_target = how.target;
+    out.sort_order = how.order;
+    out.keys_only = how.keys_only;
+    out.count_only = how.count_only;
+    out.min_mod_revision = how.min_mod;
+    out.max_mod_revision = how.max_mod;
+    out.min_create_revision = how.min_create;
+    out.max_create_revision = how.max_create;
     return out;
 }
 api::PutRequest put_of(const StepRequest& step) {
@@ -32,6 +42,8 @@ api::PutRequest put_of(const StepRequest& step) {
     out.value = step.value;
     out.prev_kv = step.prev_kv;
     out.lease = step.lease;
+    out.ignore_value = step.ignore_value;
+    out.ignore_lease = step.ignore_lease;
     return out;
 }
 api::DeleteRangeRequest remove_of(const StepRequest& step) { return {step.key, step.range_end, step.prev_kv}; }
@@ -129,6 +141,25 @@ std::string readable(const std::string& key) {
     return key.ends_with('\0') ? key.substr(0, key.size() - 1) + "\\0" : key;
 }
 
+std::string describe_arrangement(const Arrangement& how) {
+    std::string out;
+    if (how.target != api::SortTarget::key || how.order != api::SortOrder::none) {
+        constexpr std::array targets{"key", "version", "create", "mod", "value"};
+        out += std::string(" by ") + targets[static_cast<std::size_t>(how.target)];
+        out += how.order == api::SortOrder::descend ? " descending" : "";
+    }
+    const auto bounded = [&out](const char* what, api::Revision min, api::Revision max) {
+        if (min > 0 || max > 0) {
+            out += " " + std::string(what) + " " + std::to_string(min) + ".." + (max > 0 ? std::to_string(max) : "");
+        }
+    };
+    bounded("mod", how.min_mod, how.max_mod);
+    bounded("create", how.min_create, how.max_create);
+    out += how.keys_only ? " keys only" : "";
+    out += how.count_only ? " count only" : "";
+    return out;
+}
+
 void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
     for (const auto& step : steps) {
         switch (step.kind) {
@@ -148,8 +179,10 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
             out += ".." + step.range_end;
         }
         if (step.kind == StepKind::put) {
-            out += "=" + step.value.substr(0, 24);
+            out += step.ignore_value ? " without value" : "=" + step.value.substr(0, 24);
+            out += step.ignore_lease ? " keeping the lease" : "";
         }
+        out += describe_arrangement(step.arrangement);
         if (step.lease != 0) {
             out += " lease " + std::to_string(step.lease);
         }
@@ -163,6 +196,13 @@ void describe_steps(const std::vector<StepRequest>& steps, std::string& out) {
 }
 
 }  // namespace
+
+bool Arrangement::wants(const RecordedKv& kv) const {
+    const auto within = [](api::Revision revision, api::Revision min, api::Revision max) {
+        return revision >= min && (max == 0 || revision <= max);
+    };
+    return within(kv.mod_revision, min_mod, max_mod) && within(kv.create_revision, min_create, max_create);
+}
 
 std::string shortened(std::string_view value) {
     if (value.size() <= shortened_bytes) {

@@ -15,6 +15,24 @@ namespace ringfort::sim {
 // Those about leases are on their own, but for a put's; so are compactions, hashes, and taking back alarms.
 enum class StepKind : std::uint8_t { range, put, remove, compact, grant, revoke, keep_alive, time_to_live, hash, disarm };
 
+struct RecordedKv;
+
+// What of the keys of a range is answered, which of them and in which order.
+struct Arrangement {
+    api::SortTarget target{api::SortTarget::key};
+    api::SortOrder order{api::SortOrder::none};
+    bool keys_only{false};
+    bool count_only{false};
+    api::Revision min_mod{0};      // of these four 0 is no bound
+    api::Revision max_mod{0};
+    api::Revision min_create{0};
+    api::Revision max_create{0};
+
+    bool is_plain() const { return *this == Arrangement{}; }
+    bool wants(const RecordedKv& kv) const;
+    bool operator==(const Arrangement&) const = default;
+};
+
 struct StepRequest {
     StepKind kind{StepKind::range};
     std::string key;
@@ -26,6 +44,11 @@ struct StepRequest {
     bool physical{false};          // compact: answered when the space is free
     api::LeaseId lease{0};         // put: it hangs on this one; grant: 0 leaves the choice; others about leases: which
     std::int64_t ttl{0};           // grant: seconds
+    Arrangement arrangement{};     // range
+    bool ignore_value{false};      // put: it keeps what the key has; of one that does not exist it is refused
+    bool ignore_lease{false};      // likewise
+
+    bool needs_key() const { return ignore_value || ignore_lease; }
 };
 
 struct CompareRequest {

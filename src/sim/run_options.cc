@@ -158,6 +158,16 @@ void draw_astray(Prng& random, RunOptions& out) {
     out.beyond_budget = random.one_in(16);
 }
 
+// How long leaders are waited for, what puts keep, and whether compaction comes unasked; from a generator of their own.
+void draw_rest(Prng& random, RunOptions& out) {
+    out.election_timeout = pick(random, std::array<Duration, 4>{300ms, 1s, 1s, 2s});
+    out.heartbeat_interval = out.election_timeout / pick(random, std::array<int, 3>{5, 10, 10});
+    out.workload.keeps_one_in = pick(random, std::array<std::uint32_t, 3>{0, 8, 8});
+    const std::uint64_t unasked = random.below(8);
+    out.auto_compaction_revisions = unasked == 0 ? pick(random, std::array<std::int64_t, 2>{5, 100}) : 0;
+    out.auto_compaction_period = unasked == 1 ? pick(random, std::array<Duration, 2>{2s, 20s}) : Duration(0);
+}
+
 // From a generator of their own.
 void draw_watches(Prng& random, bool tight, RunOptions& out) {
     out.workload.watches = pick(random, std::array<std::size_t, 4>{0, 1, 3, 3});
@@ -304,6 +314,8 @@ RunOptions draw(const RunRequest& request) {
     draw_watches(watching, watching.one_in(3), out);
     Prng locking(request.seed + 0x510e527fade682d1);
     out.workload.locks = locking.one_in(2);
+    Prng rest(request.seed + 0x1f83d9abfb41bd6b);
+    draw_rest(rest, out);
     widen_sockets(out.network);
     return out;
 }

@@ -86,6 +86,7 @@ struct WorkloadOptions {
     Duration burst_interval{5s};           // between bursts, on average
     std::uint32_t cancel_one_in{0};        // requests given up before their answer; 0: none
     std::uint32_t hurry_one_in{0};         // requests with a deadline of milliseconds; 0: none
+    std::uint32_t keeps_one_in{0};         // puts that keep the value or the lease of a key that may be gone
     std::uint64_t operations_max{0};       // of a client; 0: it goes on asking until the load ends
     std::size_t watches{0};                // of a client, at a time
     bool locks{false};                     // locks and elections, in a domain of their own

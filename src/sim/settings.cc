@@ -71,6 +71,7 @@ void each_setting(Options& o, Visit visit) {
     visit("disarms", o.workload.disarms);
     visit("cancel", o.workload.cancel_one_in);
     visit("hurry", o.workload.hurry_one_in);
+    visit("keeps", o.workload.keeps_one_in);
     visit("watches", o.workload.watches);
     visit("locks", o.workload.locks);
     visit("reply-credit", o.workload.reply_credit_bytes);

@@ -32,7 +32,7 @@ std::vector<std::string> domain_splits(std::uint32_t domains) {
 }
 
 Workload::Workload(const WorkloadOptions& options, std::uint32_t domains, std::uint32_t client, std::uint64_t seed)
-    : options_(options), domains_(domains), client_(client), random_(seed) {}
+    : options_(options), domains_(domains), client_(client), random_(seed), details_(seed + 0x1f83d9abfb41bd6b) {}
 
 std::string Workload::key(std::uint32_t domain) {
     const bool hot = !options_.uniform && random_.one_in(2);
@@ -58,6 +58,27 @@ StepRequest Workload::range(std::uint32_t domain) {
     StepRequest out = get(domain);
     out.range_end = end_of_few(domain);
     out.limit = random_.one_in(3) ? static_cast<std::int64_t>(random_.between(1, 5)) : 0;
+    if (details_.one_in(3)) {
+        out.arrangement = arrangement(domain);
+    }
+    return out;
+}
+
+// Bounds are around what exists: of keys that many puts were made on, and of those made since.
+Arrangement Workload::arrangement(std::uint32_t domain) {
+    Arrangement out;
+    if (details_.one_in(2)) {
+        out.target = static_cast<api::SortTarget>(details_.below(5));
+        out.order = static_cast<api::SortOrder>(details_.below(3));
+    }
+    const auto seen = static_cast<std::uint64_t>(revision_[domain]);
+    for (api::Revision* bound : {&out.min_mod, &out.max_mod, &out.min_create, &out.max_create}) {
+        if (details_.one_in(6)) {
+            *bound = static_cast<api::Revision>(details_.below(seen + 2));
+        }
+    }
+    out.keys_only = details_.one_in(4);
+    out.count_only = details_.one_in(8);
     return out;
 }
 
@@ -89,6 +110,12 @@ void Workload::turn_page(const RecordedOperation& operation) {
 StepRequest Workload::put(std::uint32_t domain) {
     StepRequest out{StepKind::put, key(domain), {}, value(), !random_.one_in(4), 0, 0};
     out.lease = options_.leases > 0 && random_.one_in(2) ? lease(domain) : 0;
+    if (last_seen_.contains(out.key) && details_.one_in(options_.keeps_one_in)) {
+        out.ignore_value = details_.one_in(2);
+        out.ignore_lease = !out.ignore_value || details_.one_in(2);
+        out.value = out.ignore_value ? std::string{} : out.value;
+        out.lease = out.ignore_lease ? 0 : out.lease;
+    }
     if (out.lease != 0 && options_.lease_keys > 0 && random_.one_in(2)) {
         const std::uint64_t number = random_.below(options_.lease_keys);
         out.key = end_of_few(domain) + "l" + std::to_string(1000 + number).substr(1);
@@ -233,7 +260,9 @@ RecordedOperation Workload::bulk_fill(std::uint32_t domain) {
     for (std::uint64_t i = random_.between(1, most); i > 0; i--) {
         StepRequest step = put(domain);
         step.key = bulk_key(domain, (first + i) % options_.bulk_keys);
-        step.value = step.value.substr(0, 16);   // a new one: hundreds of them must not keep the room of large ones
+        step.ignore_value = step.ignore_lease = false;
+        // A new text: hundreds of them must not keep the room of large ones.
+        step.value = (step.value.empty() ? value() : step.value).substr(0, 16);
         step.prev_kv = false;
         out.success.push_back(std::move(step));
     }
@@ -338,8 +367,12 @@ void Workload::learn(const RecordedOperation& operation) {
     turn_page(operation);
     api::Revision& revision = revision_[operation.domain];
     revision = std::max(revision, operation.header.revision);
-    for (const auto& result : operation.results) {
-        for (const auto& kv : result.kvs) {
+    for (std::size_t i = 0; i < operation.results.size(); i++) {
+        const auto& steps = operation.branch();
+        if (i < steps.size() && steps[i].arrangement.keys_only) {
+            continue;   // nobody remembers the values
+        }
+        for (const auto& kv : operation.results[i].kvs) {
             RecordedKv& last = last_seen_[kv.key];
             if (last.mod_revision <= kv.mod_revision) {
                 last = kv;

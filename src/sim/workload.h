@@ -30,6 +30,7 @@ class Workload {
     std::string value();
     StepRequest get(std::uint32_t domain);
     StepRequest range(std::uint32_t domain);
+    Arrangement arrangement(std::uint32_t domain);
     StepRequest put(std::uint32_t domain);
     StepRequest remove(std::uint32_t domain, bool many);
     RecordedOperation page(std::uint32_t domain);
@@ -49,6 +50,7 @@ class Workload {
     std::uint32_t domains_;
     std::uint32_t client_;
     Prng random_;
+    Prng details_;                                      // of requests: what they draw changes no others
     std::uint64_t values_{0};
     std::map<std::string, RecordedKv> last_seen_;
     std::map<std::uint32_t, api::Revision> revision_;   // highest seen, by domain

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "history_builder.h"
 
 namespace ringfort::sim {
@@ -53,6 +55,12 @@ TEST(Compaction, a_read_is_refused_only_below_one_that_somebody_asked_for) {
     EXPECT_EQ(check({lost, read_of_past(4, 2, 3, api::Errc::compacted)}), "");
     lost.error = api::Errc::no_leader;   // definitely never happened
     EXPECT_NE(check({lost, read_of_past(4, 2, 3, api::Errc::compacted)}), "");
+}
+
+TEST(Compaction, a_cluster_that_compacts_by_itself_refuses_what_that_may_have_taken_and_no_more) {
+    const auto refused = read_of_past(4, 2, 3, api::Errc::compacted);
+    EXPECT_EQ(check_compaction(std::array{&refused}, 5), "");
+    EXPECT_NE(check_compaction(std::array{&refused}, 4), "");
 }
 
 TEST(Compaction, a_revision_that_was_told_is_not_of_the_future) {

@@ -101,6 +101,41 @@ TEST(Serializability, an_unknown_write_stands_where_its_value_was_seen_and_touch
     EXPECT_FALSE(report.inconclusive);
 }
 
+// The value was seen as of revision 4 only, where another put had kept it.
+TEST(Serializability, an_unknown_write_stands_where_its_value_was_seen_or_before_if_another_may_have_kept_it) {
+    StepRequest keeps = B::put("a", "");
+    keeps.ignore_value = true;
+    HistoryBuilder h;
+    h.unknown(0, B::put("a", "1"));
+    h.ok(0, 1, 3, B::put("b", "1"));
+    h.ok(2, 3, 4, keeps);
+    h.ok(4, 5, 4, B::get("a"), {{B::kv("a", "1", 2, 4, 2)}, 1, false});
+    expect_good(h);
+
+    HistoryBuilder both_unknown;
+    both_unknown.unknown(0, B::put("a", "1"));
+    both_unknown.unknown(0, keeps);
+    both_unknown.ok(4, 5, 3, B::get("a"), {{B::kv("a", "1", 2, 3, 2)}, 1, false});
+    expect_good(both_unknown);
+
+    HistoryBuilder before_it_exists;
+    before_it_exists.ok(0, 1, 2, keeps);
+    expect_bad(before_it_exists, "does not follow");
+}
+
+TEST(Serializability, what_a_read_of_keys_only_shows_says_nothing_of_values) {
+    StepRequest keys = B::get("a");
+    keys.arrangement.keys_only = true;
+    HistoryBuilder h;
+    h.ok(0, 1, 2, B::put("a", "1"));
+    h.ok(2, 3, 2, keys, {{B::kv("a", "", 2, 2, 1)}, 1, false});
+    expect_good(h);
+    HistoryBuilder with_value;
+    with_value.ok(0, 1, 2, B::put("a", "1"));
+    with_value.ok(2, 3, 2, keys, {{B::kv("a", "1", 2, 2, 1)}, 1, false});
+    expect_bad(with_value, "not true at its revision");
+}
+
 TEST(Serializability, gives_up_and_blames_nobody_when_the_search_has_tried_much_or_visited_many_keys) {
     HistoryBuilder tries;
     for (int i = 0; i < 30; i++) {

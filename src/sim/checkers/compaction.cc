@@ -34,7 +34,7 @@ class HighestBy {
 
 }  // namespace
 
-std::string check_compaction(std::span<const RecordedOperation* const> operations) {
+std::string check_compaction(std::span<const RecordedOperation* const> operations, api::Revision unasked_below) {
     HighestBy asked;         // compactions that may have happened, from their invocation on
     HighestBy acknowledged;  // compactions, from their answer on
     HighestBy told;          // revisions of answers
@@ -63,7 +63,7 @@ std::string check_compaction(std::span<const RecordedOperation* const> operation
                 return "a read is answered below an acknowledged compaction:\n  " + describe(*operation);
             }
         } else if (operation->error == api::Errc::compacted) {
-            if (asked.before(operation->completed) <= wanted) {
+            if (std::max(asked.before(operation->completed), unasked_below) <= wanted) {
                 return "a read is refused as compacted, and nobody asked for that:\n  " + describe(*operation);
             }
         } else if (operation->error == api::Errc::future_revision) {

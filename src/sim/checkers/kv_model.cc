@@ -1,6 +1,9 @@
 #include "sim/checkers/kv_model.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <utility>
 
 #include "base/assertion.h"
 
@@ -15,6 +18,22 @@ bool related(api::CompareResult result, const T& left, const T& right) {
         case api::CompareResult::not_equal: return left != right;
         case api::CompareResult::greater: return left > right;
         case api::CompareResult::less: return left < right;
+    }
+    UNREACHABLE();
+}
+
+// Ties are in the order of the keys, whichever way is sorted.
+void arrange(const Arrangement& how, std::vector<RecordedKv>& kvs) {
+    const auto sort_by = [&](auto of) {
+        how.order == api::SortOrder::descend ? std::ranges::stable_sort(kvs, std::ranges::greater{}, of)
+                                             : std::ranges::stable_sort(kvs, std::ranges::less{}, of);
+    };
+    switch (how.target) {
+        case api::SortTarget::key: sort_by(&RecordedKv::key); return;
+        case api::SortTarget::version: sort_by(&RecordedKv::version); return;
+        case api::SortTarget::create: sort_by(&RecordedKv::create_revision); return;
+        case api::SortTarget::mod: sort_by(&RecordedKv::mod_revision); return;
+        case api::SortTarget::value: sort_by(&RecordedKv::value); return;
     }
     UNREACHABLE();
 }
@@ -74,20 +93,40 @@ bool KvModel::holds_for(const CompareRequest& compare, const RecordedKv* kv) {
 
 StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
     StepResult out;
+    const Arrangement& how = step.arrangement;
+    const bool plain = how.is_plain();
     if (step.revision > 0) {
         at = step.revision;
     }
     for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
         if (const RecordedKv* kv = find(it->second, at)) {
             out.count++;
-            if (step.limit <= 0 || out.count <= step.limit) {
+            if (!how.count_only && how.wants(*kv) && (!plain || step.limit <= 0 || out.count <= step.limit)) {
                 out.kvs.push_back(*kv);
-            } else {
-                out.more = true;
             }
         }
     }
+    if (plain) {
+        out.more = step.limit > 0 && out.count > step.limit;
+        return out;
+    }
+    arrange(how, out.kvs);
+    if (step.limit > 0 && std::ssize(out.kvs) > step.limit) {
+        out.more = true;
+        out.kvs.resize(static_cast<std::size_t>(step.limit));
+    }
+    for (RecordedKv& kv : out.kvs) {
+        if (how.keys_only) {
+            kv.value.clear();
+        }
+    }
     return out;
+}
+
+bool KvModel::lacks_key(const std::vector<StepRequest>& steps) const {
+    return std::ranges::any_of(steps, [&](const StepRequest& step) {
+        return step.kind == StepKind::put && step.needs_key() && find(step.key, revision_) == nullptr;
+    });
 }
 
 StepResult KvModel::put(const StepRequest& step, api::Revision at) {
@@ -96,6 +135,8 @@ StepResult KvModel::put(const StepRequest& step, api::Revision at) {
     const RecordedKv* before = find(versions, at);
     RecordedKv now{step.key, step.value, at, at, 1, step.lease};
     if (before != nullptr) {
+        now.value = step.ignore_value ? before->value : now.value;
+        now.lease = step.ignore_lease ? before->lease : now.lease;
         now.create_revision = before->create_revision;
         now.version = before->version + 1;
         if (step.prev_kv) {
@@ -145,8 +186,12 @@ KvModel::Execution KvModel::execute(const RecordedOperation& operation) {
     const api::Revision next = revision_ + 1;
     out.succeeded = std::all_of(operation.compares.begin(), operation.compares.end(),
                                 [&](const CompareRequest& compare) { return holds(compare, revision_); });
+    const auto& steps = out.succeeded ? operation.success : operation.failure;
+    if (lacks_key(steps)) {
+        return out;
+    }
     touched_.emplace_back();
-    for (const auto& step : out.succeeded ? operation.success : operation.failure) {
+    for (const auto& step : steps) {
         switch (step.kind) {
             case StepKind::range: out.results.push_back(range(step, next)); break;
             case StepKind::put: out.results.push_back(put(step, next)); break;
@@ -182,7 +227,9 @@ KvModel::Execution KvModel::read(const RecordedOperation& operation, api::Revisi
             out.results.emplace_back();
             continue;
         }
-        StepResult found = range({StepKind::range, step.key, step.range_end, {}, false, step.limit, step.revision}, at);
+        StepRequest looked_at = step;
+        looked_at.kind = StepKind::range;
+        StepResult found = range(looked_at, at);
         if (step.kind != StepKind::range) {
             out.modified = out.modified || step.kind == StepKind::put || found.count > 0;
             found = StepResult{};

@@ -20,7 +20,8 @@ class KvModel {
 
     // Of a fresh store: 1.
     api::Revision revision() const { return revision_; }
-    // Executes the operation on the newest state. If it changes something, the revision rises by one.
+    // Executes the operation on the newest state. If it changes something, the revision rises by one. What is refused, as a
+    // key is not there, changes nothing and has no results.
     Execution execute(const RecordedOperation& operation);
     // What the operation would answer on the state at `at` if it changed nothing. Requires: at <= revision().
     Execution read(const RecordedOperation& operation, api::Revision at) const;
@@ -47,6 +48,7 @@ class KvModel {
     bool holds(const CompareRequest& compare, api::Revision at) const;
     static bool holds_for(const CompareRequest& compare, const RecordedKv* kv);
     StepResult range(const StepRequest& step, api::Revision at) const;
+    bool lacks_key(const std::vector<StepRequest>& steps) const;
     StepResult put(const StepRequest& step, api::Revision at);
     StepResult remove(const StepRequest& step, api::Revision at);
     void revoke(const StepRequest& step, api::Revision at);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -227,8 +228,11 @@ void Search::note_seen(const RecordedOperation& operation) {
         // What a write tells is of the state before it, or its own work.
         api::Revision of = operation.header.revision - (operation.modified() ? 1 : 0);
         of = i < steps.size() && steps[i].kind == StepKind::range && steps[i].revision > 0 ? steps[i].revision : of;
+        const bool whole = i >= steps.size() || !steps[i].arrangement.keys_only;
         for (const auto& kv : operation.results[i].kvs) {
-            seen_.emplace(kv.mod_revision, kv);
+            if (whole) {
+                seen_.emplace(kv.mod_revision, kv);
+            }
             last_ = std::max(last_, kv.mod_revision);
             api::Revision& through = untouched_[kv.key][kv.mod_revision];
             through = std::max(through, of);
@@ -238,10 +242,13 @@ void Search::note_seen(const RecordedOperation& operation) {
 
 void Search::find_homes() {
     std::map<std::string, std::size_t> by_value;
+    std::set<std::string> kept;   // keys whose value another put may have kept
     for (std::size_t i = 0; i < unknown_.size(); i++) {
         for (const auto* branch : {&unknown_[i].operation->success, &unknown_[i].operation->failure}) {
             for (const StepRequest& step : *branch) {
-                if (step.kind == StepKind::put) {
+                if (step.kind == StepKind::put && step.ignore_value) {
+                    kept.insert(step.key);
+                } else if (step.kind == StepKind::put) {
                     by_value.emplace(step.value, i);
                 }
             }
@@ -249,7 +256,12 @@ void Search::find_homes() {
     }
     for (const auto& [revision, kv] : seen_) {
         if (const auto found = by_value.find(kv.value); found != by_value.end()) {
-            unknown_[found->second].home = revision;
+            Unknown& written_by = unknown_[found->second];
+            written_by.ceiling = std::min(written_by.ceiling, revision);
+            // An acknowledged write of this revision is none of the unknown: it kept the value.
+            if (!writes_.contains(revision) && !kept.contains(kv.key)) {
+                written_by.home = revision;
+            }
         }
     }
 }
