@@ -32,7 +32,7 @@ void LogStore::Impl::step_recovery(Instant now) {
                 fail(recovery->refusal());
             } else if (recovery->done() && read_errors_stop_it()) {
                 failed_as = env::Halt::refused;
-                fail("the disk cannot read " + recovery->unreadable() +
+                fail(lost_for_ever() + "the disk cannot read " + recovery->unreadable() +
                      ", and no quorum of other replicas can give back what they hold; nothing was changed: start the node "
                      "again when the disk reads them. If it never will, put back a backup; or, if this node has two peers "
                      "or more, remove the whole data directory, and it joins again as one whose data was lost");
@@ -70,12 +70,21 @@ bool LogStore::Impl::read_errors_stop_it() {
         return false;
     }
     log::Replay& replay = recovery->replay();
+    return !lost_for_ever().empty() || (replay.replicas().empty() && replay.replicas_unknown());
+}
+
+// The ranges that would be in doubt for good, as a message begins with them; empty: none.
+std::string LogStore::Impl::lost_for_ever() {
     const auto too_few = [](std::span<const NodeId> voters) { return !voters.empty() && voters.size() < 3; };
-    const bool for_ever = std::ranges::any_of(replay.replicas(), [&](const log::ReplayedReplica& replica) {
-        return replica.in_doubt && replica.checkpoint &&
-               (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing));
-    });
-    return for_ever || (replay.replicas().empty() && replay.replicas_unknown());
+    std::string first;
+    std::size_t count = 0;
+    for (const log::ReplayedReplica& replica : recovery->replay().replicas()) {
+        if (replica.in_doubt && replica.checkpoint &&
+            (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing))) {
+            first = count++ == 0 ? "range " + std::to_string(replica.range) : first;
+        }
+    }
+    return count < 2 ? first + (count == 0 ? "" : ": ") : first + " and " + std::to_string(count - 1) + " more: ";
 }
 
 void LogStore::Impl::fail_without_segment() {

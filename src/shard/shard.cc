@@ -150,11 +150,14 @@ Shard::Impl::Impl(env::World& world, const NodeConfig& config)
 
 // The log took its last write. What was acknowledged is durable here or on others; nothing more is promised.
 void Shard::Impl::on_log_failed(std::string_view reason) {
-    context.log_line(env::LogLevel::error, "the log failed: " + std::string(reason));
+    // What is refused at a start has not failed: the reason stands by itself, and begins with the range it is about.
+    const bool refused = log.failed_as() == env::Halt::refused;
+    const std::string what = (refused ? "" : "the log failed: ") + std::string(reason);
+    context.log_line(env::LogLevel::error, what);
     replicas.transfer_all();
     links.flush();
     context.halted = true;
-    context.world.process.halt(log.failed_as(), "the log failed: " + std::string(reason));
+    context.world.process.halt(log.failed_as(), what);
 }
 
 // The order of a turn, and why:

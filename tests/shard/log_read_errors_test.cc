@@ -150,6 +150,7 @@ TEST(LogReadErrors, what_no_quorum_of_peers_could_give_back_is_refused_with_noth
         EXPECT_FALSE(h.recovered);
         EXPECT_EQ(h.log->failed_as(), env::Halt::refused);
         EXPECT_NE(h.failure.find(" blocks of " + log.file), std::string::npos) << h.failure;
+        EXPECT_EQ(h.failure.starts_with("range 1: "), !all) << h.failure;
         EXPECT_NE(h.failure.find("nothing was changed"), std::string::npos) << h.failure;
         EXPECT_EQ(h.disk.image(), log.image);
 
