@@ -47,7 +47,9 @@ void FaultScheduler::break_data(FaultKind kind) {
     }
     const bool rot = kind == FaultKind::bit_flip || kind == FaultKind::bad_sector;
     if (kind == FaultKind::read_error || kind == FaultKind::misdirected_read) {
-        if (rollback_.made_good() || damage_.budget().beyond()) {
+        // What a start reads from another place passes for what was never written: none is met, as none is begun with.
+        const bool met = kind == FaultKind::read_error || cluster_.node(index).ready();
+        if (met && (rollback_.made_good() || damage_.budget().beyond())) {
             break_reads(kind, index);
         }
     } else if (kind == FaultKind::lying_flush || kind == FaultKind::old_copy) {
