@@ -172,6 +172,9 @@ void Core::on(const FetchOverdue&, Effects&) {
     if (bool(search.outstanding) && search.overdue == search.question) {
         MARK("question for damaged entries is asked again");
         search.ask_again(search.outstanding);
+    } else if (search.overdue == search.question) {
+        MARK("everybody is asked for damaged entries again");
+        search.clear();   // what came of their answers, a snapshot on its way perhaps, may have failed
     }
     search.overdue = search.question;
 }

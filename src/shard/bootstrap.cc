@@ -288,11 +288,12 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
                                                 ", and no other replicas can rebuild it; it is left as it is: start the "
                                                 "node again when the disk reads it");
                 return;
-            } else if (kept->checkpoint.configuration.voters == std::vector<NodeId>{context_.config.self}) {
+            } else if (too_few_to_rebuild(kept->checkpoint.configuration)) {
                 context_.halted = true;
                 context_.world.process.halt(env::Halt::corrupt,
                                             "range " + std::to_string(kept->range.value) + ": its checkpoint " +
-                                                kept->checkpoint.file + " is damaged, and no other replica has its state");
+                                                kept->checkpoint.file +
+                                                " is damaged, and no other replicas can rebuild it");
                 return;
             } else {
                 // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.

@@ -69,6 +69,7 @@ struct LogOptions {
     // what a change of the shard count left behind, finished or not. 0: all count.
     std::uint32_t shard_count{0};
     InstanceId instance{};
+    std::size_t members{0};                  // of the cluster; 0: not known
     std::string directory;                   // "shard-0"
     std::size_t segment_bytes{limits::segment_bytes_default};
     std::size_t segments_ready{2};           // that stand ready ahead of need

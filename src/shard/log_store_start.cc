@@ -70,17 +70,25 @@ bool LogStore::Impl::read_errors_stop_it() {
         return false;
     }
     log::Replay& replay = recovery->replay();
-    return !lost_for_ever().empty() || (replay.replicas().empty() && replay.replicas_unknown());
+    const bool few_members = options.members > 0 && options.members < 3;
+    return !lost_for_ever().empty() || (replay.replicas_unknown() && (replay.replicas().empty() || few_members));
 }
 
-// The ranges that would be in doubt for good, as a message begins with them; empty: none.
+// The ranges that would be in doubt for good, or could never apply an entry, as a message begins with them; empty: none.
 std::string LogStore::Impl::lost_for_ever() {
     const auto too_few = [](std::span<const NodeId> voters) { return !voters.empty() && voters.size() < 3; };
+    const auto is_lost = [&](const log::ReplayedReplica& replica) {
+        if (!replica.checkpoint) {   // nor does the log say who its voters are
+            return replica.in_doubt && options.members > 0 && options.members < 3;
+        }
+        const bool alone = replica.checkpoint->voters.size() == 1 && replica.checkpoint->outgoing.empty();
+        return (replica.in_doubt && (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing))) ||
+               (alone && !replica.damaged.empty());
+    };
     std::string first;
     std::size_t count = 0;
     for (const log::ReplayedReplica& replica : recovery->replay().replicas()) {
-        if (replica.in_doubt && replica.checkpoint &&
-            (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing))) {
+        if (is_lost(replica)) {
             first = count++ == 0 ? "range " + std::to_string(replica.range) : first;
         }
     }

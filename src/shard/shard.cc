@@ -95,6 +95,7 @@ LogOptions log_options(const NodeConfig& config) {
     LogOptions options;
     options.shard = config.shard;
     options.shard_count = config.shard_count;
+    options.members = config.members.size();
     options.instance = config.instance;
     options.directory = "shard-" + std::to_string(config.shard.value);
     options.segment_bytes = config.segment_bytes;

@@ -163,7 +163,8 @@ void draw_rest(Prng& random, RunOptions& out) {
     out.election_timeout = pick(random, std::array<Duration, 4>{300ms, 1s, 1s, 2s});
     out.heartbeat_interval = out.election_timeout / pick(random, std::array<int, 3>{5, 10, 10});
     out.workload.keeps_one_in = pick(random, std::array<std::uint32_t, 3>{0, 8, 8});
-    const std::uint64_t unasked = random.below(8);
+    // Where locks are judged, every leader is to be told of: nothing is compacted before it was.
+    const std::uint64_t unasked = out.workload.locks ? 8 : random.below(8);
     out.auto_compaction_revisions = unasked == 0 ? pick(random, std::array<std::int64_t, 2>{5, 100}) : 0;
     out.auto_compaction_period = unasked == 1 ? pick(random, std::array<Duration, 2>{2s, 20s}) : Duration(0);
 }

@@ -87,5 +87,26 @@ TEST(RaftSnapshot, who_gets_one_for_a_damaged_entry_gets_entries_beside_it) {
     EXPECT_EQ(Leader::heard_by_three(leader.finish()).size(), 1U);
 }
 
+// The snapshot that was to spare it the damaged entry may have failed, and nobody says so.
+TEST(RaftSnapshot, who_waits_for_one_for_a_damaged_entry_asks_everybody_again_after_a_while) {
+    Store disk = Subject::store(3, {1, 1}, 1);
+    disk.log[0].damaged = true;
+    Subject subject(1, disk);
+    auto asked = of_type(subject.said(subject.append(2, 1, id(1, 3), {}, 3)), MessageType::fetch);
+    for (std::size_t peers = 0; peers < 2; peers++) {
+        ASSERT_EQ(asked.size(), 1U);
+        OwnedMessage answer = subject.from(asked[0].message.to.value, MessageType::fetch_response, 1);
+        answer.message.prev.index = asked[0].message.prev.index;
+        answer.fetch = asked[0].fetch;
+        answer.fetch[0].result = FetchResult::compacted;
+        asked = of_type(subject.said(answer), MessageType::fetch);
+    }
+    EXPECT_TRUE(asked.empty()) << "everybody was asked";
+    subject.node.step(FetchOverdue{});
+    EXPECT_TRUE(of_type(subject.finish(), MessageType::fetch).empty()) << "just before";
+    subject.node.step(FetchOverdue{});
+    EXPECT_EQ(of_type(subject.finish(), MessageType::fetch).size(), 1U);
+}
+
 }  // namespace
 }  // namespace ringfort::raft

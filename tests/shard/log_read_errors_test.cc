@@ -163,6 +163,58 @@ TEST(LogReadErrors, what_no_quorum_of_peers_could_give_back_is_refused_with_noth
     }
 }
 
+// What says which replicas there are, and of which voters, is hidden; the log behind it is not.
+TEST(LogReadErrors, a_start_that_is_hidden_is_refused_where_no_quorum_of_peers_could_give_it_back) {
+    for (const auto& [members, refused] : {std::pair(1U, true), {2U, true}, {3U, false}}) {
+        const Overwritten log = overwritten_log({NodeId(1)});
+        LogHarness h;
+        h.options.members = members;
+        const auto places = places_in(log.image);
+        ASSERT_GT(places.size(), 2U);
+        for (const log::BatchPlace& place : std::span(places).first(2)) {
+            ASSERT_EQ(place.segment, places.back().segment);
+            make_unreadable(h, log.file, place.offset, place.offset + place.bytes);
+        }
+        h.restart_from(log.image);
+        EXPECT_EQ(h.recovered, !refused) << members;
+        if (refused) {
+            EXPECT_EQ(h.log->failed_as(), env::Halt::refused);
+            EXPECT_EQ(h.disk.image(), log.image);
+        }
+    }
+}
+
+// A lone voter could never apply it, nor what comes behind it.
+TEST(LogReadErrors, an_entry_that_cannot_be_read_is_refused_where_no_peer_has_it) {
+    for (const std::uint64_t voters : {1U, 2U}) {
+        LogHarness h;
+        h.start();
+        shard::CheckpointRecord initial;
+        initial.applied = {Term(1), LogIndex(1)};
+        for (std::uint64_t voter = 1; voter <= voters; voter++) {
+            initial.configuration.voters.push_back(NodeId(voter));
+        }
+        raft::HardState hard_state;
+        hard_state.term = Term(1);
+        hard_state.incarnation = Incarnation(1);
+        h.log->append_created(RangeId(1), hard_state, &initial);
+        h.append(1, 1, 2, std::string(4 * limits::block_bytes, 'x'));
+        h.settle();
+        h.append(1, 1, 3, "behind it");
+        h.settle();
+        const DiskImage image = h.disk.image();
+        for (const log::BatchPlace& place : places_in(image)) {
+            if (place.bytes > 4 * limits::block_bytes) {
+                make_unreadable(h, shard::SegmentSet::name("shard-0", place.segment),
+                                place.offset + 2 * limits::block_bytes, place.offset + 3 * limits::block_bytes);
+            }
+        }
+        h.restart_from(image);
+        EXPECT_EQ(h.recovered, voters == 2) << h.failure;
+        EXPECT_EQ(h.failure.starts_with("range 1: the disk cannot read 1 blocks"), voters == 1) << h.failure;
+    }
+}
+
 // Nothing tells what a log held of which nothing can be read, whoever the peers are.
 TEST(LogReadErrors, a_log_of_which_nothing_can_be_read_is_not_missing_and_not_fresh) {
     const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});

@@ -490,7 +490,7 @@ TEST_F(Checkpoints, that_is_damaged_and_that_nobody_else_has_ends_the_node) {
     }
     s->node(0).start();
     EXPECT_FALSE(s->simulation.run_for(10s)) << "it serves what is damaged";
-    EXPECT_NE(s->simulation.problem().find("is damaged, and no other replica has its state"), std::string::npos)
+    EXPECT_NE(s->simulation.problem().find("is damaged, and no other replicas can rebuild it"), std::string::npos)
         << s->simulation.problem();
 }
 
