@@ -61,10 +61,10 @@ bool RangeScan::inside(std::string_view key) const {
 }
 
 bool RangeScan::wanted(const Version& version) const {
-    const api::Revision max_mod = MUTANT(revision_filter_ends_early) && request_.max_mod_revision > 1
-                                      ? request_.max_mod_revision - 1
-                                      : request_.max_mod_revision;
-    return within(version.mod, request_.min_mod_revision, max_mod) &&
+    if (MUTANT(revision_filter_ends_early) && version.mod == request_.max_mod_revision) {
+        return false;
+    }
+    return within(version.mod, request_.min_mod_revision, request_.max_mod_revision) &&
            within(version.create(), request_.min_create_revision, request_.max_create_revision);
 }
 

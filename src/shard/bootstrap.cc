@@ -262,62 +262,7 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         loading_++;
         context_.checkpoints->load(recovered.range, *recovered.checkpoint, [this, kept](LoadedState state) {
             loading_--;
-            ReplicaStart loaded;
-            loaded.range = kept->range;
-            loaded.hard_state = kept->hard_state;
-            if (state.ok) {
-                loaded.checkpoint = kept->checkpoint;
-                loaded.entries = kept->entries;
-                loaded.damaged = kept->damaged;
-                loaded.store = std::move(state.store);
-                loaded.directory = std::move(state.directory);
-            } else if (state.open_error != env::DiskErrc::ok && !is_lost(state.open_error)) {
-                // Rebuilt from its peers it would cost the file, which may be whole, and on others the same may be so.
-                context_.halted = true;
-                context_.world.process.halt(env::Halt::refused,
-                                            "range " + std::to_string(kept->range.value) + ": checkpoint " +
-                                                kept->checkpoint.file + " cannot be opened: " +
-                                                std::string(env::to_string(state.open_error)) +
-                                                "; it is left as it is");
-                return;
-            } else if (state.unreadable && too_few_to_rebuild(kept->checkpoint.configuration)) {
-                context_.halted = true;
-                context_.world.process.halt(env::Halt::refused,
-                                            "range " + std::to_string(kept->range.value) +
-                                                ": the disk cannot read its checkpoint " + kept->checkpoint.file +
-                                                ", and no other replicas can rebuild it; it is left as it is: start the "
-                                                "node again when the disk reads it");
-                return;
-            } else if (too_few_to_rebuild(kept->checkpoint.configuration)) {
-                context_.halted = true;
-                context_.world.process.halt(env::Halt::corrupt,
-                                            "range " + std::to_string(kept->range.value) + ": its checkpoint " +
-                                                kept->checkpoint.file +
-                                                " is damaged, and no other replicas can rebuild it");
-                return;
-            } else {
-                // Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
-                context_.log_line(env::LogLevel::error, "range " + std::to_string(kept->range.value) + ": checkpoint " +
-                                                            kept->checkpoint.file +
-                                                            (state.unreadable ? " cannot be read" : " is damaged") +
-                                                            ": the replica is rebuilt from its peers");
-                loaded.hard_state.in_doubt = !MUTANT(damaged_checkpoint_counts);
-                loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();
-                context_.log->append_removed(kept->range);
-                context_.log->append_created(kept->range, loaded.hard_state, nullptr);
-                if (state.unreadable) {
-                    context_.checkpoints->set_aside(kept->range, kept->checkpoint.file);
-                }
-                if (kept->range == directory_range) {
-                    loaded.directory = std::make_unique<kv::Directory>();
-                } else {
-                    loaded.store = new_store(context_, kept->range);
-                }
-            }
-            if (kept->promises_in_doubt) {
-                context_.log->append_hard_state(loaded.range, loaded.hard_state);
-            }
-            add_restored(std::move(loaded));
+            on_checkpoint_loaded(*kept, std::move(state));
         });
         return;
     }
@@ -333,6 +278,70 @@ void Bootstrap::restore(RecoveredReplica& recovered) {
         context_.log->append_hard_state(start.range, start.hard_state);
     }
     add_restored(std::move(start));
+}
+
+void Bootstrap::on_checkpoint_loaded(Pending& pending, LoadedState state) {
+    if (!state.ok && !may_rebuild(pending, state)) {
+        return;
+    }
+    ReplicaStart loaded;
+    loaded.range = pending.range;
+    loaded.hard_state = pending.hard_state;
+    if (state.ok) {
+        loaded.checkpoint = pending.checkpoint;
+        loaded.entries = pending.entries;
+        loaded.damaged = pending.damaged;
+        loaded.store = std::move(state.store);
+        loaded.directory = std::move(state.directory);
+    } else {
+        rebuild(pending, state.unreadable, loaded);
+    }
+    if (pending.promises_in_doubt) {
+        context_.log->append_hard_state(loaded.range, loaded.hard_state);
+    }
+    add_restored(std::move(loaded));
+}
+
+// false: halted. Rebuilt from its peers a replica costs its file; and without enough of them nobody gives its state back.
+bool Bootstrap::may_rebuild(const Pending& pending, const LoadedState& state) {
+    const bool too_few = too_few_to_rebuild(pending.checkpoint.configuration);
+    env::Halt how = env::Halt::refused;
+    std::string what;
+    if (state.open_error != env::DiskErrc::ok && !is_lost(state.open_error)) {
+        // The file may be whole, and on others the same may be so.
+        what = "checkpoint " + pending.checkpoint.file + " cannot be opened: " +
+               std::string(env::to_string(state.open_error)) + "; it is left as it is";
+    } else if (too_few && state.unreadable) {
+        what = "the disk cannot read its checkpoint " + pending.checkpoint.file +
+               ", and no other replicas can rebuild it; it is left as it is: start the node again when the disk reads it";
+    } else if (too_few) {
+        how = env::Halt::corrupt;
+        what = "its checkpoint " + pending.checkpoint.file + " is damaged, and no other replicas can rebuild it";
+    } else {
+        return true;
+    }
+    context_.halted = true;
+    context_.world.process.halt(how, "range " + std::to_string(pending.range.value) + ": " + what);
+    return false;
+}
+
+// Without its state the replica is worth as much as a wiped one: it is fenced and filled by its peers.
+void Bootstrap::rebuild(const Pending& pending, bool unreadable, ReplicaStart& loaded) {
+    context_.log_line(env::LogLevel::error, "range " + std::to_string(pending.range.value) + ": checkpoint " +
+                                                pending.checkpoint.file + (unreadable ? " cannot be read" : " is damaged") +
+                                                ": the replica is rebuilt from its peers");
+    loaded.hard_state.in_doubt = !MUTANT(damaged_checkpoint_counts);
+    loaded.hard_state.incarnation = loaded.hard_state.incarnation.next();
+    context_.log->append_removed(pending.range);
+    context_.log->append_created(pending.range, loaded.hard_state, nullptr);
+    if (unreadable) {
+        context_.checkpoints->set_aside(pending.range, pending.checkpoint.file);
+    }
+    if (pending.range == directory_range) {
+        loaded.directory = std::make_unique<kv::Directory>();
+    } else {
+        loaded.store = new_store(context_, pending.range);
+    }
 }
 
 // The directory may have come before: its next change would be too late.

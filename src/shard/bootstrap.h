@@ -40,6 +40,7 @@ namespace ringfort::shard {
 std::string_view own_client_address(const NodeConfig& config);
 
 struct ReplicaStart;
+struct LoadedState;
 
 class Bootstrap {
   public:
@@ -74,7 +75,11 @@ class Bootstrap {
     void save_memory();
     void on_memory_saved();
     void tell_no_space();
+    struct Pending;   // a replica whose checkpoint is being loaded
     void restore(RecoveredReplica& recovered);
+    void on_checkpoint_loaded(Pending& pending, LoadedState state);
+    bool may_rebuild(const Pending& pending, const LoadedState& state);
+    void rebuild(const Pending& pending, bool unreadable, ReplicaStart& loaded);
     void add_restored(ReplicaStart&& start);
     void decide();
     // It is up, and what it says of this node holds for what this node is now.
@@ -110,7 +115,6 @@ class Bootstrap {
     // Not remembered yet, at most one of each peer. It does not change while it is being written, or waits to be again.
     std::vector<Heard> heard_;
     // Replicas whose checkpoint is being loaded; their recovered parts are kept meanwhile.
-    struct Pending;
     std::vector<std::unique_ptr<Pending>> pending_;
 
   public:

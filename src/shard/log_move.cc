@@ -369,9 +369,7 @@ bool ShardMove::append() {
     if (read_.damaged) {
         return on_damaged(target);
     }
-    if (std::exchange(tried_again_, false)) {
-        patience_.renew();   // else it was in vain: what else cannot be read is believed at once
-    }
+    patience_.tried(true);
     if (read_.entries.empty()) {
         end(env::Halt::refused, "the log of shard " + std::to_string(moving.from) + " does not give out its entries");
         return false;
@@ -388,11 +386,10 @@ bool ShardMove::on_damaged(LogStore& target) {
     }
     if (!patience_.spent()) {
         patience_.wait();
-        tried_again_ = true;
         stage_ = Stage::reading;
         return true;
     }
-    tried_again_ = false;
+    patience_.tried(false);
     if (moving.checkpoint && too_few_to_rebuild(moving.checkpoint->configuration)) {
         refuse_unreadable("entry " + std::to_string(moving.next.value) + " of range " +
                           std::to_string(moving.range.value));

@@ -137,7 +137,6 @@ class ShardMove {
     std::size_t moved_{0};           // of moving_: these are done
     std::unique_ptr<FileCopy> file_;
     Patience patience_;              // with entries that could be read before
-    bool tried_again_{false};        // the one being read
     EntryRead read_;
     bool read_done_{false};
     bool news_{false};               // a log has answered since the last step

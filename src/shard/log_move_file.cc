@@ -32,7 +32,6 @@ void FileCopy::end(DiskErrc error) {
 
 void FileCopy::step(Instant now) {
     if (patience_.waiting() && patience_.over(now)) {
-        tried_again_ = true;
         stage_ == Stage::opening ? open() : read_block();
     }
 }
@@ -69,7 +68,6 @@ void FileCopy::go_on() {
             }
             source_ = op_.file;
             patience_.renew();
-            tried_again_ = false;
             stage_ = Stage::creating;
             disk_.create_growing(op_, target_name_, bytes_);
             return;
@@ -115,9 +113,7 @@ void FileCopy::on_read() {
             patience_.wait();
             return;
         }
-        if (std::exchange(tried_again_, false) && op_.error == DiskErrc::ok) {
-            patience_.renew();   // else it was in vain: what else cannot be read is believed at once
-        }
+        patience_.tried(op_.error == DiskErrc::ok);
         if (op_.error != DiskErrc::ok) {
             std::memset(piece_.data() + in_piece_, 0, limits::block_bytes);
             unreadable_blocks_++;

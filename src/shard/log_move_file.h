@@ -54,7 +54,6 @@ class FileCopy {
     std::uint64_t in_piece_{0};     // read so far
     bool by_blocks_{false};         // a piece that cannot be read whole
     Patience patience_;
-    bool tried_again_{false};       // what is being opened or read
     bool source_missing_{false};
     std::uint64_t unreadable_blocks_{0};
 };

@@ -82,8 +82,7 @@ struct LogStore::Impl final : LogWriter::Owner, LogReader::Owner, LogCollector::
 
     // ---- start
     void step_recovery(Instant now);
-    bool read_errors_stop_it();
-    std::string lost_for_ever();
+    std::optional<std::string> lost_to_read_errors();
     void take_files();
     void take_replicas();
     void sync_next();

@@ -30,9 +30,9 @@ void LogStore::Impl::step_recovery(Instant now) {
             if (!recovery->refusal().empty()) {
                 failed_as = env::Halt::refused;
                 fail(recovery->refusal());
-            } else if (recovery->done() && read_errors_stop_it()) {
+            } else if (const auto ranges = recovery->done() ? lost_to_read_errors() : std::nullopt) {
                 failed_as = env::Halt::refused;
-                fail(lost_for_ever() + "the disk cannot read " + recovery->unreadable() +
+                fail(*ranges + "the disk cannot read " + recovery->unreadable() +
                      ", and no quorum of other replicas can give back what they hold; nothing was changed: start the node "
                      "again when the disk reads them. If it never will, put back a backup; or, if this node has two peers "
                      "or more, remove the whole data directory, and it joins again as one whose data was lost");
@@ -64,35 +64,34 @@ void LogStore::Impl::step_recovery(Instant now) {
 }
 
 // What is lost to read errors is mended by the peers: of replicas that are known, and have two or more, as one alone is no
-// quorum to end a doubt (raft/doubt.cc). Else the start must not write that it is lost, as the disk may read it again.
-bool LogStore::Impl::read_errors_stop_it() {
+// quorum to end a doubt (raft/doubt.cc). Else the start must not write that it is lost, as the disk may read it again: the
+// ranges of which that is known, as a message begins with them. Nothing: it may go on.
+std::optional<std::string> LogStore::Impl::lost_to_read_errors() {
     if (recovery->all_readable()) {
-        return false;
+        return std::nullopt;
     }
     log::Replay& replay = recovery->replay();
     const bool few_members = options.members > 0 && options.members < 3;
-    return !lost_for_ever().empty() || (replay.replicas_unknown() && (replay.replicas().empty() || few_members));
-}
-
-// The ranges that would be in doubt for good, or could never apply an entry, as a message begins with them; empty: none.
-std::string LogStore::Impl::lost_for_ever() {
-    const auto too_few = [](std::span<const NodeId> voters) { return !voters.empty() && voters.size() < 3; };
     const auto is_lost = [&](const log::ReplayedReplica& replica) {
         if (!replica.checkpoint) {   // nor does the log say who its voters are
-            return replica.in_doubt && options.members > 0 && options.members < 3;
+            return replica.in_doubt && few_members;
         }
-        const bool alone = replica.checkpoint->voters.size() == 1 && replica.checkpoint->outgoing.empty();
-        return (replica.in_doubt && (too_few(replica.checkpoint->voters) || too_few(replica.checkpoint->outgoing))) ||
-               (alone && !replica.damaged.empty());
+        const raft::Configuration& configuration = from_body(*replica.checkpoint).configuration;
+        const bool alone = configuration.voters.size() == 1 && configuration.outgoing.empty();
+        return (replica.in_doubt && too_few_to_rebuild(configuration)) || (alone && !replica.damaged.empty());
     };
     std::string first;
     std::size_t count = 0;
-    for (const log::ReplayedReplica& replica : recovery->replay().replicas()) {
+    for (const log::ReplayedReplica& replica : replay.replicas()) {
         if (is_lost(replica)) {
             first = count++ == 0 ? "range " + std::to_string(replica.range) : first;
         }
     }
-    return count < 2 ? first + (count == 0 ? "" : ": ") : first + " and " + std::to_string(count - 1) + " more: ";
+    if (count == 0) {
+        const bool some_unknown = replay.replicas_unknown() && (replay.replicas().empty() || few_members);
+        return some_unknown ? std::optional(std::string{}) : std::nullopt;
+    }
+    return first + (count > 1 ? " and " + std::to_string(count - 1) + " more: " : ": ");
 }
 
 void LogStore::Impl::fail_without_segment() {

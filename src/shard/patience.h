@@ -3,6 +3,8 @@
 // believes to be lost is given up: on two of three nodes at once that loses it for good.
 #pragma once
 
+#include <utility>
+
 #include "base/assertion.h"
 #include "base/instant.h"
 
@@ -18,7 +20,7 @@ class Patience {
     void wait() {
         ASSERT(!spent() && !waiting_);
         used_++;
-        waiting_ = true;
+        waiting_ = retrying_ = true;
         until_ = never;
     }
     bool waiting() const { return waiting_; }
@@ -32,11 +34,22 @@ class Patience {
     // Of the pause; a time long gone as long as it has not begun. Requires: waiting().
     Instant deadline() const { return until_ == never ? Instant{} : until_; }
     // The disk did something of what it could not.
-    void renew() { used_ = 0; }
+    void renew() {
+        used_ = 0;
+        retrying_ = false;
+    }
+    // It has done something, or what it could not do is believed. Only what was done at a later try shows that waiting
+    // helps: once it was in vain, what else cannot be done is believed at once.
+    void tried(bool done) {
+        if (std::exchange(retrying_, false) && done) {
+            renew();
+        }
+    }
 
   private:
     unsigned used_{0};
     bool waiting_{false};
+    bool retrying_{false};   // what is being done failed before
     Instant until_{never};
 };
 

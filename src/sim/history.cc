@@ -13,11 +13,6 @@ namespace {
 // The directory numbers initial domains in key order from 1.
 DomainId initial_domain(std::uint32_t number) { return DomainId(number + 1); }
 
-RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version,
-            kv.lease};
-}
-
 api::RangeRequest range_of(const StepRequest& step, bool serializable) {
     api::RangeRequest out;
     out.key = step.key;
@@ -70,7 +65,7 @@ std::span<const api::RequestOp> steps_of(const std::vector<StepRequest>& steps, 
 
 void take(StepResult& into, const api::RangeResponse& range, bool last) {
     for (const auto& kv : range.kvs) {
-        into.kvs.push_back(owned(kv));
+        into.kvs.push_back(recorded(kv));
     }
     if (last) {
         into.count = range.count;
@@ -79,12 +74,12 @@ void take(StepResult& into, const api::RangeResponse& range, bool last) {
 }
 void take(StepResult& into, const api::PutResponse& put) {
     if (put.prev_kv) {
-        into.kvs.push_back(owned(*put.prev_kv));
+        into.kvs.push_back(recorded(*put.prev_kv));
     }
 }
 void take(StepResult& into, const api::DeleteRangeResponse& removed) {
     for (const auto& kv : removed.prev_kvs) {
-        into.kvs.push_back(owned(kv));
+        into.kvs.push_back(recorded(kv));
     }
     into.count = removed.deleted;
 }
@@ -202,6 +197,10 @@ bool Arrangement::wants(const RecordedKv& kv) const {
         return revision >= min && (max == 0 || revision <= max);
     };
     return within(kv.mod_revision, min_mod, max_mod) && within(kv.create_revision, min_create, max_create);
+}
+
+RecordedKv recorded(const api::KeyValue& kv) {
+    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease};
 }
 
 std::string shortened(std::string_view value) {

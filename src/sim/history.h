@@ -118,6 +118,8 @@ struct RecordedOperation {
     const std::vector<StepRequest>& branch() const { return succeeded ? success : failure; }
 };
 
+// As histories keep it, the value shortened.
+RecordedKv recorded(const api::KeyValue& kv);
 // A value as histories keep it: whole up to 64 bytes, else its first ones and its checksum, 64 in all. Such are equal, and
 // in the order of the values, as long as values that differ do so in their first 40 bytes.
 inline constexpr std::size_t shortened_bytes = 64;

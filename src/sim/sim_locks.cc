@@ -18,10 +18,6 @@ constexpr Duration leaving_max = 5s;
 constexpr std::uint64_t rest_ns_max = 8'000'000'000;
 constexpr std::size_t locks_of_a_client = 2;
 
-RecordedKv owned_kv(const api::KeyValue& kv) {
-    return {std::string(kv.key), std::string(kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease};
-}
-
 }  // namespace
 
 SimLocks::SimLocks(EventQueue& queue, client::Core& core, SimClient& client, const SimLocksOptions& options,
@@ -311,7 +307,7 @@ void SimLocks::on_leader(void* context, const client::LeaderNews& news) {
     auto& self = *static_cast<SimLocks*>(context);
     if (news.error == api::Errc::ok) {
         self.queue_.note(static_cast<std::uint64_t>(news.header.revision));
-        self.tale_->told.push_back({news.header.revision, owned_kv(news.leader)});
+        self.tale_->told.push_back({news.header.revision, recorded(news.leader)});
         self.observer_->done(news.token, news.bytes);
     }
 }
@@ -335,7 +331,7 @@ void SimLocks::on_account(void* context, const client::WatchNews& news) {
         return;
     }
     for (const api::Event& event : news.events) {
-        self.records_.account.push_back({news.revision, event.type == api::EventType::remove, owned_kv(event.kv),
+        self.records_.account.push_back({news.revision, event.type == api::EventType::remove, recorded(event.kv),
                                          self.queue_.now()});
     }
     self.account_next_ = self.account_->next();

@@ -51,6 +51,22 @@ bool is_served(const RecordedOperation& operation) {
     return operation.outcome == Outcome::ok || operation.error == api::Errc::no_space;
 }
 
+// What automatic compaction may take: by time, anything; by revisions, what lies so many below the newest there can be.
+api::Revision unasked_below(const RunOptions& options, std::span<const RecordedOperation* const> operations) {
+    if (options.auto_compaction_revisions == 0) {
+        return options.auto_compaction_period > 0s ? INT64_MAX : 0;
+    }
+    api::Revision newest = 1;
+    api::Revision untold = 0;
+    for (const RecordedOperation* operation : operations) {
+        const bool answered = operation->outcome == Outcome::ok;
+        newest = std::max(newest, answered ? operation->header.revision : 1);
+        const bool leases_end = !operation->success.empty() && operation->success[0].kind == StepKind::grant;
+        untold += leases_end || (!answered && operation->outcome != Outcome::failed && operation->may_modify()) ? 1 : 0;
+    }
+    return newest + untold - options.auto_compaction_revisions;
+}
+
 }  // namespace
 
 bool Simulation::wrong(VerdictKind kind, std::string text) {
@@ -456,26 +472,6 @@ bool Simulation::judge_locks() {
         check_locks(records, cluster_.history().operations(), lease_seconds_max * drift_ppm / 1'000'000);
     return wrong_with.empty() || wrong(VerdictKind::safety, "locks: " + wrong_with);
 }
-
-namespace {
-
-// What automatic compaction may take: by time, anything; by revisions, what lies so many below the newest there can be.
-api::Revision unasked_below(const RunOptions& options, std::span<const RecordedOperation* const> operations) {
-    if (options.auto_compaction_revisions == 0) {
-        return options.auto_compaction_period > 0s ? INT64_MAX : 0;
-    }
-    api::Revision newest = 1;
-    api::Revision untold = 0;
-    for (const RecordedOperation* operation : operations) {
-        const bool answered = operation->outcome == Outcome::ok;
-        newest = std::max(newest, answered ? operation->header.revision : 1);
-        const bool leases_end = !operation->success.empty() && operation->success[0].kind == StepKind::grant;
-        untold += leases_end || (!answered && operation->outcome != Outcome::failed && operation->may_modify()) ? 1 : 0;
-    }
-    return newest + untold - options.auto_compaction_revisions;
-}
-
-}  // namespace
 
 bool Simulation::judge_domain(std::uint32_t domain, std::span<const RecordedOperation* const> operations,
                               const std::span<const LeaseEnd>* lease_ends) {

@@ -6,14 +6,6 @@
 
 namespace ringfort::sim {
 
-namespace {
-
-RecordedKv owned(const api::KeyValue& kv) {
-    return {std::string(kv.key), shortened(kv.value), kv.create_revision, kv.mod_revision, kv.version, kv.lease};
-}
-
-}  // namespace
-
 RecordedWatch draw_watch(Prng& random, const WorkloadOptions& workload, std::uint32_t domains,
                          const std::vector<api::Revision>& newest) {
     RecordedWatch wanted;
@@ -76,14 +68,14 @@ WatchTold told_of(const client::WatchNews& news, Instant now) {
     out.compact_revision = news.compact_revision;
     out.error = news.error;
     for (const api::Event& event : news.events) {
-        RecordedEvent recorded;
-        recorded.removal = event.type == api::EventType::remove;
-        recorded.kv = owned(event.kv);
-        recorded.has_prev = event.prev_kv.has_value();
+        RecordedEvent one;
+        one.removal = event.type == api::EventType::remove;
+        one.kv = recorded(event.kv);
+        one.has_prev = event.prev_kv.has_value();
         if (event.prev_kv) {
-            recorded.prev = owned(*event.prev_kv);
+            one.prev = recorded(*event.prev_kv);
         }
-        out.events.push_back(std::move(recorded));
+        out.events.push_back(std::move(one));
     }
     return out;
 }

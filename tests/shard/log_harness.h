@@ -159,10 +159,12 @@ class LogHarness : public shard::LogListener {
     }
 
     // ---- short ways to append
-    void create(std::uint64_t range) {
+    void create(std::uint64_t range, std::uint64_t voters = 3) {
         shard::CheckpointRecord initial;
         initial.applied = {Term(1), LogIndex(1)};
-        initial.configuration.voters = {NodeId(1), NodeId(2), NodeId(3)};
+        for (std::uint64_t voter = 1; voter <= voters; voter++) {
+            initial.configuration.voters.push_back(NodeId(voter));
+        }
         raft::HardState hard_state;
         hard_state.term = Term(1);
         hard_state.incarnation = Incarnation(1);

@@ -41,16 +41,10 @@ struct Overwritten {
     log::BatchPlace last;
 };
 
-Overwritten overwritten_log(std::vector<NodeId> voters) {
+Overwritten overwritten_log(std::uint64_t voters) {
     LogHarness h;
     h.start();
-    shard::CheckpointRecord initial;
-    initial.applied = {Term(1), LogIndex(1)};
-    initial.configuration.voters = std::move(voters);
-    raft::HardState hard_state;
-    hard_state.term = Term(1);
-    hard_state.incarnation = Incarnation(1);
-    h.log->append_created(RangeId(1), hard_state, &initial);
+    h.create(1, voters);
     h.append(1, 1, 2, "two");
     h.append(1, 1, 3, "three");
     h.settle();
@@ -66,7 +60,7 @@ Overwritten overwritten_log(std::vector<NodeId> voters) {
 }
 
 TEST(LogReadErrors, a_batch_hidden_at_the_end_puts_in_doubt_and_counts_for_nothing_when_the_disk_reads_again) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     make_unreadable(h, log.file, log.last.offset, log.last.offset + log.last.bytes);
     h.restart_from(log.image);
@@ -87,7 +81,7 @@ TEST(LogReadErrors, a_batch_hidden_at_the_end_puts_in_doubt_and_counts_for_nothi
 // Each start finds the segment of the one before hidden, as its renaming for another use was not durable; then all are
 // read.
 TEST(LogReadErrors, no_epoch_is_used_twice_whatever_was_hidden_when_it_was_opened) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     DiskImage image = log.image;
     for (std::uint64_t term = 6; term <= 8; term++) {
@@ -112,7 +106,7 @@ TEST(LogReadErrors, no_epoch_is_used_twice_whatever_was_hidden_when_it_was_opene
 
 // A batch lost in the middle was skipped, and the log that went on without it is the one that counts.
 TEST(LogReadErrors, records_that_can_be_read_again_put_in_doubt_a_log_that_went_on_without_them) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     h.restart_from(log.image);
     h.vote(1, 7, 0);
@@ -140,8 +134,7 @@ TEST(LogReadErrors, records_that_can_be_read_again_put_in_doubt_a_log_that_went_
 
 TEST(LogReadErrors, what_no_quorum_of_peers_could_give_back_is_refused_with_nothing_written) {
     for (const auto& [voters, all] : {std::pair(1U, false), {1U, true}, {2U, false}, {2U, true}}) {
-        const Overwritten log =
-            overwritten_log(voters == 1 ? std::vector{NodeId(1)} : std::vector{NodeId(1), NodeId(2)});
+        const Overwritten log = overwritten_log(voters);
         LogHarness h;
         for (const auto& [name, content] : log.image) {
             make_unreadable(h, name, all ? 0 : log.last.offset, all ? content.size() : log.last.offset + log.last.bytes);
@@ -166,7 +159,7 @@ TEST(LogReadErrors, what_no_quorum_of_peers_could_give_back_is_refused_with_noth
 // What says which replicas there are, and of which voters, is hidden; the log behind it is not.
 TEST(LogReadErrors, a_start_that_is_hidden_is_refused_where_no_quorum_of_peers_could_give_it_back) {
     for (const auto& [members, refused] : {std::pair(1U, true), {2U, true}, {3U, false}}) {
-        const Overwritten log = overwritten_log({NodeId(1)});
+        const Overwritten log = overwritten_log(1);
         LogHarness h;
         h.options.members = members;
         const auto places = places_in(log.image);
@@ -189,15 +182,7 @@ TEST(LogReadErrors, an_entry_that_cannot_be_read_is_refused_where_no_peer_has_it
     for (const std::uint64_t voters : {1U, 2U}) {
         LogHarness h;
         h.start();
-        shard::CheckpointRecord initial;
-        initial.applied = {Term(1), LogIndex(1)};
-        for (std::uint64_t voter = 1; voter <= voters; voter++) {
-            initial.configuration.voters.push_back(NodeId(voter));
-        }
-        raft::HardState hard_state;
-        hard_state.term = Term(1);
-        hard_state.incarnation = Incarnation(1);
-        h.log->append_created(RangeId(1), hard_state, &initial);
+        h.create(1, voters);
         h.append(1, 1, 2, std::string(4 * limits::block_bytes, 'x'));
         h.settle();
         h.append(1, 1, 3, "behind it");
@@ -217,7 +202,7 @@ TEST(LogReadErrors, an_entry_that_cannot_be_read_is_refused_where_no_peer_has_it
 
 // Nothing tells what a log held of which nothing can be read, whoever the peers are.
 TEST(LogReadErrors, a_log_of_which_nothing_can_be_read_is_not_missing_and_not_fresh) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     for (const auto& [name, content] : log.image) {
         make_unreadable(h, name, 0, content.size());
@@ -270,7 +255,7 @@ TEST(LogReadErrors, a_checkpoint_hidden_from_an_epoch_is_not_the_one_that_counts
 
 // A file left out of the list would be one that never was: what it promised would be forgotten in silence.
 TEST(LogReadErrors, a_segment_that_cannot_be_looked_at_refuses_the_start_by_name) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     h.disk.unlistable = log.file;
     const Instant before = h.clock.at;
@@ -286,7 +271,7 @@ TEST(LogReadErrors, a_segment_that_cannot_be_looked_at_refuses_the_start_by_name
 }
 
 TEST(LogReadErrors, a_list_that_fails_for_a_moment_is_asked_for_again) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     LogHarness h;
     h.disk.unlistable = log.file;
     h.disk.unlistable_for = 3;
@@ -297,7 +282,7 @@ TEST(LogReadErrors, a_list_that_fails_for_a_moment_is_asked_for_again) {
 
 // Of the whole log, or of blocks of it, for some seconds: nothing is lost, nobody in doubt.
 TEST(LogReadErrors, blocks_that_cannot_be_read_for_a_moment_are_read_a_moment_later) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     const std::uint64_t blocks = log.image.at(log.file).size() / limits::block_bytes;
     for (const bool all : {false, true}) {
         LogHarness h;
@@ -319,7 +304,7 @@ TEST(LogReadErrors, blocks_that_cannot_be_read_for_a_moment_are_read_a_moment_la
 
 // However much of a disk does not read, a start believes it in a bounded time.
 TEST(LogReadErrors, patience_with_a_disk_that_reads_nothing_ends) {
-    const Overwritten log = overwritten_log({NodeId(1), NodeId(2), NodeId(3)});
+    const Overwritten log = overwritten_log(3);
     DiskImage image = log.image;
     const MemoryDisk::Content segment = log.image.at(log.file);
     for (std::uint64_t number = 100; number < 110; number++) {

@@ -24,6 +24,9 @@ bool related(api::CompareResult result, const T& left, const T& right) {
 
 // Ties are in the order of the keys, whichever way is sorted.
 void arrange(const Arrangement& how, std::vector<RecordedKv>& kvs) {
+    if (how.target == api::SortTarget::key && how.order != api::SortOrder::descend) {
+        return;
+    }
     const auto sort_by = [&](auto of) {
         how.order == api::SortOrder::descend ? std::ranges::stable_sort(kvs, std::ranges::greater{}, of)
                                              : std::ranges::stable_sort(kvs, std::ranges::less{}, of);
@@ -94,21 +97,17 @@ bool KvModel::holds_for(const CompareRequest& compare, const RecordedKv* kv) {
 StepResult KvModel::range(const StepRequest& step, api::Revision at) const {
     StepResult out;
     const Arrangement& how = step.arrangement;
-    const bool plain = how.is_plain();
+    const std::int64_t kept_max = step.limit > 0 && how.is_plain() ? step.limit + 1 : INT64_MAX;   // the rest is cut anyway
     if (step.revision > 0) {
         at = step.revision;
     }
     for (auto it = keys_.lower_bound(step.key); it != keys_.end() && !beyond(it->first, step); ++it) {
         if (const RecordedKv* kv = find(it->second, at)) {
             out.count++;
-            if (!how.count_only && how.wants(*kv) && (!plain || step.limit <= 0 || out.count <= step.limit)) {
+            if (!how.count_only && how.wants(*kv) && std::ssize(out.kvs) < kept_max) {
                 out.kvs.push_back(*kv);
             }
         }
-    }
-    if (plain) {
-        out.more = step.limit > 0 && out.count > step.limit;
-        return out;
     }
     arrange(how, out.kvs);
     if (step.limit > 0 && std::ssize(out.kvs) > step.limit) {
